@@ -1,0 +1,32 @@
+//! The rules of Muniment: aggregates, their commands and events, and the value types they speak in.
+//!
+//! Nothing in this crate does I/O, reads a clock or draws random numbers: times, ids and hashes
+//! are handed in with the command. So every rule can be tested exactly, and replaying a log gives
+//! the same state on every machine.
+//!
+//! - [`user`], [`team`], [`session`], [`project`]: one aggregate each, as
+//!   `{mod: state and decisions, command, event}`.
+//! - [`permission`]: definitions, containment and the system permissions.
+//! - [`restriction`]: why a user's tokens are restricted.
+//! - [`personal`]: the part of an event that is sealed under its subject's key.
+
+pub mod email;
+pub mod ids;
+pub mod patch;
+pub mod permission;
+pub mod personal;
+pub mod project;
+pub mod restriction;
+pub mod secret;
+pub mod session;
+pub mod team;
+pub mod time;
+pub mod user;
+
+pub use email::EmailAddress;
+pub use ids::{ContactChannelId, KeySetId, PermissionId, ProjectId, SessionId, TeamId, UserId};
+pub use patch::Patch;
+pub use personal::Personal;
+pub use restriction::RestrictedReason;
+pub use secret::SecretHash;
+pub use time::Millis;

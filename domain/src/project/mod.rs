@@ -1,0 +1,194 @@
+//! The project: one application's users, settings and keys.
+
+mod command;
+pub mod config;
+mod event;
+
+use std::collections::BTreeMap;
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use command::ProjectCommand;
+pub use config::{Level, Overrides, ProjectConfig};
+pub use event::{
+    ConfigChanges, ConfigOverridden, KeySetIssued, OnboardingStatus, ProjectCreated, ProjectEvent,
+    ProjectProfile, ProjectUpdated, StoredKey,
+};
+
+use crate::KeySetId;
+
+/// Why a command to a project was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProjectError {
+    /// The project does not exist, or no longer.
+    #[error("the project does not exist")]
+    NotFound,
+    /// The id is taken.
+    #[error("a project with this id exists already")]
+    AlreadyExists,
+    /// The project has no such key set.
+    #[error("the project has no key set with this id")]
+    KeySetNotFound,
+}
+
+/// Where a project is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Life {
+    #[default]
+    Unborn,
+    Alive,
+    Deleted,
+}
+
+/// The state that decisions about a project need.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Project {
+    life: Life,
+    profile: ProjectProfile,
+    overrides: Overrides,
+    key_sets: BTreeMap<KeySetId, KeySetIssued>,
+}
+
+impl Project {
+    /// Whether the project exists now.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.life == Life::Alive
+    }
+
+    fn decide(&self, command: ProjectCommand) -> Result<Vec<ProjectEvent>, ProjectError> {
+        match (self.life, command) {
+            (Life::Unborn, ProjectCommand::Create(created)) => {
+                Ok(vec![ProjectEvent::ProjectCreated(created)])
+            }
+            (_, ProjectCommand::Create(_)) => Err(ProjectError::AlreadyExists),
+            (Life::Unborn | Life::Deleted, _) => Err(ProjectError::NotFound),
+            (Life::Alive, command) => self.decide_alive(command),
+        }
+    }
+
+    fn decide_alive(&self, command: ProjectCommand) -> Result<Vec<ProjectEvent>, ProjectError> {
+        let events = match command {
+            ProjectCommand::Create(_) => return Err(ProjectError::AlreadyExists),
+            ProjectCommand::Update(update) => self.updated(update),
+            ProjectCommand::Override { level, changes } => self.overridden(level, changes),
+            ProjectCommand::IssueKeys(issued) => self.issued(issued),
+            ProjectCommand::DescribeKeys {
+                key_set_id,
+                description,
+            } => {
+                self.require_key_set(key_set_id)?;
+                Some(ProjectEvent::KeySetDescribed {
+                    key_set_id,
+                    description,
+                })
+            }
+            ProjectCommand::RevokeKeys { key_set_id, now } => {
+                self.require_key_set(key_set_id)?;
+                Some(ProjectEvent::KeySetRevoked {
+                    key_set_id,
+                    revoked_at: now,
+                })
+            }
+            ProjectCommand::Transfer(owner_team_id) => {
+                Some(ProjectEvent::ProjectTransferred { owner_team_id })
+            }
+            ProjectCommand::Delete => Some(ProjectEvent::ProjectDeleted {}),
+        };
+        Ok(events.into_iter().collect())
+    }
+
+    fn updated(&self, update: ProjectUpdated) -> Option<ProjectEvent> {
+        let mut profile = self.profile.clone();
+        update.clone().apply_to(&mut profile);
+        (profile != self.profile).then_some(ProjectEvent::ProjectUpdated(update))
+    }
+
+    fn overridden(&self, level: Level, mut changes: Map<String, Value>) -> Option<ProjectEvent> {
+        let document = self.overrides.document(level);
+        changes.retain(|key, value| document.get(key) != Some(value));
+        if changes.is_empty() {
+            return None;
+        }
+        let keys = changes.keys().cloned().collect();
+        let personal = ConfigChanges(changes).into();
+        Some(ProjectEvent::ConfigOverridden(ConfigOverridden {
+            level,
+            keys,
+            personal,
+        }))
+    }
+
+    /// Seeding issues the same set at every start; only a change is worth an event.
+    fn issued(&self, issued: KeySetIssued) -> Option<ProjectEvent> {
+        let unchanged = self.key_sets.get(&issued.key_set_id).is_some_and(|known| {
+            KeySetIssued {
+                created_at: known.created_at,
+                ..issued.clone()
+            } == *known
+        });
+        (!unchanged).then_some(ProjectEvent::KeySetIssued(issued))
+    }
+
+    fn require_key_set(&self, id: KeySetId) -> Result<(), ProjectError> {
+        self.key_sets
+            .contains_key(&id)
+            .then_some(())
+            .ok_or(ProjectError::KeySetNotFound)
+    }
+}
+
+impl Aggregate for Project {
+    const TYPE: &'static str = "project";
+    type Command = ProjectCommand;
+    type Event = ProjectEvent;
+    type Error = ProjectError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: ProjectCommand,
+        _services: &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), ProjectError> {
+        for event in self.decide(command)? {
+            sink.write(event, self).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: ProjectEvent) {
+        match event {
+            ProjectEvent::ProjectCreated(created) => {
+                self.life = Life::Alive;
+                self.profile = created.profile;
+            }
+            ProjectEvent::ProjectUpdated(updated) => updated.apply_to(&mut self.profile),
+            ProjectEvent::ConfigOverridden(overridden) => {
+                self.overrides
+                    .merge(overridden.level, overridden.personal.or_erased().0);
+            }
+            ProjectEvent::KeySetIssued(issued) => {
+                self.key_sets.insert(issued.key_set_id, issued);
+            }
+            ProjectEvent::KeySetDescribed {
+                key_set_id,
+                description,
+            } => {
+                if let Some(set) = self.key_sets.get_mut(&key_set_id) {
+                    set.description = description;
+                }
+            }
+            ProjectEvent::KeySetRevoked { .. } | ProjectEvent::ProjectTransferred { .. } => {}
+            ProjectEvent::ProjectDeleted {} => {
+                *self = Self {
+                    life: Life::Deleted,
+                    ..Self::default()
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What can happen to a session.
+
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+
+use crate::{Millis, ProjectId, SecretHash, UserId};
+
+/// An event on a session's stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum SessionEvent {
+    /// A refresh token was issued.
+    SessionStarted(SessionStarted),
+    /// The refresh token no longer works. Access tokens live on until they expire.
+    SessionEnded {
+        /// Why.
+        cause: EndCause,
+    },
+}
+
+/// How a session was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Opening {
+    /// The user signed up.
+    SignUp,
+    /// The user signed in with a password.
+    Password,
+    /// An anonymous account was made.
+    Anonymous,
+    /// A server or administrator opened it for the user.
+    Server,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndCause {
+    /// The user signed out.
+    SignOut,
+    /// It was ended from another session, or by a server.
+    Revoked,
+    /// The password was set, changed or removed.
+    PasswordChanged,
+    /// The user was deleted.
+    UserDeleted,
+}
+
+/// See [`SessionEvent::SessionStarted`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionStarted {
+    /// The project of the user.
+    pub project_id: ProjectId,
+    /// Whose session it is.
+    pub user_id: UserId,
+    /// The hash of the refresh token.
+    pub token_hash: SecretHash,
+    /// When.
+    pub created_at: Millis,
+    /// When the refresh token stops working; never, if absent.
+    pub expires_at: Option<Millis>,
+    /// An operator acts as the user.
+    pub is_impersonation: bool,
+    /// How it was opened.
+    pub opening: Opening,
+}
+
+impl DomainEvent for SessionEvent {
+    fn event_type(&self) -> String {
+        match self {
+            Self::SessionStarted(_) => "SessionStarted",
+            Self::SessionEnded { .. } => "SessionEnded",
+        }
+        .to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        "1.0.0".to_owned()
+    }
+}

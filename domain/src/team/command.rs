@@ -1,0 +1,33 @@
+//! What can be asked of a team.
+
+use super::event::{MemberAdded, TeamChange, TeamProfile};
+use crate::{Millis, ProjectId, UserId};
+
+/// A command to a team.
+#[derive(Clone, Debug)]
+pub enum TeamCommand {
+    /// Found the team.
+    Create {
+        /// The project the team belongs to.
+        project_id: ProjectId,
+        /// When.
+        now: Millis,
+        /// Its fields.
+        profile: TeamProfile,
+    },
+    /// Change the team's own fields.
+    Update(TeamChange),
+    /// Give an anonymous user's team its proper name, unless somebody renamed it already.
+    NamePersonalTeam {
+        /// The name it has if nobody renamed it.
+        placeholder: String,
+        /// The name it gets.
+        display_name: String,
+    },
+    /// Let a user in.
+    AddMember(MemberAdded),
+    /// Remove a user.
+    RemoveMember(UserId),
+    /// Dissolve the team.
+    Delete,
+}

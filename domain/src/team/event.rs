@@ -1,0 +1,124 @@
+//! What can happen to a team.
+
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Millis, Patch, PermissionId, Personal, ProjectId, UserId};
+
+/// An event on a team's stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum TeamEvent {
+    /// The team came into being.
+    TeamCreated(TeamCreated),
+    /// The team's own fields changed, or an update changed nothing.
+    TeamUpdated(TeamUpdated),
+    /// The team created for an anonymous user got its proper name when the user signed up.
+    PersonalTeamNamed(TeamUpdated),
+    /// A user joined.
+    MemberAdded(MemberAdded),
+    /// A user left, was removed, or was deleted. Their permissions in the team end with it.
+    MemberRemoved {
+        /// Who.
+        user_id: UserId,
+    },
+    /// The team is gone, with its memberships.
+    TeamDeleted {},
+}
+
+/// See [`TeamEvent::TeamCreated`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TeamCreated {
+    /// The project the team belongs to.
+    pub project_id: ProjectId,
+    /// When.
+    pub created_at: Millis,
+    /// The team's fields, which often carry a person's name.
+    pub personal: Personal<TeamProfile>,
+}
+
+/// The personal part of [`TeamCreated`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TeamProfile {
+    /// The name shown.
+    pub display_name: String,
+    /// A picture's address.
+    pub profile_image_url: Option<String>,
+    /// Data the client may read and write.
+    pub client_metadata: Value,
+    /// Data the client may read.
+    pub client_read_only_metadata: Value,
+    /// Data for the server only.
+    pub server_metadata: Value,
+}
+
+/// See [`TeamEvent::TeamUpdated`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TeamUpdated {
+    /// The fields that changed.
+    pub personal: Personal<TeamChange>,
+}
+
+/// The personal part of [`TeamUpdated`]. Fields that did not change are left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TeamChange {
+    /// The name shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// A picture's address.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub profile_image_url: Patch<String>,
+    /// Data the client may read and write; replaced as a whole.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub client_metadata: Patch<Value>,
+    /// Data the client may read; replaced as a whole.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub client_read_only_metadata: Patch<Value>,
+    /// Data for the server only; replaced as a whole.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub server_metadata: Patch<Value>,
+}
+
+/// How a user came into a team.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entrance {
+    /// The user created the team.
+    Creator,
+    /// The user was added to it.
+    Added,
+}
+
+/// See [`TeamEvent::MemberAdded`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemberAdded {
+    /// Who.
+    pub user_id: UserId,
+    /// When.
+    pub joined_at: Millis,
+    /// As what.
+    pub entrance: Entrance,
+    /// The project's default permissions for that entrance, granted directly.
+    pub permission_ids: Vec<PermissionId>,
+}
+
+impl DomainEvent for TeamEvent {
+    fn event_type(&self) -> String {
+        match self {
+            Self::TeamCreated(_) => "TeamCreated",
+            Self::TeamUpdated(_) => "TeamUpdated",
+            Self::PersonalTeamNamed(_) => "PersonalTeamNamed",
+            Self::MemberAdded(_) => "MemberAdded",
+            Self::MemberRemoved { .. } => "MemberRemoved",
+            Self::TeamDeleted {} => "TeamDeleted",
+        }
+        .to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        "1.0.0".to_owned()
+    }
+}

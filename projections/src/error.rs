@@ -1,0 +1,100 @@
+//! What can go wrong between the domain and Postgres.
+
+use cqrs_es::AggregateError;
+use muniment_domain::project::ProjectError;
+use muniment_domain::session::SessionError;
+use muniment_domain::team::TeamError;
+use muniment_domain::user::UserError;
+
+/// A value that must be unique and is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reservation {
+    /// An email address that another user of the project signs in with.
+    EmailForAuth,
+    /// An email address that the same user has in another channel.
+    ChannelValue,
+    /// A refresh token's hash.
+    RefreshToken,
+}
+
+/// An error of the log, a unit of work or a read model.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Another writer was faster. Retried by [`crate::EventLog::transact`] before it is seen.
+    #[error("the state changed while the command was decided; try again")]
+    Conflict,
+    /// A unique value is taken.
+    #[error("a value that must be unique is taken already: {0:?}")]
+    Taken(Reservation),
+    /// A user refused the command.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// A team refused the command.
+    #[error(transparent)]
+    Team(#[from] TeamError),
+    /// A session refused the command.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// A project refused the command.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    /// Postgres failed.
+    #[error("the database failed: {0}")]
+    Database(sqlx::Error),
+    /// Schema migration failed.
+    #[error("migrating the database failed: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A stored event, row or snapshot could not be read or written as JSON.
+    #[error("stored data could not be read: {0}")]
+    Codec(#[from] serde_json::Error),
+    /// The log holds an event of an aggregate that this version does not know.
+    #[error("the log holds events of an unknown aggregate type `{0}`; is this binary too old?")]
+    UnknownAggregate(String),
+    /// Sealed data could not be opened although its key exists: a wrong server secret, or damage.
+    #[error("sealed data could not be opened; is the server secret the one it was sealed with?")]
+    Unsealing,
+    /// Something else, from the event-sourcing framework.
+    #[error("the event store failed: {0}")]
+    Store(Box<dyn std::error::Error + Send + Sync>),
+    /// An operator's request that cannot be carried out.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl From<sqlx::Error> for LedgerError {
+    /// Reads what a constraint's violation means. Foreign keys guard against the other side being
+    /// deleted in the same moment: a retry decides on the new state.
+    fn from(error: sqlx::Error) -> Self {
+        let Some(database) = error.as_database_error() else {
+            return Self::Database(error);
+        };
+        match (database.code().as_deref(), database.constraint()) {
+            (Some("23505"), Some("contact_channels_auth")) => {
+                Self::Taken(Reservation::EmailForAuth)
+            }
+            (Some("23505"), Some("contact_channels_value")) => {
+                Self::Taken(Reservation::ChannelValue)
+            }
+            (Some("23505"), Some("sessions_token")) => Self::Taken(Reservation::RefreshToken),
+            // Unique sequence, foreign key, serialization failure, deadlock.
+            (Some("23505"), Some("events_sequence" | "snapshots_pkey" | "subject_keys_pkey"))
+            | (Some("23503" | "40001" | "40P01"), _) => Self::Conflict,
+            _ => Self::Database(error),
+        }
+    }
+}
+
+impl<E> From<AggregateError<E>> for LedgerError
+where
+    E: std::error::Error + Into<LedgerError>,
+{
+    fn from(error: AggregateError<E>) -> Self {
+        match error {
+            AggregateError::UserError(refusal) => refusal.into(),
+            AggregateError::AggregateConflict => Self::Conflict,
+            AggregateError::DatabaseConnectionError(inner)
+            | AggregateError::DeserializationError(inner)
+            | AggregateError::UnexpectedError(inner) => Self::Store(inner),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The event log and everything that follows it inside Postgres.
+//!
+//! - [`event_log`]: appending and reading; [`unit_of_work`]: several aggregates and their read
+//!   models in one transaction; [`sealing`]: personal data under one key per subject.
+//! - [`read_models`]: the projectors; [`users`], [`teams`], [`sessions`], [`projects`],
+//!   [`permissions`]: one read model each, with its queries.
+//! - [`subscription`]: durable cursors for what leaves the transaction; [`subscribers`]: those
+//!   that exist.
+//! - [`replay`], [`verify`], [`history`]: what an operator does with a log.
+//! - [`telemetry`]: last-active times, which are no mutations.
+
+pub mod context;
+pub mod error;
+pub mod event_log;
+pub mod history;
+mod notifier;
+pub mod permissions;
+pub mod projects;
+pub mod read_models;
+pub mod replay;
+mod rows;
+pub mod sealing;
+pub mod sessions;
+mod staging;
+pub mod subscribers;
+pub mod subscription;
+pub mod teams;
+pub mod telemetry;
+pub mod unit_of_work;
+mod upcasting;
+pub mod users;
+pub mod verify;
+
+pub use context::{AccessType, Actor, EventContext};
+pub use error::{LedgerError, Reservation};
+pub use event_log::{Cursor, EventLog, LedgerEvent, Recorded};
+pub use sealing::{MasterKey, Sealer};
+pub use unit_of_work::UnitOfWork;
+
+/// The migrations of the Postgres schema, embedded.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres");

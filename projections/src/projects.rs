@@ -1,0 +1,299 @@
+//! The read model of projects and their keys: projector and queries.
+
+use muniment_domain::project::{KeySetIssued, Overrides, ProjectEvent, ProjectProfile, StoredKey};
+use muniment_domain::{KeySetId, Millis, ProjectId, TeamId, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::LedgerError;
+use crate::read_models::{Demand, ReadModels};
+use crate::rows::{Table, TableRow};
+
+/// A row of `projects`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the columns are described in the migration")]
+pub struct ProjectRow {
+    pub id: String,
+    pub created_at: i64,
+    pub owner_team_id: Option<Uuid>,
+    pub profile: Value,
+    pub overrides: Value,
+}
+
+impl TableRow for ProjectRow {
+    const TABLE: Table = Table {
+        name: "projects",
+        key: &["id"],
+        fields: &["created_at", "owner_team_id", "profile", "overrides"],
+    };
+    type Key = String;
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+}
+
+impl ProjectRow {
+    /// The project's own fields.
+    ///
+    /// # Errors
+    /// When the row is damaged.
+    pub fn profile(&self) -> Result<ProjectProfile, LedgerError> {
+        Ok(serde_json::from_value(self.profile.clone())?)
+    }
+
+    /// The override documents of its settings.
+    ///
+    /// # Errors
+    /// When the row is damaged.
+    pub fn overrides(&self) -> Result<Overrides, LedgerError> {
+        Ok(serde_json::from_value(self.overrides.clone())?)
+    }
+}
+
+/// A row of `project_keys`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the columns are described in the migration")]
+pub struct ProjectKeyRow {
+    pub id: Uuid,
+    pub project_id: String,
+    pub description: String,
+    pub created_at: i64,
+    pub expires_at: i64,
+    pub revoked_at: Option<i64>,
+    pub publishable_client_key: Option<Value>,
+    pub secret_server_key: Option<Value>,
+    pub super_secret_admin_key: Option<Value>,
+}
+
+impl TableRow for ProjectKeyRow {
+    const TABLE: Table = Table {
+        name: "project_keys",
+        key: &["id"],
+        fields: &[
+            "project_id",
+            "description",
+            "created_at",
+            "expires_at",
+            "revoked_at",
+            "publishable_client_key",
+            "secret_server_key",
+            "super_secret_admin_key",
+        ],
+    };
+    type Key = Uuid;
+    fn key(&self) -> Uuid {
+        self.id
+    }
+}
+
+impl ProjectKeyRow {
+    /// Whether the keys of the set work at that time.
+    #[must_use]
+    pub fn is_valid_at(&self, now: Millis) -> bool {
+        self.revoked_at.is_none() && self.expires_at > now.0
+    }
+
+    /// Reads a stored key of the set.
+    #[must_use]
+    pub fn stored(key: Option<&Value>) -> Option<StoredKey> {
+        serde_json::from_value(key?.clone()).ok()
+    }
+}
+
+/// The project of that id.
+pub async fn by_id(pool: &PgPool, id: &ProjectId) -> Result<Option<ProjectRow>, LedgerError> {
+    let row = sqlx::query_as!(
+        ProjectRow,
+        "SELECT * FROM projects WHERE id = $1",
+        id.as_str()
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row)
+}
+
+/// The projects owned by teams of the user, oldest first.
+pub async fn owned_by(pool: &PgPool, user: UserId) -> Result<Vec<ProjectRow>, LedgerError> {
+    let rows = sqlx::query_as!(
+        ProjectRow,
+        "SELECT p.* FROM projects p JOIN team_memberships m ON m.team_id = p.owner_team_id
+         WHERE m.user_id = $1 ORDER BY p.created_at, p.id",
+        user.0
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows)
+}
+
+/// Whether the user is in the team that owns the project.
+pub async fn is_owner(pool: &PgPool, team: TeamId, user: UserId) -> Result<bool, LedgerError> {
+    crate::teams::is_member(pool, team, user).await
+}
+
+/// The key sets of a project, newest first.
+pub async fn keys(pool: &PgPool, id: &ProjectId) -> Result<Vec<ProjectKeyRow>, LedgerError> {
+    let rows = sqlx::query_as!(
+        ProjectKeyRow,
+        "SELECT * FROM project_keys WHERE project_id = $1 ORDER BY created_at DESC, id",
+        id.as_str()
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows)
+}
+
+/// One key set of a project.
+pub async fn key_set(
+    pool: &PgPool,
+    id: &ProjectId,
+    key_set: KeySetId,
+) -> Result<Option<ProjectKeyRow>, LedgerError> {
+    let row = sqlx::query_as!(
+        ProjectKeyRow,
+        "SELECT * FROM project_keys WHERE project_id = $1 AND id = $2",
+        id.as_str(),
+        key_set.0
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row)
+}
+
+pub(crate) async fn load(
+    models: &mut ReadModels,
+    connection: &mut PgConnection,
+    demand: &Demand,
+) -> Result<(), LedgerError> {
+    if !demand.projects.is_empty() {
+        let ids: Vec<String> = demand.projects.iter().cloned().collect();
+        let rows = sqlx::query_as!(
+            ProjectRow,
+            "SELECT * FROM projects WHERE id = ANY($1)",
+            &ids
+        )
+        .fetch_all(&mut *connection)
+        .await?;
+        models.projects.load(rows);
+    }
+    if !demand.project_keys.is_empty() {
+        let ids: Vec<Uuid> = demand.project_keys.iter().copied().collect();
+        let rows = sqlx::query_as!(
+            ProjectKeyRow,
+            "SELECT * FROM project_keys WHERE id = ANY($1)",
+            &ids
+        )
+        .fetch_all(connection)
+        .await?;
+        models.project_keys.load(rows);
+    }
+    Ok(())
+}
+
+/// Everything of a project goes with it.
+pub(crate) async fn delete(
+    connection: &mut PgConnection,
+    ids: &[String],
+) -> Result<(), LedgerError> {
+    sqlx::query!("DELETE FROM project_keys WHERE project_id = ANY($1)", ids)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("DELETE FROM sessions WHERE project_id = ANY($1)", ids)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!(
+        "DELETE FROM project_permissions WHERE project_id = ANY($1)",
+        ids
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "DELETE FROM contact_channels WHERE project_id = ANY($1)",
+        ids
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "DELETE FROM team_memberships WHERE project_id = ANY($1)",
+        ids
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!("DELETE FROM teams WHERE project_id = ANY($1)", ids)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("DELETE FROM users WHERE project_id = ANY($1)", ids)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("DELETE FROM projects WHERE id = ANY($1)", ids)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(crate) fn fold(models: &mut ReadModels, id: &str, event: ProjectEvent) {
+    match event {
+        ProjectEvent::ProjectCreated(created) => models.projects.put(ProjectRow {
+            id: id.to_owned(),
+            created_at: created.created_at.0,
+            owner_team_id: created.owner_team_id.map(|team| team.0),
+            profile: json!(created.profile),
+            overrides: json!(Overrides::default()),
+        }),
+        ProjectEvent::ProjectUpdated(updated) => {
+            let Some(row) = models.projects.change(&id.to_owned()) else {
+                return;
+            };
+            let mut profile = row.profile().unwrap_or_default();
+            updated.apply_to(&mut profile);
+            row.profile = json!(profile);
+        }
+        ProjectEvent::ConfigOverridden(overridden) => {
+            let Some(row) = models.projects.change(&id.to_owned()) else {
+                return;
+            };
+            let mut overrides = row.overrides().unwrap_or_default();
+            overrides.merge(overridden.level, overridden.personal.or_erased().0);
+            row.overrides = json!(overrides);
+        }
+        ProjectEvent::ProjectTransferred { owner_team_id } => {
+            if let Some(row) = models.projects.change(&id.to_owned()) {
+                row.owner_team_id = Some(owner_team_id.0);
+            }
+        }
+        ProjectEvent::KeySetIssued(issued) => models.project_keys.put(key_row(id, issued)),
+        ProjectEvent::KeySetDescribed {
+            key_set_id,
+            description,
+        } => {
+            if let Some(row) = models.project_keys.change(&key_set_id.0) {
+                row.description = description;
+            }
+        }
+        ProjectEvent::KeySetRevoked {
+            key_set_id,
+            revoked_at,
+        } => {
+            if let Some(row) = models.project_keys.change(&key_set_id.0) {
+                row.revoked_at = Some(revoked_at.0);
+            }
+        }
+        ProjectEvent::ProjectDeleted {} => models.clear_project(id),
+    }
+}
+
+fn key_row(project_id: &str, issued: KeySetIssued) -> ProjectKeyRow {
+    let stored = |key: Option<StoredKey>| key.map(|key| json!(key));
+    ProjectKeyRow {
+        id: issued.key_set_id.0,
+        project_id: project_id.to_owned(),
+        description: issued.description,
+        created_at: issued.created_at.0,
+        expires_at: issued.expires_at.0,
+        revoked_at: None,
+        publishable_client_key: stored(issued.publishable_client_key),
+        secret_server_key: stored(issued.secret_server_key),
+        super_secret_admin_key: stored(issued.super_secret_admin_key),
+    }
+}

@@ -1,0 +1,232 @@
+//! The projectors: how events become rows.
+//!
+//! A projector is a pure fold from rows and an event to rows. The same fold runs in the appending
+//! transaction, in [`crate::replay`], in [`crate::verify`] and in [`crate::history`], so that they
+//! cannot disagree. Every row belongs to one stream; what one row says depends on that stream alone,
+//! so streams may be folded in any order.
+
+use std::collections::BTreeSet;
+
+use muniment_domain::ProjectId;
+use muniment_domain::project::ProjectEvent;
+use muniment_domain::session::SessionEvent;
+use muniment_domain::team::TeamEvent;
+use muniment_domain::user::UserEvent;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::permissions::ProjectPermissionRow;
+use crate::projects::{ProjectKeyRow, ProjectRow};
+use crate::rows::Rows;
+use crate::sessions::SessionRow;
+use crate::teams::{MembershipRow, TeamRow};
+use crate::users::{ContactChannelRow, UserRow};
+use crate::{LedgerError, LedgerEvent, projects, sessions, teams, users};
+
+/// The read tables, parents before children.
+pub const TABLES: [&str; 8] = [
+    "projects",
+    "project_keys",
+    "users",
+    "contact_channels",
+    "teams",
+    "team_memberships",
+    "project_permissions",
+    "sessions",
+];
+
+/// The rows that a batch of events touches.
+#[derive(Default)]
+pub(crate) struct ReadModels {
+    pub(crate) projects: Rows<ProjectRow>,
+    pub(crate) project_keys: Rows<ProjectKeyRow>,
+    pub(crate) users: Rows<UserRow>,
+    pub(crate) channels: Rows<ContactChannelRow>,
+    pub(crate) teams: Rows<TeamRow>,
+    pub(crate) memberships: Rows<MembershipRow>,
+    pub(crate) permissions: Rows<ProjectPermissionRow>,
+    pub(crate) sessions: Rows<SessionRow>,
+    cleared: Cleared,
+}
+
+/// Owners whose rows are all to be deleted, known or not.
+#[derive(Default)]
+struct Cleared {
+    users: BTreeSet<Uuid>,
+    teams: BTreeSet<Uuid>,
+    projects: BTreeSet<String>,
+}
+
+/// The rows that must be read before a batch can be folded.
+#[derive(Default)]
+pub(crate) struct Demand {
+    pub(crate) projects: BTreeSet<String>,
+    pub(crate) project_keys: BTreeSet<Uuid>,
+    pub(crate) users: BTreeSet<Uuid>,
+    pub(crate) channels_of: BTreeSet<Uuid>,
+    pub(crate) teams: BTreeSet<Uuid>,
+}
+
+/// Folds events into the read tables that `connection`'s search path names.
+pub(crate) async fn project(
+    connection: &mut PgConnection,
+    project_id: &ProjectId,
+    events: Vec<(String, LedgerEvent)>,
+) -> Result<(), LedgerError> {
+    let events = events
+        .into_iter()
+        .map(|(id, event)| (project_id.clone(), id, event))
+        .collect();
+    project_all(connection, events).await
+}
+
+/// Like [`project`], for events of several projects: (project, aggregate, event).
+pub(crate) async fn project_all(
+    connection: &mut PgConnection,
+    events: Vec<(ProjectId, String, LedgerEvent)>,
+) -> Result<(), LedgerError> {
+    let mut models = ReadModels::default();
+    let mut demand = Demand::default();
+    for (_, id, event) in &events {
+        demand.note(id, event);
+    }
+    models.load(connection, demand).await?;
+    for (project_id, id, event) in events {
+        models.fold(&project_id, &id, event);
+    }
+    models.write(connection).await
+}
+
+impl Demand {
+    /// Streams that begin in the batch have no rows yet, so creation asks for nothing.
+    fn note(&mut self, id: &str, event: &LedgerEvent) {
+        if let LedgerEvent::Project(event) = event {
+            match event {
+                ProjectEvent::ProjectCreated(_) => {}
+                ProjectEvent::KeySetDescribed { key_set_id, .. }
+                | ProjectEvent::KeySetRevoked { key_set_id, .. } => {
+                    self.project_keys.insert(key_set_id.0);
+                }
+                _ => {
+                    self.projects.insert(id.to_owned());
+                }
+            }
+            return;
+        }
+        let Ok(id) = Uuid::parse_str(id) else {
+            return;
+        };
+        match event {
+            LedgerEvent::User(UserEvent::UserCreated(_)) => {}
+            LedgerEvent::User(
+                UserEvent::ContactChannelAdded(_) | UserEvent::ContactChannelChanged(_),
+            ) => {
+                self.users.insert(id);
+                self.channels_of.insert(id);
+            }
+            LedgerEvent::User(_) => {
+                self.users.insert(id);
+            }
+            LedgerEvent::Team(TeamEvent::TeamUpdated(_) | TeamEvent::PersonalTeamNamed(_)) => {
+                self.teams.insert(id);
+            }
+            LedgerEvent::Team(_) | LedgerEvent::Session(_) => {}
+            LedgerEvent::Project(_) => {}
+        }
+    }
+}
+
+impl ReadModels {
+    /// Folds one event in. An id that is no UUID cannot occur on these streams and is skipped.
+    pub(crate) fn fold(&mut self, project_id: &ProjectId, id: &str, event: LedgerEvent) {
+        let uuid = || Uuid::parse_str(id).ok();
+        match event {
+            LedgerEvent::Project(event) => projects::fold(self, id, event),
+            LedgerEvent::User(event) => {
+                if let Some(id) = uuid() {
+                    users::fold(self, id, event);
+                }
+            }
+            LedgerEvent::Team(event) => {
+                if let Some(id) = uuid() {
+                    teams::fold(self, project_id, id, event);
+                }
+            }
+            LedgerEvent::Session(event) => {
+                if let Some(id) = uuid() {
+                    sessions::fold(self, id, event);
+                }
+            }
+        }
+    }
+
+    async fn load(
+        &mut self,
+        connection: &mut PgConnection,
+        demand: Demand,
+    ) -> Result<(), LedgerError> {
+        projects::load(self, connection, &demand).await?;
+        users::load(self, connection, &demand).await?;
+        teams::load(self, connection, &demand).await
+    }
+
+    /// Everything that belongs to the user goes; memberships have events of their own.
+    pub(crate) fn clear_user(&mut self, id: Uuid) {
+        self.channels.remove_where(|row| row.user_id == id);
+        self.permissions.remove_where(|row| row.user_id == id);
+        self.sessions.remove_where(|row| row.user_id == id);
+        self.users.remove_where(|row| row.id == id);
+        self.cleared.users.insert(id);
+    }
+
+    pub(crate) fn clear_team(&mut self, id: Uuid) {
+        self.memberships.remove_where(|row| row.team_id == id);
+        self.teams.remove_where(|row| row.id == id);
+        self.cleared.teams.insert(id);
+    }
+
+    pub(crate) fn clear_project(&mut self, id: &str) {
+        self.project_keys.remove_where(|row| row.project_id == id);
+        self.channels.remove_where(|row| row.project_id == id);
+        self.permissions.remove_where(|row| row.project_id == id);
+        self.sessions.remove_where(|row| row.project_id == id);
+        self.memberships.remove_where(|row| row.project_id == id);
+        self.users.remove_where(|row| row.project_id == id);
+        self.teams.remove_where(|row| row.project_id == id);
+        self.projects.remove_where(|row| row.id == id);
+        self.cleared.projects.insert(id.to_owned());
+    }
+
+    /// Writes what changed: children are deleted before and inserted after their parents.
+    async fn write(self, connection: &mut PgConnection) -> Result<(), LedgerError> {
+        teams::delete_memberships(connection, &self.memberships.removed()).await?;
+        sessions::delete(connection, &self.sessions.removed()).await?;
+        self.cleared.delete(connection).await?;
+        self.projects.upsert(connection).await?;
+        self.project_keys.upsert(connection).await?;
+        self.users.upsert(connection).await?;
+        self.channels.upsert(connection).await?;
+        self.teams.upsert(connection).await?;
+        self.memberships.upsert(connection).await?;
+        self.permissions.upsert(connection).await?;
+        self.sessions.upsert(connection).await
+    }
+}
+
+impl Cleared {
+    async fn delete(&self, connection: &mut PgConnection) -> Result<(), LedgerError> {
+        if !self.users.is_empty() {
+            let ids: Vec<Uuid> = self.users.iter().copied().collect();
+            users::delete(connection, &ids).await?;
+        }
+        if !self.teams.is_empty() {
+            let ids: Vec<Uuid> = self.teams.iter().copied().collect();
+            teams::delete(connection, &ids).await?;
+        }
+        if !self.projects.is_empty() {
+            let ids: Vec<String> = self.projects.iter().cloned().collect();
+            projects::delete(connection, &ids).await?;
+        }
+        Ok(())
+    }
+}

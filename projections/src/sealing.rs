@@ -1,0 +1,206 @@
+//! Personal data at rest: AES-256-GCM under one data key per subject.
+//!
+//! A subject is a person, a team or a project. Its data key is random, is stored wrapped by a key
+//! that derives from the server secret (HKDF-SHA-256, RFC 5869), and is destroyed when the subject
+//! is erased: then nothing that was sealed under it can be read again, in no backup and no copy of
+//! the log. Nonces are random; associated data binds a ciphertext to the place it was made for.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+use hkdf::Hkdf;
+use moka::sync::Cache;
+use sha2::Sha256;
+use sqlx::{PgConnection, PgPool};
+
+use crate::LedgerError;
+
+const NONCE_BYTES: usize = 12;
+const KEY_BYTES: usize = 32;
+/// Another node may destroy a key; this is how long this one may go on reading with it.
+const CACHE_TIME: Duration = Duration::from_secs(60);
+const CACHED_KEYS: u64 = 20_000;
+
+/// The key that wraps all data keys.
+#[derive(Clone)]
+pub struct MasterKey(Aes256Gcm);
+
+impl MasterKey {
+    /// Derives the key from the server secret.
+    #[must_use]
+    pub fn derive(server_secret: &[u8]) -> Self {
+        let mut key = [0u8; KEY_BYTES];
+        // Expanding to 32 bytes cannot fail: the limit is 255 times the hash's length.
+        let _ =
+            Hkdf::<Sha256>::new(None, server_secret).expand(b"muniment subject keys v1", &mut key);
+        Self(Aes256Gcm::new(&key.into()))
+    }
+}
+
+/// A subject's data key.
+#[derive(Clone)]
+pub struct DataKey(Arc<Aes256Gcm>);
+
+impl DataKey {
+    /// Seals `plain` for the place that `binding` names. Returns the nonce and the ciphertext.
+    ///
+    /// # Errors
+    /// When the text is longer than AES-GCM allows (64 GiB).
+    pub fn seal(&self, plain: &[u8], binding: &str) -> Result<Vec<u8>, LedgerError> {
+        encrypt(&self.0, plain, binding.as_bytes())
+    }
+
+    /// Opens what [`DataKey::seal`] returned for the same place.
+    ///
+    /// # Errors
+    /// When it was sealed with another key, for another place, or was damaged.
+    pub fn open(&self, sealed: &[u8], binding: &str) -> Result<Vec<u8>, LedgerError> {
+        decrypt(&self.0, sealed, binding.as_bytes())
+    }
+}
+
+/// Makes, keeps and destroys data keys.
+#[derive(Clone)]
+pub struct Sealer {
+    pool: PgPool,
+    master: MasterKey,
+    cache: Cache<String, DataKey>,
+}
+
+impl Sealer {
+    /// A sealer on a database.
+    #[must_use]
+    pub fn new(pool: PgPool, master: MasterKey) -> Self {
+        let cache = Cache::builder()
+            .max_capacity(CACHED_KEYS)
+            .time_to_live(CACHE_TIME)
+            .build();
+        Self {
+            pool,
+            master,
+            cache,
+        }
+    }
+
+    /// The keys of those `subjects` that still have one.
+    pub async fn existing_keys(
+        &self,
+        subjects: impl IntoIterator<Item = String>,
+    ) -> Result<HashMap<String, DataKey>, LedgerError> {
+        let mut keys = HashMap::new();
+        let mut missing = HashSet::new();
+        for subject in subjects {
+            match self.cache.get(&subject) {
+                Some(key) => {
+                    keys.insert(subject, key);
+                }
+                None => {
+                    missing.insert(subject);
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(keys);
+        }
+        let missing: Vec<String> = missing.into_iter().collect();
+        let rows = sqlx::query!(
+            "SELECT subject, wrapped_key FROM subject_keys WHERE subject = ANY($1)",
+            &missing
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        for row in rows {
+            let key = self.unwrap(&row.subject, &row.wrapped_key)?;
+            self.cache.insert(row.subject.clone(), key.clone());
+            keys.insert(row.subject, key);
+        }
+        Ok(keys)
+    }
+
+    /// The keys of all `subjects`; those that have none get one, in the transaction of `connection`.
+    /// Fresh keys enter the cache only through [`Sealer::remember`], once they are committed.
+    pub(crate) async fn keys_for_writing(
+        &self,
+        connection: &mut PgConnection,
+        subjects: HashSet<String>,
+    ) -> Result<(HashMap<String, DataKey>, FreshKeys), LedgerError> {
+        let mut keys = self.existing_keys(subjects.iter().cloned()).await?;
+        let mut fresh = FreshKeys::default();
+        for subject in subjects {
+            if keys.contains_key(&subject) {
+                continue;
+            }
+            let (key, wrapped) = self.generate(&subject)?;
+            // A concurrent writer may have made the key: then this transaction is retried.
+            sqlx::query!(
+                "INSERT INTO subject_keys (subject, wrapped_key) VALUES ($1, $2)",
+                subject,
+                wrapped
+            )
+            .execute(&mut *connection)
+            .await?;
+            fresh.0.push((subject.clone(), key.clone()));
+            keys.insert(subject, key);
+        }
+        Ok((keys, fresh))
+    }
+
+    /// Takes keys into the cache whose rows have been committed.
+    pub(crate) fn remember(&self, fresh: FreshKeys) {
+        for (subject, key) in fresh.0 {
+            self.cache.insert(subject, key);
+        }
+    }
+
+    /// Destroys the keys of `subjects`. What was sealed under them is gone for good.
+    pub async fn destroy(
+        &self,
+        connection: &mut PgConnection,
+        subjects: &[String],
+    ) -> Result<u64, LedgerError> {
+        let done = sqlx::query!("DELETE FROM subject_keys WHERE subject = ANY($1)", subjects)
+            .execute(connection)
+            .await?;
+        for subject in subjects {
+            self.cache.invalidate(subject);
+        }
+        Ok(done.rows_affected())
+    }
+
+    fn generate(&self, subject: &str) -> Result<(DataKey, Vec<u8>), LedgerError> {
+        let raw: [u8; KEY_BYTES] = rand::random();
+        let wrapped = encrypt(&self.master.0, &raw, subject.as_bytes())?;
+        Ok((DataKey(Arc::new(Aes256Gcm::new(&raw.into()))), wrapped))
+    }
+
+    fn unwrap(&self, subject: &str, wrapped: &[u8]) -> Result<DataKey, LedgerError> {
+        let raw = decrypt(&self.master.0, wrapped, subject.as_bytes())?;
+        let raw: [u8; KEY_BYTES] = raw.try_into().map_err(|_| LedgerError::Unsealing)?;
+        Ok(DataKey(Arc::new(Aes256Gcm::new(&raw.into()))))
+    }
+}
+
+/// Keys whose rows are not committed yet.
+#[derive(Default)]
+pub(crate) struct FreshKeys(Vec<(String, DataKey)>);
+
+fn encrypt(cipher: &Aes256Gcm, msg: &[u8], aad: &[u8]) -> Result<Vec<u8>, LedgerError> {
+    let nonce: [u8; NONCE_BYTES] = rand::random();
+    let sealed = cipher
+        .encrypt(&Nonce::from(nonce), Payload { msg, aad })
+        .map_err(|_| LedgerError::Unsealing)?;
+    Ok([nonce.as_slice(), &sealed].concat())
+}
+
+fn decrypt(cipher: &Aes256Gcm, sealed: &[u8], aad: &[u8]) -> Result<Vec<u8>, LedgerError> {
+    let (nonce, msg) = sealed
+        .split_at_checked(NONCE_BYTES)
+        .ok_or(LedgerError::Unsealing)?;
+    let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| LedgerError::Unsealing)?;
+    cipher
+        .decrypt(&Nonce::from(nonce), Payload { msg, aad })
+        .map_err(|_| LedgerError::Unsealing)
+}

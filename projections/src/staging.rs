@@ -1,0 +1,286 @@
+//! From serialised events to rows, inside the appending transaction.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cqrs_es::Aggregate;
+use cqrs_es::persist::{
+    PersistedEventRepository, PersistenceError, ReplayStream, SerializedEvent, SerializedSnapshot,
+};
+use data_encoding::BASE64;
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use crate::context::PersonalMetadata;
+use crate::event_log::{event_binding, metadata_binding, seal_value, snapshot_binding};
+use crate::sealing::{DataKey, FreshKeys};
+use crate::unit_of_work::SNAPSHOT_EVERY;
+use crate::{EventContext, EventLog, LedgerError};
+
+/// What a unit of work is about to write.
+#[derive(Default)]
+pub(crate) struct Staged {
+    pub(crate) events: Vec<SerializedEvent>,
+    pub(crate) snapshots: Vec<Snapshot>,
+}
+
+/// A snapshot that is due.
+pub(crate) struct Snapshot {
+    aggregate_type: &'static str,
+    aggregate_id: String,
+    last_sequence: usize,
+    number: usize,
+    state: Value,
+}
+
+/// A repository whose `persist` only collects: several aggregates commit in one transaction.
+#[derive(Clone)]
+pub(crate) struct Staging {
+    log: EventLog,
+    staged: Arc<Mutex<Staged>>,
+}
+
+impl Staging {
+    pub(crate) fn new(log: EventLog) -> Self {
+        Self {
+            log,
+            staged: Arc::default(),
+        }
+    }
+
+    pub(crate) fn take(&self) -> Staged {
+        std::mem::take(&mut self.staged.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl PersistedEventRepository for Staging {
+    async fn get_events<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+    ) -> Result<Vec<SerializedEvent>, PersistenceError> {
+        self.log.get_events::<A>(aggregate_id).await
+    }
+
+    async fn get_last_events<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        last_sequence: usize,
+    ) -> Result<Vec<SerializedEvent>, PersistenceError> {
+        self.log
+            .get_last_events::<A>(aggregate_id, last_sequence)
+            .await
+    }
+
+    async fn get_snapshot<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+    ) -> Result<Option<SerializedSnapshot>, PersistenceError> {
+        self.log.get_snapshot::<A>(aggregate_id).await
+    }
+
+    /// A snapshot's state is that of the last full multiple of [`SNAPSHOT_EVERY`], which need not
+    /// be the last event of the batch; cqrs-es does not say, so it is computed again here.
+    async fn persist<A: Aggregate>(
+        &self,
+        events: &[SerializedEvent],
+        snapshot: Option<(String, Value, usize)>,
+    ) -> Result<(), PersistenceError> {
+        let last = events.last().map_or(0, |event| event.sequence);
+        let mut staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        staged.events.extend_from_slice(events);
+        if let Some((aggregate_id, state, number)) = snapshot {
+            staged.snapshots.push(Snapshot {
+                aggregate_type: A::TYPE,
+                aggregate_id,
+                last_sequence: last - last % SNAPSHOT_EVERY,
+                number,
+                state,
+            });
+        }
+        Ok(())
+    }
+
+    async fn stream_events<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+    ) -> Result<ReplayStream, PersistenceError> {
+        self.log.stream_events::<A>(aggregate_id).await
+    }
+
+    async fn stream_all_events<A: Aggregate>(&self) -> Result<ReplayStream, PersistenceError> {
+        self.log.stream_all_events::<A>().await
+    }
+}
+
+/// Seals and inserts events and snapshots. Returns the keys it made, for after the commit.
+pub(crate) async fn append(
+    connection: &mut PgConnection,
+    log: &EventLog,
+    context: &EventContext,
+    mut events: Vec<SerializedEvent>,
+    snapshots: Vec<Snapshot>,
+) -> Result<FreshKeys, LedgerError> {
+    let personal = context.personal_metadata();
+    let mut subjects: HashSet<String> = snapshots
+        .iter()
+        .map(|snapshot| snapshot.aggregate_id.clone())
+        .collect();
+    for event in &events {
+        subjects.extend(payload_subject(event).map(str::to_owned));
+        subjects.extend(
+            personal
+                .as_ref()
+                .map(|personal| metadata_owner(event, personal)),
+        );
+    }
+    let (keys, fresh) = log.sealer().keys_for_writing(connection, subjects).await?;
+    for event in &mut events {
+        seal_payload(event, &keys)?;
+        if let Some(personal) = &personal {
+            seal_metadata(event, personal, &keys)?;
+        }
+    }
+    insert_events(connection, context, &events).await?;
+    for snapshot in snapshots {
+        write_snapshot(connection, snapshot, &keys).await?;
+    }
+    Ok(fresh)
+}
+
+/// Whose key seals the payload's personal part, if there is one.
+fn payload_subject(event: &SerializedEvent) -> Option<&str> {
+    event
+        .payload
+        .get("personal")
+        .filter(|personal| !personal.is_null())?;
+    let named = event.payload.get("subject").and_then(Value::as_str);
+    Some(named.unwrap_or(&event.aggregate_id))
+}
+
+/// Whose key seals the metadata's personal part: the actor's; or, when a stranger signs up or in,
+/// that of the user whom the event is about.
+fn metadata_owner(event: &SerializedEvent, personal: &PersonalMetadata) -> String {
+    if let Some(owner) = personal.owner {
+        return owner.to_string();
+    }
+    let named = event.payload.get("user_id").and_then(Value::as_str);
+    named.unwrap_or(&event.aggregate_id).to_owned()
+}
+
+fn key_of<'k>(
+    keys: &'k HashMap<String, DataKey>,
+    subject: &str,
+) -> Result<&'k DataKey, LedgerError> {
+    keys.get(subject).ok_or(LedgerError::Unsealing)
+}
+
+fn seal_payload(
+    event: &mut SerializedEvent,
+    keys: &HashMap<String, DataKey>,
+) -> Result<(), LedgerError> {
+    let Some(subject) = payload_subject(event).map(str::to_owned) else {
+        return Ok(());
+    };
+    let key = key_of(keys, &subject)?;
+    let sealed = seal_value(
+        &event.payload["personal"],
+        &subject,
+        key,
+        &event_binding(event),
+    )?;
+    event.payload["personal"] = sealed;
+    Ok(())
+}
+
+/// The metadata stays a flat map of strings, as cqrs-es wants it.
+fn seal_metadata(
+    event: &mut SerializedEvent,
+    personal: &PersonalMetadata,
+    keys: &HashMap<String, DataKey>,
+) -> Result<(), LedgerError> {
+    let owner = metadata_owner(event, personal);
+    let mut plain = HashMap::new();
+    if let Some(ip) = &personal.ip {
+        plain.insert("ip", ip);
+    }
+    if let Some(user_agent) = &personal.user_agent {
+        plain.insert("user_agent", user_agent);
+    }
+    let plain = serde_json::to_vec(&plain)?;
+    let sealed = key_of(keys, &owner)?.seal(&plain, &metadata_binding(event))?;
+    event.metadata["personal"] = Value::String(BASE64.encode(&sealed));
+    event.metadata["personal_subject"] = Value::String(owner);
+    Ok(())
+}
+
+async fn insert_events(
+    connection: &mut PgConnection,
+    context: &EventContext,
+    events: &[SerializedEvent],
+) -> Result<(), LedgerError> {
+    let types: Vec<String> = events
+        .iter()
+        .map(|event| event.aggregate_type.clone())
+        .collect();
+    let ids: Vec<String> = events
+        .iter()
+        .map(|event| event.aggregate_id.clone())
+        .collect();
+    let sequences: Vec<i64> = events
+        .iter()
+        .map(|event| i64::try_from(event.sequence).unwrap_or(i64::MAX))
+        .collect();
+    let names: Vec<String> = events
+        .iter()
+        .map(|event| event.event_type.clone())
+        .collect();
+    let versions: Vec<String> = events
+        .iter()
+        .map(|event| event.event_version.clone())
+        .collect();
+    let payloads: Vec<Value> = events.iter().map(|event| event.payload.clone()).collect();
+    let metadata: Vec<Value> = events.iter().map(|event| event.metadata.clone()).collect();
+    sqlx::query!(
+        "INSERT INTO events (project_id, aggregate_type, aggregate_id, sequence, event_type,
+                             event_version, payload, metadata)
+         SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[],
+                                  $7::jsonb[], $8::jsonb[])",
+        context.project_id.as_str(),
+        &types,
+        &ids,
+        &sequences,
+        &names,
+        &versions,
+        &payloads,
+        &metadata,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn write_snapshot(
+    connection: &mut PgConnection,
+    snapshot: Snapshot,
+    keys: &HashMap<String, DataKey>,
+) -> Result<(), LedgerError> {
+    let id = &snapshot.aggregate_id;
+    let binding = snapshot_binding(snapshot.aggregate_type, id, snapshot.last_sequence);
+    let sealed = seal_value(&snapshot.state, id, key_of(keys, id)?, &binding)?;
+    sqlx::query!(
+        "INSERT INTO snapshots (aggregate_type, aggregate_id, last_sequence, current_snapshot, payload)
+         VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE
+         SET last_sequence = EXCLUDED.last_sequence,
+             current_snapshot = EXCLUDED.current_snapshot,
+             payload = EXCLUDED.payload",
+        snapshot.aggregate_type,
+        id,
+        i64::try_from(snapshot.last_sequence).unwrap_or(i64::MAX),
+        i64::try_from(snapshot.number).unwrap_or(i64::MAX),
+        sealed,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,596 @@
+//! The read model of users: projector and queries.
+
+use muniment_domain::restriction::{EmailVerification, Standing};
+use muniment_domain::user::{
+    ContactChannelAdded, ContactChannelChanged, OauthAccount, PersonChange, RiskScores,
+    UserCreated, UserEvent, UserUpdated,
+};
+use muniment_domain::{EmailAddress, Patch, ProjectId, RestrictedReason, TeamId, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sqlx::{FromRow, PgConnection, PgPool, Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use crate::LedgerError;
+use crate::permissions::ProjectPermissionRow;
+use crate::read_models::{Demand, ReadModels};
+use crate::rows::{Table, TableRow};
+use crate::teams::TeamRow;
+
+/// A row of `users`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, FromRow)]
+#[allow(missing_docs, reason = "the columns are described in the migration")]
+pub struct UserRow {
+    pub id: Uuid,
+    pub project_id: String,
+    pub signed_up_at: i64,
+    pub is_anonymous: bool,
+    pub display_name: Option<String>,
+    pub profile_image_url: Option<String>,
+    pub client_metadata: Option<Value>,
+    pub client_read_only_metadata: Option<Value>,
+    pub server_metadata: Option<Value>,
+    pub primary_email: Option<String>,
+    pub primary_email_verified: bool,
+    pub primary_email_auth_enabled: bool,
+    pub password_hash: Option<String>,
+    pub otp_enabled: bool,
+    pub totp_enabled: bool,
+    pub oauth_accounts: Value,
+    pub selected_team_id: Option<Uuid>,
+    pub restricted_by_admin: bool,
+    pub restricted_by_admin_reason: Option<String>,
+    pub restricted_by_admin_private_details: Option<String>,
+    pub country_code: Option<String>,
+    pub risk_scores: Value,
+}
+
+impl UserRow {
+    /// The user's id.
+    #[must_use]
+    pub fn user_id(&self) -> UserId {
+        UserId(self.id)
+    }
+
+    /// Why the user is restricted at present, if so.
+    #[must_use]
+    pub fn restricted_reason(&self, verification: EmailVerification) -> Option<RestrictedReason> {
+        let standing = Standing {
+            is_anonymous: self.is_anonymous,
+            primary_email_verified: self.primary_email_verified,
+            restricted_by_admin: self.restricted_by_admin,
+        };
+        RestrictedReason::of(standing, verification)
+    }
+
+    /// The accounts at OAuth providers.
+    #[must_use]
+    pub fn oauth_accounts(&self) -> Vec<OauthAccount> {
+        serde_json::from_value(self.oauth_accounts.clone()).unwrap_or_default()
+    }
+
+    /// The sign-up's risk scores.
+    #[must_use]
+    pub fn risk_scores(&self) -> RiskScores {
+        serde_json::from_value(self.risk_scores.clone()).unwrap_or_default()
+    }
+}
+
+impl TableRow for UserRow {
+    const TABLE: Table = Table {
+        name: "users",
+        key: &["id"],
+        fields: &[
+            "project_id",
+            "signed_up_at",
+            "is_anonymous",
+            "display_name",
+            "profile_image_url",
+            "client_metadata",
+            "client_read_only_metadata",
+            "server_metadata",
+            "primary_email",
+            "primary_email_verified",
+            "primary_email_auth_enabled",
+            "password_hash",
+            "otp_enabled",
+            "totp_enabled",
+            "oauth_accounts",
+            "selected_team_id",
+            "restricted_by_admin",
+            "restricted_by_admin_reason",
+            "restricted_by_admin_private_details",
+            "country_code",
+            "risk_scores",
+        ],
+    };
+    type Key = Uuid;
+    fn key(&self) -> Uuid {
+        self.id
+    }
+}
+
+/// A row of `contact_channels`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, FromRow)]
+#[allow(missing_docs, reason = "the columns are described in the migration")]
+pub struct ContactChannelRow {
+    pub id: Uuid,
+    pub project_id: String,
+    pub user_id: Uuid,
+    pub r#type: String,
+    pub value: String,
+    pub is_primary: bool,
+    pub is_verified: bool,
+    pub used_for_auth: bool,
+    pub created_at: i64,
+}
+
+impl TableRow for ContactChannelRow {
+    const TABLE: Table = Table {
+        name: "contact_channels",
+        key: &["id"],
+        fields: &[
+            "project_id",
+            "user_id",
+            "type",
+            "value",
+            "is_primary",
+            "is_verified",
+            "used_for_auth",
+            "created_at",
+        ],
+    };
+    type Key = Uuid;
+    fn key(&self) -> Uuid {
+        self.id
+    }
+}
+
+/// The only type of contact channel that exists.
+const EMAIL: &str = "email";
+
+/// A user as the API shows one.
+#[derive(Clone, Debug, FromRow)]
+pub struct UserRecord {
+    /// The user's own row.
+    #[sqlx(flatten)]
+    pub user: UserRow,
+    /// When the user was last seen; never, for a user who has not been since creation.
+    pub last_active_at: Option<i64>,
+    /// The selected team, if the user is still in it.
+    #[sqlx(json(nullable))]
+    pub selected_team: Option<TeamRow>,
+}
+
+const SELECT_RECORD: &str = "SELECT u.*, a.last_active_at, to_jsonb(t) AS selected_team
+    FROM users u
+    LEFT JOIN user_activity a ON a.user_id = u.id
+    LEFT JOIN team_memberships m ON m.user_id = u.id AND m.team_id = u.selected_team_id
+    LEFT JOIN teams t ON t.id = m.team_id ";
+
+/// The user of that id, if the project has one.
+pub async fn by_id(
+    pool: &PgPool,
+    project: &ProjectId,
+    id: UserId,
+) -> Result<Option<UserRecord>, LedgerError> {
+    let mut sql = QueryBuilder::new(SELECT_RECORD);
+    sql.push("WHERE u.id = ").push_bind(id.0);
+    sql.push(" AND u.project_id = ").push_bind(project.as_str());
+    Ok(sql.build_query_as().fetch_optional(pool).await?)
+}
+
+/// The user who signs in with the address.
+pub async fn by_auth_email(
+    pool: &PgPool,
+    project: &ProjectId,
+    address: &EmailAddress,
+) -> Result<Option<UserRow>, LedgerError> {
+    let row = sqlx::query_as!(
+        UserRow,
+        "SELECT u.* FROM contact_channels c JOIN users u ON u.id = c.user_id
+         WHERE c.project_id = $1 AND c.type = 'email' AND c.value = $2 AND c.used_for_auth",
+        project.as_str(),
+        address.as_str(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row)
+}
+
+/// Which users a listing shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Visibility {
+    /// Those who may use the project.
+    #[default]
+    Unrestricted,
+    /// Also the restricted ones.
+    SignedUp,
+    /// All, anonymous ones included.
+    Everybody,
+    /// Anonymous ones only.
+    Anonymous,
+}
+
+/// The direction of a listing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// Oldest first.
+    #[default]
+    Ascending,
+    /// Newest first.
+    Descending,
+}
+
+impl Direction {
+    pub(crate) fn sql(self) -> &'static str {
+        match self {
+            Self::Ascending => "ASC",
+            Self::Descending => "DESC",
+        }
+    }
+
+    pub(crate) fn from_cursor(self) -> &'static str {
+        match self {
+            Self::Ascending => " >= ",
+            Self::Descending => " <= ",
+        }
+    }
+}
+
+/// A listing of users.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// Only members of this team.
+    pub team: Option<TeamId>,
+    /// Which users.
+    pub visibility: Visibility,
+    /// Only users with this in their name, an email address, or as their id.
+    pub query: Option<String>,
+    /// The first user of the page.
+    pub cursor: Option<UserId>,
+    /// How many users at most; all, if absent.
+    pub limit: Option<i64>,
+    /// In which order.
+    pub direction: Direction,
+}
+
+/// A page and the id that the next one starts with.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// The first item of the next page.
+    pub next_cursor: Option<Uuid>,
+}
+
+/// Lists users of a project by the time of their sign-up.
+pub async fn list(
+    pool: &PgPool,
+    project: &ProjectId,
+    listing: &Listing,
+    verification: EmailVerification,
+) -> Result<Page<UserRecord>, LedgerError> {
+    let mut sql = QueryBuilder::new(SELECT_RECORD);
+    sql.push("WHERE u.project_id = ")
+        .push_bind(project.as_str());
+    push_visibility(&mut sql, listing.visibility, verification);
+    if let Some(team) = listing.team {
+        sql.push(
+            " AND EXISTS (SELECT FROM team_memberships x WHERE x.user_id = u.id AND x.team_id = ",
+        );
+        sql.push_bind(team.0).push(")");
+    }
+    if let Some(query) = listing.query.as_deref().filter(|query| !query.is_empty()) {
+        push_search(&mut sql, query);
+    }
+    if let Some(cursor) = listing.cursor {
+        sql.push(" AND (u.signed_up_at, u.id)")
+            .push(listing.direction.from_cursor());
+        sql.push("(SELECT c.signed_up_at, c.id FROM users c WHERE c.project_id = ");
+        sql.push_bind(project.as_str())
+            .push(" AND c.id = ")
+            .push_bind(cursor.0)
+            .push(")");
+    }
+    let direction = listing.direction.sql();
+    sql.push(" ORDER BY u.signed_up_at ")
+        .push(direction)
+        .push(", u.id ")
+        .push(direction);
+    if let Some(limit) = listing.limit {
+        sql.push(" LIMIT ").push_bind(limit.saturating_add(1));
+    }
+    let items: Vec<UserRecord> = sql.build_query_as().fetch_all(pool).await?;
+    Ok(paged(items, listing.limit, |record| record.user.id))
+}
+
+/// Splits off the row that was fetched beyond the limit.
+pub(crate) fn paged<T>(mut items: Vec<T>, limit: Option<i64>, id: impl Fn(&T) -> Uuid) -> Page<T> {
+    let limit = limit
+        .and_then(|limit| usize::try_from(limit).ok())
+        .unwrap_or(usize::MAX);
+    let next_cursor = items.get(limit).map(id);
+    items.truncate(limit);
+    Page { items, next_cursor }
+}
+
+fn push_visibility(
+    sql: &mut QueryBuilder<Postgres>,
+    visibility: Visibility,
+    verification: EmailVerification,
+) {
+    match visibility {
+        Visibility::Everybody => {}
+        Visibility::Anonymous => push(sql, " AND u.is_anonymous"),
+        Visibility::SignedUp => push(sql, " AND NOT u.is_anonymous"),
+        Visibility::Unrestricted => {
+            push(sql, " AND NOT u.is_anonymous AND NOT u.restricted_by_admin");
+            if verification == EmailVerification::Required {
+                push(sql, " AND u.primary_email_verified");
+            }
+        }
+    }
+}
+
+fn push(sql: &mut QueryBuilder<Postgres>, text: &'static str) {
+    sql.push(text);
+}
+
+fn push_search(sql: &mut QueryBuilder<Postgres>, query: &str) {
+    let pattern = substring_pattern(query);
+    sql.push(" AND (u.display_name ILIKE ")
+        .push_bind(pattern.clone());
+    sql.push(
+        " OR EXISTS (SELECT FROM contact_channels c WHERE c.user_id = u.id AND c.value ILIKE ",
+    );
+    sql.push_bind(pattern).push(")");
+    let id: String = query
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
+        .collect();
+    if let Ok(id) = Uuid::try_parse(&id) {
+        sql.push(" OR u.id = ").push_bind(id);
+    }
+    sql.push(")");
+}
+
+/// A LIKE pattern that matches `text` anywhere, literally.
+pub(crate) fn substring_pattern(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+pub(crate) async fn load(
+    models: &mut ReadModels,
+    connection: &mut PgConnection,
+    demand: &Demand,
+) -> Result<(), LedgerError> {
+    if !demand.users.is_empty() {
+        let ids: Vec<Uuid> = demand.users.iter().copied().collect();
+        let rows = sqlx::query_as!(UserRow, "SELECT * FROM users WHERE id = ANY($1)", &ids)
+            .fetch_all(&mut *connection)
+            .await?;
+        models.users.load(rows);
+    }
+    if !demand.channels_of.is_empty() {
+        let ids: Vec<Uuid> = demand.channels_of.iter().copied().collect();
+        let rows = sqlx::query_as!(
+            ContactChannelRow,
+            "SELECT * FROM contact_channels WHERE user_id = ANY($1)",
+            &ids
+        )
+        .fetch_all(connection)
+        .await?;
+        models.channels.load(rows);
+    }
+    Ok(())
+}
+
+pub(crate) async fn delete(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), LedgerError> {
+    sqlx::query!("DELETE FROM sessions WHERE user_id = ANY($1)", ids)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!(
+        "DELETE FROM project_permissions WHERE user_id = ANY($1)",
+        ids
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!("DELETE FROM contact_channels WHERE user_id = ANY($1)", ids)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("DELETE FROM users WHERE id = ANY($1)", ids)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(crate) fn fold(models: &mut ReadModels, id: Uuid, event: UserEvent) {
+    match event {
+        UserEvent::UserCreated(created) => fold_created(models, id, *created),
+        UserEvent::UserUpdated(updated) => {
+            if let Some(row) = models.users.change(&id) {
+                fold_updated(row, *updated);
+            }
+        }
+        UserEvent::PasswordRehashed { personal } => {
+            if let Some(row) = models.users.change(&id) {
+                row.password_hash = personal.or_erased().password_hash;
+            }
+        }
+        UserEvent::ContactChannelAdded(added) => fold_channel_added(models, id, added),
+        UserEvent::ContactChannelChanged(changed) => fold_channel_changed(models, id, changed),
+        UserEvent::ProjectPermissionGranted { permission_id } => {
+            let Some(user) = models.users.get(&id) else {
+                return;
+            };
+            models.permissions.put(ProjectPermissionRow {
+                user_id: id,
+                permission_id: permission_id.to_string(),
+                project_id: user.project_id.clone(),
+            });
+        }
+        UserEvent::UserDeleted {} => models.clear_user(id),
+    }
+}
+
+fn fold_created(models: &mut ReadModels, id: Uuid, created: UserCreated) {
+    let project_id = created.project_id.to_string();
+    let person = created.personal.or_erased();
+    models.users.put(UserRow {
+        id,
+        project_id: project_id.clone(),
+        signed_up_at: created.signed_up_at.0,
+        is_anonymous: created.is_anonymous,
+        display_name: person.display_name,
+        profile_image_url: person.profile_image_url,
+        client_metadata: stored(person.client_metadata),
+        client_read_only_metadata: stored(person.client_read_only_metadata),
+        server_metadata: stored(person.server_metadata),
+        primary_email: None,
+        primary_email_verified: false,
+        primary_email_auth_enabled: false,
+        password_hash: person.password_hash,
+        otp_enabled: created.otp_enabled,
+        totp_enabled: false,
+        oauth_accounts: json!(person.oauth_accounts),
+        selected_team_id: None,
+        restricted_by_admin: created.restricted_by_admin,
+        restricted_by_admin_reason: person.restricted_by_admin_reason,
+        restricted_by_admin_private_details: person.restricted_by_admin_private_details,
+        country_code: person.country_code,
+        risk_scores: json!(created.risk_scores),
+    });
+    if let Some(channel) = created.primary_channel {
+        models.channels.put(ContactChannelRow {
+            id: channel.channel_id.0,
+            project_id,
+            user_id: id,
+            r#type: EMAIL.to_owned(),
+            value: person.primary_email.unwrap_or_default(),
+            is_primary: true,
+            is_verified: channel.is_verified,
+            used_for_auth: channel.used_for_auth,
+            created_at: created.signed_up_at.0,
+        });
+        mirror_primary(models, id);
+    }
+}
+
+/// SQL knows one kind of nothing.
+pub(crate) fn stored(metadata: Value) -> Option<Value> {
+    Some(metadata).filter(|value| !value.is_null())
+}
+
+fn fold_updated(row: &mut UserRow, updated: UserUpdated) {
+    if let Some(at) = updated.upgraded_at {
+        row.is_anonymous = false;
+        row.signed_up_at = at.0;
+    }
+    row.restricted_by_admin = updated
+        .restricted_by_admin
+        .unwrap_or(row.restricted_by_admin);
+    row.otp_enabled = updated.otp_enabled.unwrap_or(row.otp_enabled);
+    row.totp_enabled = updated.totp_enabled.unwrap_or(row.totp_enabled);
+    if let Some(scores) = updated.risk_scores {
+        row.risk_scores = json!(scores);
+    }
+    match updated.selected_team_id {
+        Patch::Keep => {}
+        Patch::Clear => row.selected_team_id = None,
+        Patch::Set(team) => row.selected_team_id = Some(team.0),
+    }
+    let PersonChange {
+        display_name,
+        profile_image_url,
+        client_metadata,
+        client_read_only_metadata,
+        server_metadata,
+        password_hash,
+        totp_secret: _,
+        country_code,
+        restricted_by_admin_reason,
+        restricted_by_admin_private_details,
+    } = updated.personal.or_erased();
+    display_name.apply_to(&mut row.display_name);
+    profile_image_url.apply_to(&mut row.profile_image_url);
+    client_metadata.apply_to(&mut row.client_metadata);
+    client_read_only_metadata.apply_to(&mut row.client_read_only_metadata);
+    server_metadata.apply_to(&mut row.server_metadata);
+    password_hash.apply_to(&mut row.password_hash);
+    country_code.apply_to(&mut row.country_code);
+    restricted_by_admin_reason.apply_to(&mut row.restricted_by_admin_reason);
+    restricted_by_admin_private_details.apply_to(&mut row.restricted_by_admin_private_details);
+}
+
+fn fold_channel_added(models: &mut ReadModels, id: Uuid, added: ContactChannelAdded) {
+    let Some(user) = models.users.get(&id) else {
+        return;
+    };
+    let project_id = user.project_id.clone();
+    if added.is_primary {
+        demote_channels(models, id);
+    }
+    models.channels.put(ContactChannelRow {
+        id: added.channel_id.0,
+        project_id,
+        user_id: id,
+        r#type: EMAIL.to_owned(),
+        value: added.personal.or_erased().value,
+        is_primary: added.is_primary,
+        is_verified: added.is_verified,
+        used_for_auth: added.used_for_auth,
+        created_at: added.created_at.0,
+    });
+    mirror_primary(models, id);
+}
+
+fn fold_channel_changed(models: &mut ReadModels, id: Uuid, changed: ContactChannelChanged) {
+    if changed.is_primary == Some(true) {
+        demote_channels(models, id);
+    }
+    let Some(channel) = models.channels.change(&changed.channel_id.0) else {
+        return;
+    };
+    channel.is_primary = changed.is_primary.unwrap_or(channel.is_primary);
+    channel.is_verified = changed.is_verified.unwrap_or(channel.is_verified);
+    channel.used_for_auth = changed.used_for_auth.unwrap_or(channel.used_for_auth);
+    if let Some(address) = changed.personal {
+        channel.value = address.value;
+    }
+    mirror_primary(models, id);
+}
+
+fn demote_channels(models: &mut ReadModels, user: Uuid) {
+    for key in models
+        .channels
+        .keys_where(|row| row.user_id == user && row.is_primary)
+    {
+        if let Some(channel) = models.channels.change(&key) {
+            channel.is_primary = false;
+        }
+    }
+}
+
+/// Keeps the user row's copy of the primary channel.
+fn mirror_primary(models: &mut ReadModels, id: Uuid) {
+    let channels = &models.channels;
+    let primary = channels.keys_where(|row| row.user_id == id && row.is_primary);
+    let primary = primary.first().and_then(|key| channels.get(key)).cloned();
+    let Some(row) = models.users.change(&id) else {
+        return;
+    };
+    row.primary_email_verified = primary.as_ref().is_some_and(|channel| channel.is_verified);
+    row.primary_email_auth_enabled = primary
+        .as_ref()
+        .is_some_and(|channel| channel.used_for_auth);
+    row.primary_email = primary.map(|channel| channel.value);
+}
