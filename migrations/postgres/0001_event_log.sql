@@ -20,6 +20,9 @@ CREATE TABLE events (
 );
 CREATE UNIQUE INDEX events_order ON events (transaction, position);
 CREATE INDEX events_project ON events (project_id, position);
+-- Events on other streams that are about a user: sessions, memberships. For the history.
+CREATE INDEX events_about_user ON events ((payload ->> 'user_id')) 
+    WHERE payload ->> 'user_id' IS NOT NULL;
 
 -- Aggregates' states after a number of events, so that long streams load fast. Sealed.
 CREATE TABLE snapshots (

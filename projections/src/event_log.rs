@@ -1,6 +1,6 @@
 //! The event log: reading streams, and appending through units of work.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -257,15 +257,12 @@ impl EventLog {
         &self,
         stored: Vec<StoredEvent>,
     ) -> Result<Vec<Recorded>, LedgerError> {
-        let subjects = stored.iter().flat_map(|row| {
-            sealed_subject(&row.payload)
-                .into_iter()
-                .chain(metadata_subject(&row.metadata))
-        });
-        let keys = self
-            .sealer()
-            .existing_keys(subjects.map(str::to_owned))
-            .await?;
+        let subjects = stored
+            .iter()
+            .flat_map(subjects)
+            .map(str::to_owned)
+            .collect();
+        let keys = self.sealer().existing_keys(subjects).await?;
         let steps = upcasters();
         stored
             .into_iter()
@@ -300,9 +297,10 @@ impl EventLog {
         let subjects = events
             .iter()
             .filter_map(|event| sealed_subject(&event.payload));
+        let subjects = subjects.map(str::to_owned).collect();
         let keys = self
             .sealer()
-            .existing_keys(subjects.map(str::to_owned))
+            .existing_keys(subjects)
             .await
             .map_err(unknown)?;
         for event in &mut events {
@@ -378,7 +376,7 @@ impl PersistedEventRepository for EventLog {
         };
         let keys = self
             .sealer()
-            .existing_keys([aggregate_id.to_owned()])
+            .existing_keys(HashSet::from([aggregate_id.to_owned()]))
             .await
             .map_err(unknown)?;
         let Some(key) = keys.get(aggregate_id) else {
@@ -467,6 +465,12 @@ fn open_value(sealed: &Value, key: &DataKey, binding: &str) -> Result<Value, Led
 /// Whose key opens the payload's personal part, if it has one.
 fn sealed_subject(payload: &Value) -> Option<&str> {
     payload.get("personal")?.get("subject")?.as_str()
+}
+
+/// Everyone whose data is sealed in a row.
+fn subjects(row: &StoredEvent) -> impl Iterator<Item = &str> {
+    let payload = sealed_subject(&row.payload);
+    payload.into_iter().chain(metadata_subject(&row.metadata))
 }
 
 fn metadata_subject(metadata: &Value) -> Option<&str> {

@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 
 use muniment_domain::ProjectId;
 use muniment_domain::project::ProjectEvent;
-use muniment_domain::session::SessionEvent;
 use muniment_domain::team::TeamEvent;
 use muniment_domain::user::UserEvent;
 use sqlx::PgConnection;
@@ -117,7 +116,7 @@ impl Demand {
             return;
         };
         match event {
-            LedgerEvent::User(UserEvent::UserCreated(_)) => {}
+            LedgerEvent::User(UserEvent::UserCreated(_)) | LedgerEvent::Project(_) => {}
             LedgerEvent::User(
                 UserEvent::ContactChannelAdded(_) | UserEvent::ContactChannelChanged(_),
             ) => {
@@ -131,7 +130,6 @@ impl Demand {
                 self.teams.insert(id);
             }
             LedgerEvent::Team(_) | LedgerEvent::Session(_) => {}
-            LedgerEvent::Project(_) => {}
         }
     }
 }

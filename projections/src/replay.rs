@@ -1,1 +1,121 @@
-//! TBD
+//! Rebuilding read models from nothing, beside live traffic.
+//!
+//! The log is folded into a second set of tables in a schema of its own. When that has caught up,
+//! appends are held for a moment, the rest is folded, and the tables change places in the same
+//! transaction. A crash at any point leaves the old tables in use.
+
+use sqlx::{Connection, PgConnection};
+
+use crate::read_models::TABLES;
+use crate::shadow::{
+    Definition, Kind, Schema, Shadow, definitions, enter, fold_visible, index_definitions, run,
+};
+use crate::{EventLog, LedgerError};
+
+pub use crate::shadow::Progress;
+
+const NEW: Schema = Schema("muniment_replay");
+const OLD: Schema = Schema("muniment_replaced");
+const LIVE: Schema = Schema("public");
+
+/// Rebuilds the named read tables, or all.
+///
+/// # Errors
+/// `Refused` for an unknown table, or when another replay is running; otherwise what the database
+/// or the log fails with. The live tables are unchanged then.
+pub async fn replay(
+    log: &EventLog,
+    tables: &[String],
+    progress: impl FnMut(Progress),
+) -> Result<(), LedgerError> {
+    let chosen = choose(tables)?;
+    let mut shadow = Shadow::create(log, NEW).await?;
+    shadow.catch_up(log, progress).await?;
+    index(&mut shadow).await?;
+    // Indexing takes a while; what was appended meanwhile is better folded before appends are held.
+    shadow.catch_up(log, |_| ()).await?;
+    swap(log, &mut shadow, &chosen).await?;
+    enter(&mut shadow.connection, LIVE).await?;
+    for table in &chosen {
+        run(&mut shadow.connection, &["ANALYZE ", table]).await?;
+    }
+    shadow.remove().await
+}
+
+fn choose(tables: &[String]) -> Result<Vec<&'static str>, LedgerError> {
+    if tables.is_empty() {
+        return Ok(TABLES.to_vec());
+    }
+    let known = |name: &String| {
+        let unknown = format!(
+            "there is no read table `{name}`; choose from: {}",
+            TABLES.join(", ")
+        );
+        TABLES
+            .iter()
+            .copied()
+            .find(|table| table == name)
+            .ok_or(LedgerError::Refused(unknown))
+    };
+    tables.iter().map(known).collect()
+}
+
+async fn index(shadow: &mut Shadow) -> Result<(), LedgerError> {
+    let connection = &mut shadow.connection;
+    enter(connection, LIVE).await?;
+    let mut statements = index_definitions(connection).await?;
+    let unique = definitions(connection, Kind::UniqueConstraints).await?;
+    statements.extend(unique.into_iter().map(|constraint| constraint.statement));
+    enter(connection, shadow.schema).await?;
+    for statement in statements {
+        run(connection, &[&statement]).await?;
+    }
+    Ok(())
+}
+
+/// Folds the rest and changes the tables' places, in one transaction.
+async fn swap(
+    log: &EventLog,
+    shadow: &mut Shadow,
+    chosen: &[&'static str],
+) -> Result<(), LedgerError> {
+    let cursor = shadow.cursor;
+    let mut transaction = shadow.connection.begin().await?;
+    // Waits for running appends, and holds new ones until the commit.
+    run(
+        &mut transaction,
+        &["LOCK TABLE public.events IN SHARE MODE"],
+    )
+    .await?;
+    fold_visible(&mut transaction, log, cursor).await?;
+    enter(&mut transaction, LIVE).await?;
+    let affected = foreign_keys(&mut transaction, chosen).await?;
+    for key in &affected {
+        let parts = ["ALTER TABLE ", &key.table, " DROP CONSTRAINT ", &key.name];
+        run(&mut transaction, &parts).await?;
+    }
+    run(&mut transaction, &["CREATE SCHEMA ", OLD.0]).await?;
+    for table in chosen {
+        let parts = ["ALTER TABLE public.", table, " SET SCHEMA ", OLD.0];
+        run(&mut transaction, &parts).await?;
+        let parts = ["ALTER TABLE ", NEW.0, ".", table, " SET SCHEMA public"];
+        run(&mut transaction, &parts).await?;
+    }
+    for key in &affected {
+        run(&mut transaction, &[&key.statement]).await?;
+    }
+    run(&mut transaction, &["DROP SCHEMA ", OLD.0, " CASCADE"]).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// The foreign keys that start from or point to a table that is replaced.
+async fn foreign_keys(
+    connection: &mut PgConnection,
+    chosen: &[&'static str],
+) -> Result<Vec<Definition>, LedgerError> {
+    let mut keys = definitions(connection, Kind::ForeignKeys).await?;
+    let is_chosen = |table: &str| chosen.contains(&table);
+    keys.retain(|key| is_chosen(&key.table) || key.target.as_deref().is_some_and(is_chosen));
+    Ok(keys)
+}

@@ -88,7 +88,7 @@ impl Sealer {
     /// The keys of those `subjects` that still have one.
     pub async fn existing_keys(
         &self,
-        subjects: impl IntoIterator<Item = String>,
+        subjects: HashSet<String>,
     ) -> Result<HashMap<String, DataKey>, LedgerError> {
         let mut keys = HashMap::new();
         let mut missing = HashSet::new();
@@ -127,7 +127,7 @@ impl Sealer {
         connection: &mut PgConnection,
         subjects: HashSet<String>,
     ) -> Result<(HashMap<String, DataKey>, FreshKeys), LedgerError> {
-        let mut keys = self.existing_keys(subjects.iter().cloned()).await?;
+        let mut keys = self.existing_keys(subjects.clone()).await?;
         let mut fresh = FreshKeys::default();
         for subject in subjects {
             if keys.contains_key(&subject) {

@@ -1,1 +1,171 @@
-//! TBD
+//! The subscribers that live in this database. Those that leave it (webhooks, mail, analytics) are
+//! the server's.
+
+use std::collections::BTreeMap;
+
+use muniment_domain::Millis;
+use muniment_domain::project::ProjectEvent;
+use muniment_domain::session::SessionEvent;
+use muniment_domain::team::TeamEvent;
+use muniment_domain::user::UserEvent;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::event_log::{LedgerEvent, Recorded};
+use crate::sealing::Sealer;
+use crate::subscription::Subscriber;
+use crate::{EventLog, LedgerError};
+
+/// Counts what happened, per project and UTC day, into `event_tally`. Each event counts once,
+/// because the counts commit with the cursor.
+pub struct Tally;
+
+impl Subscriber for Tally {
+    fn name(&self) -> &'static str {
+        "tally"
+    }
+
+    async fn accept(
+        &self,
+        connection: &mut PgConnection,
+        batch: &[Recorded],
+    ) -> Result<(), LedgerError> {
+        let mut counts: BTreeMap<(&str, i64, &str), i64> = BTreeMap::new();
+        for event in batch {
+            let key = (
+                event.project_id.as_str(),
+                day(event.recorded_at),
+                &*event.event_type,
+            );
+            *counts.entry(key).or_default() += 1;
+        }
+        let projects: Vec<String> = counts.keys().map(|key| key.0.to_owned()).collect();
+        let days: Vec<i64> = counts.keys().map(|key| key.1).collect();
+        let types: Vec<String> = counts.keys().map(|key| key.2.to_owned()).collect();
+        let counts: Vec<i64> = counts.values().copied().collect();
+        sqlx::query!(
+            "INSERT INTO event_tally (project_id, day, event_type, count)
+             SELECT project_id, date '1970-01-01' + day::integer, event_type, count
+             FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[])
+                  AS batch (project_id, day, event_type, count)
+             ON CONFLICT (project_id, day, event_type)
+             DO UPDATE SET count = event_tally.count + EXCLUDED.count",
+            &projects,
+            &days,
+            &types,
+            &counts,
+        )
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Whole days since the Unix epoch, UTC.
+fn day(at: Millis) -> i64 {
+    at.0.div_euclid(86_400_000)
+}
+
+/// Makes deletions final: destroys the keys of deleted users, teams and projects, so that their
+/// sealed data can never be read again, and removes what telemetry knows of them.
+pub struct Erasure {
+    sealer: Sealer,
+}
+
+impl Erasure {
+    /// Erases from the log's database.
+    #[must_use]
+    pub fn new(log: &EventLog) -> Self {
+        Self {
+            sealer: log.sealer().clone(),
+        }
+    }
+
+    async fn erase(
+        &self,
+        connection: &mut PgConnection,
+        subjects: &[String],
+    ) -> Result<(), LedgerError> {
+        if subjects.is_empty() {
+            return Ok(());
+        }
+        self.sealer.destroy(&mut *connection, subjects).await?;
+        sqlx::query!(
+            "DELETE FROM snapshots WHERE aggregate_id = ANY($1)",
+            subjects
+        )
+        .execute(&mut *connection)
+        .await?;
+        let ids: Vec<Uuid> = subjects
+            .iter()
+            .filter_map(|id| Uuid::parse_str(id).ok())
+            .collect();
+        sqlx::query!("DELETE FROM user_activity WHERE user_id = ANY($1)", &ids)
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query!(
+            "DELETE FROM session_activity WHERE session_id = ANY($1)",
+            &ids
+        )
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+impl Subscriber for Erasure {
+    fn name(&self) -> &'static str {
+        "erasure"
+    }
+
+    async fn accept(
+        &self,
+        connection: &mut PgConnection,
+        batch: &[Recorded],
+    ) -> Result<(), LedgerError> {
+        let mut subjects = Vec::new();
+        for event in batch {
+            let id = event.aggregate_id.clone();
+            match &event.event {
+                LedgerEvent::User(UserEvent::UserDeleted {}) => {
+                    subjects.extend(sessions_of(connection, &id).await?);
+                    subjects.push(id);
+                }
+                LedgerEvent::Team(TeamEvent::TeamDeleted {})
+                | LedgerEvent::Session(SessionEvent::SessionEnded { .. }) => subjects.push(id),
+                LedgerEvent::Project(ProjectEvent::ProjectDeleted {}) => {
+                    subjects.extend(streams_of(connection, &id).await?);
+                }
+                _ => {}
+            }
+        }
+        self.erase(connection, &subjects).await
+    }
+}
+
+async fn sessions_of(
+    connection: &mut PgConnection,
+    user: &str,
+) -> Result<Vec<String>, LedgerError> {
+    let ids = sqlx::query_scalar!(
+        "SELECT aggregate_id FROM events
+         WHERE payload ->> 'user_id' = $1 AND aggregate_type = 'session'",
+        user
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ids)
+}
+
+async fn streams_of(
+    connection: &mut PgConnection,
+    project: &str,
+) -> Result<Vec<String>, LedgerError> {
+    let ids = sqlx::query_scalar!(
+        "SELECT DISTINCT aggregate_id FROM events WHERE project_id = $1",
+        project
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ids)
+}

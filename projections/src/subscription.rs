@@ -1,1 +1,340 @@
-//! TBD
+//! Subscriptions: durable cursors for whatever follows the log.
+//!
+//! A subscription hands every event to its [`Subscriber`] at least once, in order, skipping none:
+//! it reads by (transaction, position) below the oldest transaction that is still running, so an
+//! append that commits late is waited for. The cursor is a row and moves in the transaction that
+//! the subscriber may write to: a sink in this database gets every event exactly once.
+//!
+//! One process at a time holds a subscription, by an advisory lock; others stand by. A failing
+//! batch is tried again with growing pauses, then event by event, and what still fails goes to
+//! `dead_letters` so that one bad event does not hold up the rest.
+
+use std::future::Future;
+use std::time::Duration;
+
+use sqlx::{Connection, PgConnection, PgPool};
+use tokio::task::JoinHandle;
+
+use crate::event_log::{Cursor, Recorded};
+use crate::{EventLog, LedgerError};
+
+/// Something that follows the log.
+pub trait Subscriber: Send + Sync + 'static {
+    /// Its name, under which its cursor is kept. Never change it.
+    fn name(&self) -> &'static str;
+
+    /// Takes a batch. What it writes through `connection` commits together with the cursor; other
+    /// effects must be idempotent by the events' positions.
+    ///
+    /// # Errors
+    /// Then the batch is handed over again.
+    fn accept(
+        &self,
+        connection: &mut PgConnection,
+        batch: &[Recorded],
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+}
+
+/// How patiently a subscription works.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Events per batch, at most.
+    pub batch: i64,
+    /// How long to wait for a notification before looking anyway.
+    pub poll: Duration,
+    /// How often a batch, and then each of its events, is tried.
+    pub attempts: u32,
+    /// The pause after the first failure; doubles with each further one.
+    pub first_pause: Duration,
+    /// The longest pause.
+    pub longest_pause: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            batch: 500,
+            poll: Duration::from_secs(1),
+            attempts: 8,
+            first_pause: Duration::from_millis(100),
+            longest_pause: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A running subscription; stops when dropped. Stopping at any instruction is safe.
+pub struct Subscription(JoinHandle<()>);
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Starts to follow the log.
+#[must_use]
+pub fn follow<S: Subscriber>(log: EventLog, subscriber: S, pace: Pace) -> Subscription {
+    let follower = Follower {
+        log,
+        subscriber,
+        pace,
+    };
+    Subscription(tokio::spawn(async move { follower.run().await }))
+}
+
+/// Passes on what other processes announce. One per process is enough.
+#[must_use]
+pub fn listen(log: EventLog) -> Subscription {
+    let pause = Pace::default().longest_pause;
+    Subscription(tokio::spawn(async move {
+        loop {
+            if let Err(error) = log.notifier().listen(log.pool()).await {
+                tracing::warn!(%error, "not listening for notifications; polling until it works again");
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }))
+}
+
+struct Follower<S> {
+    log: EventLog,
+    subscriber: S,
+    pace: Pace,
+}
+
+impl<S: Subscriber> Follower<S> {
+    async fn run(&self) {
+        loop {
+            if let Err(error) = self.hold().await {
+                let name = self.subscriber.name();
+                tracing::warn!(subscription = name, %error, "subscription interrupted");
+            }
+            tokio::time::sleep(self.pace.poll).await;
+        }
+    }
+
+    /// Follows the log while this process holds the lock. Returns at once if another one does.
+    async fn hold(&self) -> Result<(), LedgerError> {
+        // The lock belongs to the connection, so that connection must not go back to the pool.
+        let mut connection = self.log.pool().acquire().await?.detach();
+        if !self.lock(&mut connection).await? {
+            connection.close().await?;
+            return Ok(());
+        }
+        self.enroll(&mut connection).await?;
+        let mut appended = self.log.notifier().watch();
+        let mut failures = 0;
+        loop {
+            appended.mark_unchanged();
+            let cursor = self.cursor(&mut connection).await?;
+            let batch = self.log.read_after(cursor, self.pace.batch).await?;
+            if batch.is_empty() {
+                // Either a notification or the time to look anyway.
+                let _ = tokio::time::timeout(self.pace.poll, appended.changed()).await;
+                continue;
+            }
+            match self.deliver(&mut connection, cursor, &batch).await {
+                Ok(()) => failures = 0,
+                Err(error) if failures + 1 < self.pace.attempts => {
+                    failures += 1;
+                    self.report(&error, failures);
+                    tokio::time::sleep(self.pause(failures)).await;
+                }
+                Err(_) => {
+                    self.deliver_one_by_one(&mut connection, cursor, &batch)
+                        .await?;
+                    failures = 0;
+                }
+            }
+        }
+    }
+
+    async fn lock(&self, connection: &mut PgConnection) -> Result<bool, LedgerError> {
+        let locked = sqlx::query_scalar!(
+            r#"SELECT pg_try_advisory_lock(hashtextextended('muniment subscription ' || $1, 0)) AS "locked!""#,
+            self.subscriber.name(),
+        )
+        .fetch_one(connection)
+        .await?;
+        Ok(locked)
+    }
+
+    async fn enroll(&self, connection: &mut PgConnection) -> Result<(), LedgerError> {
+        let name = self.subscriber.name();
+        sqlx::query!(
+            "INSERT INTO subscriptions (name) VALUES ($1) ON CONFLICT DO NOTHING",
+            name
+        )
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+
+    async fn cursor(&self, connection: &mut PgConnection) -> Result<Cursor, LedgerError> {
+        let cursor = sqlx::query_as!(
+            Cursor,
+            r#"SELECT transaction::text::bigint AS "transaction!", position
+               FROM subscriptions WHERE name = $1"#,
+            self.subscriber.name(),
+        )
+        .fetch_one(connection)
+        .await?;
+        Ok(cursor)
+    }
+
+    /// Hands the batch over and moves the cursor, in one transaction.
+    async fn deliver(
+        &self,
+        connection: &mut PgConnection,
+        from: Cursor,
+        batch: &[Recorded],
+    ) -> Result<(), LedgerError> {
+        let Some(last) = batch.last() else {
+            return Ok(());
+        };
+        let mut transaction = connection.begin().await?;
+        self.subscriber.accept(&mut transaction, batch).await?;
+        self.move_cursor(&mut transaction, from, last.cursor)
+            .await?;
+        transaction.commit().await?;
+        let delivered = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        metrics::counter!("muniment_subscription_events_total", "subscription" => self.subscriber.name())
+            .increment(delivered);
+        Ok(())
+    }
+
+    async fn move_cursor(
+        &self,
+        connection: &mut PgConnection,
+        from: Cursor,
+        to: Cursor,
+    ) -> Result<(), LedgerError> {
+        let moved = sqlx::query!(
+            "UPDATE subscriptions
+             SET transaction = $2::bigint::text::xid8, position = $3, updated_at = now()
+             WHERE name = $1 AND transaction = $4::bigint::text::xid8 AND position = $5",
+            self.subscriber.name(),
+            to.transaction,
+            to.position,
+            from.transaction,
+            from.position,
+        )
+        .execute(connection)
+        .await?;
+        if moved.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(LedgerError::Conflict)
+        }
+    }
+
+    async fn deliver_one_by_one(
+        &self,
+        connection: &mut PgConnection,
+        mut from: Cursor,
+        batch: &[Recorded],
+    ) -> Result<(), LedgerError> {
+        for event in batch {
+            self.deliver_stubbornly(connection, from, event).await?;
+            from = event.cursor;
+        }
+        Ok(())
+    }
+
+    async fn deliver_stubbornly(
+        &self,
+        connection: &mut PgConnection,
+        from: Cursor,
+        event: &Recorded,
+    ) -> Result<(), LedgerError> {
+        let mut failures = 0;
+        loop {
+            match self
+                .deliver(connection, from, std::slice::from_ref(event))
+                .await
+            {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    failures += 1;
+                    self.report(&error, failures);
+                    if failures >= self.pace.attempts {
+                        return self.bury(connection, from, event, &error).await;
+                    }
+                    tokio::time::sleep(self.pause(failures)).await;
+                }
+            }
+        }
+    }
+
+    /// Puts the event into `dead_letters` and goes on behind it.
+    async fn bury(
+        &self,
+        connection: &mut PgConnection,
+        from: Cursor,
+        event: &Recorded,
+        error: &LedgerError,
+    ) -> Result<(), LedgerError> {
+        let name = self.subscriber.name();
+        let mut transaction = connection.begin().await?;
+        sqlx::query!(
+            "INSERT INTO dead_letters (subscription, position, error, attempts)
+             VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            name,
+            event.cursor.position,
+            error.to_string(),
+            i32::try_from(self.pace.attempts).unwrap_or(i32::MAX),
+        )
+        .execute(&mut *transaction)
+        .await?;
+        self.move_cursor(&mut transaction, from, event.cursor)
+            .await?;
+        transaction.commit().await?;
+        metrics::counter!("muniment_dead_letters_total", "subscription" => name).increment(1);
+        let position = event.cursor.position;
+        tracing::error!(subscription = name, position, %error, "event moved to dead_letters");
+        Ok(())
+    }
+
+    fn report(&self, error: &LedgerError, failures: u32) {
+        let name = self.subscriber.name();
+        tracing::warn!(subscription = name, failures, %error, "a subscriber failed; trying again");
+    }
+
+    fn pause(&self, failures: u32) -> Duration {
+        let growth = 2u32.saturating_pow(failures.saturating_sub(1));
+        self.pace
+            .first_pause
+            .saturating_mul(growth)
+            .min(self.pace.longest_pause)
+    }
+}
+
+/// How far a subscription is behind.
+#[derive(Clone, Debug)]
+pub struct Lag {
+    /// The subscription's name.
+    pub name: String,
+    /// Events it has not taken yet; counted up to 10,000.
+    pub events: i64,
+    /// The age of the oldest of them, in seconds; 0 if there is none.
+    pub seconds: f64,
+}
+
+/// The lag of every subscription.
+pub async fn lags(pool: &PgPool) -> Result<Vec<Lag>, LedgerError> {
+    let rows = sqlx::query_as!(
+        Lag,
+        r#"SELECT s.name, count(e.recorded_at) AS "events!",
+                  coalesce(extract(epoch FROM now() - min(e.recorded_at)), 0)::float8 AS "seconds!"
+           FROM subscriptions s
+           LEFT JOIN LATERAL (
+               SELECT recorded_at FROM events
+               WHERE (events.transaction, events.position) > (s.transaction, s.position)
+               ORDER BY transaction, position LIMIT 10000
+           ) e ON true
+           GROUP BY s.name ORDER BY s.name"#
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows)
+}

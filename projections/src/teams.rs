@@ -157,7 +157,7 @@ pub async fn list(
     }
     if let Some(cursor) = listing.cursor {
         sql.push(" AND (t.created_at, t.id)")
-            .push(listing.direction.from_cursor());
+            .push(listing.direction.cursor_comparison());
         sql.push("(SELECT c.created_at, c.id FROM teams c WHERE c.project_id = ");
         sql.push_bind(project.as_str())
             .push(" AND c.id = ")

@@ -20,6 +20,10 @@ use crate::teams::TeamRow;
 /// A row of `users`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, FromRow)]
 #[allow(missing_docs, reason = "the columns are described in the migration")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "as many columns are booleans"
+)]
 pub struct UserRow {
     pub id: Uuid,
     pub project_id: String,
@@ -230,7 +234,7 @@ impl Direction {
         }
     }
 
-    pub(crate) fn from_cursor(self) -> &'static str {
+    pub(crate) fn cursor_comparison(self) -> &'static str {
         match self {
             Self::Ascending => " >= ",
             Self::Descending => " <= ",
@@ -286,7 +290,7 @@ pub async fn list(
     }
     if let Some(cursor) = listing.cursor {
         sql.push(" AND (u.signed_up_at, u.id)")
-            .push(listing.direction.from_cursor());
+            .push(listing.direction.cursor_comparison());
         sql.push("(SELECT c.signed_up_at, c.id FROM users c WHERE c.project_id = ");
         sql.push_bind(project.as_str())
             .push(" AND c.id = ")
@@ -419,6 +423,11 @@ pub(crate) fn fold(models: &mut ReadModels, id: Uuid, event: UserEvent) {
         UserEvent::UserUpdated(updated) => {
             if let Some(row) = models.users.change(&id) {
                 fold_updated(row, *updated);
+            }
+        }
+        UserEvent::SelectedTeamChanged { selected_team_id } => {
+            if let Some(row) = models.users.change(&id) {
+                row.selected_team_id = selected_team_id.map(|team| team.0);
             }
         }
         UserEvent::PasswordRehashed { personal } => {

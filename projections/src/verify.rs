@@ -1,1 +1,96 @@
-//! TBD
+//! Checking that the read tables say what the log says.
+
+use serde_json::Value;
+use sqlx::{Connection, PgConnection, QueryBuilder, Row};
+
+use crate::permissions::ProjectPermissionRow;
+use crate::projects::{ProjectKeyRow, ProjectRow};
+use crate::rows::TableRow;
+use crate::sessions::SessionRow;
+use crate::shadow::{Progress, Schema, Shadow, enter, fold_visible, run};
+use crate::teams::{MembershipRow, TeamRow};
+use crate::users::{ContactChannelRow, UserRow};
+use crate::{EventLog, LedgerError};
+
+const FRESH: Schema = Schema("muniment_verify");
+/// Differences reported per table.
+const REPORTED: i64 = 1_000;
+
+/// A row that is not what the log says.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// The read table.
+    pub table: &'static str,
+    /// The live row; absent if it is missing.
+    pub live: Option<Value>,
+    /// What the log says; absent if there should be no row.
+    pub expected: Option<Value>,
+}
+
+/// Projects the log afresh and compares. Live traffic goes on meanwhile: the comparison sees one
+/// snapshot of both the log and the tables.
+///
+/// # Errors
+/// `Refused` when another verification is running; otherwise what the database fails with.
+pub async fn verify(
+    log: &EventLog,
+    progress: impl FnMut(Progress),
+) -> Result<Vec<Difference>, LedgerError> {
+    let mut shadow = Shadow::create(log, FRESH).await?;
+    shadow.catch_up(log, progress).await?;
+    let cursor = shadow.cursor;
+    let mut transaction = shadow.connection.begin().await?;
+    run(
+        &mut transaction,
+        &["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"],
+    )
+    .await?;
+    enter(&mut transaction, FRESH).await?;
+    fold_visible(&mut transaction, log, cursor).await?;
+    let differences = compare_all(&mut transaction).await?;
+    transaction.commit().await?;
+    shadow.remove().await?;
+    Ok(differences)
+}
+
+async fn compare_all(connection: &mut PgConnection) -> Result<Vec<Difference>, LedgerError> {
+    let mut found = compare::<ProjectRow>(connection).await?;
+    found.extend(compare::<ProjectKeyRow>(connection).await?);
+    found.extend(compare::<UserRow>(connection).await?);
+    found.extend(compare::<ContactChannelRow>(connection).await?);
+    found.extend(compare::<TeamRow>(connection).await?);
+    found.extend(compare::<MembershipRow>(connection).await?);
+    found.extend(compare::<ProjectPermissionRow>(connection).await?);
+    found.extend(compare::<SessionRow>(connection).await?);
+    Ok(found)
+}
+
+async fn compare<R: TableRow>(
+    connection: &mut PgConnection,
+) -> Result<Vec<Difference>, LedgerError> {
+    let table = R::TABLE.name;
+    let mut sql =
+        QueryBuilder::new("SELECT to_jsonb(live) AS live, to_jsonb(fresh) AS fresh FROM public.");
+    sql.push(table)
+        .push(" live FULL JOIN ")
+        .push(FRESH.0)
+        .push(".")
+        .push(table);
+    sql.push(" fresh USING (");
+    let mut key = sql.separated(", ");
+    for column in R::TABLE.key {
+        key.push(column);
+    }
+    sql.push(") WHERE to_jsonb(live) IS DISTINCT FROM to_jsonb(fresh) LIMIT ")
+        .push_bind(REPORTED);
+    let rows = sql.build().fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Difference {
+                table,
+                live: row.try_get("live")?,
+                expected: row.try_get("fresh")?,
+            })
+        })
+        .collect()
+}

@@ -14,6 +14,8 @@ pub enum UserCommand {
     Update(Box<UserUpdate>),
     /// Replace the password's hash by a stronger one of the same password.
     RenewPasswordHash(String),
+    /// Select a team that was made for the user.
+    SelectTeam(TeamId),
     /// Take the selected team away, if it is this one.
     DeselectTeam(TeamId),
     /// Grant a project-wide permission; nothing happens if it is granted already.

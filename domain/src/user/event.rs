@@ -16,6 +16,12 @@ pub enum UserEvent {
     /// The account's own fields changed. Also recorded when an update changed nothing: the
     /// caller's intent is part of the history, and webhooks follow it.
     UserUpdated(Box<UserUpdated>),
+    /// Another team was selected for the user, or none, because of something that happened to the
+    /// team: the user's own choice is an update.
+    SelectedTeamChanged {
+        /// The team selected now.
+        selected_team_id: Option<TeamId>,
+    },
     /// The password's hash was renewed, because the old one was of a weaker kind.
     PasswordRehashed {
         /// The new hash.
@@ -69,6 +75,7 @@ pub struct OauthAccount {
 
 /// See [`UserEvent::UserCreated`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct UserCreated {
     /// The project the user belongs to.
     pub project_id: ProjectId,
@@ -239,6 +246,7 @@ impl DomainEvent for UserEvent {
         match self {
             Self::UserCreated(_) => "UserCreated",
             Self::UserUpdated(_) => "UserUpdated",
+            Self::SelectedTeamChanged { .. } => "SelectedTeamChanged",
             Self::PasswordRehashed { .. } => "PasswordRehashed",
             Self::ContactChannelAdded(_) => "ContactChannelAdded",
             Self::ContactChannelChanged(_) => "ContactChannelChanged",

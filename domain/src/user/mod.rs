@@ -60,6 +60,10 @@ struct Channel {
 
 /// The state that decisions about a user need; not what is shown of it (see the read model).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, set by its own event"
+)]
 pub struct User {
     life: Life,
     is_anonymous: bool,
@@ -119,15 +123,15 @@ impl User {
                 .into();
                 Ok(vec![UserEvent::PasswordRehashed { personal }])
             }
-            UserCommand::RenewPasswordHash(_) => Ok(Vec::new()),
+            UserCommand::SelectTeam(team) => Ok(vec![UserEvent::SelectedTeamChanged {
+                selected_team_id: Some(team),
+            }]),
             UserCommand::DeselectTeam(team) if self.selected_team_id == Some(team) => {
-                let deselected = UserUpdated {
-                    selected_team_id: Patch::Clear,
-                    ..UserUpdated::nothing()
-                };
-                Ok(vec![UserEvent::UserUpdated(Box::new(deselected))])
+                Ok(vec![UserEvent::SelectedTeamChanged {
+                    selected_team_id: None,
+                }])
             }
-            UserCommand::DeselectTeam(_) => Ok(Vec::new()),
+            UserCommand::RenewPasswordHash(_) | UserCommand::DeselectTeam(_) => Ok(Vec::new()),
             UserCommand::GrantProjectPermission(id) if self.project_permissions.contains(&id) => {
                 Ok(Vec::new())
             }
@@ -427,6 +431,9 @@ impl Aggregate for User {
                 updated
                     .selected_team_id
                     .apply_to(&mut self.selected_team_id);
+            }
+            UserEvent::SelectedTeamChanged { selected_team_id } => {
+                self.selected_team_id = selected_team_id;
             }
             UserEvent::PasswordRehashed { .. } => {}
             UserEvent::ContactChannelAdded(added) => {

@@ -1,0 +1,291 @@
+//! A second set of read tables, in a schema of its own, folded afresh from the log.
+
+use std::time::Instant;
+
+use sqlx::{Connection, PgConnection, QueryBuilder};
+use tokio::sync::mpsc;
+
+use crate::event_log::{Cursor, Recorded, StoredEvent};
+use crate::read_models::{self, TABLES};
+use crate::{EventLog, LedgerError};
+
+/// Events per page: many enough to write in bulk, few enough for memory.
+const PAGE: i64 = 8_000;
+/// Pages that are read and opened ahead of the writer.
+const PAGES_AHEAD: usize = 2;
+
+/// How far a rebuild has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Events folded.
+    pub done: u64,
+    /// Events there were at the start.
+    pub total: u64,
+    /// Events per second so far.
+    pub rate: f64,
+}
+
+/// The schema's name. One per purpose, so that a replay and a verification may run side by side.
+#[derive(Clone, Copy)]
+pub(crate) struct Schema(pub(crate) &'static str);
+
+pub(crate) struct Shadow {
+    pub(crate) schema: Schema,
+    pub(crate) connection: PgConnection,
+    pub(crate) cursor: Cursor,
+    folded: u64,
+}
+
+impl Shadow {
+    /// Makes the schema and its tables, with primary keys and nothing else.
+    ///
+    /// # Errors
+    /// `Refused` when another process works in that schema.
+    pub(crate) async fn create(log: &EventLog, schema: Schema) -> Result<Self, LedgerError> {
+        let mut connection = log.pool().acquire().await?.detach();
+        let free = sqlx::query_scalar!(
+            r#"SELECT pg_try_advisory_lock(hashtextextended('muniment schema ' || $1, 0)) AS "free!""#,
+            schema.0
+        )
+        .fetch_one(&mut connection)
+        .await?;
+        if !free {
+            let busy = "another replay or verification is running; wait until it has finished";
+            return Err(LedgerError::Refused(busy.to_owned()));
+        }
+        drop_schema(&mut connection, schema).await?;
+        run(&mut connection, &["CREATE SCHEMA ", schema.0]).await?;
+        for table in TABLES {
+            let parts = [
+                "CREATE TABLE ",
+                schema.0,
+                ".",
+                table,
+                " (LIKE public.",
+                table,
+                ")",
+            ];
+            run(&mut connection, &parts).await?;
+        }
+        let keys = definitions(&mut connection, Kind::PrimaryKeys).await?;
+        enter(&mut connection, schema).await?;
+        for key in keys {
+            run(&mut connection, &[&key.statement]).await?;
+        }
+        Ok(Self {
+            schema,
+            connection,
+            cursor: Cursor::default(),
+            folded: 0,
+        })
+    }
+
+    /// Folds the log as far as it is settled. Reading and opening run ahead of writing.
+    pub(crate) async fn catch_up(
+        &mut self,
+        log: &EventLog,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<(), LedgerError> {
+        let total = count_events(log).await?;
+        let begun = Instant::now();
+        let (pages, mut ready) = mpsc::channel(PAGES_AHEAD);
+        let reader = tokio::spawn(read_pages(log.clone(), self.cursor, pages));
+        while let Some(page) = ready.recv().await {
+            self.fold(page?).await?;
+            #[allow(clippy::cast_precision_loss, reason = "a rate for human eyes")]
+            let rate = self.folded as f64 / begun.elapsed().as_secs_f64();
+            progress(Progress {
+                done: self.folded,
+                total,
+                rate,
+            });
+        }
+        reader
+            .await
+            .map_err(|error| LedgerError::Store(Box::new(error)))
+    }
+
+    async fn fold(&mut self, page: Vec<Recorded>) -> Result<(), LedgerError> {
+        let mut transaction = self.connection.begin().await?;
+        let (cursor, count) = fold_page(&mut transaction, page).await?;
+        transaction.commit().await?;
+        self.cursor = cursor.unwrap_or(self.cursor);
+        self.folded += count;
+        Ok(())
+    }
+
+    pub(crate) async fn remove(mut self) -> Result<(), LedgerError> {
+        drop_schema(&mut self.connection, self.schema).await?;
+        self.connection.close().await?;
+        Ok(())
+    }
+}
+
+/// Folds a page into the schema on the search path. Returns where it ends and its length.
+async fn fold_page(
+    connection: &mut PgConnection,
+    page: Vec<Recorded>,
+) -> Result<(Option<Cursor>, u64), LedgerError> {
+    let last = page.last().map(|event| event.cursor);
+    let count = u64::try_from(page.len()).unwrap_or(u64::MAX);
+    let events = page
+        .into_iter()
+        .map(|event| (event.project_id, event.aggregate_id, event.event));
+    read_models::project_all(connection, events.collect()).await?;
+    Ok((last, count))
+}
+
+async fn read_pages(
+    log: EventLog,
+    mut cursor: Cursor,
+    pages: mpsc::Sender<Result<Vec<Recorded>, LedgerError>>,
+) {
+    loop {
+        let page = log.read_after(cursor, PAGE).await;
+        let is_last = page.as_ref().is_ok_and(Vec::is_empty) || page.is_err();
+        if let Some(last) = page.as_ref().ok().and_then(|page| page.last()) {
+            cursor = last.cursor;
+        }
+        // A closed channel means that the writer has failed and says so itself.
+        if pages.send(page).await.is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// Folds everything that the transaction of `connection` sees and the shadow has not seen. The
+/// caller makes sure that what it sees is complete: by a lock on the log, or by a snapshot.
+pub(crate) async fn fold_visible(
+    connection: &mut PgConnection,
+    log: &EventLog,
+    mut cursor: Cursor,
+) -> Result<Cursor, LedgerError> {
+    loop {
+        let stored = sqlx::query_as!(
+            StoredEvent,
+            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
+                      aggregate_type, aggregate_id, sequence, event_type, event_version,
+                      payload, metadata,
+                      (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
+               FROM public.events AS events
+               WHERE (transaction, position) > ($1::bigint::text::xid8, $2)
+               ORDER BY transaction, position
+               LIMIT $3"#,
+            cursor.transaction,
+            cursor.position,
+            PAGE,
+        )
+        .fetch_all(&mut *connection)
+        .await?;
+        if stored.is_empty() {
+            return Ok(cursor);
+        }
+        let page = log.open(stored).await?;
+        let (last, _) = fold_page(connection, page).await?;
+        cursor = last.unwrap_or(cursor);
+    }
+}
+
+async fn count_events(log: &EventLog) -> Result<u64, LedgerError> {
+    let count = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM events"#)
+        .fetch_one(log.pool())
+        .await?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+async fn drop_schema(connection: &mut PgConnection, schema: Schema) -> Result<(), LedgerError> {
+    run(
+        connection,
+        &["DROP SCHEMA IF EXISTS ", schema.0, " CASCADE"],
+    )
+    .await
+}
+
+/// Makes unqualified names mean the tables of `schema`.
+pub(crate) async fn enter(
+    connection: &mut PgConnection,
+    schema: Schema,
+) -> Result<(), LedgerError> {
+    run(connection, &["SET search_path = ", schema.0]).await
+}
+
+/// Runs a statement put together from names of ours and definitions of the catalogue.
+pub(crate) async fn run(connection: &mut PgConnection, parts: &[&str]) -> Result<(), LedgerError> {
+    let mut sql = QueryBuilder::<sqlx::Postgres>::new("");
+    for part in parts {
+        sql.push(part);
+    }
+    sql.build().persistent(false).execute(connection).await?;
+    Ok(())
+}
+
+/// What to read from the catalogue.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    PrimaryKeys,
+    UniqueConstraints,
+    ForeignKeys,
+}
+
+impl Kind {
+    fn contype(self) -> &'static str {
+        match self {
+            Self::PrimaryKeys => "p",
+            Self::UniqueConstraints => "u",
+            Self::ForeignKeys => "f",
+        }
+    }
+}
+
+/// A constraint of a table of the schema `public`.
+pub(crate) struct Definition {
+    pub(crate) table: String,
+    pub(crate) name: String,
+    /// The table that a foreign key points to.
+    pub(crate) target: Option<String>,
+    /// The statement that adds it, with names that are looked up on the search path.
+    pub(crate) statement: String,
+}
+
+/// The constraints of the read tables. `connection` must have `public` on its search path, so
+/// that Postgres leaves the schema's name out of the definitions.
+pub(crate) async fn definitions(
+    connection: &mut PgConnection,
+    kind: Kind,
+) -> Result<Vec<Definition>, LedgerError> {
+    let rows = sqlx::query_as!(
+        Definition,
+        r#"SELECT c.conrelid::regclass::text AS "table!", c.conname::text AS "name!",
+                  CASE WHEN c.confrelid <> 0 THEN c.confrelid::regclass::text END AS target,
+                  'ALTER TABLE ' || c.conrelid::regclass || ' ADD CONSTRAINT '
+                      || quote_ident(c.conname) || ' ' || pg_get_constraintdef(c.oid, true)
+                      AS "statement!"
+           FROM pg_constraint c
+           WHERE c.connamespace = 'public'::regnamespace AND c.contype::text = $1
+             AND c.conrelid::regclass::text = ANY($2)
+           ORDER BY c.conrelid, c.conname"#,
+        kind.contype(),
+        &TABLES.map(str::to_owned),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+/// The statements that create the read tables' plain indexes, those of no constraint.
+pub(crate) async fn index_definitions(
+    connection: &mut PgConnection,
+) -> Result<Vec<String>, LedgerError> {
+    let rows = sqlx::query_scalar!(
+        r#"SELECT pg_get_indexdef(i.indexrelid, 0, true) AS "statement!"
+           FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid
+           WHERE t.relnamespace = 'public'::regnamespace AND t.relname::text = ANY($1)
+             AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid
+                             AND c.contype IN ('p', 'u'))
+           ORDER BY i.indexrelid"#,
+        &TABLES.map(str::to_owned),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
