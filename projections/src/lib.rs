@@ -13,6 +13,7 @@ pub mod context;
 pub mod error;
 pub mod event_log;
 pub mod history;
+pub mod images;
 mod notifier;
 pub mod permissions;
 pub mod projects;

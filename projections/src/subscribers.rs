@@ -3,18 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use cqrs_es::Aggregate;
 use muniment_domain::Millis;
 use muniment_domain::project::ProjectEvent;
 use muniment_domain::session::SessionEvent;
-use muniment_domain::team::TeamEvent;
-use muniment_domain::user::UserEvent;
+use muniment_domain::team::{Team, TeamEvent};
+use muniment_domain::user::{User, UserEvent};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::event_log::{LedgerEvent, Recorded};
-use crate::sealing::Sealer;
 use crate::subscription::Subscriber;
-use crate::{EventLog, LedgerError};
+use crate::{EventLog, LedgerError, images};
 
 /// Counts what happened, per project and UTC day, into `event_tally`. Each event counts once,
 /// because the counts commit with the cursor.
@@ -69,16 +69,26 @@ fn day(at: Millis) -> i64 {
 /// Makes deletions final: destroys the keys of deleted users, teams and projects, so that their
 /// sealed data can never be read again, and removes what telemetry knows of them.
 pub struct Erasure {
-    sealer: Sealer,
+    log: EventLog,
 }
 
 impl Erasure {
     /// Erases from the log's database.
     #[must_use]
     pub fn new(log: &EventLog) -> Self {
-        Self {
-            sealer: log.sealer().clone(),
-        }
+        Self { log: log.clone() }
+    }
+
+    /// Deletes the images that the subject ever had, as long as the log can still say which.
+    async fn delete_images(
+        &self,
+        connection: &mut PgConnection,
+        aggregate_type: &str,
+        id: &str,
+    ) -> Result<(), LedgerError> {
+        let stream = self.log.stream(aggregate_type, id).await?;
+        let urls: Vec<String> = stream.iter().filter_map(image_url).collect();
+        images::delete_by_url(connection, &urls).await
     }
 
     async fn erase(
@@ -89,7 +99,10 @@ impl Erasure {
         if subjects.is_empty() {
             return Ok(());
         }
-        self.sealer.destroy(&mut *connection, subjects).await?;
+        self.log
+            .sealer()
+            .destroy(&mut *connection, subjects)
+            .await?;
         sqlx::query!(
             "DELETE FROM snapshots WHERE aggregate_id = ANY($1)",
             subjects
@@ -128,11 +141,15 @@ impl Subscriber for Erasure {
             let id = event.aggregate_id.clone();
             match &event.event {
                 LedgerEvent::User(UserEvent::UserDeleted {}) => {
+                    self.delete_images(connection, User::TYPE, &id).await?;
                     subjects.extend(sessions_of(connection, &id).await?);
                     subjects.push(id);
                 }
-                LedgerEvent::Team(TeamEvent::TeamDeleted {})
-                | LedgerEvent::Session(SessionEvent::SessionEnded { .. }) => subjects.push(id),
+                LedgerEvent::Team(TeamEvent::TeamDeleted {}) => {
+                    self.delete_images(connection, Team::TYPE, &id).await?;
+                    subjects.push(id);
+                }
+                LedgerEvent::Session(SessionEvent::SessionEnded { .. }) => subjects.push(id),
                 LedgerEvent::Project(ProjectEvent::ProjectDeleted {}) => {
                     subjects.extend(streams_of(connection, &id).await?);
                 }
@@ -140,6 +157,31 @@ impl Subscriber for Erasure {
             }
         }
         self.erase(connection, &subjects).await
+    }
+}
+
+/// The image that an event gave its subject.
+fn image_url(event: &Recorded) -> Option<String> {
+    match &event.event {
+        LedgerEvent::User(UserEvent::UserCreated(created)) => {
+            created.personal.known()?.profile_image_url.clone()
+        }
+        LedgerEvent::User(UserEvent::UserUpdated(updated)) => updated
+            .personal
+            .known()?
+            .profile_image_url
+            .clone()
+            .into_value(),
+        LedgerEvent::Team(TeamEvent::TeamCreated(created)) => {
+            created.personal.known()?.profile_image_url.clone()
+        }
+        LedgerEvent::Team(TeamEvent::TeamUpdated(updated)) => updated
+            .personal
+            .known()?
+            .profile_image_url
+            .clone()
+            .into_value(),
+        _ => None,
     }
 }
 

@@ -1,0 +1,332 @@
+//! Projects: the directory that every request looks its project up in, and their management.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+use muniment_domain::permission::{self, Scope};
+use muniment_domain::project::{
+    KeySetIssued, Level, Project, ProjectCommand, ProjectConfig, ProjectCreated, ProjectProfile,
+    ProjectUpdated, StoredKey, config,
+};
+use muniment_domain::{KeySetId, Millis, PermissionId, ProjectId, SecretHash, TeamId};
+use muniment_projections::projects::{self, ProjectKeyRow, ProjectRow};
+use muniment_projections::{EventContext, EventLog, LedgerError};
+use serde_json::{Map, Value, json};
+use sqlx::PgPool;
+
+use super::App;
+use crate::secrets::KeyPrefix;
+
+/// How long another node's change of a project may go unnoticed.
+const DIRECTORY_TIME: Duration = Duration::from_millis(500);
+
+/// The three kinds of project keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// `pck_…`
+    PublishableClient,
+    /// `ssk_…`
+    SecretServer,
+    /// `sak_…`
+    SuperSecretAdmin,
+}
+
+/// A project with its rendered settings and its keys.
+#[derive(Debug)]
+pub struct LoadedProject {
+    /// Which.
+    pub id: ProjectId,
+    /// When it was made.
+    pub created_at: Millis,
+    /// The team of the `internal` project that owns it.
+    pub owner_team_id: Option<TeamId>,
+    /// Its own fields.
+    pub profile: ProjectProfile,
+    /// Its settings.
+    pub config: ProjectConfig,
+    keys: Vec<KeySet>,
+}
+
+#[derive(Debug)]
+struct KeySet {
+    row: ProjectKeyRow,
+    publishable: Option<StoredKey>,
+    server: Option<StoredKey>,
+    admin: Option<StoredKey>,
+}
+
+impl LoadedProject {
+    pub(crate) fn read(row: &ProjectRow, keys: Vec<ProjectKeyRow>) -> Result<Self, LedgerError> {
+        Ok(Self {
+            id: ProjectId::from_caller(&row.id),
+            created_at: Millis(row.created_at),
+            owner_team_id: row.owner_team_id.map(TeamId),
+            profile: row.profile()?,
+            config: ProjectConfig::render(&row.overrides()?)?,
+            keys: keys.into_iter().map(KeySet::read).collect(),
+        })
+    }
+
+    /// Whether `key` is one of the project's keys of that kind, and works now. Hashes are compared,
+    /// so the time taken says nothing about the key.
+    #[must_use]
+    pub fn accepts_key(&self, kind: KeyKind, key: &str, now: Millis) -> bool {
+        let hash = SecretHash::of(key);
+        self.keys.iter().any(|set| {
+            set.row.is_valid_at(now) && set.key(kind).is_some_and(|stored| stored.hash == hash)
+        })
+    }
+
+    /// The default permissions of that list which exist in that scope, in their order.
+    #[must_use]
+    pub fn existing(&self, list: DefaultsOf) -> Vec<PermissionId> {
+        let defaults = &self.config.rbac.default_permissions;
+        let (list, scope) = match list {
+            DefaultsOf::SignUp => (&defaults.sign_up, Scope::Project),
+            DefaultsOf::TeamCreator => (&defaults.team_creator, Scope::Team),
+            DefaultsOf::TeamMember => (&defaults.team_member, Scope::Team),
+        };
+        let definitions = &self.config.rbac.permissions;
+        let exists = |id: &PermissionId| permission::scope_of(definitions, id) == Some(scope);
+        let chosen = list.iter().filter(|(id, granted)| **granted && exists(id));
+        let mut chosen: Vec<PermissionId> = chosen.map(|(id, _)| id.clone()).collect();
+        chosen.sort_by(|a, b| string_order(a.as_str(), b.as_str()));
+        chosen
+    }
+}
+
+/// A list of default permissions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefaultsOf {
+    /// For a new user.
+    SignUp,
+    /// For the creator of a team.
+    TeamCreator,
+    /// For a member of a team.
+    TeamMember,
+}
+
+/// The contract's order of strings: upper-cased first, ties in reverse.
+#[must_use]
+pub fn string_order(a: &str, b: &str) -> std::cmp::Ordering {
+    let (upper_a, upper_b) = (a.to_uppercase(), b.to_uppercase());
+    upper_a
+        .encode_utf16()
+        .cmp(upper_b.encode_utf16())
+        .then_with(|| b.encode_utf16().cmp(a.encode_utf16()))
+}
+
+impl KeySet {
+    fn read(row: ProjectKeyRow) -> Self {
+        Self {
+            publishable: ProjectKeyRow::stored(row.publishable_client_key.as_ref()),
+            server: ProjectKeyRow::stored(row.secret_server_key.as_ref()),
+            admin: ProjectKeyRow::stored(row.super_secret_admin_key.as_ref()),
+            row,
+        }
+    }
+
+    fn key(&self, kind: KeyKind) -> Option<&StoredKey> {
+        match kind {
+            KeyKind::PublishableClient => self.publishable.as_ref(),
+            KeyKind::SecretServer => self.server.as_ref(),
+            KeyKind::SuperSecretAdmin => self.admin.as_ref(),
+        }
+    }
+}
+
+/// Looks projects up, remembering them for [`DIRECTORY_TIME`].
+#[derive(Clone)]
+pub struct ProjectDirectory {
+    pool: PgPool,
+    loaded: Cache<ProjectId, Arc<LoadedProject>>,
+}
+
+impl ProjectDirectory {
+    /// A directory of the log's projects.
+    #[must_use]
+    pub fn new(log: &EventLog) -> Self {
+        let loaded = Cache::builder()
+            .max_capacity(10_000)
+            .time_to_live(DIRECTORY_TIME)
+            .build();
+        Self {
+            pool: log.pool().clone(),
+            loaded,
+        }
+    }
+
+    /// The project of that id, if it exists.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn find(&self, id: &ProjectId) -> Result<Option<Arc<LoadedProject>>, LedgerError> {
+        if let Some(project) = self.loaded.get(id) {
+            return Ok(Some(project));
+        }
+        self.find_now(id).await
+    }
+
+    /// The project as it is this moment.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn find_now(
+        &self,
+        id: &ProjectId,
+    ) -> Result<Option<Arc<LoadedProject>>, LedgerError> {
+        // Postgres cannot even be asked for a text with a NUL byte.
+        if id.as_str().contains('\0') {
+            return Ok(None);
+        }
+        let Some(row) = projects::by_id(&self.pool, id).await? else {
+            self.loaded.invalidate(id);
+            return Ok(None);
+        };
+        let keys = projects::keys(&self.pool, id).await?;
+        let project = Arc::new(LoadedProject::read(&row, keys)?);
+        self.loaded.insert(id.clone(), Arc::clone(&project));
+        Ok(Some(project))
+    }
+}
+
+/// Runs commands on a project, together.
+///
+/// # Errors
+/// What the project refuses.
+pub async fn change(
+    app: &App,
+    context: &EventContext,
+    id: &ProjectId,
+    commands: Vec<ProjectCommand>,
+) -> Result<(), LedgerError> {
+    let done = app
+        .log
+        .transact(context, |mut unit| {
+            let (id, commands) = (id.clone(), commands.clone());
+            async move {
+                for command in commands {
+                    unit.execute::<Project>(&id, command).await?;
+                }
+                Ok::<_, LedgerError>((unit, ()))
+            }
+        })
+        .await;
+    app.projects.loaded.invalidate(id);
+    done
+}
+
+/// Makes a project.
+///
+/// # Errors
+/// When the id is taken, or the database fails.
+pub async fn create(
+    app: &App,
+    context: &EventContext,
+    id: &ProjectId,
+    owner: Option<TeamId>,
+    profile: ProjectProfile,
+    settings: Map<String, Value>,
+) -> Result<(), LedgerError> {
+    let created = ProjectCreated {
+        project_id: id.clone(),
+        created_at: context.now,
+        owner_team_id: owner,
+        profile,
+    };
+    let mut changes = config::initial_settings();
+    changes.extend(settings);
+    let commands = vec![
+        ProjectCommand::Create(created),
+        ProjectCommand::Override {
+            level: Level::Environment,
+            changes,
+        },
+    ];
+    let context = EventContext {
+        project_id: id.clone(),
+        ..context.clone()
+    };
+    change(app, &context, id, commands).await
+}
+
+/// A change of a project's own fields and settings.
+#[derive(Clone, Debug, Default)]
+pub struct ProjectChange {
+    /// The fields.
+    pub profile: ProjectUpdated,
+    /// The settings, for the environment level.
+    pub settings: Map<String, Value>,
+}
+
+/// Carries the change out.
+///
+/// # Errors
+/// When the project does not exist, or the database fails.
+pub async fn update(
+    app: &App,
+    context: &EventContext,
+    id: &ProjectId,
+    update: ProjectChange,
+) -> Result<(), LedgerError> {
+    let commands = vec![
+        ProjectCommand::Update(update.profile),
+        ProjectCommand::Override {
+            level: Level::Environment,
+            changes: update.settings,
+        },
+    ];
+    change(app, context, id, commands).await
+}
+
+/// The keys of a new set, as they are shown once.
+#[derive(Clone, Debug, Default)]
+pub struct NewKeys {
+    /// `pck_…`
+    pub publishable_client_key: Option<String>,
+    /// `ssk_…`
+    pub secret_server_key: Option<String>,
+    /// `sak_…`
+    pub super_secret_admin_key: Option<String>,
+}
+
+impl NewKeys {
+    /// Draws a key of a kind.
+    #[must_use]
+    pub fn draw(app: &App, prefix: KeyPrefix) -> Option<String> {
+        Some(app.random.key(prefix))
+    }
+}
+
+/// Issues a key set.
+///
+/// # Errors
+/// When the project does not exist, or the database fails.
+pub async fn issue_keys(
+    app: &App,
+    context: &EventContext,
+    id: &ProjectId,
+    key_set_id: KeySetId,
+    description: String,
+    expires_at: Millis,
+    keys: &NewKeys,
+) -> Result<(), LedgerError> {
+    let stored = |key: &Option<String>| key.as_deref().map(StoredKey::of);
+    let issued = KeySetIssued {
+        key_set_id,
+        description,
+        created_at: context.now,
+        expires_at,
+        publishable_client_key: stored(&keys.publishable_client_key),
+        secret_server_key: stored(&keys.secret_server_key),
+        super_secret_admin_key: stored(&keys.super_secret_admin_key),
+    };
+    change(app, context, id, vec![ProjectCommand::IssueKeys(issued)]).await
+}
+
+/// The settings a shared OAuth provider is written with.
+#[must_use]
+pub fn shared_provider(kind: &str) -> Value {
+    json!({"type": kind, "isShared": true, "allowSignIn": true, "allowConnectedAccounts": true})
+}

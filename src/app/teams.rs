@@ -1,0 +1,166 @@
+//! Teams and memberships, where users are concerned as well.
+
+use muniment_domain::permission::grantors;
+use muniment_domain::team::{Entrance, MemberAdded, Team, TeamChange, TeamCommand, TeamProfile};
+use muniment_domain::user::{User, UserCommand};
+use muniment_domain::{PermissionId, TeamId, UserId};
+use muniment_projections::permissions::{self, Holding};
+use muniment_projections::{EventContext, LedgerError, teams};
+
+use super::App;
+use super::projects::{DefaultsOf, LoadedProject};
+use crate::http::{ApiError, KnownError};
+
+/// Founds a team, with its creator as the first member.
+///
+/// # Errors
+/// `USER_NOT_FOUND` for a creator who does not exist.
+pub async fn create(
+    app: &App,
+    context: &EventContext,
+    project: &LoadedProject,
+    id: TeamId,
+    profile: &TeamProfile,
+    creator: Option<UserId>,
+) -> Result<(), ApiError> {
+    let permissions = &project.existing(DefaultsOf::TeamCreator);
+    app.log
+        .transact(context, |mut unit| async move {
+            let create = TeamCommand::Create {
+                project_id: project.id.clone(),
+                now: context.now,
+                profile: profile.clone(),
+            };
+            unit.create::<Team>(&id, create).await?;
+            if let Some(user_id) = creator {
+                if !unit.state::<User>(&user_id).await?.is_alive() {
+                    return Err(KnownError::user_not_found().into());
+                }
+                let added = MemberAdded {
+                    user_id,
+                    joined_at: context.now,
+                    entrance: Entrance::Creator,
+                    permission_ids: permissions.clone(),
+                };
+                unit.execute::<Team>(&id, TeamCommand::AddMember(added))
+                    .await?;
+            }
+            Ok::<_, ApiError>((unit, ()))
+        })
+        .await
+}
+
+/// Changes a team's own fields.
+///
+/// # Errors
+/// When the team is gone by now, or the database fails.
+pub async fn update(
+    app: &App,
+    context: &EventContext,
+    id: TeamId,
+    change: &TeamChange,
+) -> Result<(), LedgerError> {
+    app.log
+        .transact(context, |mut unit| async move {
+            unit.execute::<Team>(&id, TeamCommand::Update(change.clone()))
+                .await?;
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await
+}
+
+/// Dissolves a team. Who had it selected has none selected then.
+///
+/// # Errors
+/// When the team is gone by now, or the database fails.
+pub async fn delete(app: &App, context: &EventContext, id: TeamId) -> Result<(), LedgerError> {
+    app.log
+        .transact(context, |mut unit| async move {
+            for user in teams::selected_by(unit.log().pool(), id).await? {
+                unit.execute::<User>(&user, UserCommand::DeselectTeam(id))
+                    .await?;
+            }
+            unit.execute::<Team>(&id, TeamCommand::Delete).await?;
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await
+}
+
+/// Lets a user into a team, as an ordinary member.
+///
+/// # Errors
+/// `Team(AlreadyMember)`; when either is gone by now.
+pub async fn add_member(
+    app: &App,
+    context: &EventContext,
+    project: &LoadedProject,
+    team: TeamId,
+    user_id: UserId,
+) -> Result<(), LedgerError> {
+    let permissions = &project.existing(DefaultsOf::TeamMember);
+    app.log
+        .transact(context, |mut unit| async move {
+            let added = MemberAdded {
+                user_id,
+                joined_at: context.now,
+                entrance: Entrance::Added,
+                permission_ids: permissions.clone(),
+            };
+            unit.execute::<Team>(&team, TeamCommand::AddMember(added))
+                .await?;
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await
+}
+
+/// Removes a user from a team.
+///
+/// # Errors
+/// `TEAM_MEMBERSHIP_NOT_FOUND`.
+pub async fn remove_member(
+    app: &App,
+    context: &EventContext,
+    team: TeamId,
+    user: UserId,
+) -> Result<(), ApiError> {
+    app.log
+        .transact(context, |mut unit| async move {
+            let known = unit
+                .state::<Team>(&team)
+                .await?
+                .members()
+                .any(|member| member == user);
+            if !known {
+                return Err(KnownError::team_membership_not_found(team, user).into());
+            }
+            unit.execute::<Team>(&team, TeamCommand::RemoveMember(user))
+                .await?;
+            unit.execute::<User>(&user, UserCommand::DeselectTeam(team))
+                .await?;
+            Ok::<_, ApiError>((unit, ()))
+        })
+        .await
+}
+
+/// Makes sure that the user holds a permission in a team, directly or through another one.
+///
+/// # Errors
+/// `TEAM_MEMBERSHIP_NOT_FOUND` for somebody outside, `TEAM_PERMISSION_REQUIRED` for a member
+/// without it.
+pub async fn require_permission(
+    app: &App,
+    project: &LoadedProject,
+    team: TeamId,
+    user: UserId,
+    permission: &str,
+) -> Result<(), ApiError> {
+    let permission = PermissionId::new(permission);
+    let grantors = grantors(&project.config.rbac.permissions, &permission);
+    match permissions::in_team(app.pool(), team, user, grantors).await? {
+        Holding::Held => Ok(()),
+        Holding::NotMember => Err(KnownError::team_membership_not_found(team, user).into()),
+        Holding::Lacking => {
+            Err(KnownError::team_permission_required(team, user, &permission).into())
+        }
+    }
+}

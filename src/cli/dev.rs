@@ -1,0 +1,190 @@
+//! `muniment dev`: everything one needs to try things out, in one process and one folder.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use super::serve::internal_seed;
+use super::{Failure, asked_to_stop, build, start};
+use crate::app::projects::NewKeys;
+use crate::app::seed;
+use crate::cache_folder::cache_folder;
+use crate::private_postgres::{Lifetime, PrivatePostgres};
+use crate::secrets::{KeyPrefix, Random, ServerSecret};
+use crate::settings::{InternalProject, Settings, Switch};
+
+/// The flags of `dev`.
+#[derive(Args)]
+pub struct Arguments {
+    /// Where the database, the secret and the keys are kept. Remove it to start afresh.
+    #[arg(long, env = "MUNIMENT_DEV_DIR", default_value = ".muniment")]
+    dir: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// What `dev` makes up once and keeps.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    server_secret: String,
+    internal: Keys,
+    demo: Keys,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Keys {
+    publishable_client_key: String,
+    secret_server_key: String,
+    super_secret_admin_key: String,
+}
+
+/// Serves until it is asked to stop.
+pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode, Failure> {
+    let kept = Kept::open_or_make(&dir)?;
+    let (postgres, url) = database(&dir, settings.database_url.clone()).await?;
+    let secret = match settings.server_secret.clone() {
+        Some(secret) => secret,
+        None => kept.server_secret.parse()?,
+    };
+    if settings.public_url == "http://localhost:8102" && settings.port != 8102 {
+        settings.public_url = format!("http://localhost:{}", settings.port);
+    }
+    let app = build(&settings, secret, &url).await?;
+    kept.fill_in(&mut settings.internal);
+    seed::internal_project(&app, &internal_seed(&settings.internal, Switch::On)).await?;
+    let demo = seed::demo_project(&app, &kept.demo.as_new()).await?;
+    let server = start(app, &settings, IpAddr::V4(Ipv4Addr::LOCALHOST)).await?;
+    let base = format!("http://{}", server.address());
+    print!(
+        "{}",
+        greeting(&base, &demo.to_string(), &kept, &settings.internal)
+    );
+    asked_to_stop().await?;
+    server.stop().await;
+    if let Some(postgres) = postgres {
+        postgres.stop().await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The database named, or a private one.
+async fn database(
+    dir: &Path,
+    named: Option<String>,
+) -> Result<(Option<PrivatePostgres>, String), Failure> {
+    if let Some(url) = named {
+        return Ok((None, url));
+    }
+    let home = dir.join("postgres");
+    let postgres = PrivatePostgres::start(Lifetime::Kept(home), &cache_folder()).await?;
+    let url = postgres.url("postgres");
+    Ok((Some(postgres), url))
+}
+
+impl Kept {
+    fn open_or_make(dir: &Path) -> Result<Self, Failure> {
+        let path = dir.join("keys.json");
+        if let Ok(text) = fs::read_to_string(&path) {
+            let unreadable = |error| {
+                format!(
+                    "{} cannot be read ({error}); remove it, or the folder, to start afresh",
+                    path.display()
+                )
+            };
+            return Ok(serde_json::from_str(&text).map_err(unreadable)?);
+        }
+        fs::create_dir_all(dir)
+            .map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
+        let random = Random::system();
+        let kept = Self {
+            server_secret: ServerSecret::generate(&random).to_base64url(),
+            internal: Keys::draw(&random),
+            demo: Keys::draw(&random),
+        };
+        // Only its owner may read it.
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        file.write_all(serde_json::to_string_pretty(&kept)?.as_bytes())?;
+        Ok(kept)
+    }
+
+    /// Keys that were configured win over those made up.
+    fn fill_in(&self, internal: &mut InternalProject) {
+        let keys = &self.internal;
+        let fill = |configured: &mut Option<String>, made_up: &str| {
+            configured.get_or_insert_with(|| made_up.to_owned());
+        };
+        fill(
+            &mut internal.publishable_client_key,
+            &keys.publishable_client_key,
+        );
+        fill(&mut internal.secret_server_key, &keys.secret_server_key);
+        fill(
+            &mut internal.super_secret_admin_key,
+            &keys.super_secret_admin_key,
+        );
+    }
+}
+
+impl Keys {
+    fn draw(random: &Random) -> Self {
+        Self {
+            publishable_client_key: random.key(KeyPrefix::PublishableClient),
+            secret_server_key: random.key(KeyPrefix::SecretServer),
+            super_secret_admin_key: random.key(KeyPrefix::SuperSecretAdmin),
+        }
+    }
+
+    fn as_new(&self) -> NewKeys {
+        NewKeys {
+            publishable_client_key: Some(self.publishable_client_key.clone()),
+            secret_server_key: Some(self.secret_server_key.clone()),
+            super_secret_admin_key: Some(self.super_secret_admin_key.clone()),
+        }
+    }
+}
+
+fn greeting(base: &str, demo: &str, kept: &Kept, internal: &InternalProject) -> String {
+    let Keys {
+        publishable_client_key,
+        secret_server_key,
+        super_secret_admin_key,
+    } = &kept.demo;
+    let shown = |key: &Option<String>| key.clone().unwrap_or_default();
+    format!(
+        r#"
+Muniment is serving at {base}  (reference: {base}/docs)
+
+Project `Demo`
+  project id               {demo}
+  publishable client key   {publishable_client_key}
+  secret server key        {secret_server_key}
+  super secret admin key   {super_secret_admin_key}
+
+Project `internal`, which owns the others
+  publishable client key   {}
+  secret server key        {}
+  super secret admin key   {}
+
+Sign a user up:
+  curl -s {base}/api/v1/auth/password/sign-up \
+    -H 'x-stack-access-type: client' -H 'x-stack-project-id: {demo}' \
+    -H 'x-stack-publishable-client-key: {publishable_client_key}' \
+    -H 'content-type: application/json' \
+    -d '{{"email": "ada@example.com", "password": "correct horse"}}'
+
+"#,
+        shown(&internal.publishable_client_key),
+        shown(&internal.secret_server_key),
+        shown(&internal.super_secret_admin_key),
+    )
+}

@@ -1,0 +1,113 @@
+//! `muniment history`: what happened to an account, and its state at a point in time.
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use muniment_domain::{Millis, UserId};
+use muniment_projections::event_log::Recorded;
+use muniment_projections::{EventLog, history};
+use serde_json::Value;
+
+use super::Failure;
+use super::operator::Database;
+use crate::timestamp;
+
+/// The flags of `history`.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    database: Database,
+    /// The user: an id, or a present email address.
+    user: String,
+    /// Show the account as it was at this time instead: RFC 3339, or milliseconds since 1970.
+    #[arg(long, value_parser = timestamp::parse)]
+    as_of: Option<Millis>,
+    /// How to print the timeline.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// One line per event, for people.
+    Table,
+    /// One JSON object per line, for programs.
+    Json,
+}
+
+/// Prints the timeline, or the state.
+pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let log = arguments.database.log().await?;
+    let user = find(&log, &arguments.user).await?;
+    let timeline = history::timeline(&log, user).await?;
+    if timeline.is_empty() {
+        return Err(format!("the log knows nothing of user {user}").into());
+    }
+    match (arguments.as_of, arguments.format) {
+        (Some(at), _) => {
+            let state = history::state_at(&timeline, user, at);
+            let state = state
+                .ok_or_else(|| format!("user {user} did not exist at {}", timestamp::format(at)))?;
+            println!("{}", serde_json::to_string_pretty(&state)?);
+        }
+        (None, Format::Json) => {
+            for event in &timeline {
+                println!("{}", history::as_json(event)?);
+            }
+        }
+        (None, Format::Table) => print_table(&timeline)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn find(log: &EventLog, user: &str) -> Result<UserId, Failure> {
+    if let Ok(id) = user.parse() {
+        return Ok(id);
+    }
+    match &history::users_with_email(log, user).await?[..] {
+        [(_, id)] => Ok(*id),
+        [] => Err(format!("no user has the address {user}; name the user by id").into()),
+        several => {
+            let listed: Vec<String> = several
+                .iter()
+                .map(|(project, id)| format!("\n  {id} (project {project})"))
+                .collect();
+            Err(format!(
+                "several users have the address {user}; name one by id:{}",
+                listed.concat()
+            )
+            .into())
+        }
+    }
+}
+
+fn print_table(timeline: &[Recorded]) -> Result<(), Failure> {
+    println!("{:<24}  {:<24}  {:<42}  CHANGE", "TIME", "EVENT", "BY");
+    for event in timeline {
+        let unknown = "?".to_owned();
+        let actor = event.metadata.get("actor").unwrap_or(&unknown);
+        let time = timestamp::format(event.recorded_at);
+        let change = summary(&history::as_json(event)?["payload"]);
+        println!(
+            "{time:<24}  {:<24}  {actor:<42}  {change}",
+            event.event_type
+        );
+    }
+    Ok(())
+}
+
+/// The fields of an event on one line.
+fn summary(payload: &Value) -> String {
+    let mut parts = Vec::new();
+    for (name, value) in payload.as_object().into_iter().flatten() {
+        match (name.as_str(), value) {
+            ("type" | "project_id" | "token_hash", _) | (_, Value::Null) => {}
+            ("personal", Value::Object(personal)) => {
+                let known = personal.iter().filter(|(_, value)| !value.is_null());
+                parts.extend(known.map(|(name, value)| format!("{name}={value}")));
+            }
+            _ => parts.push(format!("{name}={value}")),
+        }
+    }
+    parts.join(" ")
+}

@@ -1,0 +1,135 @@
+//! The command line.
+
+mod dev;
+mod history;
+mod operator;
+mod serve;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::passwords::Cost;
+use crate::secrets::ServerSecret;
+use crate::server::{self, Configuration, Follow, Server};
+use crate::settings::{Settings, Switch};
+
+/// Every address of the machine.
+const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// A failure, in words for the person at the terminal.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// An identity ledger: users, teams and sessions on an event log, behind the Stack Auth REST API.
+#[derive(Parser)]
+#[command(name = "muniment", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start everything for development: a private Postgres, a demo project, and the API.
+    Dev(dev::Arguments),
+    /// Serve the API.
+    Serve(serve::Arguments),
+    /// Bring the database's schema up to date.
+    Migrate(operator::MigrateArguments),
+    /// Rebuild read models from the event log, beside live traffic.
+    Replay(operator::ReplayArguments),
+    /// Project the event log afresh and compare it with the read models.
+    Verify(operator::VerifyArguments),
+    /// Show what happened to an account, or its state at a point in time.
+    History(history::Arguments),
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let done = runtime.map_err(Failure::from).and_then(|runtime| {
+        let done = runtime.block_on(run(arguments.command));
+        // A thread that still hashes a password need not be waited for.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        done
+    });
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("muniment: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<ExitCode, Failure> {
+    log_to_stderr();
+    match command {
+        Command::Dev(arguments) => dev::run(arguments).await,
+        Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Migrate(arguments) => operator::migrate(arguments).await,
+        Command::Replay(arguments) => operator::replay(arguments).await,
+        Command::Verify(arguments) => operator::verify(arguments).await,
+        Command::History(arguments) => history::run(arguments).await,
+    }
+}
+
+/// As `RUST_LOG` says, for example `debug` or `muniment=debug,sqlx=warn`.
+fn log_to_stderr() {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
+    let json = std::env::var("MUNIMENT_LOG_FORMAT").is_ok_and(|format| format == "json");
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if json {
+        lines.json().init();
+    } else {
+        lines.with_target(false).init();
+    }
+}
+
+/// Puts the application together.
+async fn build(settings: &Settings, secret: ServerSecret, url: &str) -> Result<App, Failure> {
+    let pool = server::connect(url, settings.database_connections).await?;
+    server::migrate(&pool).await?;
+    let configuration = Configuration {
+        secret,
+        public_url: settings.public_url.clone(),
+        access_token_seconds: settings.access_token_seconds,
+        password_cost: Cost::Standard,
+        trusted_proxy: settings.trusted_proxy,
+        clock: Clock::system(),
+    };
+    Ok(server::assemble(pool, configuration)?)
+}
+
+/// Starts to serve.
+async fn start(app: App, settings: &Settings, fallback: IpAddr) -> Result<Server, Failure> {
+    let follow = match settings.subscribers {
+        Switch::On => Follow::Everything,
+        Switch::Off => Follow::Nothing,
+    };
+    Ok(Server::start(app, settings.listen_on(fallback), follow).await?)
+}
+
+/// Returns when the process is asked to stop: Ctrl-C, or SIGTERM.
+async fn asked_to_stop() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping; running requests may finish");
+    Ok(())
+}

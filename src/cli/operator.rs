@@ -1,0 +1,135 @@
+//! `muniment migrate`, `replay` and `verify`: what an operator does with a log.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use muniment_projections::replay::Progress;
+use muniment_projections::verify::Difference;
+use muniment_projections::{EventLog, MasterKey};
+
+use super::Failure;
+use crate::secrets::ServerSecret;
+use crate::server;
+
+/// Connections these commands need at most.
+const CONNECTIONS: u32 = 4;
+
+/// Which database, and the secret that its log is sealed with.
+#[derive(Args)]
+pub struct Database {
+    /// Postgres, as `postgres://user:password@host:5432/database`.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: String,
+    /// The master secret that the server runs with.
+    #[arg(long, env = "MUNIMENT_SERVER_SECRET", hide_env_values = true)]
+    server_secret: ServerSecret,
+}
+
+impl Database {
+    pub(super) async fn log(&self) -> Result<EventLog, Failure> {
+        let pool = server::connect(&self.database_url, CONNECTIONS).await?;
+        Ok(EventLog::new(
+            pool,
+            MasterKey::derive(self.server_secret.as_bytes()),
+        ))
+    }
+}
+
+/// The flags of `migrate`.
+#[derive(Args)]
+pub struct MigrateArguments {
+    /// Postgres, as `postgres://user:password@host:5432/database`.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: String,
+}
+
+/// Brings the schema up to date.
+pub async fn migrate(arguments: MigrateArguments) -> Result<ExitCode, Failure> {
+    let pool = server::connect(&arguments.database_url, CONNECTIONS).await?;
+    server::migrate(&pool).await?;
+    println!("The schema is up to date.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The flags of `replay`.
+#[derive(Args)]
+pub struct ReplayArguments {
+    #[command(flatten)]
+    database: Database,
+    /// The read tables to rebuild; all, if none is named.
+    tables: Vec<String>,
+}
+
+/// Rebuilds read models.
+pub async fn replay(arguments: ReplayArguments) -> Result<ExitCode, Failure> {
+    let log = arguments.database.log().await?;
+    let bar = progress_bar();
+    let replayed = muniment_projections::replay::replay(&log, &arguments.tables, |progress| {
+        show(&bar, progress)
+    });
+    replayed.await?;
+    bar.finish_and_clear();
+    println!(
+        "Replayed {} events; the rebuilt tables are in use.",
+        bar.position()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The flags of `verify`.
+#[derive(Args)]
+pub struct VerifyArguments {
+    #[command(flatten)]
+    database: Database,
+}
+
+/// Compares the read models with the log. Exits with 1 if they differ.
+pub async fn verify(arguments: VerifyArguments) -> Result<ExitCode, Failure> {
+    let log = arguments.database.log().await?;
+    let bar = progress_bar();
+    let differences = muniment_projections::verify::verify(&log, |progress| show(&bar, progress));
+    let differences = differences.await?;
+    bar.finish_and_clear();
+    for difference in &differences {
+        println!("{}", describe(difference));
+    }
+    if differences.is_empty() {
+        println!(
+            "No difference: the read models say what the {} events say.",
+            bar.position()
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!(
+        "{} rows differ. `muniment replay` rebuilds the tables.",
+        differences.len()
+    );
+    Ok(ExitCode::FAILURE)
+}
+
+fn describe(difference: &Difference) -> String {
+    let table = difference.table;
+    match (&difference.live, &difference.expected) {
+        (Some(live), Some(expected)) => {
+            format!("{table}: differs\n  table {live}\n  log   {expected}")
+        }
+        (Some(live), None) => format!("{table}: a row that the log does not have\n  table {live}"),
+        (None, expected) => {
+            let expected = expected.clone().unwrap_or_default();
+            format!("{table}: a row is missing\n  log   {expected}")
+        }
+    }
+}
+
+fn progress_bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} events, {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style)
+}
+
+fn show(bar: &ProgressBar, progress: Progress) {
+    bar.set_length(progress.total.max(progress.done));
+    bar.set_position(progress.done);
+    bar.set_message(format!("{:.0} per second", progress.rate));
+}

@@ -1,0 +1,49 @@
+//! `muniment serve`
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{ANYWHERE, Failure, asked_to_stop, build, start};
+use crate::app::projects::NewKeys;
+use crate::app::seed::{self, Seed};
+use crate::settings::{InternalProject, Settings, Switch};
+
+/// The flags of `serve`.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Serves until it is asked to stop.
+pub async fn run(Arguments { settings }: Arguments) -> Result<ExitCode, Failure> {
+    let url = settings.database_url.clone().ok_or(
+        "DATABASE_URL is not set; name a Postgres database, or use `muniment dev`, which starts one",
+    )?;
+    let secret = settings.server_secret.clone().ok_or(
+        "MUNIMENT_SERVER_SECRET is not set; make one with: openssl rand -base64 32 | tr '+/' '-_'",
+    )?;
+    let app = build(&settings, secret, &url).await?;
+    seed::internal_project(&app, &internal_seed(&settings.internal, Switch::Off)).await?;
+    let server = start(app, &settings, ANYWHERE).await?;
+    tracing::info!(address = %server.address(), "serving");
+    asked_to_stop().await?;
+    server.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How the `internal` project is to be; switches that were not set are on `fallback`.
+pub(super) fn internal_seed(internal: &InternalProject, fallback: Switch) -> Seed {
+    Seed {
+        keys: NewKeys {
+            publishable_client_key: internal.publishable_client_key.clone(),
+            secret_server_key: internal.secret_server_key.clone(),
+            super_secret_admin_key: internal.super_secret_admin_key.clone(),
+        },
+        sign_up: internal.sign_up.unwrap_or(fallback).is_on(),
+        otp: internal.otp.unwrap_or(fallback).is_on(),
+        allow_localhost: internal.allow_localhost.unwrap_or(fallback).is_on(),
+        oauth_providers: internal.oauth_providers.clone(),
+    }
+}

@@ -1,0 +1,28 @@
+//! `/auth/anonymous`: accounts without a name.
+
+use axum::extract::State;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::caller::Caller;
+use super::error::ApiResult;
+use super::passwords::short;
+use crate::app::App;
+use crate::app::sign_in::sign_up_anonymously;
+
+/// The routes of this file.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(sign_up))
+}
+
+/// Makes an anonymous account. It becomes a full one when its owner signs up.
+#[utoipa::path(post, path = "/auth/anonymous/sign-up", tag = "anonymous",
+    responses((status = 200, description = "`{access_token, refresh_token, user_id}`")))]
+async fn sign_up(State(app): State<App>, caller: Caller) -> ApiResult {
+    let auth = caller.client()?;
+    let context = caller.event_context(&app, auth.project_id());
+    let place = caller.end_user().info.clone();
+    Ok(short(
+        sign_up_anonymously(&app, &context, &auth.project, place).await?,
+    ))
+}

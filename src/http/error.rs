@@ -1,0 +1,117 @@
+//! What a handler can fail with, and how that looks on the wire.
+
+use std::error::Error;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use muniment_domain::project::ProjectError;
+use muniment_domain::session::SessionError;
+use muniment_domain::team::TeamError;
+use muniment_domain::user::UserError;
+use muniment_projections::{LedgerError, Reservation};
+
+use super::known_error::KnownError;
+
+/// The header that names a known error's code.
+pub const KNOWN_ERROR_HEADER: &str = "x-stack-known-error";
+
+/// The failure of a request.
+#[derive(Debug)]
+pub enum ApiError {
+    /// One that client libraries know by its code.
+    Known(Box<KnownError>),
+    /// Any other that is the caller's to correct: a status and a sentence.
+    Text(StatusCode, String),
+    /// Ours. It is logged; the caller learns only the request's id.
+    Internal(Box<dyn Error + Send + Sync>),
+}
+
+/// What handlers return.
+pub type ApiResult<T = Response> = Result<T, ApiError>;
+
+impl ApiError {
+    /// An error without a code.
+    #[must_use]
+    pub fn text(status: StatusCode, message: impl Into<String>) -> Self {
+        Self::Text(status, message.into())
+    }
+
+    /// An error that is ours.
+    #[must_use]
+    pub fn internal(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<KnownError> for ApiError {
+    fn from(error: KnownError) -> Self {
+        Self::Known(Box::new(error))
+    }
+}
+
+/// What the ledger refuses, where the handler has nothing more exact to say.
+impl From<LedgerError> for ApiError {
+    fn from(error: LedgerError) -> Self {
+        let bad_request =
+            |error: &dyn Error| Self::text(StatusCode::BAD_REQUEST, error.to_string());
+        match &error {
+            LedgerError::User(UserError::NotFound) => KnownError::user_not_found().into(),
+            LedgerError::User(refusal) => bad_request(refusal),
+            LedgerError::Team(TeamError::AlreadyMember) => {
+                KnownError::team_membership_already_exists().into()
+            }
+            LedgerError::Team(TeamError::NotFound) => Self::text(
+                StatusCode::NOT_FOUND,
+                "The team was deleted in the meantime.",
+            ),
+            LedgerError::Team(refusal) => bad_request(refusal),
+            LedgerError::Session(SessionError::NotFound) => {
+                KnownError::refresh_token_not_found_or_expired().into()
+            }
+            LedgerError::Project(ProjectError::KeySetNotFound) => {
+                KnownError::api_key_not_found().into()
+            }
+            LedgerError::Project(refusal) => bad_request(refusal),
+            LedgerError::Taken(Reservation::ChannelValue) => Self::text(
+                StatusCode::BAD_REQUEST,
+                "The user has this address already.",
+            ),
+            LedgerError::Conflict => Self::text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many requests change the same account at once. Try again.",
+            ),
+            _ => Self::internal(error),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Known(error) => known(&error),
+            Self::Text(status, message) => text(status, message),
+            Self::Internal(error) => {
+                tracing::error!(%error, "a request failed for a reason of ours");
+                text(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL.to_owned())
+            }
+        }
+    }
+}
+
+/// The text of an internal error; the envelope appends the request's id.
+pub(super) const INTERNAL: &str = "Something went wrong on the server.";
+
+fn known(error: &KnownError) -> Response {
+    let body = serde_json::to_string_pretty(&error.body()).unwrap_or_default();
+    let json = (
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
+    let code = HeaderValue::from_static(error.code);
+    (error.status, [json], [(KNOWN_ERROR_HEADER, code)], body).into_response()
+}
+
+fn text(status: StatusCode, message: String) -> Response {
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    (status, [(header::CONTENT_TYPE, kind)], message).into_response()
+}

@@ -1,0 +1,495 @@
+//! `/internal/projects`: projects as their owners manage them.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use muniment_domain::permission::grantors;
+use muniment_domain::project::{OnboardingStatus, ProjectCommand, ProjectProfile, ProjectUpdated};
+use muniment_domain::{Patch, PermissionId, ProjectId, TeamId, UserId};
+use muniment_projections::permissions::{self, Holding};
+use muniment_projections::{EventContext, projects, teams};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::caller::{Auth, Caller};
+use super::error::{ApiError, ApiResult};
+use super::input::{
+    Fields, Input, boolean, integer, lenient_email, non_empty_text, one_of, text, text_max,
+    url_text, uuid,
+};
+use super::known_error::KnownError;
+use super::views::AdminProject;
+use super::{success, whole_list};
+use crate::app::App;
+use crate::app::projects::{self as app_projects, LoadedProject, ProjectChange, shared_provider};
+
+/// The longest mail password, in UTF-16 code units.
+const MAX_MAIL_PASSWORD: usize = 70;
+/// The permission that it takes to give a project away.
+const TEAM_ADMIN: &str = "team_admin";
+/// The OAuth providers that exist.
+const PROVIDERS: [&str; 12] = [
+    "google",
+    "github",
+    "microsoft",
+    "spotify",
+    "facebook",
+    "discord",
+    "gitlab",
+    "bitbucket",
+    "linkedin",
+    "apple",
+    "x",
+    "twitch",
+];
+
+/// The routes of this file.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(read, update, delete))
+        .routes(routes!(transfer))
+}
+
+/// The caller's project, with all settings.
+#[utoipa::path(get, path = "/internal/projects/current", tag = "internal", responses((status = 200, body = AdminProject)))]
+async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    input.form(auth.user_id()).no_query().finish(Some(()))?;
+    Ok(Json(AdminProject::of(&*reload(&app, auth.project_id()).await?)).into_response())
+}
+
+/// Changes the caller's project.
+#[utoipa::path(patch, path = "/internal/projects/current", tag = "internal", request_body = Value,
+    responses((status = 200, body = AdminProject), (status = 400, description = "SCHEMA_ERROR")))]
+async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let mut body = form.body();
+    let name = body.optional("display_name", text);
+    let change = read_change(&app, &mut body);
+    body.close();
+    let (name, mut change) = form.finish((|| Some((name?, change?)))())?;
+    change.profile.display_name = name;
+    check_theme(&auth.project, &change.settings)?;
+    let context = caller.event_context(&app, auth.project_id());
+    app_projects::update(&app, &context, auth.project_id(), change).await?;
+    Ok(Json(AdminProject::of(&*reload(&app, auth.project_id()).await?)).into_response())
+}
+
+/// Deletes the caller's project with everything in it.
+#[utoipa::path(delete, path = "/internal/projects/current", tag = "internal", responses((status = 200, description = "Deleted")))]
+async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    input.form(auth.user_id()).no_query().finish(Some(()))?;
+    if auth.project_id().is_internal() {
+        let text = "The internal project owns all others and cannot be deleted.";
+        return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
+    }
+    let context = caller.event_context(&app, auth.project_id());
+    app_projects::change(
+        &app,
+        &context,
+        auth.project_id(),
+        vec![ProjectCommand::Delete],
+    )
+    .await?;
+    Ok(success())
+}
+
+/// Makes a project, owned by one of the signed-in user's teams.
+#[utoipa::path(post, path = "/internal/projects", tag = "internal", request_body = Value,
+    responses((status = 201, body = AdminProject), (status = 400, description = "SCHEMA_ERROR"),
+        (status = 401, description = "USER_AUTHENTICATION_REQUIRED, EXPECTED_INTERNAL_PROJECT"), (status = 404, description = "TEAM_MEMBERSHIP_NOT_FOUND")))]
+async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let mut body = form.body();
+    let name = body.required("display_name", text);
+    let owner = body.required("owner_team_id", uuid);
+    let change = read_change(&app, &mut body);
+    body.close();
+    let (name, owner, mut change) = form.finish((|| Some((name?, TeamId(owner?), change?)))())?;
+    let user = internal_user(auth)?;
+    require_membership(&app, owner, user).await?;
+    change.profile.display_name = Some(name);
+    let id = ProjectId::from_uuid(app.random.uuid());
+    let mut profile = ProjectProfile::default();
+    change.profile.apply_to(&mut profile);
+    let mut settings = Map::from_iter([
+        ("auth.password.allowSignIn".to_owned(), json!(true)),
+        ("domains.allowLocalhost".to_owned(), json!(true)),
+    ]);
+    settings.extend(change.settings);
+    let context = caller.event_context(&app, &id);
+    app_projects::create(&app, &context, &id, Some(owner), profile, settings).await?;
+    let project = reload(&app, &id).await?;
+    Ok((StatusCode::CREATED, Json(AdminProject::of(&project))).into_response())
+}
+
+/// The projects of the signed-in user's teams.
+#[utoipa::path(get, path = "/internal/projects", tag = "internal",
+    responses((status = 200, description = "Projects"), (status = 401, description = "USER_AUTHENTICATION_REQUIRED, EXPECTED_INTERNAL_PROJECT")))]
+async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    input.form(auth.user_id()).no_query().finish(Some(()))?;
+    let user = internal_user(auth)?;
+    let mut items = Vec::new();
+    for row in projects::owned_by(app.pool(), user).await? {
+        items.push(AdminProject::of(&LoadedProject::read(&row, Vec::new())?));
+    }
+    Ok(whole_list(&items))
+}
+
+/// Gives a project to another team of the signed-in user.
+#[utoipa::path(post, path = "/internal/projects/transfer", tag = "internal", request_body = Value,
+    responses((status = 200, description = "Transferred"), (status = 400, description = "SCHEMA_ERROR"), (status = 401, description = "TEAM_PERMISSION_REQUIRED"), (status = 404, description = "PROJECT_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND")))]
+async fn transfer(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    let mut form = input.form(auth.user_id());
+    if !auth.project_id().is_internal() {
+        form.violation("auth.project", "must be the project `internal`");
+    }
+    if auth.user().is_none() {
+        form.violation("auth.user", "must be signed in");
+    }
+    let mut body = form.body();
+    let project = body.required("project_id", text);
+    let team = body.required("new_team_id", uuid);
+    body.close();
+    let (id, new_owner) = form.finish((|| {
+        Some((ProjectId::from_caller(&project?), TeamId(team?)))
+    })())?;
+    let user = auth.signed_in()?.user.user_id();
+    let project = app.projects.find_now(&id).await?;
+    let project = project.ok_or_else(|| KnownError::project_not_found(&id))?;
+    let Some(owner) = project.owner_team_id else {
+        let text = "The project has no owner team, so nobody can give it away.";
+        return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
+    };
+    require_team_admin(&app, auth, owner, user).await?;
+    require_membership(&app, new_owner, user).await?;
+    let context = EventContext {
+        project_id: id.clone(),
+        ..caller.event_context(&app, &id)
+    };
+    app_projects::change(
+        &app,
+        &context,
+        &id,
+        vec![ProjectCommand::Transfer(new_owner)],
+    )
+    .await?;
+    Ok(Json(json!({"success": "true"})).into_response())
+}
+
+async fn require_team_admin(
+    app: &App,
+    auth: &Auth,
+    team: TeamId,
+    user: UserId,
+) -> Result<(), ApiError> {
+    let permission = PermissionId::new(TEAM_ADMIN);
+    let grantors = grantors(&auth.project.config.rbac.permissions, &permission);
+    match permissions::in_team(app.pool(), team, user, grantors).await? {
+        Holding::Held => Ok(()),
+        Holding::NotMember => Err(KnownError::team_membership_not_found(team, user).into()),
+        Holding::Lacking => {
+            Err(KnownError::team_permission_required(team, user, &permission).into())
+        }
+    }
+}
+
+/// The signed-in user of the `internal` project.
+fn internal_user(auth: &Auth) -> Result<UserId, ApiError> {
+    let user = auth.signed_in()?.user.user_id();
+    if auth.project_id().is_internal() {
+        Ok(user)
+    } else {
+        Err(KnownError::expected_internal_project().into())
+    }
+}
+
+async fn require_membership(app: &App, team: TeamId, user: UserId) -> Result<(), ApiError> {
+    if teams::is_member(app.pool(), team, user).await? {
+        return Ok(());
+    }
+    Err(KnownError::team_membership_not_found(team, user).into())
+}
+
+async fn reload(app: &App, id: &ProjectId) -> Result<Arc<LoadedProject>, ApiError> {
+    let project = app.projects.find_now(id).await?;
+    project.ok_or_else(|| KnownError::current_project_not_found(id).into())
+}
+
+/// Only themes that exist can be chosen.
+fn check_theme(project: &LoadedProject, settings: &Map<String, Value>) -> Result<(), ApiError> {
+    let Some(theme) = settings
+        .get("emails.selectedThemeId")
+        .and_then(Value::as_str)
+    else {
+        return Ok(());
+    };
+    let emails = &project.config.emails;
+    if theme == muniment_domain::project::config::DEFAULT_EMAIL_THEME
+        || theme == emails.selected_theme_id
+    {
+        return Ok(());
+    }
+    let text = format!("There is no email theme {theme}.");
+    Err(ApiError::text(StatusCode::BAD_REQUEST, text))
+}
+
+/// Everything of `ProjectUpdate` but the name, which creation demands.
+fn read_change(app: &App, body: &mut Fields<'_>) -> Option<ProjectChange> {
+    let description = body.nullable("description", text);
+    let logo_url = body.nullable("logo_url", url_text);
+    let logo_full_url = body.nullable("logo_full_url", url_text);
+    let logo_dark_mode_url = body.nullable("logo_dark_mode_url", url_text);
+    let logo_full_dark_mode_url = body.nullable("logo_full_dark_mode_url", url_text);
+    let is_production_mode = body.optional("is_production_mode", boolean);
+    let onboarding_status = body.optional("onboarding_status", one_of(&OnboardingStatus::NAMES));
+    let settings = body.optional_object("config", |config| read_settings(app, config));
+    let onboarding_status = match onboarding_status? {
+        Some(name) => Some(serde_json::from_value(json!(name)).ok()?),
+        None => None,
+    };
+    let description = match description? {
+        Patch::Keep => None,
+        Patch::Clear => Some(String::new()),
+        Patch::Set(text) => Some(text),
+    };
+    Some(ProjectChange {
+        profile: ProjectUpdated {
+            display_name: None,
+            description,
+            logo_url: logo_url?,
+            logo_full_url: logo_full_url?,
+            logo_dark_mode_url: logo_dark_mode_url?,
+            logo_full_dark_mode_url: logo_full_dark_mode_url?,
+            is_production_mode: is_production_mode?,
+            onboarding_status,
+        },
+        settings: settings?.unwrap_or_default(),
+    })
+}
+
+/// The switches, and the settings they are kept as.
+const SWITCHES: [(&str, &str); 11] = [
+    ("sign_up_enabled", "auth.allowSignUp"),
+    ("credential_enabled", "auth.password.allowSignIn"),
+    ("magic_link_enabled", "auth.otp.allowSignIn"),
+    ("passkey_enabled", "auth.passkey.allowSignIn"),
+    (
+        "client_team_creation_enabled",
+        "teams.allowClientTeamCreation",
+    ),
+    (
+        "client_user_deletion_enabled",
+        "users.allowClientUserDeletion",
+    ),
+    ("allow_localhost", "domains.allowLocalhost"),
+    ("allow_user_api_keys", "apiKeys.enabled.user"),
+    ("allow_team_api_keys", "apiKeys.enabled.team"),
+    ("create_team_on_sign_up", "teams.createPersonalTeamOnSignUp"),
+    (
+        "require_email_verification",
+        "onboarding.requireEmailVerification",
+    ),
+];
+
+/// The lists of default permissions, and the settings they are kept as.
+const DEFAULTS: [(&str, &str); 3] = [
+    (
+        "team_creator_default_permissions",
+        "rbac.defaultPermissions.teamCreator",
+    ),
+    (
+        "team_member_default_permissions",
+        "rbac.defaultPermissions.teamMember",
+    ),
+    ("user_default_permissions", "rbac.defaultPermissions.signUp"),
+];
+
+fn read_settings(app: &App, config: &mut Fields<'_>) -> Option<Map<String, Value>> {
+    let mut settings = Map::new();
+    let mut complete = true;
+    let mut keep = |key: &str, value: Option<Option<Value>>| match value {
+        Some(Some(value)) => {
+            settings.insert(key.to_owned(), value);
+        }
+        Some(None) => {}
+        None => complete = false,
+    };
+    for (name, key) in SWITCHES {
+        keep(
+            key,
+            config
+                .optional(name, boolean)
+                .map(|flag| flag.map(Value::from)),
+        );
+    }
+    for (name, key) in DEFAULTS {
+        let ids = config.optional_list(name, |item| item.required("id", permission_id));
+        keep(
+            key,
+            ids.map(|ids| ids.map(|ids| ids.into_iter().map(|id| (id, json!(true))).collect())),
+        );
+    }
+    let strategy = one_of(&["link_method", "raise_error", "allow_duplicates"]);
+    let strategy = config.optional("oauth_account_merge_strategy", strategy);
+    keep(
+        "auth.oauth.accountMergeStrategy",
+        strategy.map(|name| name.map(Value::from)),
+    );
+    let theme = config.optional("email_theme", text);
+    keep(
+        "emails.selectedThemeId",
+        theme.map(|theme| theme.map(Value::from)),
+    );
+    keep(
+        "emails.server",
+        config.optional_object("email_config", read_email_server),
+    );
+    let domains = config.optional_list("domains", read_domain);
+    let record = |domains: Vec<Value>| -> Value {
+        domains
+            .into_iter()
+            .map(|domain| (app.random.uuid().to_string(), domain))
+            .collect::<Map<_, _>>()
+            .into()
+    };
+    keep(
+        "domains.trustedDomains",
+        domains.map(|domains| domains.map(record)),
+    );
+    let providers = config.optional_list("oauth_providers", |item| read_provider(app, item));
+    let record = |providers: Vec<(String, Value)>| Value::Object(providers.into_iter().collect());
+    keep(
+        "auth.oauth.providers",
+        providers.map(|providers| providers.map(record)),
+    );
+    complete.then_some(settings)
+}
+
+fn permission_id(value: &Value) -> Result<String, String> {
+    let id = text(value)?;
+    let name = id.strip_prefix('$').unwrap_or(&id);
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == ':';
+    let is_system = muniment_domain::permission::SYSTEM.contains(&id.as_str());
+    if name.is_empty() || !name.chars().all(plain) || (id.starts_with('$') && !is_system) {
+        return Err("must be a permission's id: lower-case letters, digits, _ and :".to_owned());
+    }
+    Ok(id)
+}
+
+fn read_domain(item: &mut Fields<'_>) -> Option<Value> {
+    let domain = item.required("domain", web_address);
+    let handler_path = item.required("handler_path", absolute_path);
+    Some(json!({"baseUrl": domain?, "handlerPath": handler_path?}))
+}
+
+/// A web address, possibly with `*` in the host.
+fn web_address(value: &Value) -> Result<String, String> {
+    let text = text(value)?;
+    let is_web = text.starts_with("http://") || text.starts_with("https://");
+    let parses = url::Url::parse(&text.replace('*', "wildcard")).is_ok()
+        || url::Url::parse(&text.replace(":*", ":1").replace('*', "wildcard")).is_ok();
+    if is_web && parses && !text.contains(' ') {
+        Ok(text)
+    } else {
+        Err("must be a URL that starts with http:// or https://".to_owned())
+    }
+}
+
+fn absolute_path(value: &Value) -> Result<String, String> {
+    let text = text(value)?;
+    if text.starts_with('/') {
+        Ok(text)
+    } else {
+        Err("must start with /".to_owned())
+    }
+}
+
+/// A shared server needs nothing else; one of one's own needs everything.
+fn read_email_server(fields: &mut Fields<'_>) -> Option<Value> {
+    let kind = fields.required("type", one_of(&["shared", "standard"]));
+    if kind? == "shared" {
+        for name in [
+            "host",
+            "port",
+            "username",
+            "password",
+            "sender_name",
+            "sender_email",
+        ] {
+            fields.ignore(name);
+        }
+        return Some(json!({"isShared": true, "provider": "smtp"}));
+    }
+    let host = fields.required("host", non_empty_text);
+    let port = fields.required("port", integer(0..=65_535));
+    let username = fields.required("username", non_empty_text);
+    let password = fields.required("password", mail_password);
+    let sender_name = fields.required("sender_name", non_empty_text);
+    let sender_email = fields.required("sender_email", lenient_email);
+    Some(json!({
+        "isShared": false,
+        "provider": "smtp",
+        "host": host?,
+        "port": port?,
+        "username": username?,
+        "password": password?,
+        "senderName": sender_name?,
+        "senderEmail": sender_email?,
+    }))
+}
+
+fn mail_password(value: &Value) -> Result<String, String> {
+    non_empty_text(value)?;
+    text_max(MAX_MAIL_PASSWORD)(value)
+}
+
+fn read_provider(app: &App, item: &mut Fields<'_>) -> Option<(String, Value)> {
+    let id = item.required("id", one_of(&PROVIDERS));
+    let kind = item.required("type", one_of(&["shared", "standard"]));
+    let is_standard = kind == Some("standard");
+    let (client_id, client_secret) = if is_standard {
+        let id = item.required("client_id", non_empty_text);
+        let secret = item.required("client_secret", non_empty_text);
+        (id.map(Some), secret.map(Some))
+    } else {
+        (
+            item.optional("client_id", text),
+            item.optional("client_secret", text),
+        )
+    };
+    let facebook = item.optional("facebook_config_id", text);
+    let tenant = item.optional("microsoft_tenant_id", text);
+    let bundles = item.optional_values("apple_bundle_ids", text);
+    let (id, kind) = (id?, kind?);
+    let mut provider = shared_provider(id);
+    provider["isShared"] = json!(kind == "shared");
+    let optional = [
+        ("clientId", client_id?),
+        ("clientSecret", client_secret?),
+        ("facebookConfigId", facebook?),
+        ("microsoftTenantId", tenant?),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            provider[name] = json!(value);
+        }
+    }
+    if let Some(bundles) = bundles? {
+        let record: Map<String, Value> = bundles
+            .into_iter()
+            .map(|bundle| (app.random.uuid().to_string(), json!({"bundleId": bundle})))
+            .collect();
+        provider["appleBundles"] = Value::Object(record);
+    }
+    Some((id.to_owned(), provider))
+}

@@ -1,0 +1,163 @@
+//! The API: one file per family of routes, and what all of them share.
+//!
+//! A request passes [`envelope`] (id, CORS, status override), then its body is read ([`body`]) and
+//! its caller established ([`caller`]), in that order and also for paths that do not exist; then
+//! it is routed. A handler says which access it wants, reads its [`input`], acts, and answers with
+//! one of the [`views`] or an [`error`].
+
+mod anonymous;
+mod api_keys;
+mod body;
+mod caller;
+mod end_user;
+mod envelope;
+mod error;
+mod images;
+mod input;
+mod internal_projects;
+mod jwks;
+mod known_error;
+mod oauth_token;
+mod operations;
+mod passwords;
+mod projects;
+mod root;
+mod sessions;
+mod team_memberships;
+mod teams;
+mod users;
+mod views;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{StatusCode, Uri};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use serde_json::json;
+use std::time::Duration;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::app::App;
+pub use error::{ApiError, ApiResult};
+pub use known_error::KnownError;
+pub use operations::Metrics;
+
+/// The prefixes under which the same API is served.
+const VERSIONS: [&str; 7] = [
+    "/api/v1",
+    "/api/v2beta1",
+    "/api/v2beta2",
+    "/api/v2beta3",
+    "/api/v2beta4",
+    "/api/v2beta5",
+    "/api/latest",
+];
+/// The longest that a request may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The description of the API, to which every handler adds its own.
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Muniment",
+    description = "An identity ledger: users, teams and sessions on an event log. \
+        Send x-stack-access-type (client, server or admin), x-stack-project-id and the matching key."
+))]
+struct Documentation;
+
+/// The whole server: the API in all versions, and the operator's pages.
+pub fn router(app: App, metrics: Metrics) -> Router {
+    let (api, documentation) = api().split_for_parts();
+    let documentation = documented(documentation);
+    let mut versions = Router::new();
+    for prefix in VERSIONS {
+        let trailing_slash = format!("{prefix}/");
+        versions = versions
+            .nest(prefix, api.clone())
+            .route(&trailing_slash, get(root::welcome));
+    }
+    let api = versions
+        .fallback(unknown_path)
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(app.clone(), prepare))
+        .layer(CatchPanicLayer::custom(envelope::panicked))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::GATEWAY_TIMEOUT,
+            TIMEOUT,
+        ))
+        .layer(from_fn_with_state(app.clone(), envelope::wrap));
+    Router::new()
+        .merge(operations::router(metrics))
+        .merge(images::router())
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", documentation))
+        .fallback_service(api.with_state(app.clone()))
+        .with_state(app)
+}
+
+fn api() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Documentation::openapi())
+        .merge(root::router())
+        .merge(users::router())
+        .merge(teams::router())
+        .merge(team_memberships::router())
+        .merge(sessions::router())
+        .merge(passwords::router())
+        .merge(anonymous::router())
+        .merge(oauth_token::router())
+        .merge(projects::router())
+        .merge(jwks::router())
+        .merge(internal_projects::router())
+        .merge(api_keys::router())
+}
+
+/// The paths as callers see them: below the version that everybody uses.
+fn documented(mut documentation: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    documentation.servers = Some(vec![utoipa::openapi::Server::new(VERSIONS[0])]);
+    documentation
+}
+
+/// Reads the body and establishes the caller, for every path (contract 01 §1.3).
+async fn prepare(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    if !request.uri().path().starts_with("/api/") {
+        return Ok(next.run(request).await);
+    }
+    let (mut parts, http_body) = request.into_parts();
+    let body = body::read(&parts.method, &parts.headers, http_body).await?;
+    let id = parts
+        .extensions
+        .get::<envelope::RequestId>()
+        .map(|id| id.0.clone());
+    let caller = caller::establish(&app, &parts.headers, id.unwrap_or_default()).await?;
+    parts.extensions.insert(caller);
+    parts.extensions.insert(body);
+    Ok(next
+        .run(Request::from_parts(parts, axum::body::Body::empty()))
+        .await)
+}
+
+async fn unknown_path(uri: Uri) -> Response {
+    if uri.path() == "/" {
+        return Redirect::temporary("/docs").into_response();
+    }
+    let text = format!("There is nothing at {uri}. The API's paths are listed at /docs.");
+    ApiError::text(StatusCode::NOT_FOUND, text).into_response()
+}
+
+/// `{"success": true}`
+fn success() -> Response {
+    Json(json!({"success": true})).into_response()
+}
+
+/// A list that is not paginated.
+fn whole_list<T: serde::Serialize>(items: &[T]) -> Response {
+    Json(json!({"items": items, "is_paginated": false})).into_response()
+}

@@ -1,0 +1,96 @@
+//! `/health` and `/metrics`, for whoever runs the server.
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use muniment_projections::subscription;
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use crate::app::App;
+
+/// The metrics of this process.
+#[derive(Clone)]
+pub struct Metrics(Option<PrometheusHandle>);
+
+impl Metrics {
+    /// Starts to collect. Servers in one process, as in tests, share what they collect.
+    #[must_use]
+    pub fn collect() -> Self {
+        static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+        let install = || PrometheusBuilder::new().install_recorder().ok();
+        Self(HANDLE.get_or_init(install).clone())
+    }
+}
+
+/// The routes of this file.
+pub fn router(metrics: Metrics) -> Router<App> {
+    Router::new()
+        .route("/health", get(health).options(health_options))
+        .route(
+            "/metrics",
+            get(move |app: State<App>| render_metrics(app, metrics)),
+        )
+}
+
+/// Whether the server is up, and with `?db=…` whether it reaches the database. Load balancers ask
+/// the former, so that a database that restarts does not take every server out of rotation.
+async fn health(State(app): State<App>, Query(query): Query<HashMap<String, String>>) -> Response {
+    let asks_for_database = query.get("db").is_some_and(|value| !value.is_empty());
+    if asks_for_database {
+        let reached = sqlx::query_scalar!(r#"SELECT 1 AS "one!""#)
+            .fetch_one(app.pool())
+            .await;
+        if let Err(error) = reached {
+            tracing::error!(%error, "the database is not reachable");
+            let text = "The database is not reachable.";
+            return open_to_all((StatusCode::INTERNAL_SERVER_ERROR, text).into_response());
+        }
+    }
+    open_to_all(Json(json!({"status": "ok"})).into_response())
+}
+
+async fn health_options() -> Response {
+    open_to_all(StatusCode::OK.into_response())
+}
+
+fn open_to_all(mut response: Response) -> Response {
+    for name in [
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+    ] {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static("*"));
+    }
+    response
+}
+
+async fn render_metrics(State(app): State<App>, Metrics(handle): Metrics) -> Response {
+    let Some(handle) = handle else {
+        let text = "Another recorder collects this process's metrics.";
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    };
+    match subscription::lags(app.pool()).await {
+        Ok(lags) => {
+            for lag in lags {
+                let events = metrics::gauge!("muniment_subscription_lag_events", "subscription" => lag.name.clone());
+                #[allow(clippy::cast_precision_loss, reason = "at most 10,000")]
+                events.set(lag.events as f64);
+                metrics::gauge!("muniment_subscription_lag_seconds", "subscription" => lag.name)
+                    .set(lag.seconds);
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the subscriptions' lag could not be read"),
+    }
+    let pool = app.pool();
+    metrics::gauge!("muniment_database_connections").set(f64::from(pool.size()));
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], handle.render()).into_response()
+}

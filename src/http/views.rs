@@ -1,0 +1,547 @@
+//! What the API shows: one type per shape of the contract.
+
+use muniment_domain::RestrictedReason;
+use muniment_domain::SessionId;
+use muniment_domain::project::ProjectConfig;
+use muniment_domain::project::config::AccountMergeStrategy;
+use muniment_domain::user::RiskScores;
+use muniment_projections::projects::ProjectKeyRow;
+use muniment_projections::sessions::SessionRecord;
+use muniment_projections::teams::TeamRow;
+use muniment_projections::users::UserRecord;
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::app::projects::{DefaultsOf, LoadedProject, NewKeys, string_order};
+
+/// Why a user is restricted.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct Restriction {
+    /// `anonymous`, `email_not_verified` or `restricted_by_administrator`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+impl From<RestrictedReason> for Restriction {
+    fn from(reason: RestrictedReason) -> Self {
+        let kind = match reason {
+            RestrictedReason::Anonymous => "anonymous",
+            RestrictedReason::EmailNotVerified => "email_not_verified",
+            RestrictedReason::RestrictedByAdministrator => "restricted_by_administrator",
+        };
+        Self { kind }
+    }
+}
+
+/// An account at an OAuth provider.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct OauthProviderView {
+    /// The provider's id in the project.
+    id: String,
+    /// The account's id at the provider.
+    account_id: String,
+    /// The email the provider gave.
+    email: Option<String>,
+}
+
+/// A user as clients see themselves.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "the contract has as many")]
+pub struct ClientUser {
+    id: Uuid,
+    primary_email: Option<String>,
+    primary_email_verified: bool,
+    display_name: Option<String>,
+    client_metadata: Option<Value>,
+    client_read_only_metadata: Option<Value>,
+    profile_image_url: Option<String>,
+    /// Milliseconds since the Unix epoch.
+    signed_up_at_millis: i64,
+    has_password: bool,
+    /// Deprecated: `has_password || otp_auth_enabled`.
+    auth_with_email: bool,
+    oauth_providers: Vec<OauthProviderView>,
+    selected_team_id: Option<Uuid>,
+    requires_totp_mfa: bool,
+    otp_auth_enabled: bool,
+    passkey_auth_enabled: bool,
+    is_anonymous: bool,
+    is_restricted: bool,
+    restricted_reason: Option<Restriction>,
+    restricted_by_admin: bool,
+    /// Public text.
+    restricted_by_admin_reason: Option<String>,
+}
+
+/// The signed-in user with the team selected.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct CurrentUser {
+    #[serde(flatten)]
+    user: ClientUser,
+    selected_team: Option<ClientTeam>,
+}
+
+/// A user as servers and administrators see one.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct ServerUser {
+    #[serde(flatten)]
+    user: ClientUser,
+    selected_team: Option<ServerTeam>,
+    server_metadata: Option<Value>,
+    primary_email_auth_enabled: bool,
+    /// Milliseconds since the Unix epoch.
+    last_active_at_millis: i64,
+    restricted_by_admin_private_details: Option<String>,
+    /// ISO 3166-1 alpha-2.
+    country_code: Option<String>,
+    risk_scores: RiskScoresView,
+}
+
+/// Risk scores by occasion.
+#[derive(Serialize, ToSchema, Clone, Copy, Debug)]
+pub struct RiskScoresView {
+    sign_up: SignUpScores,
+}
+
+/// The risk scores of a sign-up, 0 to 100.
+#[derive(Serialize, ToSchema, Clone, Copy, Debug)]
+pub struct SignUpScores {
+    bot: u8,
+    free_trial_abuse: u8,
+}
+
+impl From<RiskScores> for RiskScoresView {
+    fn from(scores: RiskScores) -> Self {
+        let RiskScores {
+            bot,
+            free_trial_abuse,
+        } = scores;
+        Self {
+            sign_up: SignUpScores {
+                bot,
+                free_trial_abuse,
+            },
+        }
+    }
+}
+
+fn client_user(record: &UserRecord, config: &ProjectConfig) -> ClientUser {
+    let row = &record.user;
+    let restricted_reason = row.restricted_reason(config.email_verification());
+    let providers = row
+        .oauth_accounts()
+        .into_iter()
+        .map(|account| OauthProviderView {
+            id: account.provider_config_id,
+            account_id: account.account_id,
+            email: account.email,
+        });
+    ClientUser {
+        id: row.id,
+        primary_email: row.primary_email.clone(),
+        primary_email_verified: row.primary_email_verified,
+        display_name: row.display_name.clone(),
+        client_metadata: row.client_metadata.clone(),
+        client_read_only_metadata: row.client_read_only_metadata.clone(),
+        profile_image_url: row.profile_image_url.clone(),
+        signed_up_at_millis: row.signed_up_at,
+        has_password: row.password_hash.is_some(),
+        auth_with_email: row.password_hash.is_some() || row.otp_enabled,
+        oauth_providers: providers.collect(),
+        selected_team_id: record.selected_team.as_ref().map(|team| team.id),
+        requires_totp_mfa: row.totp_enabled,
+        otp_auth_enabled: row.otp_enabled,
+        passkey_auth_enabled: false,
+        is_anonymous: row.is_anonymous,
+        is_restricted: restricted_reason.is_some(),
+        restricted_reason: restricted_reason.map(Restriction::from),
+        restricted_by_admin: row.restricted_by_admin,
+        restricted_by_admin_reason: row.restricted_by_admin_reason.clone(),
+    }
+}
+
+impl CurrentUser {
+    /// Shows a record.
+    #[must_use]
+    pub fn of(record: &UserRecord, project: &LoadedProject) -> Self {
+        Self {
+            user: client_user(record, &project.config),
+            selected_team: record.selected_team.clone().map(ClientTeam::from),
+        }
+    }
+}
+
+impl ServerUser {
+    /// Shows a record.
+    #[must_use]
+    pub fn of(app: &App, record: &UserRecord, project: &LoadedProject) -> Self {
+        let row = &record.user;
+        let seen = app.activity.of_user(row.user_id(), record.last_active_at);
+        Self {
+            user: client_user(record, &project.config),
+            selected_team: record.selected_team.clone().map(ServerTeam::from),
+            server_metadata: row.server_metadata.clone(),
+            primary_email_auth_enabled: row.primary_email_auth_enabled,
+            last_active_at_millis: seen.unwrap_or(row.signed_up_at),
+            restricted_by_admin_private_details: row.restricted_by_admin_private_details.clone(),
+            country_code: row.country_code.clone(),
+            risk_scores: row.risk_scores().into(),
+        }
+    }
+
+    /// The same user before any team was selected: what `POST /users` answers, because the personal
+    /// team is made after the user.
+    #[must_use]
+    pub fn before_personal_team(mut self) -> Self {
+        self.user.selected_team_id = None;
+        self.selected_team = None;
+        self
+    }
+}
+
+/// A team as its members see it.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct ClientTeam {
+    id: Uuid,
+    display_name: String,
+    profile_image_url: Option<String>,
+    client_metadata: Option<Value>,
+    client_read_only_metadata: Option<Value>,
+}
+
+impl From<TeamRow> for ClientTeam {
+    fn from(row: TeamRow) -> Self {
+        Self {
+            id: row.id,
+            display_name: row.display_name,
+            profile_image_url: row.profile_image_url,
+            client_metadata: row.client_metadata,
+            client_read_only_metadata: row.client_read_only_metadata,
+        }
+    }
+}
+
+/// A team as servers and administrators see it.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct ServerTeam {
+    #[serde(flatten)]
+    team: ClientTeam,
+    /// Milliseconds since the Unix epoch.
+    created_at_millis: i64,
+    server_metadata: Option<Value>,
+}
+
+impl From<TeamRow> for ServerTeam {
+    fn from(mut row: TeamRow) -> Self {
+        Self {
+            created_at_millis: row.created_at,
+            server_metadata: row.server_metadata.take(),
+            team: row.into(),
+        }
+    }
+}
+
+/// A session in a listing.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct SessionView {
+    id: Uuid,
+    user_id: Uuid,
+    /// Milliseconds since the Unix epoch.
+    created_at: i64,
+    /// Milliseconds since the Unix epoch.
+    last_used_at: i64,
+    is_impersonation: bool,
+    is_current_session: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at_end_user_ip_info: Option<Value>,
+}
+
+impl SessionView {
+    /// Shows a record.
+    #[must_use]
+    pub fn of(app: &App, record: SessionRecord, current: Option<SessionId>) -> Self {
+        let id = SessionId(record.id);
+        let (seen, place) = app
+            .activity
+            .of_session(id, (record.last_active_at, record.ip_info));
+        Self {
+            id: record.id,
+            user_id: record.user_id,
+            created_at: record.created_at,
+            last_used_at: seen.unwrap_or(record.created_at),
+            is_impersonation: record.is_impersonation,
+            is_current_session: current == Some(id),
+            last_used_at_end_user_ip_info: place,
+        }
+    }
+}
+
+/// An item that is nothing but its id.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct IdOnly {
+    id: String,
+}
+
+/// A trusted domain.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct DomainView {
+    domain: String,
+    handler_path: String,
+}
+
+/// A project as its clients see it.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct ClientProject {
+    id: String,
+    display_name: String,
+    config: ClientProjectConfig,
+}
+
+/// The settings that clients may know.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "the contract has as many")]
+pub struct ClientProjectConfig {
+    sign_up_enabled: bool,
+    credential_enabled: bool,
+    magic_link_enabled: bool,
+    passkey_enabled: bool,
+    client_team_creation_enabled: bool,
+    client_user_deletion_enabled: bool,
+    allow_user_api_keys: bool,
+    allow_team_api_keys: bool,
+    enabled_oauth_providers: Vec<IdOnly>,
+    domains: Vec<DomainView>,
+}
+
+/// A project as its administrators see it.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct AdminProject {
+    id: String,
+    display_name: String,
+    description: String,
+    logo_url: Option<String>,
+    logo_full_url: Option<String>,
+    logo_dark_mode_url: Option<String>,
+    logo_full_dark_mode_url: Option<String>,
+    /// Milliseconds since the Unix epoch.
+    created_at_millis: i64,
+    is_production_mode: bool,
+    owner_team_id: Option<Uuid>,
+    /// How far the project is set up.
+    #[schema(value_type = String)]
+    onboarding_status: muniment_domain::project::OnboardingStatus,
+    config: AdminProjectConfig,
+}
+
+/// All settings, in their older shape.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct AdminProjectConfig {
+    #[serde(flatten)]
+    client: ClientProjectConfig,
+    allow_localhost: bool,
+    create_team_on_sign_up: bool,
+    #[schema(value_type = String)]
+    oauth_account_merge_strategy: AccountMergeStrategy,
+    oauth_providers: Vec<Value>,
+    email_config: Value,
+    email_theme: String,
+    team_creator_default_permissions: Vec<IdOnly>,
+    team_member_default_permissions: Vec<IdOnly>,
+    user_default_permissions: Vec<IdOnly>,
+}
+
+impl ClientProject {
+    /// Shows a project.
+    #[must_use]
+    pub fn of(project: &LoadedProject) -> Self {
+        Self {
+            id: project.id.to_string(),
+            display_name: project.profile.display_name.clone(),
+            config: client_config(&project.config),
+        }
+    }
+}
+
+fn client_config(config: &ProjectConfig) -> ClientProjectConfig {
+    ClientProjectConfig {
+        sign_up_enabled: config.auth.allow_sign_up,
+        credential_enabled: config.auth.password.allow_sign_in,
+        magic_link_enabled: config.auth.otp.allow_sign_in,
+        passkey_enabled: config.auth.passkey.allow_sign_in,
+        client_team_creation_enabled: config.teams.allow_client_team_creation,
+        client_user_deletion_enabled: config.users.allow_client_user_deletion,
+        allow_user_api_keys: config.api_keys.enabled.user,
+        allow_team_api_keys: config.api_keys.enabled.team,
+        enabled_oauth_providers: enabled_providers(config)
+            .into_iter()
+            .map(|(_, provider)| IdOnly {
+                id: provider.kind.clone().unwrap_or_default(),
+            })
+            .collect(),
+        domains: domains(config),
+    }
+}
+
+fn domains(config: &ProjectConfig) -> Vec<DomainView> {
+    let trusted = config.domains.trusted_domains.values();
+    let mut domains: Vec<DomainView> = trusted
+        .filter_map(|entry| {
+            let domain = entry.base_url.clone()?;
+            Some(DomainView {
+                domain,
+                handler_path: entry.handler_path.clone(),
+            })
+        })
+        .collect();
+    domains.sort_by(|a, b| string_order(&a.domain, &b.domain));
+    domains
+}
+
+type Provider<'c> = (
+    &'c String,
+    &'c muniment_domain::project::config::OauthProvider,
+);
+
+fn enabled_providers(config: &ProjectConfig) -> Vec<Provider<'_>> {
+    let providers = config.auth.oauth.providers.iter();
+    let mut enabled: Vec<Provider> = providers
+        .filter(|(_, p)| p.allow_sign_in && p.kind.is_some())
+        .collect();
+    let kind = |provider: &Provider| provider.1.kind.clone().unwrap_or_default();
+    enabled.sort_by(|a, b| string_order(&kind(a), &kind(b)));
+    enabled
+}
+
+fn provider_view((key, provider): Provider<'_>) -> Value {
+    let mut view = json!({
+        "provider_config_id": key,
+        "id": provider.kind,
+        "type": if provider.is_shared { "shared" } else { "standard" },
+    });
+    let optional = [
+        ("client_id", &provider.client_id),
+        ("client_secret", &provider.client_secret),
+        ("facebook_config_id", &provider.facebook_config_id),
+        ("microsoft_tenant_id", &provider.microsoft_tenant_id),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            view[name] = json!(value);
+        }
+    }
+    if !provider.apple_bundles.is_empty() {
+        let bundles = provider
+            .apple_bundles
+            .values()
+            .map(|bundle| json!(bundle.bundle_id));
+        view["apple_bundle_ids"] = bundles.collect();
+    }
+    view
+}
+
+fn email_view(config: &ProjectConfig) -> Value {
+    let server = &config.emails.server;
+    if server.is_shared {
+        return json!({"type": "shared"});
+    }
+    json!({
+        "type": "standard",
+        "host": server.host,
+        "port": server.port,
+        "username": server.username,
+        "password": server.password,
+        "sender_name": server.sender_name,
+        "sender_email": server.sender_email,
+    })
+}
+
+impl AdminProject {
+    /// Shows a project.
+    #[must_use]
+    pub fn of(project: &LoadedProject) -> Self {
+        let profile = project.profile.clone();
+        let config = &project.config;
+        let defaults = |list| {
+            let ids = project.existing(list).into_iter();
+            ids.map(|id| IdOnly { id: id.to_string() }).collect()
+        };
+        Self {
+            id: project.id.to_string(),
+            display_name: profile.display_name,
+            description: profile.description,
+            logo_url: profile.logo_url,
+            logo_full_url: profile.logo_full_url,
+            logo_dark_mode_url: profile.logo_dark_mode_url,
+            logo_full_dark_mode_url: profile.logo_full_dark_mode_url,
+            created_at_millis: project.created_at.0,
+            is_production_mode: profile.is_production_mode,
+            owner_team_id: project.owner_team_id.map(|team| team.0),
+            onboarding_status: profile.onboarding_status,
+            config: AdminProjectConfig {
+                client: client_config(config),
+                allow_localhost: config.domains.allow_localhost,
+                create_team_on_sign_up: config.teams.create_personal_team_on_sign_up,
+                oauth_account_merge_strategy: config.auth.oauth.account_merge_strategy,
+                oauth_providers: enabled_providers(config)
+                    .into_iter()
+                    .map(provider_view)
+                    .collect(),
+                email_config: email_view(config),
+                email_theme: config.emails.selected_theme_id.clone(),
+                team_creator_default_permissions: defaults(DefaultsOf::TeamCreator),
+                team_member_default_permissions: defaults(DefaultsOf::TeamMember),
+                user_default_permissions: defaults(DefaultsOf::SignUp),
+            },
+        }
+    }
+}
+
+/// A key set in the view shown once: with the keys.
+#[must_use]
+pub fn new_key_set(row: &ProjectKeyRow, keys: &NewKeys) -> Value {
+    let mut view = key_set_base(row);
+    let keys = [
+        ("publishable_client_key", &keys.publishable_client_key),
+        ("secret_server_key", &keys.secret_server_key),
+        ("super_secret_admin_key", &keys.super_secret_admin_key),
+    ];
+    for (name, key) in keys {
+        if let Some(key) = key {
+            view[name] = json!(key);
+        }
+    }
+    view
+}
+
+/// A key set in every later view: with the keys' last four characters.
+#[must_use]
+pub fn key_set(row: &ProjectKeyRow) -> Value {
+    let mut view = key_set_base(row);
+    let keys = [
+        ("publishable_client_key", &row.publishable_client_key),
+        ("secret_server_key", &row.secret_server_key),
+        ("super_secret_admin_key", &row.super_secret_admin_key),
+    ];
+    for (name, key) in keys {
+        if let Some(stored) = ProjectKeyRow::stored(key.as_ref()) {
+            view[name] = json!({"last_four": stored.last_four});
+        }
+    }
+    view
+}
+
+fn key_set_base(row: &ProjectKeyRow) -> Value {
+    let mut view = json!({
+        "id": row.id,
+        "description": row.description,
+        "created_at_millis": row.created_at,
+        "expires_at_millis": row.expires_at,
+    });
+    if let Some(revoked_at) = row.revoked_at {
+        view["manually_revoked_at_millis"] = json!(revoked_at);
+    }
+    view
+}

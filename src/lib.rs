@@ -1,0 +1,25 @@
+//! Muniment: an identity ledger. A drop-in backend for the Stack Auth REST API in which the event
+//! log is the database.
+//!
+//! - [`http`]: the API; one file per family of routes.
+//! - [`app`]: what the routes do, where it takes more than one aggregate or a password.
+//! - [`tokens`], [`passwords`], [`secrets`]: credentials.
+//! - [`cli`]: the command line; [`settings`]: its configuration.
+//! - [`private_postgres`]: Postgres for `muniment dev` and for tests.
+//!
+//! The rules live in `muniment_domain`, the event log and the read models in
+//! `muniment_projections`.
+
+pub mod app;
+pub mod cache_folder;
+pub mod cli;
+pub mod clock;
+pub mod http;
+pub mod passwords;
+pub mod private_postgres;
+pub mod registry_package;
+pub mod secrets;
+pub mod server;
+pub mod settings;
+pub mod timestamp;
+pub mod tokens;

@@ -1,0 +1,222 @@
+//! Random strings, and the server secret.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use data_encoding::{BASE64URL_NOPAD, Encoding, Specification};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use uuid::Uuid;
+
+/// Crockford's base 32 in lower case: no i, l, o or u.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// 45 characters of 5 bits: 225 random bits.
+const TOKEN_LENGTH: usize = 45;
+const REQUEST_ID_LENGTH: usize = 16;
+/// The shortest server secret, in bytes.
+const SECRET_BYTES: usize = 32;
+
+/// A source of ids and secrets. A seeded one repeats itself, for tests.
+#[derive(Clone)]
+pub struct Random(Source);
+
+#[derive(Clone)]
+enum Source {
+    System,
+    Seeded(Arc<Mutex<StdRng>>),
+}
+
+/// What kind of project key a string is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyPrefix {
+    /// `pck_`
+    PublishableClient,
+    /// `ssk_`
+    SecretServer,
+    /// `sak_`
+    SuperSecretAdmin,
+}
+
+impl KeyPrefix {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::PublishableClient => "pck_",
+            Self::SecretServer => "ssk_",
+            Self::SuperSecretAdmin => "sak_",
+        }
+    }
+}
+
+impl Random {
+    /// Cryptographically secure randomness.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// The same sequence every time. For tests only.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        Self(Source::Seeded(Arc::new(Mutex::new(StdRng::seed_from_u64(
+            seed,
+        )))))
+    }
+
+    fn fill(&self, bytes: &mut [u8]) {
+        match &self.0 {
+            Source::System => rand::rng().fill_bytes(bytes),
+            Source::Seeded(rng) => {
+                rng.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .fill_bytes(bytes);
+            }
+        }
+    }
+
+    /// A UUID of version 4.
+    #[must_use]
+    pub fn uuid(&self) -> Uuid {
+        let mut bytes = [0; 16];
+        self.fill(&mut bytes);
+        uuid::Builder::from_random_bytes(bytes).into_uuid()
+    }
+
+    /// A secret of 225 random bits in 45 characters: refresh tokens, codes.
+    #[must_use]
+    pub fn token(&self) -> String {
+        self.text(TOKEN_LENGTH)
+    }
+
+    /// A project key.
+    #[must_use]
+    pub fn key(&self, prefix: KeyPrefix) -> String {
+        format!("{}{}", prefix.as_str(), self.token())
+    }
+
+    /// The id of a request.
+    #[must_use]
+    pub fn request_id(&self) -> String {
+        self.text(REQUEST_ID_LENGTH)
+    }
+
+    fn text(&self, length: usize) -> String {
+        let mut bytes = vec![0; length];
+        self.fill(&mut bytes);
+        // 256 is a multiple of 32, so every character is equally likely.
+        bytes
+            .into_iter()
+            .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
+            .collect()
+    }
+}
+
+/// The secret from which signing keys and seals derive.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ServerSecret(Vec<u8>);
+
+/// Why a text is no server secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServerSecretError {
+    /// It is not base64url.
+    #[error(
+        "the server secret must be base64url (RFC 4648 §5); make one with: openssl rand -base64 32 | tr '+/' '-_'"
+    )]
+    NotBase64Url,
+    /// It is too short to be safe.
+    #[error(
+        "the server secret must have at least 32 bytes; make one with: openssl rand -base64 32 | tr '+/' '-_'"
+    )]
+    TooShort,
+}
+
+impl ServerSecret {
+    /// Draws a secret.
+    #[must_use]
+    pub fn generate(random: &Random) -> Self {
+        let mut bytes = vec![0; SECRET_BYTES];
+        random.fill(&mut bytes);
+        Self(bytes)
+    }
+
+    /// The secret in the form in which it is configured.
+    #[must_use]
+    pub fn to_base64url(&self) -> String {
+        BASE64URL_NOPAD.encode(&self.0)
+    }
+
+    /// The secret itself.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl FromStr for ServerSecret {
+    type Err = ServerSecretError;
+
+    fn from_str(text: &str) -> Result<Self, ServerSecretError> {
+        let text = text.trim().trim_end_matches('=');
+        let bytes = lenient_base64url()
+            .decode(text.as_bytes())
+            .map_err(|_| ServerSecretError::NotBase64Url)?;
+        if bytes.len() < SECRET_BYTES {
+            return Err(ServerSecretError::TooShort);
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// Secrets made by hand may have stray bits in the last character.
+fn lenient_base64url() -> Encoding {
+    let mut specification = Specification::new();
+    specification
+        .symbols
+        .push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
+    specification.check_trailing_bits = false;
+    specification.encoding().unwrap_or(BASE64URL_NOPAD)
+}
+
+impl fmt::Debug for ServerSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerSecret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_have_the_contracts_form() {
+        let token = Random::system().token();
+        assert_eq!(token.len(), 45);
+        assert!(token.bytes().all(|byte| ALPHABET.contains(&byte)));
+        assert!(
+            Random::system()
+                .key(KeyPrefix::SecretServer)
+                .starts_with("ssk_")
+        );
+    }
+
+    #[test]
+    fn seeded_randomness_repeats_itself() {
+        assert_eq!(Random::seeded(7).token(), Random::seeded(7).token());
+        assert_ne!(Random::seeded(7).token(), Random::seeded(8).token());
+    }
+
+    #[test]
+    fn a_server_secret_has_thirty_two_bytes() {
+        let secret = ServerSecret::generate(&Random::seeded(1));
+        assert_eq!(secret.to_base64url().parse(), Ok(secret.clone()));
+        assert_eq!(format!("{}=", secret.to_base64url()).parse(), Ok(secret));
+        assert_eq!(
+            "c2hvcnQ".parse::<ServerSecret>(),
+            Err(ServerSecretError::TooShort)
+        );
+        assert_eq!(
+            "not base64!".parse::<ServerSecret>(),
+            Err(ServerSecretError::NotBase64Url)
+        );
+    }
+}

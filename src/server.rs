@@ -1,0 +1,205 @@
+//! A running server: the API, the subscribers, and their orderly end.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use muniment_projections::subscribers::{Erasure, Tally};
+use muniment_projections::subscription::{Pace, Subscription, follow, listen};
+use muniment_projections::telemetry::Activity;
+use muniment_projections::{EventLog, LedgerError, MIGRATOR, MasterKey};
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::app::projects::ProjectDirectory;
+use crate::app::{App, Parts};
+use crate::clock::Clock;
+use crate::http::{Metrics, router};
+use crate::passwords::{Cost, PasswordError, Passwords};
+use crate::secrets::{Random, ServerSecret};
+use crate::settings::TrustedProxy;
+use crate::tokens::TokenIssuer;
+
+/// How long requests that run when the server is told to stop may take to finish.
+const GRACE: Duration = Duration::from_secs(20);
+/// How long to wait for a connection to Postgres.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address is taken, or not this machine's.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// Postgres.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The password hasher.
+    #[error(transparent)]
+    Passwords(#[from] PasswordError),
+}
+
+/// What it takes to put an [`App`] together.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// The master secret.
+    pub secret: ServerSecret,
+    /// Where callers reach the API.
+    pub public_url: String,
+    /// The life of an access token, in seconds.
+    pub access_token_seconds: i64,
+    /// How hard passwords are hashed.
+    pub password_cost: Cost,
+    /// The proxy whose forwarded-for header counts.
+    pub trusted_proxy: Option<TrustedProxy>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Connects to Postgres.
+///
+/// # Errors
+/// When it is not there.
+pub async fn connect(url: &str, connections: u32) -> Result<PgPool, LedgerError> {
+    let options: PgConnectOptions = url.parse()?;
+    let pool = PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .connect_with(options.application_name("muniment"))
+        .await?;
+    Ok(pool)
+}
+
+/// Brings the schema up to date. Safe to run on several nodes at once.
+///
+/// # Errors
+/// When a migration fails.
+pub async fn migrate(pool: &PgPool) -> Result<(), LedgerError> {
+    MIGRATOR.run(pool).await?;
+    Ok(())
+}
+
+/// Puts an application together on a database whose schema is up to date.
+///
+/// # Errors
+/// When the password hasher refuses its parameters, which would be a bug.
+pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, ServerError> {
+    let Configuration {
+        secret, public_url, ..
+    } = configuration;
+    let public_url = public_url.trim_end_matches('/').to_owned();
+    let log = EventLog::new(pool.clone(), MasterKey::derive(secret.as_bytes()));
+    Ok(App::new(Parts {
+        projects: ProjectDirectory::new(&log),
+        activity: Activity::new(pool),
+        tokens: TokenIssuer::new(&secret, &public_url, configuration.access_token_seconds),
+        passwords: Passwords::new(configuration.password_cost)?,
+        clock: configuration.clock,
+        random: Random::system(),
+        trusted_proxy: configuration.trusted_proxy,
+        public_url,
+        log,
+    }))
+}
+
+/// A server that is listening.
+pub struct Server {
+    address: SocketAddr,
+    app: App,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+    telemetry: JoinHandle<()>,
+    subscriptions: Vec<Subscription>,
+}
+
+/// Whether a server follows the log as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// It answers requests only.
+    Nothing,
+    /// It runs the subscribers, or stands by for them.
+    Everything,
+}
+
+impl Server {
+    /// Starts to listen.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn start(app: App, address: SocketAddr, follow: Follow) -> Result<Self, ServerError> {
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.map_err(|error| ServerError::Listen { address, error })?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| ServerError::Listen { address, error })?;
+        let (stop, stopped) = oneshot::channel();
+        let routes = router(app.clone(), Metrics::collect());
+        let clock = app.clock.clone();
+        Ok(Self {
+            serving: tokio::spawn(serve(listener, routes, stopped)),
+            telemetry: tokio::spawn(app.activity.clone().keep_writing(move || clock.now())),
+            subscriptions: subscribe(&app, follow),
+            address,
+            app,
+            stop,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The application it serves.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Stops listening, lets running requests finish, and writes what is only in memory.
+    pub async fn stop(self) {
+        let _ = self.stop.send(());
+        if tokio::time::timeout(GRACE, self.serving).await.is_err() {
+            tracing::warn!("some requests did not finish in time and were dropped");
+        }
+        self.telemetry.abort();
+        drop(self.subscriptions);
+        if let Err(error) = self.app.activity.flush_all(self.app.now()).await {
+            tracing::warn!(%error, "the latest last-active times could not be written");
+        }
+        self.app.pool().close().await;
+    }
+}
+
+async fn serve(listener: TcpListener, routes: Router, stopped: oneshot::Receiver<()>) {
+    let shutdown = async {
+        let _ = stopped.await;
+    };
+    if let Err(error) = axum::serve(listener, routes)
+        .with_graceful_shutdown(shutdown)
+        .await
+    {
+        tracing::error!(%error, "the server stopped");
+    }
+}
+
+fn subscribe(app: &App, wanted: Follow) -> Vec<Subscription> {
+    if wanted == Follow::Nothing {
+        return Vec::new();
+    }
+    let (log, pace) = (&app.log, Pace::default());
+    vec![
+        listen(log.clone()),
+        follow(log.clone(), Tally, pace),
+        follow(log.clone(), Erasure::new(log), pace),
+    ]
+}

@@ -1,0 +1,135 @@
+//! Configuration, from flags and environment. The README's table says the same in prose.
+
+use std::net::{IpAddr, SocketAddr};
+
+use clap::{Args, ValueEnum};
+
+use crate::secrets::ServerSecret;
+
+/// What every role of the server needs.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Postgres, as `postgres://user:password@host:5432/database`.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Connections to Postgres, at most.
+    #[arg(long, env = "MUNIMENT_DATABASE_CONNECTIONS", default_value_t = 20)]
+    pub database_connections: u32,
+    /// The port the API listens on.
+    #[arg(long, env = "MUNIMENT_PORT", default_value_t = 8102)]
+    pub port: u16,
+    /// The address the API listens on [default: 127.0.0.1 in `dev`, 0.0.0.0 in `serve`].
+    #[arg(long, env = "MUNIMENT_BIND")]
+    pub bind: Option<IpAddr>,
+    /// Where callers reach the API: the base of issuers, callbacks and links.
+    #[arg(
+        long,
+        env = "MUNIMENT_PUBLIC_URL",
+        default_value = "http://localhost:8102"
+    )]
+    pub public_url: String,
+    /// The master secret, base64url, at least 32 bytes. Signing keys and seals derive from it.
+    #[arg(long, env = "MUNIMENT_SERVER_SECRET", hide_env_values = true)]
+    pub server_secret: Option<ServerSecret>,
+    /// The life of an access token, in seconds.
+    #[arg(long, env = "MUNIMENT_ACCESS_TOKEN_SECONDS", default_value_t = 600,
+          value_parser = clap::value_parser!(i64).range(1..))]
+    pub access_token_seconds: i64,
+    /// The proxy in front of the server whose forwarded-for header counts.
+    #[arg(long, env = "MUNIMENT_TRUSTED_PROXY", value_enum)]
+    pub trusted_proxy: Option<TrustedProxy>,
+    /// Whether this process follows the log as well as serving the API.
+    #[arg(long, env = "MUNIMENT_SUBSCRIBERS", value_enum, default_value_t = Switch::On)]
+    pub subscribers: Switch,
+    /// The `internal` project.
+    #[command(flatten)]
+    pub internal: InternalProject,
+}
+
+/// How the `internal` project is seeded.
+#[derive(Args, Clone, Debug, Default)]
+pub struct InternalProject {
+    /// Its publishable client key.
+    #[arg(
+        long = "internal-publishable-client-key",
+        env = "MUNIMENT_INTERNAL_PUBLISHABLE_CLIENT_KEY",
+        hide_env_values = true
+    )]
+    pub publishable_client_key: Option<String>,
+    /// Its secret server key.
+    #[arg(
+        long = "internal-secret-server-key",
+        env = "MUNIMENT_INTERNAL_SECRET_SERVER_KEY",
+        hide_env_values = true
+    )]
+    pub secret_server_key: Option<String>,
+    /// Its super secret admin key.
+    #[arg(
+        long = "internal-super-secret-admin-key",
+        env = "MUNIMENT_INTERNAL_SUPER_SECRET_ADMIN_KEY",
+        hide_env_values = true
+    )]
+    pub super_secret_admin_key: Option<String>,
+    /// Whether strangers may sign up to it [default: on in `dev`, off in `serve`].
+    #[arg(
+        long = "internal-sign-up",
+        env = "MUNIMENT_INTERNAL_SIGN_UP",
+        value_enum
+    )]
+    pub sign_up: Option<Switch>,
+    /// Whether it offers sign-in by email code [default: on in `dev`, off in `serve`].
+    #[arg(long = "internal-otp", env = "MUNIMENT_INTERNAL_OTP", value_enum)]
+    pub otp: Option<Switch>,
+    /// Whether it trusts local hosts [default: on in `dev`, off in `serve`].
+    #[arg(
+        long = "internal-allow-localhost",
+        env = "MUNIMENT_INTERNAL_ALLOW_LOCALHOST",
+        value_enum
+    )]
+    pub allow_localhost: Option<Switch>,
+    /// The OAuth providers it offers with the server's own keys, separated by commas.
+    #[arg(
+        long = "internal-oauth-providers",
+        env = "MUNIMENT_INTERNAL_OAUTH_PROVIDERS",
+        value_delimiter = ','
+    )]
+    pub oauth_providers: Vec<String>,
+}
+
+/// Something that can be switched. `true` and `false` are understood as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On.
+    #[value(alias = "true")]
+    On,
+    /// Off.
+    #[value(alias = "false")]
+    Off,
+}
+
+impl Switch {
+    /// Whether it is on.
+    #[must_use]
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
+/// A proxy whose word about the end user's address counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TrustedProxy {
+    /// `x-vercel-forwarded-for`
+    Vercel,
+    /// `cf-connecting-ip`
+    Cloudflare,
+    /// The second-to-last entry of `x-forwarded-for`, which Google's load balancer writes.
+    CloudRun,
+}
+
+impl Settings {
+    /// Where to listen, if nothing else was said on `fallback`.
+    #[must_use]
+    pub fn listen_on(&self, fallback: IpAddr) -> SocketAddr {
+        SocketAddr::new(self.bind.unwrap_or(fallback), self.port)
+    }
+}
