@@ -14,7 +14,7 @@ use aes_gcm::{Aes256Gcm, Nonce};
 use hkdf::Hkdf;
 use moka::sync::Cache;
 use sha2::Sha256;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::LedgerError;
 
@@ -90,27 +90,79 @@ impl Sealer {
         &self,
         subjects: HashSet<String>,
     ) -> Result<HashMap<String, DataKey>, LedgerError> {
+        let (keys, missing) = self.remembered(subjects);
+        self.read(keys, missing, &self.pool).await
+    }
+
+    /// The keys of all `subjects`; those that have none get one. Everything happens on `connection`:
+    /// units of work that waited for a second connection each could wait for one another forever.
+    /// Subjects that are `newborn` in this transaction cannot have a key yet.
+    ///
+    /// Fresh keys enter the cache only through [`Sealer::remember`], once they are committed.
+    pub(crate) async fn keys_for_writing(
+        &self,
+        connection: &mut PgConnection,
+        subjects: HashSet<String>,
+        newborn: &HashSet<String>,
+    ) -> Result<(HashMap<String, DataKey>, FreshKeys), LedgerError> {
+        let (keys, mut missing) = self.remembered(subjects.clone());
+        missing.retain(|subject| !newborn.contains(subject));
+        let mut keys = self.read(keys, missing, &mut *connection).await?;
+        let mut fresh = FreshKeys::default();
+        let (mut names, mut wrapped_keys) = (Vec::new(), Vec::new());
+        for subject in subjects {
+            if keys.contains_key(&subject) {
+                continue;
+            }
+            let (key, wrapped) = self.generate(&subject)?;
+            names.push(subject.clone());
+            wrapped_keys.push(wrapped);
+            fresh.0.push((subject.clone(), key.clone()));
+            keys.insert(subject, key);
+        }
+        if !names.is_empty() {
+            // A concurrent writer may have made the key: then this transaction is retried.
+            sqlx::query!(
+                "INSERT INTO subject_keys (subject, wrapped_key)
+                 SELECT * FROM unnest($1::text[], $2::bytea[])",
+                &names,
+                &wrapped_keys,
+            )
+            .execute(connection)
+            .await?;
+        }
+        Ok((keys, fresh))
+    }
+
+    /// The keys at hand, and the subjects whose keys are not.
+    fn remembered(&self, subjects: HashSet<String>) -> (HashMap<String, DataKey>, Vec<String>) {
         let mut keys = HashMap::new();
-        let mut missing = HashSet::new();
+        let mut missing = Vec::new();
         for subject in subjects {
             match self.cache.get(&subject) {
                 Some(key) => {
                     keys.insert(subject, key);
                 }
-                None => {
-                    missing.insert(subject);
-                }
+                None => missing.push(subject),
             }
         }
+        (keys, missing)
+    }
+
+    async fn read(
+        &self,
+        mut keys: HashMap<String, DataKey>,
+        missing: Vec<String>,
+        executor: impl PgExecutor<'_>,
+    ) -> Result<HashMap<String, DataKey>, LedgerError> {
         if missing.is_empty() {
             return Ok(keys);
         }
-        let missing: Vec<String> = missing.into_iter().collect();
         let rows = sqlx::query!(
             "SELECT subject, wrapped_key FROM subject_keys WHERE subject = ANY($1)",
             &missing
         )
-        .fetch_all(&self.pool)
+        .fetch_all(executor)
         .await?;
         for row in rows {
             let key = self.unwrap(&row.subject, &row.wrapped_key)?;
@@ -118,34 +170,6 @@ impl Sealer {
             keys.insert(row.subject, key);
         }
         Ok(keys)
-    }
-
-    /// The keys of all `subjects`; those that have none get one, in the transaction of `connection`.
-    /// Fresh keys enter the cache only through [`Sealer::remember`], once they are committed.
-    pub(crate) async fn keys_for_writing(
-        &self,
-        connection: &mut PgConnection,
-        subjects: HashSet<String>,
-    ) -> Result<(HashMap<String, DataKey>, FreshKeys), LedgerError> {
-        let mut keys = self.existing_keys(subjects.clone()).await?;
-        let mut fresh = FreshKeys::default();
-        for subject in subjects {
-            if keys.contains_key(&subject) {
-                continue;
-            }
-            let (key, wrapped) = self.generate(&subject)?;
-            // A concurrent writer may have made the key: then this transaction is retried.
-            sqlx::query!(
-                "INSERT INTO subject_keys (subject, wrapped_key) VALUES ($1, $2)",
-                subject,
-                wrapped
-            )
-            .execute(&mut *connection)
-            .await?;
-            fresh.0.push((subject.clone(), key.clone()));
-            keys.insert(subject, key);
-        }
-        Ok((keys, fresh))
     }
 
     /// Takes keys into the cache whose rows have been committed.

@@ -133,7 +133,12 @@ pub(crate) async fn append(
                 .map(|personal| metadata_owner(event, personal)),
         );
     }
-    let (keys, fresh) = log.sealer().keys_for_writing(connection, subjects).await?;
+    let first = events.iter().filter(|event| event.sequence == 1);
+    let newborn = first.map(|event| event.aggregate_id.clone()).collect();
+    let (keys, fresh) = log
+        .sealer()
+        .keys_for_writing(connection, subjects, &newborn)
+        .await?;
     for event in &mut events {
         seal_payload(event, &keys)?;
         if let Some(personal) = &personal {

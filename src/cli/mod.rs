@@ -5,6 +5,7 @@ mod history;
 mod operator;
 mod serve;
 
+use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -90,6 +91,7 @@ fn log_to_stderr() {
     let json = std::env::var("MUNIMENT_LOG_FORMAT").is_ok_and(|format| format == "json");
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     if json {
         lines.json().init();

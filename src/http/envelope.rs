@@ -24,8 +24,15 @@ const ALLOW_HEADERS: &str = "content-type, authorization, x-stack-project-id, x-
     x-stack-disable-artificial-development-delay, x-stack-access-type, \
     x-stack-publishable-client-key, x-stack-secret-server-key, x-stack-super-secret-admin-key, \
     x-stack-admin-access-token, x-stack-refresh-token, x-stack-access-token, \
-    x-stack-allow-anonymous-user, x-stack-allow-restricted-user, baggage, sentry-trace, \
+    x-stack-allow-anonymous-user, x-stack-allow-restricted-user, x-hexclave-project-id, \
+    x-hexclave-branch-id, x-hexclave-override-error-status, x-hexclave-random-nonce, \
+    x-hexclave-client-version, x-hexclave-access-type, x-hexclave-publishable-client-key, \
+    x-hexclave-secret-server-key, x-hexclave-super-secret-admin-key, \
+    x-hexclave-admin-access-token, x-hexclave-refresh-token, x-hexclave-access-token, \
+    x-hexclave-allow-anonymous-user, x-hexclave-allow-restricted-user, baggage, sentry-trace, \
     x-vercel-protection-bypass, ngrok-skip-browser-warning";
+const PREFIX: &str = "x-stack-";
+const NEW_PREFIX: &str = "x-hexclave-";
 const EXPOSE_HEADERS: &str = "content-type, x-stack-actual-status, x-stack-known-error";
 /// How long a browser may remember the answer to a preflight request, in seconds.
 const MAX_AGE: &str = "86400";
@@ -36,6 +43,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-stack-request-id");
 /// Wraps the answering of a request.
 pub async fn wrap(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = app.random.request_id();
+    accept_new_prefix(request.headers_mut());
     let wishes = Wishes::read(request.headers());
     request.extensions_mut().insert(RequestId(id.clone()));
     let response = match request.method() {
@@ -51,6 +59,22 @@ pub async fn wrap(State(app): State<App>, mut request: Request, next: Next) -> R
         }
     };
     finish(response, &id, wishes).await
+}
+
+/// Releases of the SDK since the vendor's change of name send `x-hexclave-…` where the contract has
+/// `x-stack-…`. What follows the prefix is the same. A header under its old name wins.
+fn accept_new_prefix(headers: &mut HeaderMap) {
+    let renamed: Vec<(HeaderName, HeaderValue)> = headers
+        .iter()
+        .filter_map(|(name, value)| {
+            let rest = name.as_str().strip_prefix(NEW_PREFIX)?;
+            let name = HeaderName::try_from(format!("{PREFIX}{rest}")).ok()?;
+            Some((name, value.clone()))
+        })
+        .collect();
+    for (name, value) in renamed {
+        headers.entry(name).or_insert(value);
+    }
 }
 
 fn is_offered(method: &Method) -> bool {

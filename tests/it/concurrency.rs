@@ -1,0 +1,137 @@
+//! Many at once: uniqueness, lost updates, and appends that commit late.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use muniment_projections::event_log::Recorded;
+use muniment_projections::subscription::{Pace, Subscriber, follow};
+use muniment_projections::{EventLog, LedgerError, MasterKey};
+use serde_json::json;
+use sqlx::PgConnection;
+
+use crate::support::{PASSWORD, TestServer, database, eventually, secret, unique_email};
+use muniment::server;
+
+#[tokio::test]
+async fn fifty_sign_ups_with_one_address_make_one_user() {
+    let server = Arc::new(TestServer::start().await);
+    let email = unique_email();
+    let attempts = (0..50).map(|_| {
+        let (server, email) = (Arc::clone(&server), email.clone());
+        tokio::spawn(async move {
+            let body = json!({"email": email, "password": PASSWORD});
+            let call = server.client("POST", "/auth/password/sign-up").body(body);
+            let answer = call.send().await;
+            (
+                answer.status.as_u16(),
+                answer.known_error().map(str::to_owned),
+            )
+        })
+    });
+    let mut successes = 0;
+    for attempt in attempts.collect::<Vec<_>>() {
+        match attempt.await.unwrap() {
+            (200, None) => successes += 1,
+            (409, Some(code)) => assert_eq!(code, "USER_EMAIL_ALREADY_EXISTS"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(successes, 1);
+    let users = server.server("GET", "/users").expect(200).await;
+    assert_eq!(users["items"].as_array().unwrap().len(), 1);
+    server.assert_verified().await;
+}
+
+#[tokio::test]
+async fn concurrent_changes_of_one_user_all_take_effect() {
+    let server = Arc::new(TestServer::start().await);
+    let user = server.sign_up(&unique_email()).await;
+    let before = events_of(&server, &user.user_id).await;
+    let changes = (0..20).map(|n| {
+        let (server, user) = (Arc::clone(&server), user.clone());
+        tokio::spawn(async move {
+            let body = json!({"display_name": format!("name {n}")});
+            server
+                .client("PATCH", "/users/me")
+                .user(&user)
+                .body(body)
+                .expect(200)
+                .await;
+        })
+    });
+    for change in changes.collect::<Vec<_>>() {
+        change.await.unwrap();
+    }
+    assert_eq!(events_of(&server, &user.user_id).await, before + 20);
+    server.assert_verified().await;
+}
+
+async fn events_of(server: &TestServer, user: &str) -> usize {
+    server.log().stream("user", user).await.unwrap().len()
+}
+
+/// Keeps the positions it was given.
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<Vec<i64>>>);
+
+impl Subscriber for Collector {
+    fn name(&self) -> &'static str {
+        "collector"
+    }
+
+    async fn accept(&self, _: &mut PgConnection, batch: &[Recorded]) -> Result<(), LedgerError> {
+        self.0
+            .lock()
+            .unwrap()
+            .extend(batch.iter().map(|event| event.cursor.position));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_misses_no_append_that_commits_late() {
+    let pool = server::connect(&database().await, 60).await.unwrap();
+    let log = EventLog::new(pool.clone(), MasterKey::derive(secret().as_bytes()));
+    let collector = Collector::default();
+    let subscription = follow(
+        log,
+        collector.clone(),
+        Pace {
+            poll: Duration::from_millis(5),
+            ..Pace::default()
+        },
+    );
+    let appends = (0..200_u32).map(|n| {
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            let mut transaction = pool.begin().await.unwrap();
+            let position: i64 = sqlx::query_scalar(
+                "INSERT INTO events (project_id, aggregate_type, aggregate_id, sequence, event_type,
+                                     event_version, payload, metadata)
+                 VALUES ('p', 'project', $1, 1, 'ProjectDeleted', '1.0.0', '{\"type\": \"ProjectDeleted\"}', '{}')
+                 RETURNING position",
+            )
+            .bind(n.to_string())
+            .fetch_one(&mut *transaction)
+            .await
+            .unwrap();
+            // Positions are drawn in one order and become visible in quite another.
+            tokio::time::sleep(Duration::from_millis(u64::from(n * 37 % 150))).await;
+            transaction.commit().await.unwrap();
+            position
+        })
+    });
+    let mut appended = BTreeSet::new();
+    for append in appends.collect::<Vec<_>>() {
+        appended.insert(append.await.unwrap());
+    }
+    eventually("all 200 are delivered", || async {
+        collector.0.lock().unwrap().len() >= 200
+    })
+    .await;
+    drop(subscription);
+    let delivered = collector.0.lock().unwrap().clone();
+    assert_eq!(delivered.len(), 200, "each exactly once");
+    assert_eq!(delivered.into_iter().collect::<BTreeSet<_>>(), appended);
+}

@@ -1,0 +1,212 @@
+//! `kill -9` at random moments: what was acknowledged is there, and nothing is there twice.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use muniment::server::Follow;
+use serde_json::{Value, json};
+
+use crate::support::{
+    INTERNAL_ADMIN, INTERNAL_CLIENT, INTERNAL_SERVER, PASSWORD, Project, TestServer, database,
+    eventually, secret, unique_email,
+};
+
+const ROUNDS: usize = 20;
+const CALLERS: usize = 6;
+
+/// The real binary, serving. Killed when dropped.
+pub struct Binary {
+    process: Child,
+    pub base: String,
+}
+
+impl Binary {
+    pub async fn serve(database_url: &str) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_muniment"))
+            .arg("serve")
+            .env_clear()
+            .env("DATABASE_URL", database_url)
+            .env("MUNIMENT_SERVER_SECRET", secret().to_base64url())
+            .env("MUNIMENT_PORT", "0")
+            .env("MUNIMENT_BIND", "127.0.0.1")
+            .env("MUNIMENT_INTERNAL_PUBLISHABLE_CLIENT_KEY", INTERNAL_CLIENT)
+            .env("MUNIMENT_INTERNAL_SECRET_SERVER_KEY", INTERNAL_SERVER)
+            .env("MUNIMENT_INTERNAL_SUPER_SECRET_ADMIN_KEY", INTERNAL_ADMIN)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(process.stderr.take().unwrap());
+        let base = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            while log.read_line(&mut line).unwrap() > 0 {
+                if let Some((_, address)) = line.trim().rsplit_once("serving address=") {
+                    let base = format!("http://{address}");
+                    // Somebody must go on reading, or the server blocks on a full pipe.
+                    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+                    return base;
+                }
+                line.clear();
+            }
+            panic!("the server did not start");
+        });
+        Self {
+            process,
+            base: base.await.unwrap(),
+        }
+    }
+
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Binary {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What the server said it had done.
+#[derive(Default)]
+struct Acknowledged {
+    users: Vec<(String, String)>,
+    teams: Vec<(String, String)>,
+    names: Vec<(String, String)>,
+}
+
+/// Signs up, founds a team and renames the user until the server is gone.
+async fn load(base: String, project: Project, done: Arc<Mutex<Acknowledged>>) {
+    let http = reqwest::Client::new();
+    let call = |method: &str, path: &str| {
+        http.request(method.parse().unwrap(), format!("{base}/api/v1{path}"))
+            .header("x-stack-access-type", "client")
+            .header("x-stack-project-id", &project.id)
+            .header("x-stack-publishable-client-key", &project.client)
+    };
+    let json_of = async |request: reqwest::RequestBuilder| -> Option<Value> {
+        let response = request.send().await.ok()?;
+        response.status().is_success().then_some(())?;
+        response.json().await.ok()
+    };
+    loop {
+        let email = unique_email();
+        let body = json!({"email": email, "password": PASSWORD});
+        let Some(user) = json_of(call("POST", "/auth/password/sign-up").json(&body)).await else {
+            return;
+        };
+        let id = user["user_id"].as_str().unwrap().to_owned();
+        let token = user["access_token"].as_str().unwrap().to_owned();
+        done.lock().unwrap().users.push((id.clone(), email));
+        let named = json!({"display_name": id});
+        let request = call("POST", "/teams")
+            .header("x-stack-access-token", &token)
+            .json(&named);
+        let Some(team) = json_of(request).await else {
+            return;
+        };
+        let team = team["id"].as_str().unwrap().to_owned();
+        done.lock().unwrap().teams.push((team, id.clone()));
+        let request = call("PATCH", "/users/me")
+            .header("x-stack-access-token", &token)
+            .json(&named);
+        if json_of(request).await.is_none() {
+            return;
+        }
+        done.lock().unwrap().names.push((id.clone(), id));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_crashes_lose_and_duplicate_nothing() {
+    let url = database().await;
+    let maker = TestServer::start_on(&url, Follow::Nothing).await;
+    let project = maker.new_project(json!({})).await;
+    maker.stop().await;
+    let done = Arc::new(Mutex::new(Acknowledged::default()));
+    for _ in 0..ROUNDS {
+        let mut server = Binary::serve(&url).await;
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|_| {
+                tokio::spawn(load(
+                    server.base.clone(),
+                    project.clone(),
+                    Arc::clone(&done),
+                ))
+            })
+            .collect();
+        let moment = 20 + rand::random::<u64>() % 400;
+        tokio::time::sleep(Duration::from_millis(moment)).await;
+        server.kill();
+        for caller in callers {
+            caller.await.unwrap();
+        }
+    }
+    let server = TestServer::start_on(&url, Follow::Everything).await;
+    let done = std::mem::take(&mut *done.lock().unwrap());
+    eprintln!(
+        "{} sign-ups, {} teams and {} updates were acknowledged in {ROUNDS} rounds",
+        done.users.len(),
+        done.teams.len(),
+        done.names.len()
+    );
+    assert!(done.users.len() > ROUNDS, "there was load");
+    check(&server, &project, &done).await;
+    server.assert_verified().await;
+    eventually("the tally has every event", || async {
+        let sql = "SELECT (SELECT count(*) FROM events) = (SELECT sum(count) FROM event_tally)";
+        sqlx::query_scalar::<_, Option<bool>>(sql)
+            .fetch_one(server.pool())
+            .await
+            .unwrap()
+            == Some(true)
+    })
+    .await;
+    let uneven: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM (SELECT event_type, count(*) AS n FROM events GROUP BY 1) e
+         FULL JOIN (SELECT event_type, sum(count)::bigint AS n FROM event_tally GROUP BY 1) t
+         USING (event_type) WHERE e.n IS DISTINCT FROM t.n",
+    )
+    .fetch_one(server.pool())
+    .await
+    .unwrap();
+    assert_eq!(uneven, 0, "no event was tallied twice");
+}
+
+async fn check(server: &TestServer, project: &Project, done: &Acknowledged) {
+    let users = server.server_of(project, "GET", "/users").expect(200).await;
+    let field = |id: &str, name: &str| {
+        let user = users["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|user| user["id"] == *id);
+        user.map(|user| user[name].clone())
+    };
+    for (id, email) in &done.users {
+        assert_eq!(
+            field(id, "primary_email"),
+            Some(json!(email)),
+            "user {id} was acknowledged"
+        );
+    }
+    for (id, name) in &done.names {
+        assert_eq!(
+            field(id, "display_name"),
+            Some(json!(name)),
+            "update of {id} was acknowledged"
+        );
+    }
+    for (team, user) in &done.teams {
+        let path = format!("/teams?user_id={user}");
+        let teams = server.server_of(project, "GET", &path).expect(200).await;
+        assert_eq!(
+            teams["items"][0]["id"],
+            json!(team),
+            "team {team} was acknowledged"
+        );
+    }
+}

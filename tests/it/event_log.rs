@@ -1,0 +1,300 @@
+//! The event log's own promises: snapshots, subscriptions, replay, verification.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use muniment::server::Follow;
+use muniment_projections::event_log::Recorded;
+use muniment_projections::replay::replay;
+use muniment_projections::subscription::{Pace, Subscriber, follow, lags};
+use muniment_projections::verify::verify;
+use muniment_projections::{LedgerError, LedgerEvent};
+use serde_json::json;
+use sqlx::PgConnection;
+
+use crate::support::{TestServer, database, eventually, unique_email};
+
+#[tokio::test]
+async fn long_streams_load_from_snapshots() {
+    let url = database().await;
+    let server = TestServer::start_on(&url, Follow::Nothing).await;
+    let user = server.sign_up(&unique_email()).await;
+    for n in 0..210 {
+        let body = json!({"display_name": format!("n{n}")});
+        server
+            .client("PATCH", "/users/me")
+            .user(&user)
+            .body(body)
+            .expect(200)
+            .await;
+    }
+    let (sequence, number): (i64, i64) = sqlx::query_as(
+        "SELECT last_sequence, current_snapshot FROM snapshots WHERE aggregate_id = $1",
+    )
+    .bind(&user.user_id)
+    .fetch_one(server.pool())
+    .await
+    .unwrap();
+    assert_eq!((sequence, number), (200, 2));
+    // Another process remembers nothing and starts from the snapshot.
+    let second = TestServer::start_on(&url, Follow::Nothing).await;
+    let path = format!("/users/{}", user.user_id);
+    let call = |server: &TestServer, name: &str| {
+        server
+            .server_of(&second.internal(), "GET", "/users")
+            .header("x-unused", name)
+    };
+    call(&second, "x").expect(200).await;
+    let patch = second
+        .server_of(&server.project, "PATCH", &path)
+        .body(json!({"primary_email": unique_email()}));
+    patch.expect(200).await;
+    // The first process's memory is stale now; its next change is decided anew.
+    let patch = server
+        .server("PATCH", &path)
+        .body(json!({"display_name": "last"}));
+    assert_eq!(patch.expect(200).await["display_name"], "last");
+    server.assert_verified().await;
+}
+
+#[tokio::test]
+async fn the_log_keeps_who_did_it_and_seals_what_is_personal() {
+    let server = TestServer::start().await;
+    let email = unique_email();
+    let user = server.sign_up(&email).await;
+    server
+        .client("PATCH", "/users/me")
+        .user(&user)
+        .header("user-agent", "Mozilla/5.0")
+        .header("x-real-ip", "203.0.113.77")
+        .body(json!({"display_name": "Ada Lovelace"}))
+        .expect(200)
+        .await;
+    let stream = server.log().stream("user", &user.user_id).await.unwrap();
+    let update = stream.last().unwrap();
+    assert_eq!(update.metadata["actor"], format!("user:{}", user.user_id));
+    assert_eq!(update.metadata["access"], "client");
+    assert_eq!(update.metadata["ip"], "203.0.113.77");
+    assert_eq!(update.metadata["request_id"].len(), 16);
+    assert!(matches!(&update.event, LedgerEvent::User(_)));
+    for (secret, sql) in [
+        (
+            email.as_str(),
+            "SELECT count(*) FROM events WHERE events::text ILIKE '%' || $1 || '%'",
+        ),
+        (
+            "Ada Lovelace",
+            "SELECT count(*) FROM events WHERE events::text ILIKE '%' || $1 || '%'",
+        ),
+        (
+            "203.0.113.77",
+            "SELECT count(*) FROM events WHERE events::text ILIKE '%' || $1 || '%'",
+        ),
+        (
+            user.refresh.as_str(),
+            "SELECT count(*) FROM events WHERE events::text ILIKE '%' || $1 || '%'",
+        ),
+        (
+            user.refresh.as_str(),
+            "SELECT count(*) FROM sessions WHERE sessions::text ILIKE '%' || $1 || '%'",
+        ),
+    ] {
+        let found: i64 = sqlx::query_scalar(sql)
+            .bind(secret)
+            .fetch_one(server.pool())
+            .await
+            .unwrap();
+        assert_eq!(found, 0, "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn replay_rebuilds_what_was_lost_and_verify_finds_it() {
+    let server = TestServer::start().await;
+    let user = server.sign_up(&unique_email()).await;
+    let team = server.create_team(&user).await;
+    server.sign_up(&unique_email()).await;
+    server.assert_verified().await;
+    sqlx::raw_sql("UPDATE users SET display_name = 'tampered'; DELETE FROM team_memberships; INSERT INTO project_permissions SELECT id, 'p', project_id FROM users LIMIT 1")
+        .execute(server.pool())
+        .await
+        .unwrap();
+    let found = verify(server.log(), |_| ()).await.unwrap();
+    let tables: Vec<&str> = found.iter().map(|difference| difference.table).collect();
+    assert_eq!(tables.iter().filter(|table| **table == "users").count(), 3);
+    assert!(tables.contains(&"team_memberships") && tables.contains(&"project_permissions"));
+    let mut folded = 0;
+    replay(server.log(), &[], |progress| folded = progress.done)
+        .await
+        .unwrap();
+    assert!(folded > 5);
+    server.assert_verified().await;
+    // The rebuilt tables have their indexes and keys, and serve live traffic.
+    let path = format!("/teams/{team}");
+    server.client("DELETE", &path).user(&user).expect(200).await;
+    let email = unique_email();
+    server.sign_up(&email).await;
+    let body = json!({"email": email, "password": "long enough"});
+    server
+        .client("POST", "/auth/password/sign-up")
+        .body(body)
+        .refused(409, "USER_EMAIL_ALREADY_EXISTS")
+        .await;
+    replay(server.log(), &["users".to_owned()], |_| ())
+        .await
+        .unwrap();
+    server
+        .client("GET", "/users/me")
+        .user(&user)
+        .expect(200)
+        .await;
+    let unknown = replay(server.log(), &["nonsense".to_owned()], |_| ()).await;
+    assert!(matches!(unknown, Err(LedgerError::Refused(_))));
+    server.assert_verified().await;
+    let keys: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace",
+    )
+    .fetch_one(server.pool())
+    .await
+    .unwrap();
+    assert_eq!(keys, 6);
+}
+
+#[tokio::test]
+async fn replay_runs_beside_live_traffic() {
+    let server = Arc::new(TestServer::start().await);
+    let user = server.sign_up(&unique_email()).await;
+    let busy = {
+        let (server, user) = (Arc::clone(&server), user.clone());
+        tokio::spawn(async move {
+            for n in 0..150 {
+                let body = json!({"display_name": format!("n{n}")});
+                server
+                    .client("PATCH", "/users/me")
+                    .user(&user)
+                    .body(body)
+                    .expect(200)
+                    .await;
+                server.sign_up(&unique_email()).await;
+            }
+        })
+    };
+    for _ in 0..4 {
+        replay(server.log(), &[], |_| ()).await.unwrap();
+        server.assert_verified().await;
+    }
+    busy.await.unwrap();
+    let me = server
+        .client("GET", "/users/me")
+        .user(&user)
+        .expect(200)
+        .await;
+    assert_eq!(me["display_name"], "n149");
+    server.assert_verified().await;
+}
+
+/// Fails the first times, and for one event always.
+#[derive(Clone)]
+struct Moody {
+    failures_left: Arc<AtomicU32>,
+    hated: i64,
+    taken: Arc<AtomicU32>,
+}
+
+impl Subscriber for Moody {
+    fn name(&self) -> &'static str {
+        "moody"
+    }
+
+    async fn accept(&self, _: &mut PgConnection, batch: &[Recorded]) -> Result<(), LedgerError> {
+        let failing = self
+            .failures_left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            });
+        if failing.is_ok()
+            || batch
+                .iter()
+                .any(|event| event.cursor.position == self.hated)
+        {
+            return Err(LedgerError::Refused("not in the mood".to_owned()));
+        }
+        self.taken
+            .fetch_add(u32::try_from(batch.len()).unwrap(), Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_a_subscriber_cannot_take_goes_to_the_dead_letters() {
+    let server = TestServer::start_on(&database().await, Follow::Nothing).await;
+    server.sign_up(&unique_email()).await;
+    let (count, hated): (i64, i64) =
+        sqlx::query_as("SELECT count(*), min(position) + 3 FROM events")
+            .fetch_one(server.pool())
+            .await
+            .unwrap();
+    let moody = Moody {
+        failures_left: Arc::new(AtomicU32::new(2)),
+        hated,
+        taken: Arc::default(),
+    };
+    let pace = Pace {
+        attempts: 3,
+        first_pause: Duration::from_millis(1),
+        poll: Duration::from_millis(5),
+        ..Pace::default()
+    };
+    let first = follow(server.log().clone(), moody.clone(), pace);
+    // A second holder stands by: nothing is delivered twice.
+    let second = follow(server.log().clone(), moody.clone(), pace);
+    eventually("the log is followed to its end", || async {
+        lags(server.pool())
+            .await
+            .unwrap()
+            .iter()
+            .any(|lag| lag.name == "moody" && lag.events == 0)
+    })
+    .await;
+    assert_eq!(i64::from(moody.taken.load(Ordering::SeqCst)), count - 1);
+    let dead: (String, i64, i32) =
+        sqlx::query_as("SELECT subscription, position, attempts FROM dead_letters")
+            .fetch_one(server.pool())
+            .await
+            .unwrap();
+    assert_eq!(dead, ("moody".to_owned(), hated, 3));
+    drop(first);
+    server.sign_up(&unique_email()).await;
+    let more: i64 = sqlx::query_scalar("SELECT count(*) FROM events")
+        .fetch_one(server.pool())
+        .await
+        .unwrap();
+    eventually("the standby takes over", || async {
+        i64::from(moody.taken.load(Ordering::SeqCst)) == more - 1
+    })
+    .await;
+    drop(second);
+}
+
+#[tokio::test]
+async fn the_tally_counts_every_event_once() {
+    let server = TestServer::start().await;
+    for _ in 0..5 {
+        server.sign_up(&unique_email()).await;
+    }
+    eventually("everything is tallied", || async {
+        tallied(&server).await == logged(&server).await
+    })
+    .await;
+}
+
+async fn tallied(server: &TestServer) -> Vec<(String, i64)> {
+    let sql = "SELECT event_type, sum(count)::bigint FROM event_tally GROUP BY 1 ORDER BY 1";
+    sqlx::query_as(sql).fetch_all(server.pool()).await.unwrap()
+}
+
+async fn logged(server: &TestServer) -> Vec<(String, i64)> {
+    let sql = "SELECT event_type, count(*) FROM events GROUP BY 1 ORDER BY 1";
+    sqlx::query_as(sql).fetch_all(server.pool()).await.unwrap()
+}

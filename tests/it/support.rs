@@ -1,0 +1,428 @@
+//! A server per test on a database of its own, and a client that says what it expects.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use muniment::app::projects::NewKeys;
+use muniment::app::seed::{self, Seed};
+use muniment::cache_folder::cache_folder;
+use muniment::clock::Clock;
+use muniment::passwords::Cost;
+use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
+use muniment::secrets::{Random, ServerSecret};
+use muniment::server::{self, Configuration, Follow, Server};
+use muniment_projections::EventLog;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection, PgPool};
+use tokio::sync::OnceCell;
+
+/// The cluster of this test run. Its watchdog stops and removes it when the process ends.
+static CLUSTER: OnceCell<PrivatePostgres> = OnceCell::const_new();
+const TEMPLATE: &str = "muniment_template";
+
+/// Keys of the `internal` project.
+pub const INTERNAL_CLIENT: &str = "pck_internal-client-key";
+pub const INTERNAL_SERVER: &str = "ssk_internal-server-key";
+pub const INTERNAL_ADMIN: &str = "sak_internal-admin-key";
+
+async fn cluster() -> &'static PrivatePostgres {
+    CLUSTER
+        .get_or_init(|| async {
+            let lifetime = Lifetime::Ephemeral(Durability::Fast);
+            let postgres = PrivatePostgres::start(lifetime, &cache_folder())
+                .await
+                .unwrap();
+            let mut connection = PgConnection::connect(&postgres.url("postgres"))
+                .await
+                .unwrap();
+            let create = sqlx::query("CREATE DATABASE muniment_template");
+            create.execute(&mut connection).await.unwrap();
+            let pool = server::connect(&postgres.url(TEMPLATE), 1).await.unwrap();
+            server::migrate(&pool).await.unwrap();
+            pool.close().await;
+            postgres
+        })
+        .await
+}
+
+/// The URL of a fresh database with the schema in it.
+pub async fn database() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let postgres = cluster().await;
+    let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut connection = PgConnection::connect(&postgres.url("postgres"))
+        .await
+        .unwrap();
+    let sql = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}");
+    sqlx::query(&sql).execute(&mut connection).await.unwrap();
+    postgres.url(&name)
+}
+
+/// The secret that tests run with.
+pub fn secret() -> ServerSecret {
+    ServerSecret::generate(&Random::seeded(42))
+}
+
+/// A server with an `internal` project and one project to test with.
+pub struct TestServer {
+    server: Server,
+    http: reqwest::Client,
+    pub clock: Clock,
+    pub project: Project,
+}
+
+/// A project and its keys.
+#[derive(Clone, Debug)]
+pub struct Project {
+    pub id: String,
+    pub client: String,
+    pub server: String,
+    pub admin: String,
+}
+
+/// What a sign-in yields.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    pub user_id: String,
+    pub access: String,
+    pub refresh: String,
+}
+
+impl Tokens {
+    pub fn of(body: &Value) -> Self {
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
+        Self {
+            user_id: text("user_id"),
+            access: text("access_token"),
+            refresh: text("refresh_token"),
+        }
+    }
+}
+
+impl TestServer {
+    pub async fn start() -> Self {
+        Self::start_on(&database().await, Follow::Everything).await
+    }
+
+    pub async fn start_on(url: &str, follow: Follow) -> Self {
+        let pool = server::connect(url, 20).await.unwrap();
+        let clock = Clock::fixed(Clock::system().now());
+        let configuration = Configuration {
+            secret: secret(),
+            public_url: "http://localhost:8102".to_owned(),
+            access_token_seconds: 600,
+            password_cost: Cost::Minimal,
+            trusted_proxy: None,
+            clock: clock.clone(),
+        };
+        let app = server::assemble(pool, configuration).unwrap();
+        let keys = NewKeys {
+            publishable_client_key: Some(INTERNAL_CLIENT.to_owned()),
+            secret_server_key: Some(INTERNAL_SERVER.to_owned()),
+            super_secret_admin_key: Some(INTERNAL_ADMIN.to_owned()),
+        };
+        let internal = Seed {
+            keys,
+            sign_up: true,
+            otp: true,
+            allow_localhost: true,
+            oauth_providers: Vec::new(),
+        };
+        seed::internal_project(&app, &internal).await.unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let server = Server::start(app, address, follow).await.unwrap();
+        let none = Project {
+            id: String::new(),
+            client: String::new(),
+            server: String::new(),
+            admin: String::new(),
+        };
+        let http = reqwest::Client::new();
+        let mut started = Self {
+            server,
+            http,
+            clock,
+            project: none,
+        };
+        started.project = started.new_project(json!({})).await;
+        started
+    }
+
+    pub fn log(&self) -> &EventLog {
+        &self.server.app().log
+    }
+
+    pub fn pool(&self) -> &PgPool {
+        self.log().pool()
+    }
+
+    pub fn base(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    pub async fn stop(self) {
+        self.server.stop().await;
+    }
+
+    /// The `internal` project.
+    pub fn internal(&self) -> Project {
+        Project {
+            id: "internal".to_owned(),
+            client: INTERNAL_CLIENT.to_owned(),
+            server: INTERNAL_SERVER.to_owned(),
+            admin: INTERNAL_ADMIN.to_owned(),
+        }
+    }
+
+    /// Makes a project the way its owner does: sign up to `internal`, create, issue keys.
+    pub async fn new_project(&self, config: Value) -> Project {
+        let owner = self.sign_up_to(&self.internal(), &unique_email()).await;
+        let internal = self.internal();
+        let me = self
+            .client_of(&internal, "GET", "/users/me")
+            .user(&owner)
+            .expect(200)
+            .await;
+        let mut settings = json!({
+            "client_team_creation_enabled": true,
+            "client_user_deletion_enabled": true,
+        });
+        for (name, value) in config.as_object().unwrap() {
+            settings[name] = value.clone();
+        }
+        let created = self
+            .client_of(&internal, "POST", "/internal/projects")
+            .user(&owner)
+            .body(json!({
+                "display_name": "Test",
+                "owner_team_id": me["selected_team_id"],
+                "config": settings,
+            }))
+            .expect(201)
+            .await;
+        let id = created["id"].as_str().unwrap().to_owned();
+        let keys = self
+            .call("POST", "/internal/api-keys")
+            .header("x-stack-access-type", "admin")
+            .header("x-stack-project-id", &id)
+            .header("x-stack-admin-access-token", &owner.access)
+            .body(json!({
+                "description": "for tests",
+                "expires_at_millis": 4_102_444_799_000_i64,
+                "has_publishable_client_key": true,
+                "has_secret_server_key": true,
+                "has_super_secret_admin_key": true,
+            }))
+            .expect(200)
+            .await;
+        let key = |name: &str| keys[name].as_str().unwrap().to_owned();
+        Project {
+            id,
+            client: key("publishable_client_key"),
+            server: key("secret_server_key"),
+            admin: key("super_secret_admin_key"),
+        }
+    }
+
+    /// A call without any authentication.
+    pub fn call(&self, method: &str, path: &str) -> Call {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        Call(
+            self.http
+                .request(method, format!("{}/api/v1{path}", self.base())),
+        )
+    }
+
+    /// A call to a path outside the API.
+    pub fn page(&self, method: &str, path: &str) -> Call {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        Call(self.http.request(method, format!("{}{path}", self.base())))
+    }
+
+    pub fn client_of(&self, project: &Project, method: &str, path: &str) -> Call {
+        self.call(method, path)
+            .header("x-stack-access-type", "client")
+            .header("x-stack-project-id", &project.id)
+            .header("x-stack-publishable-client-key", &project.client)
+    }
+
+    pub fn server_of(&self, project: &Project, method: &str, path: &str) -> Call {
+        self.call(method, path)
+            .header("x-stack-access-type", "server")
+            .header("x-stack-project-id", &project.id)
+            .header("x-stack-secret-server-key", &project.server)
+    }
+
+    pub fn admin_of(&self, project: &Project, method: &str, path: &str) -> Call {
+        self.call(method, path)
+            .header("x-stack-access-type", "admin")
+            .header("x-stack-project-id", &project.id)
+            .header("x-stack-super-secret-admin-key", &project.admin)
+    }
+
+    pub fn client(&self, method: &str, path: &str) -> Call {
+        self.client_of(&self.project, method, path)
+    }
+
+    pub fn server(&self, method: &str, path: &str) -> Call {
+        self.server_of(&self.project, method, path)
+    }
+
+    pub fn admin(&self, method: &str, path: &str) -> Call {
+        self.admin_of(&self.project, method, path)
+    }
+
+    pub async fn sign_up_to(&self, project: &Project, email: &str) -> Tokens {
+        let body = self
+            .client_of(project, "POST", "/auth/password/sign-up")
+            .body(json!({"email": email, "password": PASSWORD}))
+            .expect(200)
+            .await;
+        Tokens::of(&body)
+    }
+
+    pub async fn sign_up(&self, email: &str) -> Tokens {
+        self.sign_up_to(&self.project, email).await
+    }
+
+    pub async fn anonymous(&self) -> Tokens {
+        let call = self.client("POST", "/auth/anonymous/sign-up");
+        Tokens::of(&call.expect(200).await)
+    }
+
+    /// Changes the test project's settings.
+    pub async fn configure(&self, config: Value) {
+        let call = self.admin("PATCH", "/internal/projects/current");
+        call.body(json!({"config": config})).expect(200).await;
+    }
+
+    pub async fn create_team(&self, owner: &Tokens) -> String {
+        let call = self
+            .client("POST", "/teams")
+            .user(owner)
+            .body(json!({"display_name": "Team"}));
+        call.expect(201).await["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Whether the read models say what the log says.
+    pub async fn assert_verified(&self) {
+        let differences = muniment_projections::verify::verify(self.log(), |_| ())
+            .await
+            .unwrap();
+        assert!(differences.is_empty(), "{differences:#?}");
+    }
+}
+
+/// The password of every test user.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// An address nobody else uses.
+pub fn unique_email() -> String {
+    format!("{}@example.com", Random::system().request_id())
+}
+
+/// A request that is being put together.
+pub struct Call(reqwest::RequestBuilder);
+
+impl Call {
+    pub fn header(self, name: &str, value: &str) -> Self {
+        Self(self.0.header(name, value))
+    }
+
+    pub fn user(self, tokens: &Tokens) -> Self {
+        self.header("x-stack-access-token", &tokens.access)
+            .header("x-stack-allow-anonymous-user", "true")
+    }
+
+    pub fn body(self, body: Value) -> Self {
+        Self(self.0.json(&body))
+    }
+
+    pub fn raw(self, content_type: &str, body: impl Into<reqwest::Body>) -> Self {
+        Self(self.0.header("content-type", content_type).body(body))
+    }
+
+    pub async fn send(self) -> Answer {
+        let response = self.0.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        Answer {
+            status,
+            headers,
+            text: response.text().await.unwrap(),
+        }
+    }
+
+    /// Sends, and demands that status.
+    pub async fn expect(self, status: u16) -> Value {
+        let answer = self.send().await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
+        answer.json()
+    }
+
+    /// Sends, and demands that known error. Yields its details.
+    pub async fn refused(self, status: u16, code: &str) -> Value {
+        let answer = self.send().await;
+        assert_eq!(
+            answer.known_error(),
+            Some(code),
+            "{} {}",
+            answer.status,
+            answer.text
+        );
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
+        let body = answer.json();
+        assert_eq!(body["code"], code);
+        assert!(body["error"].is_string());
+        body.get("details").cloned().unwrap_or(Value::Null)
+    }
+
+    /// Sends, and demands an error without a code.
+    pub async fn refused_in_words(self, status: u16) {
+        let answer = self.send().await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
+        assert_eq!(answer.known_error(), None, "{}", answer.text);
+        assert!(
+            answer.header("content-type").starts_with("text/plain"),
+            "{}",
+            answer.text
+        );
+    }
+}
+
+/// An answer.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn known_error(&self) -> Option<&str> {
+        self.headers
+            .get("x-stack-known-error")
+            .map(|value| value.to_str().unwrap())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+}
+
+/// Tries until it holds, or half a minute has passed: for what subscribers do in the background.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !holds().await {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "never happened: {what}"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
