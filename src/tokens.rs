@@ -144,6 +144,7 @@ pub enum TokenError {
 
 /// The claims on the wire (contract 01 §3.1).
 #[derive(Serialize)]
+#[allow(clippy::struct_excessive_bools, reason = "the contract has as many")]
 struct WireClaims<'c> {
     iss: String,
     aud: &'c str,

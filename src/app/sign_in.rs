@@ -98,9 +98,8 @@ pub async fn sign_in_with_password(
         .verify(password, stored)
         .await
         .map_err(ApiError::internal)?;
-    let user = match (user, verdict) {
-        (Some(user), Verdict::Match | Verdict::MatchNeedsRehash) => user,
-        _ => return Err(KnownError::email_password_mismatch().into()),
+    let (Some(user), Verdict::Match | Verdict::MatchNeedsRehash) = (user, verdict) else {
+        return Err(KnownError::email_password_mismatch().into());
     };
     require_no_second_factor(app, &user)?;
     if verdict == Verdict::MatchNeedsRehash {

@@ -38,6 +38,7 @@ struct Kept {
 }
 
 #[derive(Serialize, Deserialize)]
+#[allow(clippy::struct_field_names, reason = "their names on the wire")]
 struct Keys {
     publishable_client_key: String,
     secret_server_key: String,

@@ -66,7 +66,7 @@ pub async fn replay(arguments: ReplayArguments) -> Result<ExitCode, Failure> {
     let log = arguments.database.log().await?;
     let bar = progress_bar();
     let replayed = muniment_projections::replay::replay(&log, &arguments.tables, |progress| {
-        show(&bar, progress)
+        show(&bar, progress);
     });
     replayed.await?;
     bar.finish_and_clear();

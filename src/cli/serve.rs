@@ -35,11 +35,13 @@ pub async fn run(Arguments { settings }: Arguments) -> Result<ExitCode, Failure>
 
 /// How the `internal` project is to be; switches that were not set are on `fallback`.
 pub(super) fn internal_seed(internal: &InternalProject, fallback: Switch) -> Seed {
+    // Compose files pass on unset variables as empty ones.
+    let set = |key: &Option<String>| key.clone().filter(|key| !key.is_empty());
     Seed {
         keys: NewKeys {
-            publishable_client_key: internal.publishable_client_key.clone(),
-            secret_server_key: internal.secret_server_key.clone(),
-            super_secret_admin_key: internal.super_secret_admin_key.clone(),
+            publishable_client_key: set(&internal.publishable_client_key),
+            secret_server_key: set(&internal.secret_server_key),
+            super_secret_admin_key: set(&internal.super_secret_admin_key),
         },
         sign_up: internal.sign_up.unwrap_or(fallback).is_on(),
         otp: internal.otp.unwrap_or(fallback).is_on(),

@@ -293,9 +293,12 @@ fn check_access_token(
                 project_id,
                 user_id,
                 refresh_token_id,
-            } => {
-                KnownError::access_token_expired(expired_at, project_id, user_id, refresh_token_id)
-            }
+            } => KnownError::access_token_expired(
+                expired_at,
+                project_id.as_deref(),
+                user_id.as_deref(),
+                refresh_token_id.as_deref(),
+            ),
         })?;
     if claims.project_id != *project {
         return Err(

@@ -62,10 +62,8 @@ fn untrusted(headers: &HeaderMap, trusted: Option<TrustedProxy>) -> Option<IpAdd
     first_address(headers, "x-real-ip")
         .or_else(|| first_address(headers, "x-forwarded-for"))
         .or_else(|| {
-            let unconfigured = others.into_iter().filter(|proxy| Some(*proxy) != trusted);
-            unconfigured
-                .filter_map(|proxy| reported_by(headers, proxy))
-                .next()
+            let mut unconfigured = others.into_iter().filter(|proxy| Some(*proxy) != trusted);
+            unconfigured.find_map(|proxy| reported_by(headers, proxy))
         })
 }
 

@@ -180,6 +180,7 @@ async fn indent(response: Response) -> Response {
 }
 
 /// The answer when a handler panicked: a bug, but the connection and the server live on.
+#[allow(clippy::needless_pass_by_value, reason = "the layer hands it over")]
 pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = panic
         .downcast_ref::<String>()

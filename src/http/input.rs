@@ -28,6 +28,9 @@ use super::body::Body;
 use super::error::ApiError;
 use super::known_error::KnownError;
 
+/// A field's value, or nothing if it violates something, which was noted then.
+pub type Checked<T> = Option<T>;
+
 /// The longest URL that is taken, which may be an image, in characters.
 const MAX_URL: usize = 1_000_000;
 
@@ -116,7 +119,7 @@ impl Findings {
     }
 }
 
-impl<'i> Form<'i> {
+impl Form<'_> {
     /// The parameters in the path.
     pub fn params(&mut self) -> Fields<'_> {
         Fields::new("params", &self.input.params, &mut self.findings)
@@ -216,7 +219,9 @@ impl<'f> Fields<'f> {
     }
 
     /// Ends the reading of this object.
-    pub fn close(self) {}
+    pub fn close(self) {
+        drop(self);
+    }
 
     /// Declares a field known without reading it.
     pub fn ignore(&mut self, name: &str) {
@@ -233,7 +238,7 @@ impl<'f> Fields<'f> {
         self.findings.note(&path, problem);
     }
 
-    fn parse<T>(&mut self, name: &str, value: &Value, parser: impl Parser<T>) -> Option<T> {
+    fn parse<T>(&mut self, name: &str, value: &Value, parser: impl Parser<T>) -> Checked<T> {
         match parser(value) {
             Ok(parsed) => Some(parsed),
             Err(problem) => {
@@ -249,7 +254,7 @@ impl<'f> Fields<'f> {
     }
 
     /// A field that must be there.
-    pub fn required<T>(&mut self, name: &str, parser: impl Parser<T>) -> Option<T> {
+    pub fn required<T>(&mut self, name: &str, parser: impl Parser<T>) -> Checked<T> {
         match self.take(name) {
             None => self.missing(name),
             Some(Value::Null) => self.null(name),
@@ -263,7 +268,7 @@ impl<'f> Fields<'f> {
     }
 
     /// A field that may be missing, but not null.
-    pub fn optional<T>(&mut self, name: &str, parser: impl Parser<T>) -> Option<Option<T>> {
+    pub fn optional<T>(&mut self, name: &str, parser: impl Parser<T>) -> Checked<Option<T>> {
         match self.take(name) {
             None => Some(None),
             Some(Value::Null) => self.null(name),
@@ -272,12 +277,12 @@ impl<'f> Fields<'f> {
     }
 
     /// A field that may be missing and then has a value of its own.
-    pub fn or_default<T>(&mut self, name: &str, parser: impl Parser<T>, default: T) -> Option<T> {
+    pub fn or_default<T>(&mut self, name: &str, parser: impl Parser<T>, default: T) -> Checked<T> {
         Some(self.optional(name, parser)?.unwrap_or(default))
     }
 
     /// A field that may be missing, null or a value.
-    pub fn nullable<T>(&mut self, name: &str, parser: impl Parser<T>) -> Option<Patch<T>> {
+    pub fn nullable<T>(&mut self, name: &str, parser: impl Parser<T>) -> Checked<Patch<T>> {
         match self.take(name) {
             None => Some(Patch::Keep),
             Some(Value::Null) => Some(Patch::Clear),
@@ -302,7 +307,7 @@ impl<'f> Fields<'f> {
         &mut self,
         name: &str,
         read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
-    ) -> Option<Option<T>> {
+    ) -> Checked<Option<T>> {
         match self.take(name) {
             None => Some(None),
             Some(value) => self.object(name, value, read).map(Some),
@@ -331,7 +336,7 @@ impl<'f> Fields<'f> {
         &mut self,
         name: &str,
         read: impl Fn(&mut Fields<'_>) -> Option<T>,
-    ) -> Option<Option<Vec<T>>> {
+    ) -> Checked<Option<Vec<T>>> {
         match self.take(name) {
             None => Some(None),
             Some(Value::Array(items)) => {
@@ -353,7 +358,7 @@ impl<'f> Fields<'f> {
         &mut self,
         name: &str,
         parser: impl Parser<T> + Copy,
-    ) -> Option<Option<Vec<T>>> {
+    ) -> Checked<Option<Vec<T>>> {
         match self.take(name) {
             None => Some(None),
             Some(Value::Array(items)) => {
@@ -379,7 +384,7 @@ impl<'f> Fields<'f> {
     }
 
     /// A user's id, `me` for the signed-in user's, or nothing.
-    pub fn optional_user_id_or_me(&mut self, name: &str) -> Option<Option<UserId>> {
+    pub fn optional_user_id_or_me(&mut self, name: &str) -> Checked<Option<UserId>> {
         if self.object.get(name).and_then(Value::as_str) == Some("me") {
             self.ignore(name);
             self.findings.own_user_missing |= self.findings.current_user.is_none();
@@ -557,6 +562,7 @@ pub fn one_of(choices: &'static [&'static str]) -> impl Fn(&Value) -> Result<&'s
 ///
 /// # Errors
 /// Never.
+#[allow(clippy::unnecessary_wraps, reason = "it is a parser like the others")]
 pub fn json_value(value: &Value) -> Result<Value, String> {
     Ok(value.clone())
 }
@@ -700,7 +706,7 @@ mod tests {
         let id = form.body().required_user_id_or_me("user_id");
         match form.finish(id) {
             Err(ApiError::Known(error)) => {
-                assert_eq!(error.code, "CANNOT_GET_OWN_USER_WITHOUT_USER")
+                assert_eq!(error.code, "CANNOT_GET_OWN_USER_WITHOUT_USER");
             }
             other => panic!("{other:?}"),
         }

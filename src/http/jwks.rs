@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Redirect};
+use axum::response::{IntoResponse, Redirect, Response};
 use muniment_domain::ProjectId;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -56,26 +56,24 @@ async fn key_set(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
 /// Where verifiers look that start from the issuer of an anonymous user's token.
 #[utoipa::path(get, path = "/projects-anonymous-users/{project_id}/.well-known/{*rest}", tag = "projects",
     params(("project_id" = String, Path), ("rest" = String, Path)), responses((status = 307, description = "To the project's key set")))]
-async fn of_anonymous_users(uri: Uri, caller: Caller) -> ApiResult {
-    let _ = caller;
+async fn of_anonymous_users(uri: Uri, _caller: Caller) -> Response {
     redirect(&uri, "projects-anonymous-users", "include_anonymous")
 }
 
 /// Where verifiers look that start from the issuer of a restricted user's token.
 #[utoipa::path(get, path = "/projects-restricted-users/{project_id}/.well-known/{*rest}", tag = "projects",
     params(("project_id" = String, Path), ("rest" = String, Path)), responses((status = 307, description = "To the project's key set")))]
-async fn of_restricted_users(uri: Uri, caller: Caller) -> ApiResult {
-    let _ = caller;
+async fn of_restricted_users(uri: Uri, _caller: Caller) -> Response {
     redirect(&uri, "projects-restricted-users", "include_restricted")
 }
 
 /// To the same path under `/projects`, with the keys of such users included.
-fn redirect(uri: &Uri, from: &str, include: &str) -> ApiResult {
+fn redirect(uri: &Uri, from: &str, include: &str) -> Response {
     // Nesting strips the version from the path, and all versions are the same: v1 it is.
     let path = uri.path().replacen(from, "projects", 1);
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     let sent = uri.query().unwrap_or_default();
     let others = url::form_urlencoded::parse(sent.as_bytes()).filter(|(name, _)| name != include);
     query.extend_pairs(others).append_pair(include, "true");
-    Ok(Redirect::temporary(&format!("/api/v1{path}?{}", query.finish())).into_response())
+    Redirect::temporary(&format!("/api/v1{path}?{}", query.finish())).into_response()
 }

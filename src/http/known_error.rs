@@ -277,9 +277,9 @@ impl KnownError {
     #[must_use]
     pub fn access_token_expired(
         expired_at: Millis,
-        project: Option<String>,
-        user: Option<String>,
-        refresh_token_id: Option<String>,
+        project: Option<&str>,
+        user: Option<&str>,
+        refresh_token_id: Option<&str>,
     ) -> Self {
         Self::unauthorized(
             "ACCESS_TOKEN_EXPIRED",

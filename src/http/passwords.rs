@@ -44,7 +44,9 @@ async fn sign_up(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
     let unavailable = body.optional("bot_challenge_unavailable", one_of(&["true"]));
     body.close();
     let (email, password, callback) = form.finish((|| {
-        (token?, phase?, unavailable?);
+        token?;
+        phase?;
+        unavailable?;
         Some((email?, password?, callback?))
     })())?;
     let config = &auth.project.config;

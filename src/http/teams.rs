@@ -88,13 +88,12 @@ fn choose_creator(
         return Ok(Some(own));
     }
     match (named, add_current_user) {
-        (None, Some(true)) => match auth.user_id() {
-            Some(user) => Ok(Some(user)),
-            None => {
-                let text = "add_current_user needs a signed-in user.";
-                Err(ApiError::text(StatusCode::UNAUTHORIZED, text))
-            }
-        },
+        (None, Some(true)) => {
+            let text = "add_current_user needs a signed-in user.";
+            let user = auth.user_id();
+            let missing = || ApiError::text(StatusCode::UNAUTHORIZED, text);
+            user.map(Some).ok_or_else(missing)
+        }
         (named, _) => Ok(named),
     }
 }

@@ -524,12 +524,12 @@ fn check_providers(project: &LoadedProject, accounts: &[OauthAccount]) -> Result
 }
 
 fn only_false(value: &Value) -> Result<bool, String> {
-    match boolean(value)? {
-        false => Ok(false),
-        true => {
-            Err("may only be false: an anonymous user can sign up, but not the reverse".to_owned())
-        }
+    if boolean(value)? {
+        return Err(
+            "may only be false: an anonymous user can sign up, but not the reverse".to_owned(),
+        );
     }
+    Ok(false)
 }
 
 fn country(value: &Value) -> Result<String, String> {

@@ -40,12 +40,6 @@ async fn long_streams_load_from_snapshots() {
     // Another process remembers nothing and starts from the snapshot.
     let second = TestServer::start_on(&url, Follow::Nothing).await;
     let path = format!("/users/{}", user.user_id);
-    let call = |server: &TestServer, name: &str| {
-        server
-            .server_of(&second.internal(), "GET", "/users")
-            .header("x-unused", name)
-    };
-    call(&second, "x").expect(200).await;
     let patch = second
         .server_of(&server.project, "PATCH", &path)
         .body(json!({"primary_email": unique_email()}));

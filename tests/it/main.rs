@@ -6,6 +6,17 @@
     missing_docs,
     reason = "tests may fail loudly"
 )]
+#![allow(
+    clippy::similar_names,
+    reason = "user and used are both the right word"
+)]
+#![allow(
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value,
+    clippy::case_sensitive_file_extension_comparisons,
+    clippy::unused_self,
+    reason = "a scenario reads from top to bottom, and takes `json!` literals as they come"
+)]
 
 mod account_history;
 mod callers;

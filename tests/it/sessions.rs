@@ -203,12 +203,15 @@ async fn browsers_leave_their_address_with_the_session() {
         .await;
     let place = &list["items"][0]["last_used_at_end_user_ip_info"];
     assert_eq!(*place, json!({"ip": "203.0.113.9", "countryCode": "NL"}));
-    // What was only in memory is in the table once it was flushed.
-    let app_activity = muniment_projections::telemetry::Activity::new(server.pool().clone());
-    assert_eq!(
-        app_activity.of_user(user.user_id.parse().unwrap(), Some(7)),
-        Some(7)
-    );
+    // What was only in memory until now survives the process.
+    server.flush_activity().await;
+    let stored: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM session_activity WHERE ip_info ->> 'ip' = '203.0.113.9'",
+    )
+    .fetch_one(server.pool())
+    .await
+    .unwrap();
+    assert_eq!(stored, 1);
 }
 
 #[tokio::test]

@@ -157,6 +157,11 @@ impl TestServer {
         self.log().pool()
     }
 
+    pub async fn flush_activity(&self) {
+        let now = self.clock.now();
+        self.server.app().activity.flush_all(now).await.unwrap();
+    }
+
     pub fn base(&self) -> String {
         format!("http://{}", self.server.address())
     }

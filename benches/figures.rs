@@ -1,0 +1,437 @@
+//! The figures we watch, measured side by side on one machine: `cargo bench --bench figures`.
+//!
+//! A release build of the server runs as a process of its own on a private, fully durable Postgres.
+//! Beside it, on the same Postgres, `pgbench` inserts single rows; and a loop signs tokens on one
+//! thread. What is printed are rates and their ratios to those; nothing is asserted, because a rate
+//! depends on the machine.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    reason = "a benchmark may fail loudly"
+)]
+#![allow(clippy::cast_precision_loss, reason = "rates for human eyes")]
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use muniment::app::projects::NewKeys;
+use muniment::app::seed;
+use muniment::cache_folder::cache_folder;
+use muniment::clock::Clock;
+use muniment::passwords::Cost;
+use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
+use muniment::secrets::{Random, ServerSecret};
+use muniment::server::{self, Configuration};
+use muniment::tokens::{NewClaims, TokenIssuer};
+use muniment_domain::{Millis, ProjectId, SessionId, UserId};
+use muniment_projections::replay::replay;
+use muniment_projections::{EventLog, MasterKey};
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const CONNECTIONS: usize = 32;
+const MEASURED: Duration = Duration::from_secs(8);
+const WARM_UP: Duration = Duration::from_secs(2);
+const USERS_FOR_REPLAY: usize = 20_000;
+const CLIENT_KEY: &str = "pck_benchmark";
+const SERVER_KEY: &str = "ssk_benchmark";
+
+#[tokio::main]
+async fn main() {
+    // `cargo test --benches` asks for a mere start.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    let lifetime = Lifetime::Ephemeral(Durability::Full);
+    let postgres = PrivatePostgres::start(lifetime, &cache_folder())
+        .await
+        .unwrap();
+    let secret = ServerSecret::generate(&Random::seeded(7));
+    let inserts = pgbench(&postgres).await;
+    let signatures = signing_loop(&secret);
+    println!("pgbench, single-row inserts      {:>9} /s", shown(inserts));
+    println!("signing loop, one thread         {signatures:>9.0} /s");
+
+    let url = postgres.url("muniment");
+    execute(&postgres.url("postgres"), "CREATE DATABASE muniment").await;
+    let project = seed(&url, &secret).await;
+    let (server, start) = Server::start(&url, &secret).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    println!(
+        "start to first answer            {:>9.0} ms",
+        start.as_secs_f64() * 1e3
+    );
+    println!(
+        "idle memory                      {:>9.1} MiB",
+        server.memory()
+    );
+
+    let users = sign_up(&server, &project).await;
+    let update = |user: &Value, n: u64| {
+        let body = json!({"display_name": format!("name {n}")}).to_string();
+        Server::request("PATCH", "/users/me", &project, user, &body)
+    };
+    report(
+        "PATCH /users/me",
+        load(&server, &users, &update).await,
+        inserts,
+        "of pgbench",
+    );
+    let refresh = |user: &Value, _| {
+        Server::request("POST", "/auth/sessions/current/refresh", &project, user, "")
+    };
+    report(
+        "refresh",
+        load(&server, &users, &refresh).await,
+        Some(signatures),
+        "of signing",
+    );
+    let read = |user: &Value, _| Server::request("GET", "/users/me", &project, user, "");
+    report(
+        "GET /users/me",
+        load(&server, &users, &read).await,
+        None,
+        "",
+    );
+    println!(
+        "memory under load                {:>9.1} MiB",
+        server.memory()
+    );
+
+    create_users(&server, &project).await;
+    drop(server);
+    let pool = server::connect(&url, 4).await.unwrap();
+    let log = EventLog::new(pool, MasterKey::derive(secret.as_bytes()));
+    let (mut folded, begun) = (0, Instant::now());
+    let mut fold_rate = 0.0;
+    replay(&log, &[], |progress| {
+        (folded, fold_rate) = (progress.done, progress.rate);
+    })
+    .await
+    .unwrap();
+    let rate = folded as f64 / begun.elapsed().as_secs_f64();
+    println!(
+        "replay of {folded:>7} events         {fold_rate:>9.0} /s folding, {rate:.0} /s with indexes and swap"
+    );
+    postgres.stop().await.unwrap();
+}
+
+fn shown(rate: Option<f64>) -> String {
+    rate.map_or_else(|| "(absent)".to_owned(), |rate| format!("{rate:.0}"))
+}
+
+fn report(name: &str, rate: f64, base: Option<f64>, of: &str) {
+    let ratio = base.map_or_else(String::new, |base| {
+        format!("  {:.0} % {of}", 100.0 * rate / base)
+    });
+    println!("{name:<32} {rate:>9.0} /s{ratio}");
+}
+
+async fn execute(url: &str, sql: &str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+}
+
+/// Single-row inserts by as many clients; none, where this Postgres came without pgbench.
+async fn pgbench(postgres: &PrivatePostgres) -> Option<f64> {
+    let program = postgres.bin_dir().join("pgbench");
+    if !program.exists() {
+        return None;
+    }
+    execute(
+        &postgres.url("postgres"),
+        "CREATE TABLE t (id bigserial PRIMARY KEY, v text)",
+    )
+    .await;
+    let script = tempfile::NamedTempFile::new().unwrap();
+    fs::write(
+        &script,
+        "INSERT INTO t (v) VALUES ('a value of some length, as names have');\n",
+    )
+    .unwrap();
+    let seconds = MEASURED.as_secs().to_string();
+    let run = Command::new(program)
+        .args([
+            "-n", "-M", "prepared", "-c", "32", "-j", "2", "-T", &seconds, "-f",
+        ])
+        .arg(script.path())
+        .arg(postgres.url("postgres"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&run.stdout).into_owned();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("tps = "))
+        .unwrap_or_else(|| panic!("{text}"));
+    Some(line.split_whitespace().nth(2).unwrap().parse().unwrap())
+}
+
+/// Tokens signed per second, on one thread.
+fn signing_loop(secret: &ServerSecret) -> f64 {
+    let issuer = TokenIssuer::new(secret, "http://localhost:8102", 600);
+    let id = Random::seeded(1).uuid();
+    let claims = NewClaims {
+        project_id: ProjectId::from_uuid(id),
+        user_id: UserId(id),
+        session_id: SessionId(id),
+        name: Some("Ada".to_owned()),
+        email: Some("ada@example.com".to_owned()),
+        email_verified: true,
+        selected_team_id: None,
+        signed_up_at: Millis(0),
+        is_anonymous: false,
+        restricted_reason: None,
+        requires_totp_mfa: false,
+    };
+    let (begun, mut count) = (Instant::now(), 0_u32);
+    while begun.elapsed() < Duration::from_secs(2) {
+        issuer.issue(&claims, Clock::system().now()).unwrap();
+        count += 1;
+    }
+    f64::from(count) / begun.elapsed().as_secs_f64()
+}
+
+/// Makes the schema and a project. Returns the project's id.
+async fn seed(url: &str, secret: &ServerSecret) -> String {
+    let pool = server::connect(url, 4).await.unwrap();
+    server::migrate(&pool).await.unwrap();
+    let configuration = Configuration {
+        secret: secret.clone(),
+        public_url: "http://localhost:8102".to_owned(),
+        access_token_seconds: 600,
+        password_cost: Cost::Minimal,
+        trusted_proxy: None,
+        clock: Clock::system(),
+    };
+    let app = server::assemble(pool.clone(), configuration).unwrap();
+    let keys = NewKeys {
+        publishable_client_key: Some(CLIENT_KEY.to_owned()),
+        secret_server_key: Some(SERVER_KEY.to_owned()),
+        super_secret_admin_key: None,
+    };
+    let project = seed::demo_project(&app, &keys).await.unwrap();
+    pool.close().await;
+    project.to_string()
+}
+
+/// The release build, serving.
+struct Server {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts it, and measures how long it takes to the first answer.
+    async fn start(url: &str, secret: &ServerSecret) -> (Self, Duration) {
+        let port = free_port();
+        let begun = Instant::now();
+        let process = Command::new(env!("CARGO_BIN_EXE_muniment"))
+            .arg("serve")
+            .env("DATABASE_URL", url)
+            .env("MUNIMENT_SERVER_SECRET", secret.to_base64url())
+            .env("MUNIMENT_PORT", port.to_string())
+            .env("MUNIMENT_BIND", "127.0.0.1")
+            .env("MUNIMENT_ACCESS_TOKEN_SECONDS", "3600")
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let server = Self { process, address };
+        loop {
+            if let Ok(mut stream) = TcpStream::connect(address).await {
+                let answer =
+                    exchange(&mut stream, b"GET /health?db=1 HTTP/1.1\r\nhost: x\r\n\r\n").await;
+                assert!(answer.starts_with(b"HTTP/1.1 200"));
+                return (server, begun.elapsed());
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Resident memory, in MiB.
+    fn memory(&self) -> f64 {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = fs::read_to_string(Path::new(&path)).unwrap_or_default();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap_or("VmRSS: 0");
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<f64>()
+            .unwrap()
+            / 1024.0
+    }
+
+    fn request(method: &str, path: &str, project: &str, user: &Value, body: &str) -> Vec<u8> {
+        let (access, refresh) = (
+            user["access_token"].as_str(),
+            user["refresh_token"].as_str(),
+        );
+        let credentials = match (path.ends_with("refresh"), access, refresh) {
+            (true, _, Some(token)) => format!("x-stack-refresh-token: {token}\r\n"),
+            (false, Some(token), _) => format!("x-stack-access-token: {token}\r\n"),
+            _ => String::new(),
+        };
+        format!(
+            "{method} /api/v1{path} HTTP/1.1\r\nhost: x\r\nx-stack-access-type: client\r\n\
+             x-stack-project-id: {project}\r\nx-stack-publishable-client-key: {CLIENT_KEY}\r\n\
+             {credentials}content-type: {}\r\ncontent-length: {}\r\n\r\n{body}",
+            if body.is_empty() {
+                ""
+            } else {
+                "application/json"
+            },
+            body.len(),
+        )
+        .into_bytes()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A port that nobody listens on at the moment.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Sends one request and reads one answer. As little as possible, so that the load costs little of
+/// the processors that the server wants.
+async fn exchange(stream: &mut TcpStream, request: &[u8]) -> Vec<u8> {
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::with_capacity(4096);
+    loop {
+        let read = stream.read_buf(&mut answer).await.unwrap();
+        assert!(read > 0, "the server hung up");
+        if let Some(end) = end_of(&answer) {
+            answer.truncate(end);
+            return answer;
+        }
+    }
+}
+
+/// Where the answer ends, once its head is complete.
+fn end_of(answer: &[u8]) -> Option<usize> {
+    let head = answer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let text = std::str::from_utf8(&answer[..head]).unwrap();
+    let length = text
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .unwrap_or("0");
+    let end = head + length.trim().parse::<usize>().unwrap();
+    (answer.len() >= end).then_some(end)
+}
+
+fn body_of(answer: &[u8]) -> Value {
+    let head = answer
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .unwrap()
+        + 4;
+    serde_json::from_slice(&answer[head..]).unwrap()
+}
+
+/// One user per connection.
+async fn sign_up(server: &Server, project: &str) -> Vec<Value> {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let mut users = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let body = json!({"email": format!("{}@example.com", Random::system().request_id()), "password": "long enough"});
+        let request = Server::request(
+            "POST",
+            "/auth/password/sign-up",
+            project,
+            &Value::Null,
+            &body.to_string(),
+        );
+        users.push(body_of(&exchange(&mut stream, &request).await));
+    }
+    users
+}
+
+/// Requests answered per second, over [`CONNECTIONS`] connections.
+async fn load(server: &Server, users: &[Value], request: &impl Fn(&Value, u64) -> Vec<u8>) -> f64 {
+    let count = Arc::new(AtomicU64::new(0));
+    let done = Arc::new(AtomicBool::new(false));
+    let mut tasks = Vec::new();
+    for user in users {
+        let requests: Vec<Vec<u8>> = (0..64).map(|n| request(user, n)).collect();
+        let (count, done, address) = (Arc::clone(&count), Arc::clone(&done), server.address);
+        tasks.push(tokio::spawn(async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            for request in requests.iter().cycle() {
+                let answer = exchange(&mut stream, request).await;
+                assert!(
+                    answer.starts_with(b"HTTP/1.1 200"),
+                    "{}",
+                    String::from_utf8_lossy(&answer)
+                );
+                count.fetch_add(1, Ordering::Relaxed);
+                if done.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        }));
+    }
+    tokio::time::sleep(WARM_UP).await;
+    let (before, begun) = (count.load(Ordering::Relaxed), Instant::now());
+    tokio::time::sleep(MEASURED).await;
+    let rate = (count.load(Ordering::Relaxed) - before) as f64 / begun.elapsed().as_secs_f64();
+    done.store(true, Ordering::Relaxed);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    rate
+}
+
+/// Fills the log with many streams, for the replay.
+async fn create_users(server: &Server, project: &str) {
+    let mut tasks = Vec::new();
+    for connection in 0..CONNECTIONS {
+        let (address, project) = (server.address, project.to_owned());
+        tasks.push(tokio::spawn(async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            for n in 0..USERS_FOR_REPLAY / CONNECTIONS {
+                let body = json!({
+                    "display_name": format!("User {n} of {connection}"),
+                    "primary_email": format!("u{n}-{connection}@example.com"),
+                    "primary_email_auth_enabled": true,
+                    "client_metadata": {"plan": "free", "seats": n},
+                })
+                .to_string();
+                let request = format!(
+                    "POST /api/v1/users HTTP/1.1\r\nhost: x\r\nx-stack-access-type: server\r\n\
+                     x-stack-project-id: {project}\r\nx-stack-secret-server-key: {SERVER_KEY}\r\n\
+                     content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                let answer = exchange(&mut stream, request.as_bytes()).await;
+                assert!(
+                    answer.starts_with(b"HTTP/1.1 201"),
+                    "{}",
+                    String::from_utf8_lossy(&answer)
+                );
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
