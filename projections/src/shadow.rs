@@ -114,8 +114,16 @@ impl Shadow {
         Ok(())
     }
 
+    /// Drops the schema. The lock is given back by a statement: a closed connection would give it
+    /// back too, but some time later, and the next verification would be refused until then.
     pub(crate) async fn remove(mut self) -> Result<(), LedgerError> {
         drop_schema(&mut self.connection, self.schema).await?;
+        sqlx::query!(
+            "SELECT pg_advisory_unlock(hashtextextended('muniment schema ' || $1, 0))",
+            self.schema.0
+        )
+        .fetch_one(&mut self.connection)
+        .await?;
         self.connection.close().await?;
         Ok(())
     }
