@@ -25,6 +25,7 @@ use muniment::app::projects::NewKeys;
 use muniment::app::seed;
 use muniment::cache_folder::cache_folder;
 use muniment::clock::Clock;
+use muniment::mail::{Carrier, SharedMail};
 use muniment::passwords::Cost;
 use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
 use muniment::secrets::{Random, ServerSecret};
@@ -208,6 +209,10 @@ async fn seed(url: &str, secret: &ServerSecret) -> String {
         secret: secret.clone(),
         public_url: "http://localhost:8102".to_owned(),
         access_token_seconds: 600,
+        mail: SharedMail {
+            carrier: Carrier::Nobody,
+            sender: String::new(),
+        },
         password_cost: Cost::Minimal,
         trusted_proxy: None,
         clock: Clock::system(),

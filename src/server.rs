@@ -14,10 +14,12 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::app::housekeeping::{self, Housekeeping};
 use crate::app::projects::ProjectDirectory;
 use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::http::{Metrics, router};
+use crate::mail::{self, Sending, SharedMail};
 use crate::passwords::{Cost, PasswordError, Passwords};
 use crate::secrets::{Random, ServerSecret};
 use crate::settings::TrustedProxy;
@@ -58,6 +60,8 @@ pub struct Configuration {
     pub access_token_seconds: i64,
     /// How hard passwords are hashed.
     pub password_cost: Cost,
+    /// Where mail goes that projects send without a server of their own.
+    pub mail: SharedMail,
     /// The proxy whose forwarded-for header counts.
     pub trusted_proxy: Option<TrustedProxy>,
     /// The time.
@@ -102,6 +106,7 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         activity: Activity::new(pool),
         tokens: TokenIssuer::new(&secret, &public_url, configuration.access_token_seconds),
         passwords: Passwords::new(configuration.password_cost)?,
+        mail: configuration.mail,
         clock: configuration.clock,
         random: Random::system(),
         trusted_proxy: configuration.trusted_proxy,
@@ -118,6 +123,8 @@ pub struct Server {
     serving: JoinHandle<()>,
     telemetry: JoinHandle<()>,
     subscriptions: Vec<Subscription>,
+    sending: Option<Sending>,
+    housekeeping: Option<Housekeeping>,
 }
 
 /// Whether a server follows the log as well.
@@ -147,6 +154,8 @@ impl Server {
             serving: tokio::spawn(serve(listener, routes, stopped)),
             telemetry: tokio::spawn(app.activity.clone().keep_writing(move || clock.now())),
             subscriptions: subscribe(&app, follow),
+            sending: (follow == Follow::Everything).then(|| mail::start(app.clone())),
+            housekeeping: (follow == Follow::Everything).then(|| housekeeping::start(app.clone())),
             address,
             app,
             stop,
@@ -173,6 +182,8 @@ impl Server {
         }
         self.telemetry.abort();
         drop(self.subscriptions);
+        drop(self.sending);
+        drop(self.housekeeping);
         if let Err(error) = self.app.activity.flush_all(self.app.now()).await {
             tracing::warn!(%error, "the latest last-active times could not be written");
         }

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use clap::{Args, ValueEnum};
 
+use crate::mail::transport::MailServerError;
+use crate::mail::{Carrier, SharedMail};
 use crate::secrets::ServerSecret;
 
 /// What every role of the server needs.
@@ -41,9 +43,46 @@ pub struct Settings {
     /// Whether this process follows the log as well as serving the API.
     #[arg(long, env = "MUNIMENT_SUBSCRIBERS", value_enum, default_value_t = Switch::On)]
     pub subscribers: Switch,
+    /// Mail.
+    #[command(flatten)]
+    pub mail: MailSettings,
     /// The `internal` project.
     #[command(flatten)]
     pub internal: InternalProject,
+}
+
+/// How mail is sent for projects without a mail server of their own.
+#[derive(Args, Clone, Debug)]
+pub struct MailSettings {
+    /// The mail server, as `smtp://user:password@host:587`; TLS is used where the server offers it,
+    /// and from the start on port 465 or with `smtps://` [default: in `dev`, the page /dev/mail].
+    #[arg(long, env = "MUNIMENT_SMTP_URL", hide_env_values = true)]
+    pub smtp_url: Option<String>,
+    /// The address that mail comes from.
+    #[arg(
+        long,
+        env = "MUNIMENT_EMAIL_SENDER",
+        default_value = "noreply@muniment.localhost"
+    )]
+    pub email_sender: String,
+}
+
+impl MailSettings {
+    /// Where mail goes; without a server, to `otherwise`.
+    ///
+    /// # Errors
+    /// When the URL does not name a mail server.
+    pub fn shared(&self, otherwise: Carrier) -> Result<SharedMail, MailServerError> {
+        // Compose files pass on unset variables as empty ones.
+        let url = self.smtp_url.as_deref().filter(|url| !url.is_empty());
+        Ok(SharedMail {
+            carrier: match url {
+                Some(url) => Carrier::Server(url.parse()?),
+                None => otherwise,
+            },
+            sender: self.email_sender.clone(),
+        })
+    }
 }
 
 /// How the `internal` project is seeded.

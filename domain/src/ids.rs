@@ -56,6 +56,19 @@ uuid_id!(
     KeySetId
 );
 
+uuid_id!(
+    /// A code that was sent or shown to somebody, to be brought back once.
+    VerificationCodeId
+);
+uuid_id!(
+    /// A message to be sent by email.
+    OutgoingEmailId
+);
+uuid_id!(
+    /// One attempt of a command-line program to get a session from a browser.
+    CliLoginId
+);
+
 /// A project: a UUID, or the literal `internal` for the project that owns all others.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Debug)]
 #[serde(transparent)]

@@ -4,14 +4,16 @@
 //! are handed in with the command. So every rule can be tested exactly, and replaying a log gives
 //! the same state on every machine.
 //!
-//! - [`user`], [`team`], [`session`], [`project`]: one aggregate each, as
-//!   `{mod: state and decisions, command, event}`.
+//! - [`user`], [`team`], [`session`], [`project`], [`verification_code`], [`outgoing_email`],
+//!   [`cli_login`]: one aggregate each, as `{mod: state and decisions, command, event}`.
 //! - [`permission`]: definitions, containment and the system permissions.
 //! - [`restriction`]: why a user's tokens are restricted.
 //! - [`personal`]: the part of an event that is sealed under its subject's key.
 
+pub mod cli_login;
 pub mod email;
 pub mod ids;
+pub mod outgoing_email;
 pub mod patch;
 pub mod permission;
 pub mod personal;
@@ -22,9 +24,13 @@ pub mod session;
 pub mod team;
 pub mod time;
 pub mod user;
+pub mod verification_code;
 
 pub use email::EmailAddress;
-pub use ids::{ContactChannelId, KeySetId, PermissionId, ProjectId, SessionId, TeamId, UserId};
+pub use ids::{
+    CliLoginId, ContactChannelId, KeySetId, OutgoingEmailId, PermissionId, ProjectId, SessionId,
+    TeamId, UserId, VerificationCodeId,
+};
 pub use patch::Patch;
 pub use personal::Personal;
 pub use restriction::RestrictedReason;

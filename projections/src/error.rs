@@ -1,10 +1,13 @@
 //! What can go wrong between the domain and Postgres.
 
 use cqrs_es::AggregateError;
+use muniment_domain::cli_login::CliLoginError;
+use muniment_domain::outgoing_email::OutgoingEmailError;
 use muniment_domain::project::ProjectError;
 use muniment_domain::session::SessionError;
 use muniment_domain::team::TeamError;
 use muniment_domain::user::UserError;
+use muniment_domain::verification_code::VerificationCodeError;
 
 /// A value that must be unique and is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub enum Reservation {
     ChannelValue,
     /// A refresh token's hash.
     RefreshToken,
+    /// A passkey's credential id.
+    PasskeyCredential,
 }
 
 /// An error of the log, a unit of work or a read model.
@@ -38,6 +43,15 @@ pub enum LedgerError {
     /// A project refused the command.
     #[error(transparent)]
     Project(#[from] ProjectError),
+    /// A verification code refused the command.
+    #[error(transparent)]
+    VerificationCode(#[from] VerificationCodeError),
+    /// An outgoing email refused the command.
+    #[error(transparent)]
+    OutgoingEmail(#[from] OutgoingEmailError),
+    /// A command-line login refused the command.
+    #[error(transparent)]
+    CliLogin(#[from] CliLoginError),
     /// Postgres failed.
     #[error("the database failed: {0}")]
     Database(sqlx::Error),
@@ -76,6 +90,9 @@ impl From<sqlx::Error> for LedgerError {
                 Self::Taken(Reservation::ChannelValue)
             }
             (Some("23505"), Some("sessions_token")) => Self::Taken(Reservation::RefreshToken),
+            (Some("23505"), Some("passkeys_credential")) => {
+                Self::Taken(Reservation::PasskeyCredential)
+            }
             // Unique sequence, foreign key, serialization failure, deadlock.
             (Some("23505"), Some("events_sequence" | "snapshots_pkey" | "subject_keys_pkey"))
             | (Some("23503" | "40001" | "40P01"), _) => Self::Conflict,

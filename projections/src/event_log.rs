@@ -10,10 +10,13 @@ use cqrs_es::persist::{
     PersistedEventRepository, PersistenceError, ReplayStream, SerializedEvent, SerializedSnapshot,
 };
 use data_encoding::BASE64;
+use muniment_domain::cli_login::{CliLogin, CliLoginEvent};
+use muniment_domain::outgoing_email::{OutgoingEmail, OutgoingEmailEvent};
 use muniment_domain::project::{Project, ProjectEvent};
 use muniment_domain::session::{Session, SessionEvent};
 use muniment_domain::team::{Team, TeamEvent};
 use muniment_domain::user::{User, UserEvent};
+use muniment_domain::verification_code::{VerificationCode, VerificationCodeEvent};
 use muniment_domain::{Millis, ProjectId};
 use postgres_es::PostgresEventRepository;
 use serde_json::{Value, json};
@@ -56,6 +59,12 @@ pub enum LedgerEvent {
     Session(SessionEvent),
     /// Of a project.
     Project(ProjectEvent),
+    /// Of a verification code.
+    VerificationCode(VerificationCodeEvent),
+    /// Of an outgoing email.
+    OutgoingEmail(OutgoingEmailEvent),
+    /// Of a command-line login.
+    CliLogin(CliLoginEvent),
 }
 
 impl LedgerEvent {
@@ -66,6 +75,9 @@ impl LedgerEvent {
             Team::TYPE => Self::Team(serde_json::from_value(payload)?),
             Session::TYPE => Self::Session(serde_json::from_value(payload)?),
             Project::TYPE => Self::Project(serde_json::from_value(payload)?),
+            VerificationCode::TYPE => Self::VerificationCode(serde_json::from_value(payload)?),
+            OutgoingEmail::TYPE => Self::OutgoingEmail(serde_json::from_value(payload)?),
+            CliLogin::TYPE => Self::CliLogin(serde_json::from_value(payload)?),
             other => return Err(LedgerError::UnknownAggregate(other.to_owned())),
         })
     }
@@ -155,6 +167,12 @@ impl EventLog {
 
     pub(crate) fn committer(&self) -> &Committer {
         &self.0.committer
+    }
+
+    /// Changes with every append that this process knows of, its own and others'.
+    #[must_use]
+    pub fn appends(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.0.notifier.watch()
     }
 
     pub(crate) fn notifier(&self) -> &Notifier {

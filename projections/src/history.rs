@@ -96,8 +96,18 @@ pub fn as_json(event: &Recorded) -> Result<Value, LedgerError> {
         crate::LedgerEvent::Team(event) => serde_json::to_value(event)?,
         crate::LedgerEvent::Session(event) => serde_json::to_value(event)?,
         crate::LedgerEvent::Project(event) => serde_json::to_value(event)?,
+        crate::LedgerEvent::VerificationCode(event) => serde_json::to_value(event)?,
+        crate::LedgerEvent::OutgoingEmail(event) => serde_json::to_value(event)?,
+        crate::LedgerEvent::CliLogin(event) => serde_json::to_value(event)?,
     };
-    for secret in ["password_hash", "totp_secret"] {
+    // A letter's variables hold the code that it carries.
+    for secret in [
+        "password_hash",
+        "totp_secret",
+        "credential",
+        "refresh_token",
+        "variables",
+    ] {
         if let Some(personal) = payload.get_mut("personal").and_then(Value::as_object_mut) {
             hide(personal, secret);
         }

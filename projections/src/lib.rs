@@ -3,12 +3,14 @@
 //! - [`event_log`]: appending and reading; [`unit_of_work`]: several aggregates and their read
 //!   models in one transaction, and `group_commit`: several units in one, under load; [`sealing`]: personal data under one key per subject.
 //! - [`read_models`]: the projectors; [`users`], [`teams`], [`sessions`], [`projects`],
-//!   [`permissions`]: one read model each, with its queries.
+//!   [`permissions`], [`passkeys`], [`verification_codes`], [`cli_logins`], [`outgoing_emails`]: one
+//!   read model each, with its queries.
 //! - [`subscription`]: durable cursors for what leaves the transaction; [`subscribers`]: those
 //!   that exist.
 //! - [`replay`], [`verify`], [`history`]: what an operator does with a log.
 //! - [`telemetry`]: last-active times, which are no mutations.
 
+pub mod cli_logins;
 pub mod context;
 pub mod error;
 pub mod event_log;
@@ -16,6 +18,8 @@ mod group_commit;
 pub mod history;
 pub mod images;
 mod notifier;
+pub mod outgoing_emails;
+pub mod passkeys;
 pub mod permissions;
 pub mod projects;
 mod read_models;
@@ -32,6 +36,7 @@ pub mod telemetry;
 pub mod unit_of_work;
 mod upcasting;
 pub mod users;
+pub mod verification_codes;
 pub mod verify;
 
 pub use context::{AccessType, Actor, EventContext};

@@ -202,6 +202,24 @@ pub(crate) async fn delete(
     sqlx::query!("DELETE FROM sessions WHERE project_id = ANY($1)", ids)
         .execute(&mut *connection)
         .await?;
+    sqlx::query!("DELETE FROM passkeys WHERE project_id = ANY($1)", ids)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!(
+        "DELETE FROM verification_codes WHERE project_id = ANY($1)",
+        ids
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!("DELETE FROM cli_logins WHERE project_id = ANY($1)", ids)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!(
+        "DELETE FROM outgoing_emails WHERE project_id = ANY($1)",
+        ids
+    )
+    .execute(&mut *connection)
+    .await?;
     sqlx::query!(
         "DELETE FROM project_permissions WHERE project_id = ANY($1)",
         ids

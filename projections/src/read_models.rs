@@ -8,22 +8,31 @@
 use std::collections::BTreeSet;
 
 use muniment_domain::ProjectId;
+use muniment_domain::outgoing_email::OutgoingEmailEvent;
 use muniment_domain::project::ProjectEvent;
 use muniment_domain::team::TeamEvent;
 use muniment_domain::user::UserEvent;
+use muniment_domain::verification_code::VerificationCodeEvent;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::cli_logins::CliLoginRow;
+use crate::outgoing_emails::OutgoingEmailRow;
+use crate::passkeys::PasskeyRow;
 use crate::permissions::ProjectPermissionRow;
 use crate::projects::{ProjectKeyRow, ProjectRow};
 use crate::rows::Rows;
 use crate::sessions::SessionRow;
 use crate::teams::{MembershipRow, TeamRow};
 use crate::users::{ContactChannelRow, UserRow};
-use crate::{LedgerError, LedgerEvent, projects, sessions, teams, users};
+use crate::verification_codes::VerificationCodeRow;
+use crate::{
+    LedgerError, LedgerEvent, cli_logins, outgoing_emails, passkeys, projects, sessions, teams,
+    users, verification_codes,
+};
 
 /// The read tables, parents before children.
-pub const TABLES: [&str; 8] = [
+pub const TABLES: [&str; 12] = [
     "projects",
     "project_keys",
     "users",
@@ -32,6 +41,10 @@ pub const TABLES: [&str; 8] = [
     "team_memberships",
     "project_permissions",
     "sessions",
+    "passkeys",
+    "verification_codes",
+    "cli_logins",
+    "outgoing_emails",
 ];
 
 /// The rows that a batch of events touches.
@@ -45,6 +58,10 @@ pub(crate) struct ReadModels {
     pub(crate) memberships: Rows<MembershipRow>,
     pub(crate) permissions: Rows<ProjectPermissionRow>,
     pub(crate) sessions: Rows<SessionRow>,
+    pub(crate) passkeys: Rows<PasskeyRow>,
+    pub(crate) codes: Rows<VerificationCodeRow>,
+    pub(crate) cli_logins: Rows<CliLoginRow>,
+    pub(crate) emails: Rows<OutgoingEmailRow>,
     cleared: Cleared,
 }
 
@@ -64,6 +81,8 @@ pub(crate) struct Demand {
     pub(crate) users: BTreeSet<Uuid>,
     pub(crate) channels_of: BTreeSet<Uuid>,
     pub(crate) teams: BTreeSet<Uuid>,
+    pub(crate) codes: BTreeSet<Uuid>,
+    pub(crate) emails: BTreeSet<Uuid>,
 }
 
 /// Folds events into the read tables that `connection`'s search path names: (project, aggregate,
@@ -106,7 +125,9 @@ impl Demand {
         match event {
             LedgerEvent::User(UserEvent::UserCreated(_)) | LedgerEvent::Project(_) => {}
             LedgerEvent::User(
-                UserEvent::ContactChannelAdded(_) | UserEvent::ContactChannelChanged(_),
+                UserEvent::ContactChannelAdded(_)
+                | UserEvent::ContactChannelChanged(_)
+                | UserEvent::ContactChannelRemoved { .. },
             ) => {
                 self.users.insert(id);
                 self.channels_of.insert(id);
@@ -117,7 +138,22 @@ impl Demand {
             LedgerEvent::Team(TeamEvent::TeamUpdated(_) | TeamEvent::PersonalTeamNamed(_)) => {
                 self.teams.insert(id);
             }
-            LedgerEvent::Team(_) | LedgerEvent::Session(_) => {}
+            LedgerEvent::VerificationCode(
+                VerificationCodeEvent::CodeAttempted {}
+                | VerificationCodeEvent::CodeRedeemed { .. },
+            ) => {
+                self.codes.insert(id);
+            }
+            LedgerEvent::OutgoingEmail(
+                OutgoingEmailEvent::EmailSent { .. } | OutgoingEmailEvent::EmailFailed(_),
+            ) => {
+                self.emails.insert(id);
+            }
+            LedgerEvent::Team(_)
+            | LedgerEvent::Session(_)
+            | LedgerEvent::VerificationCode(_)
+            | LedgerEvent::OutgoingEmail(_)
+            | LedgerEvent::CliLogin(_) => {}
         }
     }
 }
@@ -125,24 +161,20 @@ impl Demand {
 impl ReadModels {
     /// Folds one event in. An id that is no UUID cannot occur on these streams and is skipped.
     pub(crate) fn fold(&mut self, project_id: &ProjectId, id: &str, event: LedgerEvent) {
-        let uuid = || Uuid::parse_str(id).ok();
+        if let LedgerEvent::Project(event) = event {
+            return projects::fold(self, id, event);
+        }
+        let Ok(id) = Uuid::parse_str(id) else {
+            return;
+        };
         match event {
-            LedgerEvent::Project(event) => projects::fold(self, id, event),
-            LedgerEvent::User(event) => {
-                if let Some(id) = uuid() {
-                    users::fold(self, id, event);
-                }
-            }
-            LedgerEvent::Team(event) => {
-                if let Some(id) = uuid() {
-                    teams::fold(self, project_id, id, event);
-                }
-            }
-            LedgerEvent::Session(event) => {
-                if let Some(id) = uuid() {
-                    sessions::fold(self, id, event);
-                }
-            }
+            LedgerEvent::Project(_) => {}
+            LedgerEvent::User(event) => users::fold(self, id, event),
+            LedgerEvent::Team(event) => teams::fold(self, project_id, id, event),
+            LedgerEvent::Session(event) => sessions::fold(self, id, event),
+            LedgerEvent::VerificationCode(event) => verification_codes::fold(self, id, event),
+            LedgerEvent::OutgoingEmail(event) => outgoing_emails::fold(self, id, event),
+            LedgerEvent::CliLogin(event) => cli_logins::fold(self, id, event),
         }
     }
 
@@ -153,7 +185,9 @@ impl ReadModels {
     ) -> Result<(), LedgerError> {
         projects::load(self, connection, &demand).await?;
         users::load(self, connection, &demand).await?;
-        teams::load(self, connection, &demand).await
+        teams::load(self, connection, &demand).await?;
+        verification_codes::load(self, connection, &demand).await?;
+        outgoing_emails::load(self, connection, &demand).await
     }
 
     /// Everything that belongs to the user goes; memberships have events of their own.
@@ -161,6 +195,8 @@ impl ReadModels {
         self.channels.remove_where(|row| row.user_id == id);
         self.permissions.remove_where(|row| row.user_id == id);
         self.sessions.remove_where(|row| row.user_id == id);
+        self.passkeys.remove_where(|row| row.user_id == id);
+        self.codes.remove_where(|row| row.subject == Some(id));
         self.users.remove_where(|row| row.id == id);
         self.cleared.users.insert(id);
     }
@@ -177,6 +213,10 @@ impl ReadModels {
         self.permissions.remove_where(|row| row.project_id == id);
         self.sessions.remove_where(|row| row.project_id == id);
         self.memberships.remove_where(|row| row.project_id == id);
+        self.passkeys.remove_where(|row| row.project_id == id);
+        self.codes.remove_where(|row| row.project_id == id);
+        self.cli_logins.remove_where(|row| row.project_id == id);
+        self.emails.remove_where(|row| row.project_id == id);
         self.users.remove_where(|row| row.project_id == id);
         self.teams.remove_where(|row| row.project_id == id);
         self.projects.remove_where(|row| row.id == id);
@@ -187,6 +227,9 @@ impl ReadModels {
     async fn write(self, connection: &mut PgConnection) -> Result<(), LedgerError> {
         teams::delete_memberships(connection, &self.memberships.removed()).await?;
         sessions::delete(connection, &self.sessions.removed()).await?;
+        passkeys::delete(connection, &self.passkeys.removed()).await?;
+        verification_codes::delete(connection, &self.codes.removed()).await?;
+        users::delete_channels(connection, &self.channels.removed()).await?;
         self.cleared.delete(connection).await?;
         self.projects.upsert(connection).await?;
         self.project_keys.upsert(connection).await?;
@@ -195,7 +238,11 @@ impl ReadModels {
         self.teams.upsert(connection).await?;
         self.memberships.upsert(connection).await?;
         self.permissions.upsert(connection).await?;
-        self.sessions.upsert(connection).await
+        self.sessions.upsert(connection).await?;
+        self.passkeys.upsert(connection).await?;
+        self.codes.upsert(connection).await?;
+        self.cli_logins.upsert(connection).await?;
+        self.emails.upsert(connection).await
     }
 }
 

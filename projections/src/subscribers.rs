@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 
 use cqrs_es::Aggregate;
 use muniment_domain::Millis;
+use muniment_domain::cli_login::CliLoginEvent;
 use muniment_domain::project::ProjectEvent;
 use muniment_domain::session::SessionEvent;
 use muniment_domain::team::{Team, TeamEvent};
 use muniment_domain::user::{User, UserEvent};
+use muniment_domain::verification_code::VerificationCodeEvent;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -66,8 +68,9 @@ fn day(at: Millis) -> i64 {
     at.0.div_euclid(86_400_000)
 }
 
-/// Makes deletions final: destroys the keys of deleted users, teams and projects, so that their
-/// sealed data can never be read again, and removes what telemetry knows of them.
+/// Makes deletions final: destroys the keys of deleted users, teams and projects, and of sessions,
+/// codes and logins that are over, so that their sealed data can never be read again, and removes
+/// what telemetry knows of them.
 pub struct Erasure {
     log: EventLog,
 }
@@ -149,7 +152,9 @@ impl Subscriber for Erasure {
                     self.delete_images(connection, Team::TYPE, &id).await?;
                     subjects.push(id);
                 }
-                LedgerEvent::Session(SessionEvent::SessionEnded { .. }) => subjects.push(id),
+                LedgerEvent::Session(SessionEvent::SessionEnded { .. })
+                | LedgerEvent::VerificationCode(VerificationCodeEvent::CodeDiscarded {})
+                | LedgerEvent::CliLogin(CliLoginEvent::CliLoginFetched {}) => subjects.push(id),
                 LedgerEvent::Project(ProjectEvent::ProjectDeleted {}) => {
                     subjects.extend(streams_of(connection, &id).await?);
                 }

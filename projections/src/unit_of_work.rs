@@ -15,11 +15,16 @@ use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::{EventStoreAggregateContext, PersistedEventStore, SerializedEvent};
 use cqrs_es::{Aggregate, EventStore};
 use moka::sync::Cache;
+use muniment_domain::cli_login::CliLogin;
+use muniment_domain::outgoing_email::OutgoingEmail;
 use muniment_domain::project::Project;
 use muniment_domain::session::Session;
 use muniment_domain::team::Team;
 use muniment_domain::user::User;
-use muniment_domain::{ProjectId, SessionId, TeamId, UserId};
+use muniment_domain::verification_code::VerificationCode;
+use muniment_domain::{
+    CliLoginId, OutgoingEmailId, ProjectId, SessionId, TeamId, UserId, VerificationCodeId,
+};
 
 use crate::group_commit::Prepared;
 use crate::staging::{Staged, Staging};
@@ -81,6 +86,14 @@ ledgered!(User, UserId, users, User);
 ledgered!(Team, TeamId, teams, Team);
 ledgered!(Session, SessionId, sessions, Session);
 ledgered!(Project, ProjectId, projects, Project);
+ledgered!(
+    VerificationCode,
+    VerificationCodeId,
+    codes,
+    VerificationCode
+);
+ledgered!(OutgoingEmail, OutgoingEmailId, emails, OutgoingEmail);
+ledgered!(CliLogin, CliLoginId, cli_logins, CliLogin);
 
 /// The states that a process remembers. Possibly out of date: the append's sequence check finds
 /// out, and what was decided on a stale state is decided anew.
@@ -89,6 +102,9 @@ pub struct WarmAggregates {
     teams: Cache<String, Arc<Versioned<Team>>>,
     sessions: Cache<String, Arc<Versioned<Session>>>,
     projects: Cache<String, Arc<Versioned<Project>>>,
+    codes: Cache<String, Arc<Versioned<VerificationCode>>>,
+    emails: Cache<String, Arc<Versioned<OutgoingEmail>>>,
+    cli_logins: Cache<String, Arc<Versioned<CliLogin>>>,
 }
 
 impl Default for WarmAggregates {
@@ -104,6 +120,9 @@ impl Default for WarmAggregates {
             teams: memory(512),
             sessions: memory(1024),
             projects: memory(64),
+            codes: memory(512),
+            emails: memory(256),
+            cli_logins: memory(64),
         }
     }
 }
@@ -137,6 +156,9 @@ pub struct UnitOfWork {
     teams: Slots<Team>,
     sessions: Slots<Session>,
     projects: Slots<Project>,
+    codes: Slots<VerificationCode>,
+    emails: Slots<OutgoingEmail>,
+    cli_logins: Slots<CliLogin>,
     /// All events in the order in which they were decided, for the read models.
     decided: Vec<(String, LedgerEvent)>,
 }
@@ -152,6 +174,9 @@ impl UnitOfWork {
             teams: Slots::new(),
             sessions: Slots::new(),
             projects: Slots::new(),
+            codes: Slots::new(),
+            emails: Slots::new(),
+            cli_logins: Slots::new(),
             decided: Vec::new(),
         }
     }
@@ -275,7 +300,13 @@ impl UnitOfWork {
         fn idle<A: Aggregate>(slots: &Slots<A>) -> bool {
             slots.values().any(|slot| slot.events.is_empty())
         }
-        idle(&self.users) || idle(&self.teams) || idle(&self.sessions) || idle(&self.projects)
+        idle(&self.users)
+            || idle(&self.teams)
+            || idle(&self.sessions)
+            || idle(&self.projects)
+            || idle(&self.codes)
+            || idle(&self.emails)
+            || idle(&self.cli_logins)
     }
 
     /// Appends and projects everything, in one transaction; see [`crate::group_commit`].
@@ -296,6 +327,9 @@ impl UnitOfWork {
         stage::<User>(self, staging).await?;
         stage::<Team>(self, staging).await?;
         stage::<Session>(self, staging).await?;
+        stage::<VerificationCode>(self, staging).await?;
+        stage::<OutgoingEmail>(self, staging).await?;
+        stage::<CliLogin>(self, staging).await?;
         let Staged { events, snapshots } = staging.take();
         let prepared = Prepared {
             events: self.in_order_of_decision(events),
@@ -328,6 +362,9 @@ impl UnitOfWork {
         remember::<Team>(self);
         remember::<Session>(self);
         remember::<Project>(self);
+        remember::<VerificationCode>(self);
+        remember::<OutgoingEmail>(self);
+        remember::<CliLogin>(self);
     }
 
     fn forget(&mut self) {
@@ -335,6 +372,9 @@ impl UnitOfWork {
         forget::<Team>(self);
         forget::<Session>(self);
         forget::<Project>(self);
+        forget::<VerificationCode>(self);
+        forget::<OutgoingEmail>(self);
+        forget::<CliLogin>(self);
     }
 }
 

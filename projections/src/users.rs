@@ -5,17 +5,19 @@ use muniment_domain::user::{
     ContactChannelAdded, ContactChannelChanged, OauthAccount, PersonChange, RiskScores,
     UserCreated, UserEvent, UserUpdated,
 };
-use muniment_domain::{EmailAddress, Patch, ProjectId, RestrictedReason, TeamId, UserId};
+use muniment_domain::{
+    ContactChannelId, EmailAddress, Patch, ProjectId, RestrictedReason, TeamId, UserId,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::{FromRow, PgConnection, PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use crate::LedgerError;
 use crate::permissions::ProjectPermissionRow;
 use crate::read_models::{Demand, ReadModels};
 use crate::rows::{Table, TableRow};
 use crate::teams::TeamRow;
+use crate::{LedgerError, passkeys};
 
 /// A row of `users`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, FromRow)]
@@ -47,6 +49,7 @@ pub struct UserRow {
     pub restricted_by_admin_private_details: Option<String>,
     pub country_code: Option<String>,
     pub risk_scores: Value,
+    pub passkey_enabled: bool,
 }
 
 impl UserRow {
@@ -106,6 +109,7 @@ impl TableRow for UserRow {
             "restricted_by_admin_private_details",
             "country_code",
             "risk_scores",
+            "passkey_enabled",
         ],
     };
     type Key = Uuid;
@@ -194,6 +198,62 @@ pub async fn by_auth_email(
         UserRow,
         "SELECT u.* FROM contact_channels c JOIN users u ON u.id = c.user_id
          WHERE c.project_id = $1 AND c.type = 'email' AND c.value = $2 AND c.used_for_auth",
+        project.as_str(),
+        address.as_str(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row)
+}
+
+/// The email addresses of a user, or of all users of the project, oldest first.
+pub async fn channels_of(
+    pool: &PgPool,
+    project: &ProjectId,
+    user: Option<UserId>,
+) -> Result<Vec<ContactChannelRow>, LedgerError> {
+    let rows = sqlx::query_as!(
+        ContactChannelRow,
+        "SELECT * FROM contact_channels
+         WHERE project_id = $1 AND ($2::uuid IS NULL OR user_id = $2)
+         ORDER BY created_at, id",
+        project.as_str(),
+        user.map(|user| user.0),
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows)
+}
+
+/// The channel of that id, if that user of the project has one.
+pub async fn channel(
+    pool: &PgPool,
+    project: &ProjectId,
+    user: UserId,
+    id: ContactChannelId,
+) -> Result<Option<ContactChannelRow>, LedgerError> {
+    let row = sqlx::query_as!(
+        ContactChannelRow,
+        "SELECT * FROM contact_channels WHERE id = $1 AND project_id = $2 AND user_id = $3",
+        id.0,
+        project.as_str(),
+        user.0,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row)
+}
+
+/// The channel with which somebody signs in with the address.
+pub async fn channel_by_auth_email(
+    pool: &PgPool,
+    project: &ProjectId,
+    address: &EmailAddress,
+) -> Result<Option<ContactChannelRow>, LedgerError> {
+    let row = sqlx::query_as!(
+        ContactChannelRow,
+        "SELECT * FROM contact_channels
+         WHERE project_id = $1 AND type = 'email' AND value = $2 AND used_for_auth",
         project.as_str(),
         address.as_str(),
     )
@@ -398,7 +458,27 @@ pub(crate) async fn load(
     Ok(())
 }
 
+pub(crate) async fn delete_channels(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<(), LedgerError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!("DELETE FROM contact_channels WHERE id = ANY($1)", ids)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 pub(crate) async fn delete(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), LedgerError> {
+    passkeys::delete(connection, ids).await?;
+    sqlx::query!(
+        "DELETE FROM verification_codes WHERE subject = ANY($1)",
+        ids
+    )
+    .execute(&mut *connection)
+    .await?;
     sqlx::query!("DELETE FROM sessions WHERE user_id = ANY($1)", ids)
         .execute(&mut *connection)
         .await?;
@@ -430,10 +510,33 @@ pub(crate) fn fold(models: &mut ReadModels, id: Uuid, event: UserEvent) {
                 row.selected_team_id = selected_team_id.map(|team| team.0);
             }
         }
-        UserEvent::PasswordRehashed { personal } => {
+        UserEvent::PasswordRehashed { personal } | UserEvent::PasswordChosen { personal, .. } => {
             if let Some(row) = models.users.change(&id) {
                 row.password_hash = personal.or_erased().password_hash;
             }
+        }
+        UserEvent::OtpEnabled {} => {
+            if let Some(row) = models.users.change(&id) {
+                row.otp_enabled = true;
+            }
+        }
+        UserEvent::TotpStepUsed { .. } => {}
+        UserEvent::PasskeyRegistered { personal } => {
+            if let Some(row) = models.users.change(&id) {
+                row.passkey_enabled = true;
+            }
+            passkeys::put(models, id, personal.or_erased());
+        }
+        UserEvent::PasskeyUsed { personal } => passkeys::put(models, id, personal.or_erased()),
+        UserEvent::PasskeyRemoved {} => {
+            if let Some(row) = models.users.change(&id) {
+                row.passkey_enabled = false;
+            }
+            models.passkeys.remove(id);
+        }
+        UserEvent::ContactChannelRemoved { channel_id } => {
+            models.channels.remove(channel_id.0);
+            mirror_primary(models, id);
         }
         UserEvent::ContactChannelAdded(added) => fold_channel_added(models, id, added),
         UserEvent::ContactChannelChanged(changed) => fold_channel_changed(models, id, changed),
@@ -477,6 +580,7 @@ fn fold_created(models: &mut ReadModels, id: Uuid, created: UserCreated) {
         restricted_by_admin_private_details: person.restricted_by_admin_private_details,
         country_code: person.country_code,
         risk_scores: json!(created.risk_scores),
+        passkey_enabled: false,
     });
     if let Some(channel) = created.primary_channel {
         models.channels.put(ContactChannelRow {

@@ -3,6 +3,9 @@
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, QueryBuilder, Row};
 
+use crate::cli_logins::CliLoginRow;
+use crate::outgoing_emails::OutgoingEmailRow;
+use crate::passkeys::PasskeyRow;
 use crate::permissions::ProjectPermissionRow;
 use crate::projects::{ProjectKeyRow, ProjectRow};
 use crate::rows::TableRow;
@@ -10,6 +13,7 @@ use crate::sessions::SessionRow;
 use crate::shadow::{Progress, Schema, Shadow, enter, fold_visible, run};
 use crate::teams::{MembershipRow, TeamRow};
 use crate::users::{ContactChannelRow, UserRow};
+use crate::verification_codes::VerificationCodeRow;
 use crate::{EventLog, LedgerError};
 
 const FRESH: Schema = Schema("muniment_verify");
@@ -62,6 +66,10 @@ async fn compare_all(connection: &mut PgConnection) -> Result<Vec<Difference>, L
     found.extend(compare::<MembershipRow>(connection).await?);
     found.extend(compare::<ProjectPermissionRow>(connection).await?);
     found.extend(compare::<SessionRow>(connection).await?);
+    found.extend(compare::<PasskeyRow>(connection).await?);
+    found.extend(compare::<VerificationCodeRow>(connection).await?);
+    found.extend(compare::<CliLoginRow>(connection).await?);
+    found.extend(compare::<OutgoingEmailRow>(connection).await?);
     Ok(found)
 }
 

@@ -7,6 +7,7 @@ use muniment_domain::{Patch, PermissionId, TeamId, UserId};
 use muniment_projections::{EventContext, LedgerError, Reservation, UnitOfWork, teams, users};
 
 use super::App;
+use super::letters::CodeLetter;
 use super::projects::{DefaultsOf, LoadedProject};
 use super::sessions::{self, NewSession};
 use crate::http::{ApiError, KnownError};
@@ -109,6 +110,27 @@ fn personal_team_name(display_name: Option<&str>, email: Option<&str>) -> String
     )
 }
 
+/// What happens in the same unit of work as a change of an account.
+#[derive(Clone, Copy, Default)]
+pub struct Along<'a> {
+    /// A session is opened.
+    pub session: Option<&'a NewSession>,
+    /// A code is mailed.
+    pub letter: Option<&'a CodeLetter>,
+}
+
+impl Along<'_> {
+    async fn carry_out(&self, unit: &mut UnitOfWork, user: UserId) -> Result<(), LedgerError> {
+        if let Some(session) = self.session {
+            session.start(unit, user).await?;
+        }
+        if let Some(letter) = self.letter {
+            letter.post(unit).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Opens an account, together with its first session if there is one.
 ///
 /// # Errors
@@ -117,15 +139,13 @@ pub async fn open(
     app: &App,
     context: &EventContext,
     opening: &Opening,
-    session: Option<&NewSession>,
+    along: &Along<'_>,
 ) -> Result<(), ApiError> {
     let opened = app
         .log
         .transact(context, |mut unit| async move {
             opening.carry_out(&mut unit).await?;
-            if let Some(session) = session {
-                session.start(&mut unit, opening.id).await?;
-            }
+            along.carry_out(&mut unit, opening.id).await?;
             Ok::<_, LedgerError>((unit, ()))
         })
         .await;
@@ -138,7 +158,7 @@ pub async fn open(
 }
 
 /// Changes an account. A new password ends all its sessions; an anonymous user who signs up gives
-/// their personal team its name; `session` is opened in the end, if there is one.
+/// their personal team its name; `along` happens in the end.
 ///
 /// # Errors
 /// `USER_NOT_FOUND`, `USER_EMAIL_ALREADY_EXISTS`, `TEAM_MEMBERSHIP_NOT_FOUND` for a selected team
@@ -148,7 +168,7 @@ pub async fn update(
     context: &EventContext,
     id: UserId,
     update: &UserUpdate,
-    session: Option<&NewSession>,
+    along: &Along<'_>,
 ) -> Result<(), ApiError> {
     let changed = app
         .log
@@ -163,11 +183,9 @@ pub async fn update(
                 name_personal_teams(&mut unit, id, update).await?;
             }
             if !update.password_hash.is_keep() {
-                sessions::end_all(&mut unit, id, EndCause::PasswordChanged).await?;
+                sessions::end_all(&mut unit, id, None, EndCause::PasswordChanged).await?;
             }
-            if let Some(session) = session {
-                session.start(&mut unit, id).await?;
-            }
+            along.carry_out(&mut unit, id).await?;
             Ok::<_, Refusal>((unit, ()))
         })
         .await;

@@ -1,11 +1,20 @@
 //! What requests do, where it takes more than one aggregate, a password or a token.
 
 pub mod accounts;
+pub mod cli_login;
+pub mod codes;
+pub mod contact_channels;
+pub mod housekeeping;
+pub mod letters;
+pub mod magic_link;
+pub mod passkeys;
+pub mod password;
 pub mod projects;
 pub mod redirects;
 pub mod seed;
 pub mod sessions;
 pub mod sign_in;
+pub mod sign_up;
 pub mod teams;
 
 use std::sync::Arc;
@@ -15,6 +24,7 @@ use muniment_projections::EventLog;
 use muniment_projections::telemetry::Activity;
 
 use crate::clock::Clock;
+use crate::mail::SharedMail;
 use crate::passwords::Passwords;
 use crate::secrets::Random;
 use crate::settings::TrustedProxy;
@@ -36,6 +46,8 @@ pub struct Parts {
     pub activity: Activity,
     /// Access tokens.
     pub tokens: TokenIssuer,
+    /// Where mail goes that projects send without a server of their own.
+    pub mail: SharedMail,
     /// Password hashing.
     pub passwords: Passwords,
     /// The time.

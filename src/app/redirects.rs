@@ -3,6 +3,19 @@
 use muniment_domain::project::config::DomainsConfig;
 use url::Url;
 
+use crate::http::KnownError;
+
+/// Refuses callback URLs that a project does not trust.
+///
+/// # Errors
+/// `REDIRECT_URL_NOT_WHITELISTED`.
+pub fn require_trusted(url: &str, domains: &DomainsConfig) -> Result<(), KnownError> {
+    if is_trusted(url, domains) {
+        return Ok(());
+    }
+    Err(KnownError::redirect_url_not_whitelisted())
+}
+
 /// Whether a project trusts a callback URL.
 #[must_use]
 pub fn is_trusted(url: &str, domains: &DomainsConfig) -> bool {

@@ -100,16 +100,20 @@ pub async fn end(
         .await
 }
 
-/// Ends all sessions of a user within a unit of work.
+/// Ends all sessions of a user, but the one that is kept, within a unit of work.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn end_all(
     unit: &mut UnitOfWork,
     user: UserId,
+    kept: Option<SessionId>,
     cause: EndCause,
 ) -> Result<(), LedgerError> {
     for id in sessions::ids_of_user(unit.log().pool(), user).await? {
+        if Some(id) == kept {
+            continue;
+        }
         match unit
             .execute::<Session>(&id, SessionCommand::End(cause))
             .await

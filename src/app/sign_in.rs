@@ -1,18 +1,21 @@
-//! Signing up and in with a password, and anonymous accounts.
+//! Signing in: what follows the first factor, whichever it was. Also anonymous accounts.
 
+use muniment_domain::UserId;
 use muniment_domain::session::Opening as SessionOpening;
-use muniment_domain::user::{NewPrimaryEmail, NewUser, User, UserCommand, UserUpdate};
-use muniment_domain::{ContactChannelId, EmailAddress, Patch, UserId};
+use muniment_domain::user::{NewUser, User, UserCommand, UserError};
+use muniment_domain::verification_code::{Purpose, VerificationCode, VerificationCodeCommand};
 use muniment_projections::users::{self, UserRow};
 use muniment_projections::{EventContext, LedgerError};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::App;
-use super::accounts::{self, Opening};
+use super::accounts::{self, Along, Opening};
+use super::codes::{self, Handling, MFA_MILLIS, NewCode};
 use super::projects::LoadedProject;
 use super::sessions::{self, NewSession, issue_access_token};
 use crate::http::{ApiError, KnownError};
-use crate::passwords::Verdict;
+use crate::totp;
 
 /// What a successful sign-in yields.
 #[derive(Clone, Debug)]
@@ -23,167 +26,199 @@ pub struct SignedIn {
     pub access_token: String,
     /// The refresh token.
     pub refresh_token: String,
+    /// Whether there was no such account before.
+    pub novelty: Novelty,
 }
 
-/// Signs up with an email and a password. An anonymous current user becomes the new account, with
-/// id and data kept.
-///
-/// # Errors
-/// `USER_EMAIL_ALREADY_EXISTS`; `MULTI_FACTOR_AUTHENTICATION_REQUIRED` for an anonymous user who
-/// has a second factor.
-pub async fn sign_up_with_password(
-    app: &App,
-    context: &EventContext,
-    project: &LoadedProject,
-    email: EmailAddress,
-    password: &str,
-    current: Option<&UserRow>,
-    ip_info: Option<Value>,
-) -> Result<SignedIn, ApiError> {
-    let hash = app
-        .passwords
-        .hash(password)
-        .await
-        .map_err(ApiError::internal)?;
-    let session = NewSession::draw(app, SessionOpening::SignUp);
-    let channel_id = ContactChannelId(app.random.uuid());
-    let anonymous = current.filter(|user| user.is_anonymous);
-    let user_id = if let Some(user) = anonymous {
-        let upgrade = UserUpdate {
-            sign_up: true,
-            primary_email: Patch::Set(email),
-            primary_email_auth_enabled: Some(true),
-            password_hash: Patch::Set(hash),
-            ..UserUpdate::nothing(context.now, channel_id)
-        };
-        let first = Some(&session).filter(|_| !user.totp_enabled);
-        accounts::update(app, context, user.user_id(), &upgrade, first).await?;
-        require_no_second_factor(app, user)?;
-        user.user_id()
-    } else {
-        let user = NewUser {
-            primary_email: Some(NewPrimaryEmail {
-                channel_id,
-                address: email,
-                is_verified: false,
-                used_for_auth: true,
-            }),
-            password_hash: Some(hash),
-            ..NewUser::blank(project.id.clone(), context.now)
-        };
-        let opening = Opening::draw(app, project, user);
-        accounts::open(app, context, &opening, Some(&session)).await?;
-        opening.id
-    };
-    signed_in(app, project, user_id, session, ip_info).await
+/// Whether an account came into being with the sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Novelty {
+    /// It did, or an anonymous one became a full one.
+    New,
+    /// It was there before.
+    Known,
 }
 
-/// Signs in with an email and a password. Unknown addresses and wrong passwords get the same
-/// answer after the same time.
-///
-/// # Errors
-/// `EMAIL_PASSWORD_MISMATCH`, `MULTI_FACTOR_AUTHENTICATION_REQUIRED`.
-pub async fn sign_in_with_password(
-    app: &App,
-    context: &EventContext,
-    project: &LoadedProject,
-    email: &EmailAddress,
-    password: &str,
-    ip_info: Option<Value>,
-) -> Result<SignedIn, ApiError> {
-    let user = users::by_auth_email(app.pool(), &project.id, email).await?;
-    let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
-    let verdict = app
-        .passwords
-        .verify(password, stored)
-        .await
-        .map_err(ApiError::internal)?;
-    let (Some(user), Verdict::Match | Verdict::MatchNeedsRehash) = (user, verdict) else {
-        return Err(KnownError::email_password_mismatch().into());
-    };
-    require_no_second_factor(app, &user)?;
-    if verdict == Verdict::MatchNeedsRehash {
-        renew_hash(app, context, user.user_id(), password).await?;
-    }
-    let session = NewSession::draw(app, SessionOpening::Password);
-    sessions::open(app, context, user.user_id(), &session)
-        .await
-        .map_err(|error| match error {
-            // The account was closed between the check of the password and now.
-            LedgerError::Conflict => KnownError::email_password_mismatch().into(),
-            error => ApiError::from(error),
-        })?;
-    let access_token = issue_access_token(app, project, &user, session.id, ip_info)?;
-    Ok(SignedIn {
-        user_id: user.user_id(),
-        access_token,
-        refresh_token: session.refresh_token,
-    })
+/// Where a request comes from, and to which project.
+#[derive(Clone, Copy)]
+pub struct Visit<'r> {
+    /// The application.
+    pub app: &'r App,
+    /// The circumstances, for the log.
+    pub context: &'r EventContext,
+    /// The project.
+    pub project: &'r LoadedProject,
+    /// Where the end user seems to be, for the session's listing.
+    pub place: Option<&'r Value>,
 }
 
 /// Makes an anonymous account and signs it in.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn sign_up_anonymously(
-    app: &App,
-    context: &EventContext,
-    project: &LoadedProject,
-    ip_info: Option<Value>,
-) -> Result<SignedIn, ApiError> {
+pub async fn sign_up_anonymously(visit: Visit<'_>) -> Result<SignedIn, ApiError> {
+    let Visit {
+        app,
+        context,
+        project,
+        ..
+    } = visit;
     let user = NewUser {
         is_anonymous: true,
         ..NewUser::blank(project.id.clone(), context.now)
     };
     let opening = Opening::draw(app, project, user);
     let session = NewSession::draw(app, SessionOpening::Anonymous);
-    accounts::open(app, context, &opening, Some(&session)).await?;
-    signed_in(app, project, opening.id, session, ip_info).await
+    let along = Along {
+        session: Some(&session),
+        ..Along::default()
+    };
+    accounts::open(app, context, &opening, &along).await?;
+    hand_out(visit, opening.id, session, Novelty::New).await
 }
 
-/// Users with a second factor get no tokens for the first one alone. The attempt code is redeemed
-/// at `/auth/mfa/sign-in`.
-fn require_no_second_factor(app: &App, user: &UserRow) -> Result<(), ApiError> {
-    if user.totp_enabled {
-        return Err(KnownError::multi_factor_authentication_required(&app.random.token()).into());
-    }
-    Ok(())
-}
-
-/// Replaces an imported hash by one of ours, now that the password is at hand.
-async fn renew_hash(
-    app: &App,
-    context: &EventContext,
-    user: UserId,
-    password: &str,
-) -> Result<(), ApiError> {
-    let hash = &app
-        .passwords
-        .hash(password)
+/// Opens a session for a user whose first factor was accepted.
+///
+/// # Errors
+/// `MULTI_FACTOR_AUTHENTICATION_REQUIRED`; `USER_NOT_FOUND` when the account is gone by now.
+pub async fn after_first_factor(
+    visit: Visit<'_>,
+    user: &UserRow,
+    opening: SessionOpening,
+    novelty: Novelty,
+) -> Result<SignedIn, ApiError> {
+    require_no_second_factor(visit, user, novelty).await?;
+    let session = NewSession::draw(visit.app, opening);
+    sessions::open(visit.app, visit.context, user.user_id(), &session)
         .await
-        .map_err(ApiError::internal)?;
+        .map_err(|error| match error {
+            // The account was closed between the check of the first factor and now.
+            LedgerError::Conflict => KnownError::user_not_found().into(),
+            error => ApiError::from(error),
+        })?;
+    token_for(visit, user, session, novelty)
+}
+
+/// What an attempt code remembers of the first factor.
+#[derive(Serialize, Deserialize)]
+struct FirstFactor {
+    user_id: UserId,
+    is_new_user: bool,
+}
+
+/// Users with a second factor get no tokens for the first one alone, but a code to come back with.
+///
+/// # Errors
+/// `MULTI_FACTOR_AUTHENTICATION_REQUIRED`.
+pub async fn require_no_second_factor(
+    visit: Visit<'_>,
+    user: &UserRow,
+    novelty: Novelty,
+) -> Result<(), ApiError> {
+    if !user.totp_enabled {
+        return Ok(());
+    }
+    let remembered = FirstFactor {
+        user_id: user.user_id(),
+        is_new_user: novelty == Novelty::New,
+    };
+    let code = NewCode::draw(visit.app, Purpose::MfaAttempt, MFA_MILLIS)
+        .about(user.user_id())
+        .remembering(json!(remembered));
+    codes::issue(visit.app, visit.context, &code).await?;
+    Err(KnownError::multi_factor_authentication_required(code.text()).into())
+}
+
+/// Signs in with the second factor. A wrong one leaves the attempt code as it is, but counted.
+///
+/// # Errors
+/// What is wrong with the attempt code; `INVALID_TOTP_CODE`, also for a code that was used before.
+pub async fn with_second_factor(
+    visit: Visit<'_>,
+    attempt_code: &str,
+    totp: &str,
+) -> Result<SignedIn, ApiError> {
+    let Visit { app, context, .. } = visit;
+    let attempt = codes::take(
+        app,
+        context,
+        Purpose::MfaAttempt,
+        attempt_code,
+        Handling::Check,
+    )
+    .await?;
+    let first: FirstFactor =
+        serde_json::from_value(attempt.data.clone()).map_err(ApiError::internal)?;
+    let (user, code_id) = (first.user_id, attempt.code_id());
+    let session = &NewSession::draw(app, SessionOpening::SecondFactor);
     app.log
         .transact(context, |mut unit| async move {
-            unit.execute::<User>(&user, UserCommand::RenewPasswordHash(hash.clone()))
+            let state = unit.state::<User>(&user).await?;
+            let step = totp::matching_step(state.totp_secret(), totp, unit.context().now)
+                .ok_or_else(KnownError::invalid_totp_code)?;
+            unit.execute::<User>(&user, UserCommand::UseTotpStep(step))
                 .await?;
-            Ok::<_, ApiError>((unit, ()))
+            let redeem = VerificationCodeCommand::Redeem(unit.context().now);
+            unit.execute::<VerificationCode>(&code_id, redeem).await?;
+            session.start(&mut unit, user).await?;
+            Ok::<_, SecondFactorError>((unit, ()))
         })
         .await
+        .map_err(|SecondFactorError(error)| error)?;
+    let novelty = if first.is_new_user {
+        Novelty::New
+    } else {
+        Novelty::Known
+    };
+    hand_out(visit, user, session.clone(), novelty).await
 }
 
-async fn signed_in(
-    app: &App,
-    project: &LoadedProject,
-    user_id: UserId,
+/// An error that says no more than that the code is wrong, where the ledger knows why.
+struct SecondFactorError(ApiError);
+
+impl From<LedgerError> for SecondFactorError {
+    fn from(error: LedgerError) -> Self {
+        Self(match error {
+            LedgerError::User(UserError::TotpStepUsed) => KnownError::invalid_totp_code().into(),
+            error => error.into(),
+        })
+    }
+}
+
+impl From<KnownError> for SecondFactorError {
+    fn from(error: KnownError) -> Self {
+        Self(error.into())
+    }
+}
+
+/// Reads the user as they are now and issues the tokens of a session that was just opened.
+///
+/// # Errors
+/// `USER_NOT_FOUND` when the account is gone by now.
+pub async fn hand_out(
+    visit: Visit<'_>,
+    user: UserId,
     session: NewSession,
-    ip_info: Option<Value>,
+    novelty: Novelty,
 ) -> Result<SignedIn, ApiError> {
-    let record = users::by_id(app.pool(), &project.id, user_id).await?;
+    let record = users::by_id(visit.app.pool(), &visit.project.id, user).await?;
     let record = record.ok_or_else(KnownError::user_not_found)?;
-    let access_token = issue_access_token(app, project, &record.user, session.id, ip_info)?;
+    token_for(visit, &record.user, session, novelty)
+}
+
+fn token_for(
+    visit: Visit<'_>,
+    user: &UserRow,
+    session: NewSession,
+    novelty: Novelty,
+) -> Result<SignedIn, ApiError> {
+    let place = visit.place.cloned();
+    let access_token = issue_access_token(visit.app, visit.project, user, session.id, place)?;
     Ok(SignedIn {
-        user_id,
+        user_id: user.user_id(),
         access_token,
         refresh_token: session.refresh_token,
+        novelty,
     })
 }

@@ -15,6 +15,8 @@ use super::{Failure, asked_to_stop, build, start};
 use crate::app::projects::NewKeys;
 use crate::app::seed;
 use crate::cache_folder::cache_folder;
+use crate::mail::Carrier;
+use crate::mail::catcher::Catcher;
 use crate::private_postgres::{Lifetime, PrivatePostgres};
 use crate::secrets::{KeyPrefix, Random, ServerSecret};
 use crate::settings::{InternalProject, Settings, Switch};
@@ -56,7 +58,13 @@ pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode,
     if settings.public_url == "http://localhost:8102" && settings.port != 8102 {
         settings.public_url = format!("http://localhost:{}", settings.port);
     }
-    let app = build(&settings, secret, &url).await?;
+    let app = build(
+        &settings,
+        secret,
+        &url,
+        Carrier::Catcher(Catcher::default()),
+    )
+    .await?;
     kept.fill_in(&mut settings.internal);
     seed::internal_project(&app, &internal_seed(&settings.internal, Switch::On)).await?;
     let demo = seed::demo_project(&app, &kept.demo.as_new()).await?;
@@ -163,7 +171,7 @@ fn greeting(base: &str, demo: &str, kept: &Kept, internal: &InternalProject) -> 
     let shown = |key: &Option<String>| key.clone().unwrap_or_default();
     format!(
         r#"
-Muniment is serving at {base}  (reference: {base}/docs)
+Muniment is serving at {base}  (reference: {base}/docs, mail: {base}/dev/mail)
 
 Project `Demo`
   project id               {demo}

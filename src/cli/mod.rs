@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::clock::Clock;
+use crate::mail::Carrier;
 use crate::passwords::Cost;
 use crate::secrets::ServerSecret;
 use crate::server::{self, Configuration, Follow, Server};
@@ -100,8 +101,13 @@ fn log_to_stderr() {
     }
 }
 
-/// Puts the application together.
-async fn build(settings: &Settings, secret: ServerSecret, url: &str) -> Result<App, Failure> {
+/// Puts the application together. Without a mail server, mail goes to `otherwise`.
+async fn build(
+    settings: &Settings,
+    secret: ServerSecret,
+    url: &str,
+    otherwise: Carrier,
+) -> Result<App, Failure> {
     let pool = server::connect(url, settings.database_connections).await?;
     server::migrate(&pool).await?;
     let configuration = Configuration {
@@ -109,6 +115,7 @@ async fn build(settings: &Settings, secret: ServerSecret, url: &str) -> Result<A
         public_url: settings.public_url.clone(),
         access_token_seconds: settings.access_token_seconds,
         password_cost: Cost::Standard,
+        mail: settings.mail.shared(otherwise)?,
         trusted_proxy: settings.trusted_proxy,
         clock: Clock::system(),
     };

@@ -7,6 +7,7 @@ use clap::Args;
 use super::{ANYWHERE, Failure, asked_to_stop, build, start};
 use crate::app::projects::NewKeys;
 use crate::app::seed::{self, Seed};
+use crate::mail::Carrier;
 use crate::settings::{InternalProject, Settings, Switch};
 
 /// The flags of `serve`.
@@ -24,7 +25,7 @@ pub async fn run(Arguments { settings }: Arguments) -> Result<ExitCode, Failure>
     let secret = settings.server_secret.clone().ok_or(
         "MUNIMENT_SERVER_SECRET is not set; make one with: openssl rand -base64 32 | tr '+/' '-_'",
     )?;
-    let app = build(&settings, secret, &url).await?;
+    let app = build(&settings, secret, &url, Carrier::Nobody).await?;
     seed::internal_project(&app, &internal_seed(&settings.internal, Switch::Off)).await?;
     let server = start(app, &settings, ANYWHERE).await?;
     tracing::info!(address = %server.address(), "serving");

@@ -21,8 +21,6 @@ pub fn router() -> OpenApiRouter<App> {
 async fn sign_up(State(app): State<App>, caller: Caller) -> ApiResult {
     let auth = caller.client()?;
     let context = caller.event_context(&app, auth.project_id());
-    let place = caller.end_user().info.clone();
-    Ok(short(
-        sign_up_anonymously(&app, &context, &auth.project, place).await?,
-    ))
+    let visit = caller.visit(&app, auth, &context);
+    Ok(short(&sign_up_anonymously(visit).await?))
 }

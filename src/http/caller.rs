@@ -14,6 +14,7 @@ use super::error::ApiError;
 use super::known_error::KnownError;
 use crate::app::App;
 use crate::app::projects::{KeyKind, LoadedProject};
+use crate::app::sign_in::Visit;
 use crate::tokens::{Claims, Rejection};
 
 /// Stands for "no publishable key" where a client library must send something.
@@ -162,6 +163,22 @@ impl Caller {
             ip: self.end_user.ip.clone(),
             user_agent: self.user_agent.clone(),
             now: app.now(),
+        }
+    }
+
+    /// The request as the use cases of sign-in see it.
+    #[must_use]
+    pub fn visit<'r>(
+        &'r self,
+        app: &'r App,
+        auth: &'r Auth,
+        context: &'r EventContext,
+    ) -> Visit<'r> {
+        Visit {
+            app,
+            context,
+            project: &auth.project,
+            place: self.end_user.info.as_ref(),
         }
     }
 

@@ -8,6 +8,7 @@ use muniment_domain::project::ProjectError;
 use muniment_domain::session::SessionError;
 use muniment_domain::team::TeamError;
 use muniment_domain::user::UserError;
+use muniment_domain::verification_code::VerificationCodeError;
 use muniment_projections::{LedgerError, Reservation};
 
 use super::known_error::KnownError;
@@ -76,6 +77,17 @@ impl From<LedgerError> for ApiError {
                 StatusCode::BAD_REQUEST,
                 "The user has this address already.",
             ),
+            LedgerError::VerificationCode(refusal) => match refusal {
+                VerificationCodeError::Expired => KnownError::verification_code_expired().into(),
+                VerificationCodeError::AlreadyUsed => {
+                    KnownError::verification_code_already_used().into()
+                }
+                VerificationCodeError::TooManyAttempts => {
+                    KnownError::verification_code_max_attempts_reached().into()
+                }
+                VerificationCodeError::NotFound => KnownError::verification_code_not_found().into(),
+                VerificationCodeError::AlreadyExists => Self::internal(error),
+            },
             LedgerError::Conflict => Self::text(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Too many requests change the same account at once. Try again.",

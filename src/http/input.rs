@@ -21,12 +21,15 @@ use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use muniment_domain::{EmailAddress, Patch, UserId};
+use muniment_projections::users::UserRecord;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::body::Body;
+use super::caller::Auth;
 use super::error::ApiError;
 use super::known_error::KnownError;
+use crate::app::codes;
 
 /// A field's value, or nothing if it violates something, which was noted then.
 pub type Checked<T> = Option<T>;
@@ -148,6 +151,24 @@ impl Form<'_> {
                 Fields::within("body".to_owned(), Map::new(), &mut self.findings)
             }
         }
+    }
+
+    /// The body, which may be missing and then has no fields.
+    pub fn optional_body(&mut self) -> Fields<'_> {
+        match &self.input.body {
+            Body::Absent => Fields::within("body".to_owned(), Map::new(), &mut self.findings),
+            _ => self.body(),
+        }
+    }
+
+    /// The signed-in user, whom the endpoint wants as it wants a field.
+    pub fn signed_in<'a>(&mut self, auth: &'a Auth) -> Option<&'a UserRecord> {
+        let user = auth.user();
+        if user.is_none() {
+            self.findings
+                .note("auth.user", "is required; send x-stack-access-token");
+        }
+        user
     }
 
     /// Notes a violation that no single field shows.
@@ -547,6 +568,30 @@ pub fn uuid(value: &Value) -> Result<Uuid, String> {
 fn is_accepted(id: &Uuid) -> bool {
     let is_rfc = id.get_variant() == uuid::Variant::RFC4122;
     id.is_nil() || (is_rfc && (1..=5).contains(&id.get_version_num()))
+}
+
+/// A verification code: 45 characters, read in lower case.
+///
+/// # Errors
+/// For anything else.
+pub fn verification_code(value: &Value) -> Result<String, String> {
+    let text = text(value)?;
+    if text.chars().count() == codes::LENGTH {
+        return Ok(text.to_lowercase());
+    }
+    Err(format!("must have exactly {} characters", codes::LENGTH))
+}
+
+/// An object, whatever is in it.
+///
+/// # Errors
+/// For anything else.
+pub fn json_object(value: &Value) -> Result<Value, String> {
+    if value.is_object() {
+        Ok(value.clone())
+    } else {
+        Err("must be an object".to_owned())
+    }
 }
 
 /// One of a few texts.

@@ -467,6 +467,152 @@ impl KnownError {
         )
     }
 
+    /// Somebody signs in with the address, but has not proved it: a code would not prove it either.
+    #[must_use]
+    pub fn user_email_exists_unverified(email: &str) -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "USER_EMAIL_ALREADY_EXISTS",
+            format!("An account uses {email} but has not verified it. Sign in to it another way and verify the address."),
+        )
+        .with(json!({"email": email, "would_work_if_email_was_verified": true}))
+    }
+
+    /// A changed password, where there is none.
+    #[must_use]
+    pub fn user_does_not_have_password() -> Self {
+        Self::bad_request(
+            "USER_DOES_NOT_HAVE_PASSWORD",
+            "The account has no password yet. Set one at /auth/password/set.",
+        )
+    }
+
+    /// A changed password, and the old one is wrong.
+    #[must_use]
+    pub fn password_confirmation_mismatch() -> Self {
+        Self::bad_request(
+            "PASSWORD_CONFIRMATION_MISMATCH",
+            "The old password is wrong.",
+        )
+    }
+
+    /// A code that was never issued for this purpose in this project.
+    #[must_use]
+    pub fn verification_code_not_found() -> Self {
+        Self::not_found(
+            "VERIFICATION_CODE_NOT_FOUND",
+            "There is no such code here. Check it, or ask for a new one.".to_owned(),
+        )
+    }
+
+    /// A code that came too late.
+    #[must_use]
+    pub fn verification_code_expired() -> Self {
+        Self::bad_request(
+            "VERIFICATION_CODE_EXPIRED",
+            "The code has expired. Ask for a new one.",
+        )
+    }
+
+    /// A code that was used before.
+    #[must_use]
+    pub fn verification_code_already_used() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "VERIFICATION_CODE_ALREADY_USED",
+            "The code was used already. Ask for a new one.".to_owned(),
+        )
+    }
+
+    /// A code that was guessed at too often.
+    #[must_use]
+    pub fn verification_code_max_attempts_reached() -> Self {
+        Self::bad_request(
+            "VERIFICATION_CODE_MAX_ATTEMPTS_REACHED",
+            "There were too many attempts at this code. Ask for a new one.",
+        )
+    }
+
+    /// An address that needs no proof any more.
+    #[must_use]
+    pub fn email_already_verified() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "EMAIL_ALREADY_VERIFIED",
+            "The address is verified already.".to_owned(),
+        )
+    }
+
+    /// An address that is not the one shown.
+    #[must_use]
+    pub fn email_is_not_primary_email(email: &str, primary: Option<&str>) -> Self {
+        Self::bad_request(
+            "EMAIL_IS_NOT_PRIMARY_EMAIL",
+            "The address is not the user's primary one. Verify others by their contact channel.",
+        )
+        .with(json!({"email": email, "primary_email": primary}))
+    }
+
+    /// An address that somebody else signs in with.
+    #[must_use]
+    pub fn contact_channel_already_used_for_auth(value: Option<&str>) -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "CONTACT_CHANNEL_ALREADY_USED_FOR_AUTH_BY_SOMEONE_ELSE",
+            "Somebody else signs in with this address.".to_owned(),
+        )
+        .with(json!({
+            "type": "email",
+            "contact_channel_value": value,
+            "would_work_if_email_was_verified": false,
+        }))
+    }
+
+    /// Passkeys are switched off.
+    #[must_use]
+    pub fn passkey_authentication_not_enabled() -> Self {
+        Self::bad_request(
+            "PASSKEY_AUTHENTICATION_NOT_ENABLED",
+            "Passkey sign-in is switched off in this project.",
+        )
+    }
+
+    /// What the authenticator made cannot be accepted.
+    #[must_use]
+    pub fn passkey_registration_failed() -> Self {
+        Self::bad_request(
+            "PASSKEY_REGISTRATION_FAILED",
+            "The passkey could not be registered. Check that the site is a trusted domain, and begin anew.",
+        )
+    }
+
+    /// What the authenticator signed cannot be accepted.
+    #[must_use]
+    pub fn passkey_authentication_failed() -> Self {
+        Self::bad_request(
+            "PASSKEY_AUTHENTICATION_FAILED",
+            "The passkey was not accepted. It may be unknown here, or the site no trusted domain.",
+        )
+    }
+
+    /// A wrong second factor.
+    #[must_use]
+    pub fn invalid_totp_code() -> Self {
+        Self::bad_request(
+            "INVALID_TOTP_CODE",
+            "The code is wrong, or was used already. Enter the next one.",
+        )
+    }
+
+    /// A program that asks for a login that was never begun.
+    #[must_use]
+    pub fn invalid_polling_code() -> Self {
+        Self::bad_request(
+            "INVALID_POLLING_CODE",
+            "There is no such login. Begin anew at /auth/cli.",
+        )
+    }
+
     /// The second factor is still to come.
     #[must_use]
     pub fn multi_factor_authentication_required(attempt_code: &str) -> Self {

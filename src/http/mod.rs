@@ -9,6 +9,9 @@ mod anonymous;
 mod api_keys;
 mod body;
 mod caller;
+mod cli_login;
+mod codes;
+mod contact_channels;
 mod end_user;
 mod envelope;
 mod error;
@@ -17,8 +20,11 @@ mod input;
 mod internal_projects;
 mod jwks;
 mod known_error;
+mod mfa;
 mod oauth_token;
 mod operations;
+mod otp;
+mod passkeys;
 mod passwords;
 mod projects;
 mod root;
@@ -44,6 +50,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
+use crate::mail::Carrier;
+use codes::check_code;
 pub use error::{ApiError, ApiResult};
 pub use known_error::KnownError;
 pub use operations::Metrics;
@@ -91,8 +99,13 @@ pub fn router(app: App, metrics: Metrics) -> Router {
             TIMEOUT,
         ))
         .layer(from_fn_with_state(app.clone(), envelope::wrap));
+    let mailbox = match &app.mail.carrier {
+        Carrier::Catcher(catcher) => catcher.router(),
+        Carrier::Server(_) | Carrier::Nobody => Router::new(),
+    };
     Router::new()
         .merge(operations::router(metrics))
+        .merge(mailbox)
         .merge(images::router())
         .merge(SwaggerUi::new("/docs").url("/openapi.json", documentation))
         .fallback_service(api.with_state(app.clone()))
@@ -107,6 +120,11 @@ fn api() -> OpenApiRouter<App> {
         .merge(team_memberships::router())
         .merge(sessions::router())
         .merge(passwords::router())
+        .merge(otp::router())
+        .merge(mfa::router())
+        .merge(passkeys::router())
+        .merge(contact_channels::router())
+        .merge(cli_login::router())
         .merge(anonymous::router())
         .merge(oauth_token::router())
         .merge(projects::router())

@@ -25,7 +25,7 @@ use super::known_error::KnownError;
 use super::success;
 use super::views::{CurrentUser, ServerUser};
 use crate::app::App;
-use crate::app::accounts::{self, Opening};
+use crate::app::accounts::{self, Along, Opening};
 use crate::app::projects::LoadedProject;
 use crate::passwords;
 
@@ -196,7 +196,7 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         .await?;
     let opening = Opening::draw(&app, &auth.project, user);
     let context = caller.event_context(&app, auth.project_id());
-    accounts::open(&app, &context, &opening, None).await?;
+    accounts::open(&app, &context, &opening, &Along::default()).await?;
     let record = find(&app, auth, opening.id).await?;
     let view = ServerUser::of(&app, &record, &auth.project).before_personal_team();
     Ok((StatusCode::CREATED, Json(view)).into_response())
@@ -222,7 +222,7 @@ async fn change(app: &App, caller: &Caller, auth: &Auth, id: UserId, input: Inpu
         ..fields.into_update(app, auth).await?
     };
     let context = caller.event_context(app, auth.project_id());
-    accounts::update(app, &context, id, &update, None).await?;
+    accounts::update(app, &context, id, &update, &Along::default()).await?;
     let record = find(app, auth, id).await?;
     Ok(show(app, auth, &record))
 }
@@ -432,6 +432,7 @@ impl UserFields {
             restriction: self.restriction,
             country_code: self.country_code,
             risk_scores: self.risk_scores,
+            remove_passkey: self.passkey_auth_enabled == Some(false),
             ..UserUpdate::nothing(app.now(), ContactChannelId(app.random.uuid()))
         })
     }

@@ -8,7 +8,7 @@ use muniment_domain::user::RiskScores;
 use muniment_projections::projects::ProjectKeyRow;
 use muniment_projections::sessions::SessionRecord;
 use muniment_projections::teams::TeamRow;
-use muniment_projections::users::UserRecord;
+use muniment_projections::users::{ContactChannelRow, UserRecord};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -74,6 +74,35 @@ pub struct ClientUser {
     restricted_by_admin: bool,
     /// Public text.
     restricted_by_admin_reason: Option<String>,
+}
+
+/// An email address of a user.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct ContactChannelView {
+    id: Uuid,
+    user_id: Uuid,
+    /// Always `email`.
+    r#type: String,
+    value: String,
+    is_primary: bool,
+    is_verified: bool,
+    used_for_auth: bool,
+}
+
+impl ContactChannelView {
+    /// Shows a row.
+    #[must_use]
+    pub fn of(row: &ContactChannelRow) -> Self {
+        Self {
+            id: row.id,
+            user_id: row.user_id,
+            r#type: row.r#type.clone(),
+            value: row.value.clone(),
+            is_primary: row.is_primary,
+            is_verified: row.is_verified,
+            used_for_auth: row.used_for_auth,
+        }
+    }
 }
 
 /// The signed-in user with the team selected.
@@ -154,7 +183,7 @@ fn client_user(record: &UserRecord, config: &ProjectConfig) -> ClientUser {
         selected_team_id: record.selected_team.as_ref().map(|team| team.id),
         requires_totp_mfa: row.totp_enabled,
         otp_auth_enabled: row.otp_enabled,
-        passkey_auth_enabled: false,
+        passkey_auth_enabled: row.passkey_enabled,
         is_anonymous: row.is_anonymous,
         is_restricted: restricted_reason.is_some(),
         restricted_reason: restricted_reason.map(Restriction::from),

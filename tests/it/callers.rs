@@ -68,6 +68,58 @@ const ROUTES: [(&str, &str, Access); 37] = [
     ("PATCH", "/internal/projects/current", Admin),
     ("DELETE", "/internal/projects/current", Admin),
 ];
+/// Those of signing in by other means than a password, and of what belongs to it.
+const SIGN_IN_ROUTES: [(&str, &str, Access); 25] = [
+    ("POST", "/auth/password/set", Client),
+    ("POST", "/auth/password/update", Client),
+    ("POST", "/auth/password/send-reset-code", Client),
+    ("POST", "/auth/password/reset", Client),
+    ("POST", "/auth/password/reset/check-code", Client),
+    ("POST", "/auth/otp/send-sign-in-code", Client),
+    ("POST", "/auth/otp/sign-in", Client),
+    ("POST", "/auth/otp/sign-in/check-code", Client),
+    ("POST", "/auth/mfa/sign-in", Client),
+    (
+        "POST",
+        "/auth/passkey/initiate-passkey-registration",
+        Client,
+    ),
+    ("POST", "/auth/passkey/register", Client),
+    (
+        "POST",
+        "/auth/passkey/initiate-passkey-authentication",
+        Client,
+    ),
+    ("POST", "/auth/passkey/sign-in", Client),
+    ("POST", "/auth/cli", Client),
+    ("POST", "/auth/cli/poll", Client),
+    ("POST", "/auth/cli/complete", Client),
+    ("GET", "/contact-channels", Client),
+    ("POST", "/contact-channels", Client),
+    (
+        "GET",
+        "/contact-channels/{user_id}/{contact_channel_id}",
+        Client,
+    ),
+    (
+        "PATCH",
+        "/contact-channels/{user_id}/{contact_channel_id}",
+        Client,
+    ),
+    (
+        "DELETE",
+        "/contact-channels/{user_id}/{contact_channel_id}",
+        Client,
+    ),
+    (
+        "POST",
+        "/contact-channels/{user_id}/{contact_channel_id}/send-verification-code",
+        Client,
+    ),
+    ("POST", "/contact-channels/send-verification-code", Client),
+    ("POST", "/contact-channels/verify", Client),
+    ("POST", "/contact-channels/verify/check-code", Client),
+];
 /// Those of the key sets.
 const KEY_ROUTES: [(&str, &str, Access); 4] = [
     ("GET", "/internal/api-keys", Admin),
@@ -80,6 +132,7 @@ fn routes() -> impl Iterator<Item = (&'static str, String, Access)> {
     ROUTES
         .into_iter()
         .chain(KEY_ROUTES)
+        .chain(SIGN_IN_ROUTES)
         .map(|(method, template, access)| {
             let path = template
                 .replace("{*rest}", "jwks.json")
@@ -104,6 +157,7 @@ async fn the_table_names_every_documented_route() {
     let tabled: Vec<(String, String)> = ROUTES
         .into_iter()
         .chain(KEY_ROUTES)
+        .chain(SIGN_IN_ROUTES)
         .map(|(method, path, _)| (method.to_owned(), path.to_owned()))
         .collect();
     for route in &documented {

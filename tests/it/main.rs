@@ -19,16 +19,25 @@
 )]
 
 mod account_history;
+mod authenticator;
 mod callers;
+mod cli_login;
 mod concurrency;
+mod contact_channels;
 mod conventions;
 mod crash;
 mod event_log;
+mod mail;
+mod mfa;
+mod otp;
+mod passkeys;
+mod password_changes;
 mod passwords;
 mod private_postgres;
 mod projects;
 mod sdk;
 mod sessions;
+mod smtp;
 mod support;
 mod teams;
 mod users;

@@ -7,6 +7,7 @@ use muniment::app::projects::NewKeys;
 use muniment::app::seed::{self, Seed};
 use muniment::cache_folder::cache_folder;
 use muniment::clock::Clock;
+use muniment::mail::{Carrier, SharedMail};
 use muniment::passwords::Cost;
 use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
 use muniment::secrets::{Random, ServerSecret};
@@ -16,6 +17,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
+
+use crate::smtp::MailBox;
 
 /// The cluster of this test run. Its watchdog stops and removes it when the process ends.
 static CLUSTER: OnceCell<PrivatePostgres> = OnceCell::const_new();
@@ -70,6 +73,7 @@ pub struct TestServer {
     http: reqwest::Client,
     pub clock: Clock,
     pub project: Project,
+    pub mail: MailBox,
 }
 
 /// A project and its keys.
@@ -108,11 +112,16 @@ impl TestServer {
     pub async fn start_on(url: &str, follow: Follow) -> Self {
         let pool = server::connect(url, 20).await.unwrap();
         let clock = Clock::fixed(Clock::system().now());
+        let mail = MailBox::open().await;
         let configuration = Configuration {
             secret: secret(),
             public_url: "http://localhost:8102".to_owned(),
             access_token_seconds: 600,
             password_cost: Cost::Minimal,
+            mail: SharedMail {
+                carrier: Carrier::Server(mail.server()),
+                sender: "noreply@muniment.example.com".to_owned(),
+            },
             trusted_proxy: None,
             clock: clock.clone(),
         };
@@ -143,6 +152,7 @@ impl TestServer {
             server,
             http,
             clock,
+            mail,
             project: none,
         };
         started.project = started.new_project(json!({})).await;
@@ -296,6 +306,27 @@ impl TestServer {
         Tokens::of(&call.expect(200).await)
     }
 
+    /// Switches on every way to sign in, and trusts local hosts.
+    pub async fn offer_everything(&self) {
+        self.configure(json!({
+            "magic_link_enabled": true,
+            "passkey_enabled": true,
+            "credential_enabled": true,
+            "allow_localhost": true,
+        }))
+        .await;
+    }
+
+    /// Asks for a sign-in code and waits for the mail. Yields the whole code.
+    pub async fn sign_in_code(&self, email: &str) -> String {
+        let nth = self.mail.to(email).len() + 1;
+        self.client("POST", "/auth/otp/send-sign-in-code")
+            .body(json!({"email": email, "callback_url": CALLBACK}))
+            .expect(200)
+            .await;
+        self.mail.nth(email, nth).await.code()
+    }
+
     /// Changes the test project's settings.
     pub async fn configure(&self, config: Value) {
         let call = self.admin("PATCH", "/internal/projects/current");
@@ -318,6 +349,9 @@ impl TestServer {
         assert!(differences.is_empty(), "{differences:#?}");
     }
 }
+
+/// Where links in mails lead.
+pub const CALLBACK: &str = "http://localhost:3000/handler?after=x";
 
 /// The password of every test user.
 pub const PASSWORD: &str = "correct horse battery";

@@ -26,6 +26,12 @@ pub enum Opening {
     SignUp,
     /// The user signed in with a password.
     Password,
+    /// The user brought back a code that was mailed.
+    Code,
+    /// The user signed with a passkey.
+    Passkey,
+    /// The user gave a second factor after the first.
+    SecondFactor,
     /// An anonymous account was made.
     Anonymous,
     /// A server or administrator opened it for the user.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::event::{OauthAccount, RiskScores};
+use super::event::{OauthAccount, Passkey, PasswordOccasion, RiskScores};
 use crate::{ContactChannelId, EmailAddress, Millis, Patch, PermissionId, ProjectId, TeamId};
 
 /// A command to a user.
@@ -14,6 +14,31 @@ pub enum UserCommand {
     Update(Box<UserUpdate>),
     /// Replace the password's hash by a stronger one of the same password.
     RenewPasswordHash(String),
+    /// Give the account a password of its owner's choice.
+    ChoosePassword {
+        /// Its hash.
+        hash: String,
+        /// On what occasion.
+        occasion: PasswordOccasion,
+    },
+    /// Let the account sign in by email code; nothing happens if it may already.
+    EnableOtp,
+    /// Use up a code of the second factor, by its thirty-second step (RFC 6238 §4).
+    UseTotpStep(u64),
+    /// Give the account this passkey instead of the one it has, if any.
+    RegisterPasskey(Passkey),
+    /// Note that the passkey signed.
+    UsePasskey(Passkey),
+    /// Take the passkey away; nothing happens if there is none.
+    RemovePasskey,
+    /// Add an email address.
+    AddChannel(NewChannel),
+    /// Change an email address or its flags.
+    ChangeChannel(ChannelChange),
+    /// Remove an email address.
+    RemoveChannel(ContactChannelId),
+    /// Note that an address was proved to reach the user.
+    VerifyAddress(EmailAddress),
     /// Select a team that was made for the user.
     SelectTeam(TeamId),
     /// Take the selected team away, if it is this one.
@@ -22,6 +47,39 @@ pub enum UserCommand {
     GrantProjectPermission(PermissionId),
     /// Close the account for good.
     Delete,
+}
+
+/// See [`UserCommand::AddChannel`].
+#[derive(Clone, Debug)]
+pub struct NewChannel {
+    /// The id it shall have.
+    pub channel_id: ContactChannelId,
+    /// When.
+    pub now: Millis,
+    /// The address.
+    pub address: EmailAddress,
+    /// It takes the place of the primary one.
+    pub is_primary: bool,
+    /// It is known to reach the user.
+    pub is_verified: bool,
+    /// The user may sign in with it.
+    pub used_for_auth: bool,
+}
+
+/// See [`UserCommand::ChangeChannel`]. What is absent is kept; but a new address is unverified
+/// unless said otherwise.
+#[derive(Clone, Debug)]
+pub struct ChannelChange {
+    /// Which.
+    pub channel_id: ContactChannelId,
+    /// Another address.
+    pub address: Option<EmailAddress>,
+    /// The primary one, or no longer.
+    pub is_primary: Option<bool>,
+    /// Verified, or no longer.
+    pub is_verified: Option<bool>,
+    /// Used for signing in, or no longer.
+    pub used_for_auth: Option<bool>,
 }
 
 /// A primary email to open an account with.
@@ -162,6 +220,8 @@ pub struct UserUpdate {
     pub otp_enabled: Option<bool>,
     /// The TOTP secret, base64; `Clear` switches the second factor off.
     pub totp_secret: Patch<String>,
+    /// The passkey is taken away.
+    pub remove_passkey: bool,
     /// The team shown first. Membership was checked by the caller.
     pub selected_team_id: Patch<TeamId>,
     /// An administrator's restriction.
@@ -193,6 +253,7 @@ impl UserUpdate {
             password_hash: Patch::Keep,
             otp_enabled: None,
             totp_secret: Patch::Keep,
+            remove_passkey: false,
             selected_team_id: Patch::Keep,
             restriction: AdminRestriction::default(),
             country_code: Patch::Keep,

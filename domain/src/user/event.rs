@@ -27,10 +27,42 @@ pub enum UserEvent {
         /// The new hash.
         personal: Personal<NewHash>,
     },
+    /// A password was chosen by its owner: a first one, or another.
+    PasswordChosen {
+        /// On what occasion.
+        occasion: PasswordOccasion,
+        /// The new hash.
+        personal: Personal<NewHash>,
+    },
+    /// The account may sign in by email code from now on, because its owner has just proved that
+    /// they can.
+    OtpEnabled {},
+    /// A code of the second factor was accepted. No code of this or an earlier step is again.
+    TotpStepUsed {
+        /// Thirty-second steps since the Unix epoch (RFC 6238 §4).
+        step: u64,
+    },
+    /// A passkey took the place of the one before, if any.
+    PasskeyRegistered {
+        /// Which.
+        personal: Personal<Passkey>,
+    },
+    /// The passkey signed.
+    PasskeyUsed {
+        /// Its credential, as after the signature: authenticators count.
+        personal: Personal<Passkey>,
+    },
+    /// The passkey was removed.
+    PasskeyRemoved {},
     /// An email address was added.
     ContactChannelAdded(ContactChannelAdded),
     /// An email address, or its flags, changed.
     ContactChannelChanged(ContactChannelChanged),
+    /// An email address was removed.
+    ContactChannelRemoved {
+        /// Which.
+        channel_id: ContactChannelId,
+    },
     /// A project-wide permission was granted directly.
     ProjectPermissionGranted {
         /// Which.
@@ -198,6 +230,27 @@ pub struct NewHash {
     pub password_hash: Option<String>,
 }
 
+/// On what occasion a password was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PasswordOccasion {
+    /// The account had none.
+    First,
+    /// Its owner knew the old one.
+    Change,
+    /// Its owner received a code by email.
+    Reset,
+}
+
+/// A credential of an authenticator (WebAuthn Level 2 §4).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Passkey {
+    /// The credential's id, base64url without padding.
+    pub credential_id: String,
+    /// Public key, counter and the rest, in the form in which `webauthn-rs` keeps them.
+    pub credential: Value,
+}
+
 /// See [`UserEvent::ContactChannelAdded`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ContactChannelAdded {
@@ -248,8 +301,15 @@ impl DomainEvent for UserEvent {
             Self::UserUpdated(_) => "UserUpdated",
             Self::SelectedTeamChanged { .. } => "SelectedTeamChanged",
             Self::PasswordRehashed { .. } => "PasswordRehashed",
+            Self::PasswordChosen { .. } => "PasswordChosen",
+            Self::OtpEnabled {} => "OtpEnabled",
+            Self::TotpStepUsed { .. } => "TotpStepUsed",
+            Self::PasskeyRegistered { .. } => "PasskeyRegistered",
+            Self::PasskeyUsed { .. } => "PasskeyUsed",
+            Self::PasskeyRemoved {} => "PasskeyRemoved",
             Self::ContactChannelAdded(_) => "ContactChannelAdded",
             Self::ContactChannelChanged(_) => "ContactChannelChanged",
+            Self::ContactChannelRemoved { .. } => "ContactChannelRemoved",
             Self::ProjectPermissionGranted { .. } => "ProjectPermissionGranted",
             Self::UserDeleted {} => "UserDeleted",
         }

@@ -1,5 +1,6 @@
 //! The user: one person's account in one project, with its email addresses and ways to sign in.
 
+mod channels;
 mod command;
 mod event;
 
@@ -9,13 +10,17 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
-pub use command::{AdminRestriction, Method, NewPrimaryEmail, NewUser, UserCommand, UserUpdate};
+pub use command::{
+    AdminRestriction, ChannelChange, Method, NewChannel, NewPrimaryEmail, NewUser, UserCommand,
+    UserUpdate,
+};
 pub use event::{
     ChannelValue, ContactChannelAdded, ContactChannelChanged, InitialChannel, NewHash, NewPerson,
-    OauthAccount, PersonChange, RiskScores, UserCreated, UserEvent, UserUpdated,
+    OauthAccount, Passkey, PasswordOccasion, PersonChange, RiskScores, UserCreated, UserEvent,
+    UserUpdated,
 };
 
-use crate::{ContactChannelId, EmailAddress, Patch, PermissionId, TeamId};
+use crate::{ContactChannelId, Patch, PermissionId, TeamId};
 
 /// Why a command to a user was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +43,21 @@ pub enum UserError {
     /// Sign-in by code, in a project that does not offer it.
     #[error("sign-in by email code is switched off in this project, so it cannot be enabled")]
     OtpSignInOff,
+    /// A first password, where there is one.
+    #[error("the user has a password already; change it instead")]
+    PasswordExists,
+    /// A changed password, where there is none.
+    #[error("the user has no password; set one first")]
+    PasswordMissing,
+    /// A code of the second factor that was accepted before, or an earlier one.
+    #[error("the code was used already; wait for the next one")]
+    TotpStepUsed,
+    /// An address that the user has not, or not any more.
+    #[error("the user has no such contact channel")]
+    ChannelNotFound,
+    /// An address that the user has in another channel.
+    #[error("the user has this address already")]
+    ChannelExists,
 }
 
 /// Where an account is in its life.
@@ -73,9 +93,21 @@ pub struct User {
     restricted_by_admin: bool,
     selected_team_id: Option<TeamId>,
     project_permissions: BTreeSet<PermissionId>,
+    #[serde(default)]
+    totp_secret: Option<String>,
+    #[serde(default)]
+    last_totp_step: Option<u64>,
+    #[serde(default)]
+    has_passkey: bool,
 }
 
 impl User {
+    /// The secret of the second factor, base64, if there is one.
+    #[must_use]
+    pub fn totp_secret(&self) -> Option<&str> {
+        self.totp_secret.as_deref()
+    }
+
     /// Whether the account exists now.
     #[must_use]
     pub fn is_alive(&self) -> bool {
@@ -86,20 +118,6 @@ impl User {
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         self.is_anonymous
-    }
-
-    fn primary(&self) -> Option<(ContactChannelId, &Channel)> {
-        self.channels
-            .iter()
-            .find(|(_, channel)| channel.is_primary)
-            .map(|(id, channel)| (*id, channel))
-    }
-
-    fn channel_with(&self, address: &EmailAddress) -> Option<(ContactChannelId, &Channel)> {
-        self.channels
-            .iter()
-            .find(|(_, channel)| channel.value == address.as_str())
-            .map(|(id, channel)| (*id, channel))
     }
 
     /// Decides what follows from a command. Pure: the same state and command give the same events.
@@ -123,6 +141,25 @@ impl User {
                 .into();
                 Ok(vec![UserEvent::PasswordRehashed { personal }])
             }
+            UserCommand::ChoosePassword { hash, occasion } => self.decide_password(hash, occasion),
+            UserCommand::EnableOtp if !self.otp_enabled => Ok(vec![UserEvent::OtpEnabled {}]),
+            UserCommand::UseTotpStep(step) if self.last_totp_step >= Some(step) => {
+                Err(UserError::TotpStepUsed)
+            }
+            UserCommand::UseTotpStep(step) => Ok(vec![UserEvent::TotpStepUsed { step }]),
+            UserCommand::RegisterPasskey(passkey) => Ok(vec![UserEvent::PasskeyRegistered {
+                personal: passkey.into(),
+            }]),
+            UserCommand::UsePasskey(passkey) => Ok(vec![UserEvent::PasskeyUsed {
+                personal: passkey.into(),
+            }]),
+            UserCommand::RemovePasskey if self.has_passkey => {
+                Ok(vec![UserEvent::PasskeyRemoved {}])
+            }
+            UserCommand::AddChannel(new) => self.decide_new_channel(&new),
+            UserCommand::ChangeChannel(change) => self.decide_channel_change(change),
+            UserCommand::RemoveChannel(id) => self.decide_removal(id),
+            UserCommand::VerifyAddress(address) => self.decide_verification(&address),
             UserCommand::SelectTeam(team) => Ok(vec![UserEvent::SelectedTeamChanged {
                 selected_team_id: Some(team),
             }]),
@@ -131,7 +168,10 @@ impl User {
                     selected_team_id: None,
                 }])
             }
-            UserCommand::RenewPasswordHash(_) | UserCommand::DeselectTeam(_) => Ok(Vec::new()),
+            UserCommand::RenewPasswordHash(_)
+            | UserCommand::EnableOtp
+            | UserCommand::RemovePasskey
+            | UserCommand::DeselectTeam(_) => Ok(Vec::new()),
             UserCommand::GrantProjectPermission(id) if self.project_permissions.contains(&id) => {
                 Ok(Vec::new())
             }
@@ -146,6 +186,9 @@ impl User {
         let mut events = self.decide_primary_email(&update)?;
         self.check_password(&update)?;
         self.check_otp(&update)?;
+        if update.remove_passkey && self.has_passkey {
+            events.push(UserEvent::PasskeyRemoved {});
+        }
         let clears_restriction = update.restriction.restricted == Some(false);
         let note = |patch: Patch<String>| {
             if clears_restriction {
@@ -179,6 +222,24 @@ impl User {
         Ok(events)
     }
 
+    fn decide_password(
+        &self,
+        hash: String,
+        occasion: PasswordOccasion,
+    ) -> Result<Vec<UserEvent>, UserError> {
+        match occasion {
+            PasswordOccasion::First if self.has_password => Err(UserError::PasswordExists),
+            PasswordOccasion::Change if !self.has_password => Err(UserError::PasswordMissing),
+            PasswordOccasion::First | PasswordOccasion::Change | PasswordOccasion::Reset => {
+                let personal = NewHash {
+                    password_hash: Some(hash),
+                }
+                .into();
+                Ok(vec![UserEvent::PasswordChosen { occasion, personal }])
+            }
+        }
+    }
+
     fn check_password(&self, update: &UserUpdate) -> Result<(), UserError> {
         if !update.password_hash.is_set() || self.has_password {
             return Ok(());
@@ -205,87 +266,6 @@ impl User {
         }
         Ok(())
     }
-
-    /// The contract's rules for `primary_email`, `primary_email_verified` and
-    /// `primary_email_auth_enabled` in one update. Whether another user signs in with the address
-    /// is not known here: the read table's unique index decides it in the same transaction.
-    fn decide_primary_email(&self, update: &UserUpdate) -> Result<Vec<UserEvent>, UserError> {
-        let current = self.primary();
-        let demote = current.map(|(id, _)| {
-            UserEvent::ContactChannelChanged(ContactChannelChanged {
-                is_primary: Some(false),
-                ..ContactChannelChanged::nothing(id)
-            })
-        });
-        let address = match &update.primary_email {
-            Patch::Clear => return Ok(demote.into_iter().collect()),
-            Patch::Keep => {
-                return match current {
-                    Some((id, channel)) => Ok(flag_changes(id, channel, update)),
-                    None if wants_flags(update) => Err(UserError::PrimaryEmailMissing),
-                    None => Ok(Vec::new()),
-                };
-            }
-            Patch::Set(address) => address,
-        };
-        let used_for_auth = update
-            .primary_email_auth_enabled
-            .unwrap_or_else(|| current.is_some_and(|(_, channel)| channel.used_for_auth));
-        match self.channel_with(address) {
-            Some((id, channel)) if channel.is_primary => Ok(flag_changes(id, channel, update)),
-            Some((id, channel)) => {
-                let promoted = UserEvent::ContactChannelChanged(ContactChannelChanged {
-                    is_primary: Some(true),
-                    is_verified: update.primary_email_verified,
-                    used_for_auth: (channel.used_for_auth != used_for_auth)
-                        .then_some(used_for_auth),
-                    ..ContactChannelChanged::nothing(id)
-                });
-                Ok(demote.into_iter().chain([promoted]).collect())
-            }
-            None => {
-                let added = UserEvent::ContactChannelAdded(ContactChannelAdded {
-                    channel_id: update.new_channel_id,
-                    created_at: update.now,
-                    is_primary: true,
-                    is_verified: update.primary_email_verified.unwrap_or(false),
-                    used_for_auth,
-                    personal: ChannelValue {
-                        value: address.to_string(),
-                    }
-                    .into(),
-                });
-                Ok(demote.into_iter().chain([added]).collect())
-            }
-        }
-    }
-
-    fn change_channel(&mut self, change: ContactChannelChanged) {
-        if change.is_primary == Some(true) {
-            self.demote_all();
-        }
-        let Some(channel) = self.channels.get_mut(&change.channel_id) else {
-            return;
-        };
-        if let Some(is_primary) = change.is_primary {
-            channel.is_primary = is_primary;
-        }
-        if let Some(is_verified) = change.is_verified {
-            channel.is_verified = is_verified;
-        }
-        if let Some(used_for_auth) = change.used_for_auth {
-            channel.used_for_auth = used_for_auth;
-        }
-        if let Some(ChannelValue { value }) = change.personal {
-            channel.value = value;
-        }
-    }
-
-    fn demote_all(&mut self) {
-        for channel in self.channels.values_mut() {
-            channel.is_primary = false;
-        }
-    }
 }
 
 impl UserUpdated {
@@ -305,45 +285,12 @@ impl UserUpdated {
     }
 }
 
-impl ContactChannelChanged {
-    fn nothing(channel_id: ContactChannelId) -> Self {
-        Self {
-            channel_id,
-            is_primary: None,
-            is_verified: None,
-            used_for_auth: None,
-            personal: None,
-        }
-    }
-}
-
 fn switched<T>(patch: &Patch<T>) -> Option<bool> {
     match patch {
         Patch::Keep => None,
         Patch::Clear => Some(false),
         Patch::Set(_) => Some(true),
     }
-}
-
-fn wants_flags(update: &UserUpdate) -> bool {
-    update.primary_email_verified == Some(true) || update.primary_email_auth_enabled == Some(true)
-}
-
-fn flag_changes(id: ContactChannelId, channel: &Channel, update: &UserUpdate) -> Vec<UserEvent> {
-    let is_verified = update
-        .primary_email_verified
-        .filter(|v| *v != channel.is_verified);
-    let used_for_auth = update
-        .primary_email_auth_enabled
-        .filter(|v| *v != channel.used_for_auth);
-    if is_verified.is_none() && used_for_auth.is_none() {
-        return Vec::new();
-    }
-    vec![UserEvent::ContactChannelChanged(ContactChannelChanged {
-        is_verified,
-        used_for_auth,
-        ..ContactChannelChanged::nothing(id)
-    })]
 }
 
 fn created(new: NewUser) -> UserEvent {
@@ -411,9 +358,11 @@ impl Aggregate for User {
                 self.has_password = created.has_password;
                 self.otp_enabled = created.otp_enabled;
                 self.restricted_by_admin = created.restricted_by_admin;
+                let person = personal.or_erased();
+                self.totp_secret = person.totp_secret;
                 if let Some(initial) = primary_channel {
                     let channel = Channel {
-                        value: personal.or_erased().primary_email.unwrap_or_default(),
+                        value: person.primary_email.unwrap_or_default(),
                         is_primary: true,
                         is_verified: initial.is_verified,
                         used_for_auth: initial.used_for_auth,
@@ -431,11 +380,22 @@ impl Aggregate for User {
                 updated
                     .selected_team_id
                     .apply_to(&mut self.selected_team_id);
+                let totp_secret = updated.personal.or_erased().totp_secret;
+                if !totp_secret.is_keep() {
+                    // Steps are those of one secret; another starts anew.
+                    self.last_totp_step = None;
+                }
+                totp_secret.apply_to(&mut self.totp_secret);
             }
             UserEvent::SelectedTeamChanged { selected_team_id } => {
                 self.selected_team_id = selected_team_id;
             }
-            UserEvent::PasswordRehashed { .. } => {}
+            UserEvent::PasswordRehashed { .. } | UserEvent::PasskeyUsed { .. } => {}
+            UserEvent::PasswordChosen { .. } => self.has_password = true,
+            UserEvent::OtpEnabled {} => self.otp_enabled = true,
+            UserEvent::TotpStepUsed { step } => self.last_totp_step = Some(step),
+            UserEvent::PasskeyRegistered { .. } => self.has_passkey = true,
+            UserEvent::PasskeyRemoved {} => self.has_passkey = false,
             UserEvent::ContactChannelAdded(added) => {
                 if added.is_primary {
                     self.demote_all();
@@ -449,6 +409,9 @@ impl Aggregate for User {
                 self.channels.insert(added.channel_id, channel);
             }
             UserEvent::ContactChannelChanged(change) => self.change_channel(change),
+            UserEvent::ContactChannelRemoved { channel_id } => {
+                self.channels.remove(&channel_id);
+            }
             UserEvent::ProjectPermissionGranted { permission_id } => {
                 self.project_permissions.insert(permission_id);
             }

@@ -1,0 +1,22 @@
+//! What can be asked of a command-line login.
+
+use super::event::CliLoginStarted;
+use crate::Millis;
+
+/// A command to a command-line login.
+#[derive(Clone, Debug)]
+pub enum CliLoginCommand {
+    /// Begin to wait for a browser.
+    Start(Box<CliLoginStarted>),
+    /// Take the program's anonymous session over into the browser, once.
+    ClaimAnonymousSession(Millis),
+    /// Hand the browser's session to the program.
+    Complete {
+        /// When.
+        at: Millis,
+        /// The browser's refresh token.
+        refresh_token: String,
+    },
+    /// Note that the program fetched the session.
+    Fetch(Millis),
+}

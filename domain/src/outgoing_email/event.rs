@@ -1,0 +1,105 @@
+//! What can happen to an outgoing email.
+
+use std::collections::BTreeMap;
+
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+
+use crate::{Millis, Personal, ProjectId, UserId};
+
+/// An event on an outgoing email's stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum OutgoingEmailEvent {
+    /// It is to be sent.
+    EmailRequested(Box<EmailRequested>),
+    /// A mail server took it.
+    EmailSent {
+        /// When.
+        at: Millis,
+    },
+    /// A mail server did not take it, or none could be asked.
+    EmailFailed(Failure),
+}
+
+/// The built-in texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Template {
+    /// A link that proves that an address reaches its owner.
+    EmailVerification,
+    /// A link to choose a new password with.
+    PasswordReset,
+    /// A link, and a short code, to sign in with.
+    MagicLink,
+    /// A link to join a team with.
+    TeamInvitation,
+    /// A link to a project's sign-in page.
+    SignInInvitation,
+}
+
+impl Template {
+    /// The name in the log and in the read table.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EmailVerification => "email_verification",
+            Self::PasswordReset => "password_reset",
+            Self::MagicLink => "magic_link",
+            Self::TeamInvitation => "team_invitation",
+            Self::SignInInvitation => "sign_in_invitation",
+        }
+    }
+}
+
+/// See [`OutgoingEmailEvent::EmailRequested`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EmailRequested {
+    /// The project in whose name it is sent.
+    pub project_id: ProjectId,
+    /// Its text.
+    pub template: Template,
+    /// When.
+    pub requested_at: Millis,
+    /// The user it is for, whose key seals the personal part; else it has a key of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<UserId>,
+    /// To whom, and with what inserted.
+    pub personal: Personal<Letter>,
+}
+
+/// The personal part of [`EmailRequested`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Letter {
+    /// The addresses.
+    pub to: Vec<String>,
+    /// What the template inserts, by name.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// See [`OutgoingEmailEvent::EmailFailed`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// When.
+    pub at: Millis,
+    /// What kind of failure, for example `TIMEOUT`.
+    pub kind: String,
+    /// When it is tried again; never, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Millis>,
+}
+
+impl DomainEvent for OutgoingEmailEvent {
+    fn event_type(&self) -> String {
+        match self {
+            Self::EmailRequested(_) => "EmailRequested",
+            Self::EmailSent { .. } => "EmailSent",
+            Self::EmailFailed(_) => "EmailFailed",
+        }
+        .to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        "1.0.0".to_owned()
+    }
+}

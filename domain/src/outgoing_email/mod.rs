@@ -1,0 +1,99 @@
+//! The outgoing email: a message from the moment it is owed to the moment a mail server has it, or
+//! nobody will take it.
+
+mod command;
+mod event;
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+
+pub use command::OutgoingEmailCommand;
+pub use event::{EmailRequested, Failure, Letter, OutgoingEmailEvent, Template};
+
+/// Why a command to an outgoing email was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OutgoingEmailError {
+    /// It was never asked for, or is done with.
+    #[error("the email is not waiting to be sent")]
+    NotPending,
+    /// The id is taken.
+    #[error("an email with this id exists already")]
+    AlreadyExists,
+}
+
+/// The state that decisions about an email need.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub enum OutgoingEmail {
+    /// Nothing happened yet.
+    #[default]
+    Unborn,
+    /// It is to be sent.
+    Pending {
+        /// What is to be sent.
+        request: Box<EmailRequested>,
+        /// Failures so far.
+        failures: u32,
+    },
+    /// It was sent, or given up.
+    Done,
+}
+
+impl OutgoingEmail {
+    fn decide(
+        &self,
+        command: OutgoingEmailCommand,
+    ) -> Result<OutgoingEmailEvent, OutgoingEmailError> {
+        match (self, command) {
+            (Self::Unborn, OutgoingEmailCommand::Request(request)) => {
+                Ok(OutgoingEmailEvent::EmailRequested(request))
+            }
+            (_, OutgoingEmailCommand::Request(_)) => Err(OutgoingEmailError::AlreadyExists),
+            (Self::Pending { .. }, OutgoingEmailCommand::NoteSent(at)) => {
+                Ok(OutgoingEmailEvent::EmailSent { at })
+            }
+            (Self::Pending { .. }, OutgoingEmailCommand::NoteFailure(failure)) => {
+                Ok(OutgoingEmailEvent::EmailFailed(failure))
+            }
+            (Self::Unborn | Self::Done, _) => Err(OutgoingEmailError::NotPending),
+        }
+    }
+}
+
+impl Aggregate for OutgoingEmail {
+    const TYPE: &'static str = "outgoing_email";
+    type Command = OutgoingEmailCommand;
+    type Event = OutgoingEmailEvent;
+    type Error = OutgoingEmailError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: OutgoingEmailCommand,
+        _services: &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), OutgoingEmailError> {
+        let event = self.decide(command)?;
+        sink.write(event, self).await;
+        Ok(())
+    }
+
+    fn apply(&mut self, event: OutgoingEmailEvent) {
+        match (&mut *self, event) {
+            (_, OutgoingEmailEvent::EmailRequested(request)) => {
+                *self = Self::Pending {
+                    request,
+                    failures: 0,
+                };
+            }
+            (Self::Pending { failures, .. }, OutgoingEmailEvent::EmailFailed(failure))
+                if failure.retry_at.is_some() =>
+            {
+                *failures += 1;
+            }
+            (_, OutgoingEmailEvent::EmailSent { .. } | OutgoingEmailEvent::EmailFailed(_)) => {
+                *self = Self::Done;
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Letters: mail that is owed to somebody. Asking for one is part of the unit of work that makes it
+//! necessary, so that neither happens without the other; [`crate::mail`] sends it.
+
+use std::collections::BTreeMap;
+
+use muniment_domain::outgoing_email::{
+    EmailRequested, Letter, OutgoingEmail, OutgoingEmailCommand, Template,
+};
+use muniment_domain::verification_code::Purpose;
+use muniment_domain::{OutgoingEmailId, UserId};
+use muniment_projections::{EventContext, LedgerError, UnitOfWork};
+
+use super::App;
+use super::codes::{MAILED_MILLIS, NewCode};
+
+/// A letter that is about to be asked for.
+#[derive(Clone, Debug)]
+pub struct NewLetter {
+    id: OutgoingEmailId,
+    template: Template,
+    subject: Option<UserId>,
+    letter: Letter,
+}
+
+impl NewLetter {
+    /// A letter to one address.
+    #[must_use]
+    pub fn draw(app: &App, template: Template, to: &str) -> Self {
+        Self {
+            id: OutgoingEmailId(app.random.uuid()),
+            template,
+            subject: None,
+            letter: Letter {
+                to: vec![to.to_owned()],
+                variables: BTreeMap::new(),
+            },
+        }
+    }
+
+    /// A letter to an existing user: it is erased with them.
+    #[must_use]
+    pub fn about(mut self, user: Option<UserId>) -> Self {
+        self.subject = user;
+        self
+    }
+
+    /// A letter in which the template finds this.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.letter
+            .variables
+            .insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Asks for it within a unit of work.
+    ///
+    /// # Errors
+    /// Never for a freshly drawn id.
+    pub async fn request(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
+        let request = EmailRequested {
+            project_id: unit.context().project_id.clone(),
+            template: self.template,
+            requested_at: unit.context().now,
+            subject: self.subject,
+            personal: self.letter.clone().into(),
+        };
+        unit.create::<OutgoingEmail>(&self.id, OutgoingEmailCommand::Request(Box::new(request)))
+            .await
+    }
+}
+
+/// A code and the letter that carries it.
+#[derive(Clone, Debug)]
+pub struct CodeLetter {
+    code: NewCode,
+    letter: NewLetter,
+}
+
+impl CodeLetter {
+    /// A link that proves that the address reaches its owner.
+    #[must_use]
+    pub fn email_verification(app: &App, user: UserId, email: &str, callback: &str) -> Self {
+        let code = NewCode::draw(app, Purpose::ContactChannelVerification, MAILED_MILLIS)
+            .about(user)
+            .mailed(email, Some(callback))
+            .remembering(serde_json::json!({"user_id": user}));
+        let letter = NewLetter::draw(app, Template::EmailVerification, email).about(Some(user));
+        Self::linking(code, letter, "emailVerificationLink")
+    }
+
+    /// A link to choose a new password with.
+    #[must_use]
+    pub fn password_reset(app: &App, user: UserId, email: &str, callback: &str) -> Self {
+        let code = NewCode::draw(app, Purpose::PasswordReset, MAILED_MILLIS)
+            .about(user)
+            .mailed(email, Some(callback))
+            .remembering(serde_json::json!({"user_id": user}));
+        let letter = NewLetter::draw(app, Template::PasswordReset, email).about(Some(user));
+        Self::linking(code, letter, "passwordResetLink")
+    }
+
+    /// A link, and a short code, to sign in or up with. `user` has the address, if anybody does.
+    #[must_use]
+    pub fn magic_link(app: &App, user: Option<UserId>, email: &str, callback: &str) -> Self {
+        let code = NewCode::draw(app, Purpose::SignIn, MAILED_MILLIS).mailed(email, Some(callback));
+        let code = match user {
+            Some(user) => code.about(user),
+            None => code,
+        };
+        let letter = NewLetter::draw(app, Template::MagicLink, email)
+            .about(user)
+            .with("otp", &code.otp());
+        Self::linking(code, letter, "magicLink")
+    }
+
+    /// A code whose link the letter inserts under that name.
+    #[must_use]
+    pub fn linking(code: NewCode, letter: NewLetter, name: &str) -> Self {
+        let link = code.link().unwrap_or_default();
+        Self {
+            letter: letter.with(name, &link),
+            code,
+        }
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn code(&self) -> &NewCode {
+        &self.code
+    }
+
+    /// The code, which remembers this.
+    #[must_use]
+    pub fn remembering(mut self, data: serde_json::Value) -> Self {
+        self.code = self.code.remembering(data);
+        self
+    }
+
+    /// Issues the one and asks for the other, within a unit of work.
+    ///
+    /// # Errors
+    /// Never for freshly drawn ids.
+    pub async fn post(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
+        self.code.issue(unit).await?;
+        self.letter.request(unit).await
+    }
+}
+
+/// Posts a letter with a code by itself.
+///
+/// # Errors
+/// When the database fails.
+pub async fn post(
+    app: &App,
+    context: &EventContext,
+    letter: &CodeLetter,
+) -> Result<(), LedgerError> {
+    app.log
+        .transact(context, |mut unit| async move {
+            letter.post(&mut unit).await?;
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await
+}
