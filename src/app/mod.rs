@@ -6,6 +6,7 @@ pub mod redirects;
 pub mod seed;
 pub mod sessions;
 pub mod sign_in;
+pub mod sign_up;
 pub mod teams;
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Signing up and in with a password, and anonymous accounts.
 
 use muniment_domain::session::Opening as SessionOpening;
+use muniment_domain::sign_up_rules::{Applicant, AuthMethod};
 use muniment_domain::user::{NewPrimaryEmail, NewUser, User, UserCommand, UserUpdate};
 use muniment_domain::{ContactChannelId, EmailAddress, Patch, UserId};
 use muniment_projections::users::{self, UserRow};
@@ -11,6 +12,7 @@ use super::App;
 use super::accounts::{self, Opening};
 use super::projects::LoadedProject;
 use super::sessions::{self, NewSession, issue_access_token};
+use super::sign_up;
 use crate::http::{ApiError, KnownError};
 use crate::passwords::Verdict;
 
@@ -29,7 +31,7 @@ pub struct SignedIn {
 /// id and data kept.
 ///
 /// # Errors
-/// `USER_EMAIL_ALREADY_EXISTS`; `MULTI_FACTOR_AUTHENTICATION_REQUIRED` for an anonymous user who
+/// `SIGN_UP_REJECTED`; `USER_EMAIL_ALREADY_EXISTS`; `MULTI_FACTOR_AUTHENTICATION_REQUIRED` for an anonymous user who
 /// has a second factor.
 pub async fn sign_up_with_password(
     app: &App,
@@ -40,6 +42,12 @@ pub async fn sign_up_with_password(
     current: Option<&UserRow>,
     ip_info: Option<Value>,
 ) -> Result<SignedIn, ApiError> {
+    let applicant = Applicant {
+        email: email.to_string(),
+        country_code: sign_up::country_in(ip_info.as_ref()).unwrap_or_default(),
+        ..Applicant::by(AuthMethod::Password)
+    };
+    let admission = sign_up::decide(app, context, project, applicant).await?;
     let hash = app
         .passwords
         .hash(password)
@@ -56,6 +64,7 @@ pub async fn sign_up_with_password(
             password_hash: Patch::Set(hash),
             ..UserUpdate::nothing(context.now, channel_id)
         };
+        let upgrade = admission.upgrade(user, upgrade);
         let first = Some(&session).filter(|_| !user.totp_enabled);
         accounts::update(app, context, user.user_id(), &upgrade, first).await?;
         require_no_second_factor(app, user)?;
@@ -71,7 +80,7 @@ pub async fn sign_up_with_password(
             password_hash: Some(hash),
             ..NewUser::blank(project.id.clone(), context.now)
         };
-        let opening = Opening::draw(app, project, user);
+        let opening = Opening::draw(app, project, admission.admit(user));
         accounts::open(app, context, &opening, Some(&session)).await?;
         opening.id
     };

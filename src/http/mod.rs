@@ -14,7 +14,9 @@ mod envelope;
 mod error;
 mod images;
 mod input;
+mod internal_config;
 mod internal_projects;
+mod internal_sign_up_rules;
 mod jwks;
 mod known_error;
 mod oauth_token;
@@ -112,6 +114,8 @@ fn api() -> OpenApiRouter<App> {
         .merge(projects::router())
         .merge(jwks::router())
         .merge(internal_projects::router())
+        .merge(internal_config::router())
+        .merge(internal_sign_up_rules::router())
         .merge(api_keys::router())
 }
 

@@ -29,6 +29,7 @@ mod private_postgres;
 mod projects;
 mod sdk;
 mod sessions;
+mod sign_up_rules;
 mod support;
 mod teams;
 mod users;
