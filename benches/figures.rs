@@ -25,6 +25,7 @@ use muniment::app::projects::NewKeys;
 use muniment::app::seed;
 use muniment::cache_folder::cache_folder;
 use muniment::clock::Clock;
+use muniment::limits::Quotas;
 use muniment::passwords::Cost;
 use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
 use muniment::secrets::{Random, ServerSecret};
@@ -210,6 +211,7 @@ async fn seed(url: &str, secret: &ServerSecret) -> String {
         access_token_seconds: 600,
         password_cost: Cost::Minimal,
         trusted_proxy: None,
+        quotas: Quotas::Off,
         clock: Clock::system(),
     };
     let app = server::assemble(pool.clone(), configuration).unwrap();
@@ -238,6 +240,8 @@ impl Server {
             .arg("serve")
             .env("DATABASE_URL", url)
             .env("MUNIMENT_SERVER_SECRET", secret.to_base64url())
+            // All of the load comes from one address.
+            .env("MUNIMENT_RATE_LIMITS", "off")
             .env("MUNIMENT_PORT", port.to_string())
             .env("MUNIMENT_BIND", "127.0.0.1")
             .env("MUNIMENT_ACCESS_TOKEN_SECONDS", "3600")

@@ -16,6 +16,7 @@ use muniment_projections::EventLog;
 use muniment_projections::telemetry::Activity;
 
 use crate::clock::Clock;
+use crate::limits::Limits;
 use crate::passwords::Passwords;
 use crate::secrets::Random;
 use crate::settings::TrustedProxy;
@@ -45,7 +46,9 @@ pub struct Parts {
     pub random: Random,
     /// Where callers reach the server, without a slash at the end.
     pub public_url: String,
-    /// The proxy whose forwarded-for header counts.
+    /// How often something may be tried.
+    pub limits: Limits,
+    /// The proxies whose word about a caller's address counts.
     pub trusted_proxy: Option<TrustedProxy>,
 }
 

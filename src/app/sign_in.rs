@@ -14,6 +14,7 @@ use super::projects::LoadedProject;
 use super::sessions::{self, NewSession, issue_access_token};
 use super::sign_up;
 use crate::http::{ApiError, KnownError};
+use crate::limits::Limit;
 use crate::passwords::Verdict;
 
 /// What a successful sign-in yields.
@@ -91,7 +92,8 @@ pub async fn sign_up_with_password(
 /// answer after the same time.
 ///
 /// # Errors
-/// `EMAIL_PASSWORD_MISMATCH`, `MULTI_FACTOR_AUTHENTICATION_REQUIRED`.
+/// `EMAIL_PASSWORD_MISMATCH`, `MULTI_FACTOR_AUTHENTICATION_REQUIRED`; 429 after too many wrong
+/// passwords for the address, whether somebody has it or not.
 pub async fn sign_in_with_password(
     app: &App,
     context: &EventContext,
@@ -100,6 +102,11 @@ pub async fn sign_in_with_password(
     password: &str,
     ip_info: Option<Value>,
 ) -> Result<SignedIn, ApiError> {
+    let account = (project.id.as_str(), email.as_str());
+    let attempt = app
+        .limits
+        .begin(Limit::PasswordGuess, &account, &app.clock)
+        .await?;
     let user = users::by_auth_email(app.pool(), &project.id, email).await?;
     let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
     let verdict = app
@@ -110,6 +117,7 @@ pub async fn sign_in_with_password(
     let (Some(user), Verdict::Match | Verdict::MatchNeedsRehash) = (user, verdict) else {
         return Err(KnownError::email_password_mismatch().into());
     };
+    attempt.succeeded();
     require_no_second_factor(app, &user)?;
     if verdict == Verdict::MatchNeedsRehash {
         renew_hash(app, context, user.user_id(), password).await?;

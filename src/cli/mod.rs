@@ -109,7 +109,8 @@ async fn build(settings: &Settings, secret: ServerSecret, url: &str) -> Result<A
         public_url: settings.public_url.clone(),
         access_token_seconds: settings.access_token_seconds,
         password_cost: Cost::Standard,
-        trusted_proxy: settings.trusted_proxy,
+        trusted_proxy: settings.trusted_proxy.clone(),
+        quotas: settings.rate_limits.clone(),
         clock: Clock::system(),
     };
     Ok(server::assemble(pool, configuration)?)

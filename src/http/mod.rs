@@ -32,12 +32,13 @@ mod views;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde_json::json;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -140,7 +141,9 @@ async fn prepare(
         .extensions
         .get::<envelope::RequestId>()
         .map(|id| id.0.clone());
-    let caller = caller::establish(&app, &parts.headers, id.unwrap_or_default()).await?;
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map(|ConnectInfo(address)| address.ip());
+    let caller = caller::establish(&app, &parts.headers, peer, id.unwrap_or_default()).await?;
     parts.extensions.insert(caller);
     parts.extensions.insert(body);
     Ok(next

@@ -14,6 +14,7 @@ use super::known_error::KnownError;
 use crate::app::App;
 use crate::app::redirects;
 use crate::app::sign_in::{SignedIn, sign_in_with_password, sign_up_with_password};
+use crate::limits::Limit;
 use crate::passwords::{Strength, strength};
 
 /// The longest password that is read, in UTF-16 code units.
@@ -30,7 +31,8 @@ pub fn router() -> OpenApiRouter<App> {
 #[utoipa::path(post, path = "/auth/password/sign-up", tag = "passwords", request_body = Value,
     responses((status = 200, description = "`{access_token, refresh_token, user_id}`"),
         (status = 400, description = "PASSWORD_AUTHENTICATION_NOT_ENABLED, REDIRECT_URL_NOT_WHITELISTED, SIGN_UP_NOT_ENABLED, PASSWORD_TOO_SHORT, SCHEMA_ERROR"),
-        (status = 409, description = "USER_EMAIL_ALREADY_EXISTS")))]
+        (status = 403, description = "SIGN_UP_REJECTED"), (status = 409, description = "USER_EMAIL_ALREADY_EXISTS"),
+        (status = 429, description = "Too many sign-ups from one address; see Retry-After")))]
 async fn sign_up(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.client()?;
     let mut form = input.form(auth.user_id());
@@ -64,6 +66,7 @@ async fn sign_up(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
         Strength::TooShort => return Err(KnownError::password_too_short().into()),
         Strength::TooLong => return Err(KnownError::password_too_long().into()),
     }
+    caller.limit(&app, Limit::SignUpFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
     let current = auth.user().map(|record| &record.user);
     let place = caller.end_user().info.clone();
@@ -83,7 +86,8 @@ async fn sign_up(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
 /// Signs in.
 #[utoipa::path(post, path = "/auth/password/sign-in", tag = "passwords", request_body = Value,
     responses((status = 200, description = "`{access_token, refresh_token, user_id}`"),
-        (status = 400, description = "PASSWORD_AUTHENTICATION_NOT_ENABLED, EMAIL_PASSWORD_MISMATCH, MULTI_FACTOR_AUTHENTICATION_REQUIRED, SCHEMA_ERROR")))]
+        (status = 400, description = "PASSWORD_AUTHENTICATION_NOT_ENABLED, EMAIL_PASSWORD_MISMATCH, MULTI_FACTOR_AUTHENTICATION_REQUIRED, SCHEMA_ERROR"),
+        (status = 429, description = "Too many wrong passwords for one account, or too many sign-ins from one address; see Retry-After")))]
 async fn sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.client()?;
     let mut form = input.form(auth.user_id());
@@ -95,6 +99,7 @@ async fn sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
     if !auth.project.config.auth.password.allow_sign_in {
         return Err(KnownError::password_authentication_not_enabled().into());
     }
+    caller.limit(&app, Limit::SignInFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
     let place = caller.end_user().info.clone();
     let signed_in =

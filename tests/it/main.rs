@@ -24,6 +24,7 @@ mod concurrency;
 mod conventions;
 mod crash;
 mod event_log;
+mod limits;
 mod passwords;
 mod private_postgres;
 mod projects;
