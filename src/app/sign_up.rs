@@ -189,6 +189,9 @@ async fn ask(project: &LoadedProject, applicant: &Applicant) -> Result<Asked, Ap
         }
         asked
     };
+    if project.config.auth.sign_up_rules.is_empty() {
+        return Ok(asking());
+    }
     tokio::task::spawn_blocking(asking)
         .await
         .map_err(ApiError::internal)

@@ -19,6 +19,8 @@ use super::{Applicant, pattern};
 
 /// The longest condition, in bytes.
 pub const MAX_LENGTH: usize = 10_000;
+/// How many patterns a condition may try: each may take a millisecond before it gives up.
+const MAX_PATTERNS: usize = 32;
 /// The variables that are texts, which alone have methods.
 const TEXTS: [&str; 5] = [
     "email",
@@ -105,11 +107,11 @@ impl Condition {
         let expression = Parser::new()
             .parse(&source)
             .map_err(|errors| ConditionError::Syntax(errors.to_string()))?;
-        let mut patterns = BTreeMap::new();
+        let mut patterns = Patterns::default();
         check(&expression, &mut patterns)?;
         Ok(Self {
             expression,
-            patterns: Arc::new(patterns),
+            patterns: Arc::new(patterns.compiled),
         })
     }
 
@@ -172,10 +174,7 @@ fn find(
 }
 
 /// Lets through what conditions may use, and compiles the patterns.
-fn check(
-    expression: &IdedExpr,
-    patterns: &mut BTreeMap<String, Regex>,
-) -> Result<(), ConditionError> {
+fn check(expression: &IdedExpr, patterns: &mut Patterns) -> Result<(), ConditionError> {
     let unsupported = |what: &str| Err(ConditionError::Unsupported(what.to_owned()));
     match &expression.expr {
         Expr::Literal(_) | Expr::Ident(_) => Ok(()),
@@ -191,10 +190,7 @@ fn check(
     }
 }
 
-fn check_call(
-    call: &CallExpr,
-    patterns: &mut BTreeMap<String, Regex>,
-) -> Result<(), ConditionError> {
+fn check_call(call: &CallExpr, patterns: &mut Patterns) -> Result<(), ConditionError> {
     let name = call.func_name.as_str();
     let Some(target) = &call.target else {
         if !FUNCTIONS.contains(&name) {
@@ -217,14 +213,37 @@ fn check_call(
         let what = format!("{name} other than on a text variable with one quoted text");
         return Err(ConditionError::Unsupported(what));
     };
-    if name == MATCHES && !patterns.contains_key(argument) {
-        let compiled = pattern::compile(argument).map_err(|problem| ConditionError::Pattern {
-            pattern: argument.to_owned(),
-            problem,
-        })?;
-        patterns.insert(argument.to_owned(), compiled);
+    if name == MATCHES {
+        patterns.add(argument)?;
     }
     Ok(())
+}
+
+/// The patterns of a condition.
+#[derive(Default)]
+struct Patterns {
+    compiled: BTreeMap<String, Regex>,
+    uses: usize,
+}
+
+impl Patterns {
+    /// Compiles a pattern, unless it stands elsewhere in the condition as well.
+    fn add(&mut self, pattern: &str) -> Result<(), ConditionError> {
+        self.uses += 1;
+        if self.uses > MAX_PATTERNS {
+            let what = format!("more than {MAX_PATTERNS} patterns");
+            return Err(ConditionError::Unsupported(what));
+        }
+        if self.compiled.contains_key(pattern) {
+            return Ok(());
+        }
+        let compiled = pattern::compile(pattern).map_err(|problem| ConditionError::Pattern {
+            pattern: pattern.to_owned(),
+            problem,
+        })?;
+        self.compiled.insert(pattern.to_owned(), compiled);
+        Ok(())
+    }
 }
 
 fn literal_text(expression: &IdedExpr) -> Option<&str> {
@@ -365,6 +384,7 @@ mod tests {
             "true ? ".repeat(1_000),
             format!("{}true", "true ? false : ".repeat(600)),
             format!("true{}", " && true".repeat(1_200)),
+            format!("false{}", r#" || email.matches("(a|a)*b\1c")"#.repeat(300)),
             format!("email == \"{}\"", "a".repeat(20_000)),
             "\"".repeat(n),
             "size(".repeat(1_500),

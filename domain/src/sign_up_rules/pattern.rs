@@ -11,7 +11,7 @@ use fancy_regex::{Regex, RegexBuilder};
 
 /// Steps back that a match may take. An address has at most 256 characters: what needs more than
 /// this is a pattern that takes exponential time.
-const BACKTRACK_LIMIT: usize = 100_000;
+const BACKTRACK_LIMIT: usize = 50_000;
 /// The most memory that a compiled pattern may take, in bytes.
 const SIZE_LIMIT: usize = 1 << 20;
 
