@@ -292,11 +292,11 @@ fn in_order(rules: &Rules) -> Vec<(&str, &SignUpRule)> {
     ordered
 }
 
-/// Ids compare in capitals first; those that are equal then, as they are.
+/// The contract's order of strings (04, "SC"): in capitals first, ties in reverse. Ids are ASCII.
 fn by_id(a: &str, b: &str) -> Ordering {
     a.to_uppercase()
         .cmp(&b.to_uppercase())
-        .then_with(|| a.cmp(b))
+        .then_with(|| b.cmp(a))
 }
 
 fn ask(rule: &SignUpRule, applicant: &Applicant) -> Verdict {
@@ -345,7 +345,7 @@ mod tests {
             DefaultAction::Reject,
             &Applicant::by(AuthMethod::Otp),
         );
-        assert_eq!(asked(&outcome), ["z", "A", "a", "b"]);
+        assert_eq!(asked(&outcome), ["z", "a", "A", "b"]);
         assert!(!outcome.is_allowed());
     }
 
