@@ -25,6 +25,7 @@ use muniment::app::projects::NewKeys;
 use muniment::app::seed;
 use muniment::cache_folder::cache_folder;
 use muniment::clock::Clock;
+use muniment::limits::Quotas;
 use muniment::mail::{Carrier, SharedMail};
 use muniment::passwords::Cost;
 use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
@@ -215,6 +216,7 @@ async fn seed(url: &str, secret: &ServerSecret) -> String {
         },
         password_cost: Cost::Minimal,
         trusted_proxy: None,
+        quotas: Quotas::Off,
         clock: Clock::system(),
     };
     let app = server::assemble(pool.clone(), configuration).unwrap();
@@ -243,6 +245,8 @@ impl Server {
             .arg("serve")
             .env("DATABASE_URL", url)
             .env("MUNIMENT_SERVER_SECRET", secret.to_base64url())
+            // All of the load comes from one address.
+            .env("MUNIMENT_RATE_LIMITS", "off")
             .env("MUNIMENT_PORT", port.to_string())
             .env("MUNIMENT_BIND", "127.0.0.1")
             .env("MUNIMENT_ACCESS_TOKEN_SECONDS", "3600")

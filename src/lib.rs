@@ -4,6 +4,7 @@
 //! - [`http`]: the API; one file per family of routes.
 //! - [`app`]: what the routes do, where it takes more than one aggregate or a password.
 //! - [`tokens`], [`passwords`], [`secrets`]: credentials.
+//! - [`limits`]: how often something may be tried.
 //! - [`cli`]: the command line; [`settings`]: its configuration.
 //! - [`private_postgres`]: Postgres for `muniment dev` and for tests.
 //!
@@ -15,6 +16,7 @@ pub mod cache_folder;
 pub mod cli;
 pub mod clock;
 pub mod http;
+pub mod limits;
 pub mod mail;
 pub mod passwords;
 pub mod private_postgres;

@@ -19,6 +19,7 @@ use crate::app::projects::ProjectDirectory;
 use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::http::{Metrics, router};
+use crate::limits::{Limits, Quotas};
 use crate::mail::{self, Sending, SharedMail};
 use crate::passwords::{Cost, PasswordError, Passwords};
 use crate::secrets::{Random, ServerSecret};
@@ -62,8 +63,10 @@ pub struct Configuration {
     pub password_cost: Cost,
     /// Where mail goes that projects send without a server of their own.
     pub mail: SharedMail,
-    /// The proxy whose forwarded-for header counts.
+    /// The proxies whose word about a caller's address counts.
     pub trusted_proxy: Option<TrustedProxy>,
+    /// How often something may be tried.
+    pub quotas: Quotas,
     /// The time.
     pub clock: Clock,
 }
@@ -109,6 +112,7 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         mail: configuration.mail,
         clock: configuration.clock,
         random: Random::system(),
+        limits: Limits::new(configuration.quotas),
         trusted_proxy: configuration.trusted_proxy,
         public_url,
         log,
@@ -195,6 +199,7 @@ async fn serve(listener: TcpListener, routes: Router, stopped: oneshot::Receiver
     let shutdown = async {
         let _ = stopped.await;
     };
+    let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
     if let Err(error) = axum::serve(listener, routes)
         .with_graceful_shutdown(shutdown)
         .await

@@ -1,9 +1,13 @@
 //! Configuration, from flags and environment. The README's table says the same in prose.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use ipnet::IpNet;
 
+use crate::limits::Quotas;
 use crate::mail::transport::MailServerError;
 use crate::mail::{Carrier, SharedMail};
 use crate::secrets::ServerSecret;
@@ -37,9 +41,15 @@ pub struct Settings {
     #[arg(long, env = "MUNIMENT_ACCESS_TOKEN_SECONDS", default_value_t = 600,
           value_parser = clap::value_parser!(i64).range(1..))]
     pub access_token_seconds: i64,
-    /// The proxy in front of the server whose forwarded-for header counts.
-    #[arg(long, env = "MUNIMENT_TRUSTED_PROXY", value_enum)]
+    /// The proxies in front of the server, whose word about a caller's address counts: `vercel`,
+    /// `cloudflare`, `cloud-run`, how many of one's own there are, or their networks, separated by
+    /// commas. Without it, `x-forwarded-for` is not believed.
+    #[arg(long, env = "MUNIMENT_TRUSTED_PROXY")]
     pub trusted_proxy: Option<TrustedProxy>,
+    /// Limits against abuse: `on`, `off`, or those that differ from the defaults, as
+    /// `password-guess=5/1h,sign-up-ip=100/1m`.
+    #[arg(long, env = "MUNIMENT_RATE_LIMITS", default_value = "on")]
+    pub rate_limits: Quotas,
     /// Whether this process follows the log as well as serving the API.
     #[arg(long, env = "MUNIMENT_SUBSCRIBERS", value_enum, default_value_t = Switch::On)]
     pub subscribers: Switch,
@@ -154,8 +164,8 @@ impl Switch {
     }
 }
 
-/// A proxy whose word about the end user's address counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// Proxies whose word about a caller's address counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrustedProxy {
     /// `x-vercel-forwarded-for`
     Vercel,
@@ -163,6 +173,35 @@ pub enum TrustedProxy {
     Cloudflare,
     /// The second-to-last entry of `x-forwarded-for`, which Google's load balancer writes.
     CloudRun,
+    /// So many proxies of one's own, each of which appends to `x-forwarded-for` whom it heard from.
+    Hops(NonZeroUsize),
+    /// Proxies of one's own in these networks, which append likewise.
+    Networks(Vec<IpNet>),
+}
+
+impl FromStr for TrustedProxy {
+    type Err = String;
+
+    /// Reads a name, a number, or networks (`10.0.0.0/8,fd00::/8`; a single address will do).
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "vercel" => return Ok(Self::Vercel),
+            "cloudflare" => return Ok(Self::Cloudflare),
+            "cloud-run" => return Ok(Self::CloudRun),
+            _ => {}
+        }
+        if let Ok(hops) = text.parse() {
+            return Ok(Self::Hops(hops));
+        }
+        let networks = text.split(',').map(|network| {
+            let network = network.trim();
+            let single = || Some(IpNet::from(network.parse::<IpAddr>().ok()?));
+            network.parse().ok().or_else(single).ok_or_else(|| {
+                format!("{network} is neither vercel, cloudflare or cloud-run, nor a number above 0, nor a network such as 10.0.0.0/8")
+            })
+        });
+        Ok(Self::Networks(networks.collect::<Result<_, String>>()?))
+    }
 }
 
 impl Settings {
@@ -170,5 +209,31 @@ impl Settings {
     #[must_use]
     pub fn listen_on(&self, fallback: IpAddr) -> SocketAddr {
         SocketAddr::new(self.bind.unwrap_or(fallback), self.port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trusted_proxies_are_read() {
+        let read = |text: &str| text.parse::<TrustedProxy>();
+        assert_eq!(read("cloud-run"), Ok(TrustedProxy::CloudRun));
+        assert_eq!(
+            read("2"),
+            Ok(TrustedProxy::Hops(NonZeroUsize::new(2).unwrap()))
+        );
+        let networks = vec![
+            "10.0.0.0/8".parse().unwrap(),
+            "192.0.2.1/32".parse().unwrap(),
+        ];
+        assert_eq!(
+            read("10.0.0.0/8, 192.0.2.1"),
+            Ok(TrustedProxy::Networks(networks))
+        );
+        for bad in ["", "0", "nginx", "10.0.0.0/33", "10.0.0.0/8,", "-1"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
     }
 }

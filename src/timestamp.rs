@@ -30,6 +30,18 @@ pub fn format(at: Millis) -> String {
         .unwrap_or_else(|| at.0.to_string())
 }
 
+/// Writes RFC 3339 in UTC, always with three digits of milliseconds.
+#[must_use]
+pub fn format_with_millis(at: Millis) -> String {
+    let nanos = i128::from(at.0) * 1_000_000;
+    let Ok(time) = OffsetDateTime::from_unix_timestamp_nanos(nanos) else {
+        return at.0.to_string();
+    };
+    let (hour, minute, second, millis) = time.to_hms_milli();
+    let date = time.date();
+    format!("{date}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,5 +55,9 @@ mod tests {
         assert_eq!(parse("1795435200250"), Ok(Millis(1_795_435_200_250)));
         assert_eq!(format(Millis(1_795_435_200_250)), "2026-11-23T12:00:00.25Z");
         assert!(parse("yesterday").is_err());
+        assert_eq!(
+            format_with_millis(Millis(1_795_435_200_000)),
+            "2026-11-23T12:00:00.000Z"
+        );
     }
 }

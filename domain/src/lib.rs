@@ -8,6 +8,7 @@
 //!   [`cli_login`]: one aggregate each, as `{mod: state and decisions, command, event}`.
 //! - [`permission`]: definitions, containment and the system permissions.
 //! - [`restriction`]: why a user's tokens are restricted.
+//! - [`sign_up_rules`]: who may sign up, by conditions that operators write.
 //! - [`personal`]: the part of an event that is sealed under its subject's key.
 
 pub mod cli_login;
@@ -21,6 +22,7 @@ pub mod project;
 pub mod restriction;
 pub mod secret;
 pub mod session;
+pub mod sign_up_rules;
 pub mod team;
 pub mod time;
 pub mod user;

@@ -8,7 +8,8 @@
 //! - [`subscription`]: durable cursors for what leaves the transaction; [`subscribers`]: those
 //!   that exist.
 //! - [`replay`], [`verify`], [`history`]: what an operator does with a log.
-//! - [`telemetry`]: last-active times, which are no mutations.
+//! - [`telemetry`]: last-active times, which are no mutations; [`sign_up_rules`]: how often rules
+//!   applied.
 
 pub mod cli_logins;
 pub mod context;
@@ -28,6 +29,7 @@ mod rows;
 pub mod sealing;
 pub mod sessions;
 mod shadow;
+pub mod sign_up_rules;
 mod staging;
 pub mod subscribers;
 pub mod subscription;

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::event_log::{LedgerEvent, Recorded};
 use crate::subscription::Subscriber;
-use crate::{EventLog, LedgerError, images};
+use crate::{EventLog, LedgerError, images, sign_up_rules};
 
 /// Counts what happened, per project and UTC day, into `event_tally`. Each event counts once,
 /// because the counts commit with the cursor.
@@ -82,16 +82,19 @@ impl Erasure {
         Self { log: log.clone() }
     }
 
-    /// Deletes the images that the subject ever had, as long as the log can still say which.
-    async fn delete_images(
+    /// Deletes the images that the subject ever had, and what was kept under its addresses, as
+    /// long as the log can still say which.
+    async fn forget_personal(
         &self,
         connection: &mut PgConnection,
         aggregate_type: &str,
-        id: &str,
+        event: &Recorded,
     ) -> Result<(), LedgerError> {
-        let stream = self.log.stream(aggregate_type, id).await?;
+        let stream = self.log.stream(aggregate_type, &event.aggregate_id).await?;
         let urls: Vec<String> = stream.iter().filter_map(image_url).collect();
-        images::delete_by_url(connection, &urls).await
+        images::delete_by_url(&mut *connection, &urls).await?;
+        let emails: Vec<String> = stream.iter().filter_map(email).collect();
+        sign_up_rules::forget_emails(connection, event.project_id.as_str(), &emails).await
     }
 
     async fn erase(
@@ -144,18 +147,19 @@ impl Subscriber for Erasure {
             let id = event.aggregate_id.clone();
             match &event.event {
                 LedgerEvent::User(UserEvent::UserDeleted {}) => {
-                    self.delete_images(connection, User::TYPE, &id).await?;
+                    self.forget_personal(connection, User::TYPE, event).await?;
                     subjects.extend(sessions_of(connection, &id).await?);
                     subjects.push(id);
                 }
                 LedgerEvent::Team(TeamEvent::TeamDeleted {}) => {
-                    self.delete_images(connection, Team::TYPE, &id).await?;
+                    self.forget_personal(connection, Team::TYPE, event).await?;
                     subjects.push(id);
                 }
                 LedgerEvent::Session(SessionEvent::SessionEnded { .. })
                 | LedgerEvent::VerificationCode(VerificationCodeEvent::CodeDiscarded {})
                 | LedgerEvent::CliLogin(CliLoginEvent::CliLoginFetched {}) => subjects.push(id),
                 LedgerEvent::Project(ProjectEvent::ProjectDeleted {}) => {
+                    sign_up_rules::delete_of_project(connection, &id).await?;
                     subjects.extend(streams_of(connection, &id).await?);
                 }
                 _ => {}
@@ -186,6 +190,22 @@ fn image_url(event: &Recorded) -> Option<String> {
             .profile_image_url
             .clone()
             .into_value(),
+        _ => None,
+    }
+}
+
+/// The address that an event gave its subject.
+fn email(event: &Recorded) -> Option<String> {
+    match &event.event {
+        LedgerEvent::User(UserEvent::UserCreated(created)) => {
+            created.personal.known()?.primary_email.clone()
+        }
+        LedgerEvent::User(UserEvent::ContactChannelAdded(added)) => {
+            Some(added.personal.known()?.value.clone())
+        }
+        LedgerEvent::User(UserEvent::ContactChannelChanged(changed)) => {
+            Some(changed.personal.as_ref()?.value.clone())
+        }
         _ => None,
     }
 }

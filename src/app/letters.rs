@@ -101,9 +101,17 @@ impl CodeLetter {
     }
 
     /// A link, and a short code, to sign in or up with. `user` has the address, if anybody does.
+    /// It remembers where it was asked for: rules judge by that place, not by where it is used.
     #[must_use]
-    pub fn magic_link(app: &App, user: Option<UserId>, email: &str, callback: &str) -> Self {
-        let code = NewCode::draw(app, Purpose::SignIn, MAILED_MILLIS).mailed(email, Some(callback));
+    pub fn magic_link(
+        app: &App,
+        user: Option<UserId>,
+        [email, callback]: [&str; 2],
+        country_code: Option<&str>,
+    ) -> Self {
+        let code = NewCode::draw(app, Purpose::SignIn, MAILED_MILLIS)
+            .mailed(email, Some(callback))
+            .remembering(serde_json::json!({"country_code": country_code}));
         let code = match user {
             Some(user) => code.about(user),
             None => code,
@@ -128,13 +136,6 @@ impl CodeLetter {
     #[must_use]
     pub fn code(&self) -> &NewCode {
         &self.code
-    }
-
-    /// The code, which remembers this.
-    #[must_use]
-    pub fn remembering(mut self, data: serde_json::Value) -> Self {
-        self.code = self.code.remembering(data);
-        self
     }
 
     /// Issues the one and asks for the other, within a unit of work.

@@ -8,6 +8,7 @@ use muniment_domain::{EmailAddress, UserId};
 use muniment_projections::LedgerError;
 use muniment_projections::users::{self, UserRow};
 
+use super::admission::country_in;
 use super::codes::{self, Handling};
 use super::letters::{self, CodeLetter};
 use super::redirects;
@@ -27,7 +28,12 @@ pub async fn send(
 ) -> Result<String, ApiError> {
     let user = owner(visit, email).await?.map(|user| user.user_id());
     redirects::require_trusted(callback, &visit.project.config.domains)?;
-    let letter = CodeLetter::magic_link(visit.app, user, email.as_str(), callback);
+    let letter = CodeLetter::magic_link(
+        visit.app,
+        user,
+        [email.as_str(), callback],
+        country_in(visit.place).as_deref(),
+    );
     letters::post(visit.app, visit.context, &letter).await?;
     Ok(letter.code().nonce().to_owned())
 }
@@ -65,6 +71,7 @@ pub async fn sign_in(
         email,
         proof: Proof::Code,
         verification_callback: None,
+        country_code: code.data["country_code"].as_str().map(str::to_owned),
     };
     sign_up(visit, wish, current).await
 }

@@ -1,6 +1,7 @@
 //! What requests do, where it takes more than one aggregate, a password or a token.
 
 pub mod accounts;
+pub mod admission;
 pub mod cli_login;
 pub mod codes;
 pub mod contact_channels;
@@ -24,6 +25,7 @@ use muniment_projections::EventLog;
 use muniment_projections::telemetry::Activity;
 
 use crate::clock::Clock;
+use crate::limits::Limits;
 use crate::mail::SharedMail;
 use crate::passwords::Passwords;
 use crate::secrets::Random;
@@ -56,7 +58,9 @@ pub struct Parts {
     pub random: Random,
     /// Where callers reach the server, without a slash at the end.
     pub public_url: String,
-    /// The proxy whose forwarded-for header counts.
+    /// How often something may be tried.
+    pub limits: Limits,
+    /// The proxies whose word about a caller's address counts.
     pub trusted_proxy: Option<TrustedProxy>,
 }
 

@@ -15,25 +15,33 @@ use super::letters::{self, CodeLetter};
 use super::sessions;
 use super::sign_in::{Novelty, SignedIn, Visit, after_first_factor};
 use crate::http::{ApiError, KnownError};
+use crate::limits::Limit;
 use crate::passwords::{Strength, Verdict, strength};
 
 /// Signs in with an email and a password. Unknown addresses and wrong passwords get the same
 /// answer after the same time.
 ///
 /// # Errors
-/// `EMAIL_PASSWORD_MISMATCH`, `MULTI_FACTOR_AUTHENTICATION_REQUIRED`.
+/// `EMAIL_PASSWORD_MISMATCH`, `MULTI_FACTOR_AUTHENTICATION_REQUIRED`; 429 after too many wrong
+/// passwords for the address, whether somebody has it or not.
 pub async fn sign_in(
     visit: Visit<'_>,
     email: &EmailAddress,
     password: &str,
 ) -> Result<SignedIn, ApiError> {
     let Visit { app, context, .. } = visit;
+    let account = (visit.project.id.as_str(), email.as_str());
+    let attempt = app
+        .limits
+        .begin(Limit::PasswordGuess, &account, &app.clock)
+        .await?;
     let user = users::by_auth_email(app.pool(), &visit.project.id, email).await?;
     let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
     let verdict = verify(app, password, stored).await?;
     let (Some(user), Verdict::Match | Verdict::MatchNeedsRehash) = (user, verdict) else {
         return Err(KnownError::email_password_mismatch().into());
     };
+    attempt.succeeded();
     if verdict == Verdict::MatchNeedsRehash {
         let hash = hash(app, password).await?;
         let renew = UserCommand::RenewPasswordHash(hash);
@@ -83,9 +91,15 @@ pub async fn update(
         .password_hash
         .as_deref()
         .ok_or_else(KnownError::user_does_not_have_password)?;
+    let account = (context.project_id.as_str(), user.id);
+    let attempt = app
+        .limits
+        .begin(Limit::PasswordGuess, &account, &app.clock)
+        .await?;
     if verify(app, old, Some(stored)).await? == Verdict::Mismatch {
         return Err(KnownError::password_confirmation_mismatch().into());
     }
+    attempt.succeeded();
     let kept = match refresh_token {
         Some(token) => {
             session_rows::by_token(app.pool(), &context.project_id, SecretHash::of(token)).await?

@@ -1,6 +1,6 @@
 //! Projects: the directory that every request looks its project up in, and their management.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -141,6 +141,9 @@ impl KeySet {
 pub struct ProjectDirectory {
     pool: PgPool,
     loaded: Cache<ProjectId, Arc<LoadedProject>>,
+    /// How many changes this process has made. What was read before a change must not be kept
+    /// after it, or the change would seem undone until the entry's time is up.
+    changes: Arc<Mutex<u64>>,
 }
 
 impl ProjectDirectory {
@@ -154,7 +157,19 @@ impl ProjectDirectory {
         Self {
             pool: log.pool().clone(),
             loaded,
+            changes: Arc::default(),
         }
+    }
+
+    fn changes(&self) -> MutexGuard<'_, u64> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets what is known of a project that was changed.
+    fn forget(&self, id: &ProjectId) {
+        let mut changes = self.changes();
+        *changes += 1;
+        self.loaded.invalidate(id);
     }
 
     /// The project of that id, if it exists.
@@ -180,13 +195,18 @@ impl ProjectDirectory {
         if id.as_str().contains('\0') {
             return Ok(None);
         }
+        let seen = *self.changes();
         let Some(row) = projects::by_id(&self.pool, id).await? else {
             self.loaded.invalidate(id);
             return Ok(None);
         };
         let keys = projects::keys(&self.pool, id).await?;
         let project = Arc::new(LoadedProject::read(&row, keys)?);
-        self.loaded.insert(id.clone(), Arc::clone(&project));
+        let changes = self.changes();
+        if *changes == seen {
+            self.loaded.insert(id.clone(), Arc::clone(&project));
+        }
+        drop(changes);
         Ok(Some(project))
     }
 }
@@ -213,7 +233,7 @@ pub async fn change(
             }
         })
         .await;
-    app.projects.loaded.invalidate(id);
+    app.projects.forget(id);
     done
 }
 

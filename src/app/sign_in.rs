@@ -15,6 +15,7 @@ use super::codes::{self, Handling, MFA_MILLIS, NewCode};
 use super::projects::LoadedProject;
 use super::sessions::{self, NewSession, issue_access_token};
 use crate::http::{ApiError, KnownError};
+use crate::limits::Limit;
 use crate::totp;
 
 /// What a successful sign-in yields.
@@ -133,7 +134,8 @@ pub async fn require_no_second_factor(
 /// Signs in with the second factor. A wrong one leaves the attempt code as it is, but counted.
 ///
 /// # Errors
-/// What is wrong with the attempt code; `INVALID_TOTP_CODE`, also for a code that was used before.
+/// What is wrong with the attempt code; `INVALID_TOTP_CODE`, also for a code that was used before;
+/// 429 after too many wrong ones for the account.
 pub async fn with_second_factor(
     visit: Visit<'_>,
     attempt_code: &str,
@@ -151,6 +153,11 @@ pub async fn with_second_factor(
     let first: FirstFactor =
         serde_json::from_value(attempt.data.clone()).map_err(ApiError::internal)?;
     let (user, code_id) = (first.user_id, attempt.code_id());
+    let account = (context.project_id.as_str(), user.0);
+    let guess = app
+        .limits
+        .begin(Limit::CodeGuess, &account, &app.clock)
+        .await?;
     let session = &NewSession::draw(app, SessionOpening::SecondFactor);
     app.log
         .transact(context, |mut unit| async move {
@@ -166,6 +173,7 @@ pub async fn with_second_factor(
         })
         .await
         .map_err(|SecondFactorError(error)| error)?;
+    guess.succeeded();
     let novelty = if first.is_new_user {
         Novelty::New
     } else {

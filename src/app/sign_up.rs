@@ -2,11 +2,13 @@
 //! (contract 02 §1.6).
 
 use muniment_domain::session::Opening as SessionOpening;
+use muniment_domain::sign_up_rules::{Applicant, AuthMethod};
 use muniment_domain::user::{NewPrimaryEmail, NewUser, UserUpdate};
 use muniment_domain::{ContactChannelId, EmailAddress, Patch, UserId};
 use muniment_projections::users::UserRow;
 
 use super::accounts::{self, Along, Opening};
+use super::admission::{self, Admission};
 use super::letters::CodeLetter;
 use super::sessions::NewSession;
 use super::sign_in::{Novelty, SignedIn, Visit, hand_out, require_no_second_factor};
@@ -21,12 +23,14 @@ pub struct SignUp {
     pub proof: Proof,
     /// Where the link leads that is to prove the address.
     pub verification_callback: Option<String>,
+    /// Where the person seems to be: two letters, ISO 3166-1 alpha-2.
+    pub country_code: Option<String>,
 }
 
 /// The way in which somebody signs up.
 #[derive(Clone, Debug)]
 pub enum Proof {
-    /// A password was chosen; the address is yet to be proved. Holds the password's hash.
+    /// This password was chosen, and is strong enough; the address is yet to be proved.
     Password(String),
     /// A code that was sent to the address came back.
     Code,
@@ -36,90 +40,116 @@ pub enum Proof {
 /// account becomes the new one, with id and data kept.
 ///
 /// # Errors
-/// `USER_EMAIL_ALREADY_EXISTS`; `MULTI_FACTOR_AUTHENTICATION_REQUIRED` for an anonymous user who
-/// has a second factor.
+/// `SIGN_UP_REJECTED`; `USER_EMAIL_ALREADY_EXISTS`; `MULTI_FACTOR_AUTHENTICATION_REQUIRED` for an
+/// anonymous user who has a second factor.
 pub async fn sign_up(
     visit: Visit<'_>,
     sign_up: SignUp,
     current: Option<&UserRow>,
 ) -> Result<SignedIn, ApiError> {
-    let session = NewSession::draw(visit.app, SessionOpening::SignUp);
+    let Visit { app, context, .. } = visit;
+    let method = match sign_up.proof {
+        Proof::Password(_) => AuthMethod::Password,
+        Proof::Code => AuthMethod::Otp,
+    };
+    let applicant = Applicant {
+        email: sign_up.email.to_string(),
+        country_code: sign_up.country_code.clone().unwrap_or_default(),
+        ..Applicant::by(method)
+    };
+    let admission = admission::decide(app, context, visit.project, applicant).await?;
+    let password_hash = match &sign_up.proof {
+        Proof::Password(password) => Some(
+            app.passwords
+                .hash(password)
+                .await
+                .map_err(ApiError::internal)?,
+        ),
+        Proof::Code => None,
+    };
+    let admitted = Admitted {
+        sign_up,
+        password_hash,
+        admission,
+    };
+    let session = NewSession::draw(app, SessionOpening::SignUp);
     let user = match current.filter(|user| user.is_anonymous) {
-        Some(anonymous) => upgrade(visit, sign_up, anonymous, &session).await?,
-        None => create(visit, sign_up, &session).await?,
+        Some(anonymous) => admitted.upgrade(visit, anonymous, &session).await?,
+        None => admitted.create(visit, &session).await?,
     };
     hand_out(visit, user, session, Novelty::New).await
 }
 
-async fn create(
-    visit: Visit<'_>,
+/// A stranger whom the project's rules let in.
+struct Admitted {
     sign_up: SignUp,
-    session: &NewSession,
-) -> Result<UserId, ApiError> {
-    let is_verified = matches!(sign_up.proof, Proof::Code);
-    let user = NewUser {
-        primary_email: Some(NewPrimaryEmail {
-            channel_id: ContactChannelId(visit.app.random.uuid()),
-            address: sign_up.email.clone(),
-            is_verified,
-            used_for_auth: true,
-        }),
-        otp_enabled: is_verified,
-        password_hash: match &sign_up.proof {
-            Proof::Password(hash) => Some(hash.clone()),
-            Proof::Code => None,
-        },
-        ..NewUser::blank(visit.project.id.clone(), visit.context.now)
-    };
-    let opening = Opening::draw(visit.app, visit.project, user);
-    let letter = verification_letter(visit, &sign_up, opening.id);
-    let along = Along {
-        session: Some(session),
-        letter: letter.as_ref(),
-    };
-    accounts::open(visit.app, visit.context, &opening, &along).await?;
-    Ok(opening.id)
+    password_hash: Option<String>,
+    admission: Admission,
 }
 
-async fn upgrade(
-    visit: Visit<'_>,
-    sign_up: SignUp,
-    anonymous: &UserRow,
-    session: &NewSession,
-) -> Result<UserId, ApiError> {
-    let id = anonymous.user_id();
-    let letter = verification_letter(visit, &sign_up, id);
-    let blank = UserUpdate::nothing(visit.context.now, ContactChannelId(visit.app.random.uuid()));
-    let blank = UserUpdate {
-        sign_up: true,
-        primary_email: Patch::Set(sign_up.email),
-        primary_email_auth_enabled: Some(true),
-        ..blank
-    };
-    let update = match sign_up.proof {
-        Proof::Password(hash) => UserUpdate {
-            password_hash: Patch::Set(hash),
-            ..blank
-        },
-        Proof::Code => UserUpdate {
-            primary_email_verified: Some(true),
-            otp_enabled: Some(true),
-            ..blank
-        },
-    };
-    let along = Along {
-        session: Some(session).filter(|_| !anonymous.totp_enabled),
-        letter: letter.as_ref(),
-    };
-    accounts::update(visit.app, visit.context, id, &update, &along).await?;
-    require_no_second_factor(visit, anonymous, Novelty::New).await?;
-    Ok(id)
-}
+impl Admitted {
+    async fn create(self, visit: Visit<'_>, session: &NewSession) -> Result<UserId, ApiError> {
+        let is_verified = self.is_verified();
+        let user = NewUser {
+            primary_email: Some(NewPrimaryEmail {
+                channel_id: ContactChannelId(visit.app.random.uuid()),
+                address: self.sign_up.email.clone(),
+                is_verified,
+                used_for_auth: true,
+            }),
+            otp_enabled: is_verified,
+            password_hash: self.password_hash.clone(),
+            ..NewUser::blank(visit.project.id.clone(), visit.context.now)
+        };
+        let opening = Opening::draw(visit.app, visit.project, self.admission.admit(user));
+        let letter = self.verification_letter(visit, opening.id);
+        let along = Along {
+            session: Some(session),
+            letter: letter.as_ref(),
+        };
+        accounts::open(visit.app, visit.context, &opening, &along).await?;
+        Ok(opening.id)
+    }
 
-fn verification_letter(visit: Visit<'_>, sign_up: &SignUp, user: UserId) -> Option<CodeLetter> {
-    let callback = sign_up.verification_callback.as_deref()?;
-    let email = sign_up.email.as_str();
-    Some(CodeLetter::email_verification(
-        visit.app, user, email, callback,
-    ))
+    async fn upgrade(
+        self,
+        visit: Visit<'_>,
+        anonymous: &UserRow,
+        session: &NewSession,
+    ) -> Result<UserId, ApiError> {
+        let id = anonymous.user_id();
+        let letter = self.verification_letter(visit, id);
+        let channel_id = ContactChannelId(visit.app.random.uuid());
+        let is_verified = self.is_verified().then_some(true);
+        let update = UserUpdate {
+            sign_up: true,
+            primary_email: Patch::Set(self.sign_up.email),
+            primary_email_auth_enabled: Some(true),
+            primary_email_verified: is_verified,
+            otp_enabled: is_verified,
+            password_hash: self.password_hash.map_or(Patch::Keep, Patch::Set),
+            ..UserUpdate::nothing(visit.context.now, channel_id)
+        };
+        let update = self.admission.upgrade(anonymous, update);
+        let along = Along {
+            session: Some(session).filter(|_| !anonymous.totp_enabled),
+            letter: letter.as_ref(),
+        };
+        accounts::update(visit.app, visit.context, id, &update, &along).await?;
+        require_no_second_factor(visit, anonymous, Novelty::New).await?;
+        Ok(id)
+    }
+
+    /// Whether the address was proved by signing up.
+    fn is_verified(&self) -> bool {
+        matches!(self.sign_up.proof, Proof::Code)
+    }
+
+    fn verification_letter(&self, visit: Visit<'_>, user: UserId) -> Option<CodeLetter> {
+        let callback = self.sign_up.verification_callback.as_deref()?;
+        let email = self.sign_up.email.as_str();
+        Some(CodeLetter::email_verification(
+            visit.app, user, email, callback,
+        ))
+    }
 }

@@ -116,7 +116,8 @@ async fn build(
         access_token_seconds: settings.access_token_seconds,
         password_cost: Cost::Standard,
         mail: settings.mail.shared(otherwise)?,
-        trusted_proxy: settings.trusted_proxy,
+        trusted_proxy: settings.trusted_proxy.clone(),
+        quotas: settings.rate_limits.clone(),
         clock: Clock::system(),
     };
     Ok(server::assemble(pool, configuration)?)

@@ -9,6 +9,7 @@ use super::error::ApiResult;
 use super::passwords::short;
 use crate::app::App;
 use crate::app::sign_in::sign_up_anonymously;
+use crate::limits::Limit;
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {
@@ -17,9 +18,11 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// Makes an anonymous account. It becomes a full one when its owner signs up.
 #[utoipa::path(post, path = "/auth/anonymous/sign-up", tag = "anonymous",
-    responses((status = 200, description = "`{access_token, refresh_token, user_id}`")))]
+    responses((status = 200, description = "`{access_token, refresh_token, user_id}`"),
+        (status = 429, description = "Too many sign-ups from one address; see Retry-After")))]
 async fn sign_up(State(app): State<App>, caller: Caller) -> ApiResult {
     let auth = caller.client()?;
+    caller.limit(&app, Limit::SignUpFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
     let visit = caller.visit(&app, auth, &context);
     Ok(short(&sign_up_anonymously(visit).await?))

@@ -1,5 +1,6 @@
 //! Who is calling: access type, project, keys, and the signed-in user (contract 01 §1.3 and §1.4).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -15,6 +16,7 @@ use super::known_error::KnownError;
 use crate::app::App;
 use crate::app::projects::{KeyKind, LoadedProject};
 use crate::app::sign_in::Visit;
+use crate::limits::Limit;
 use crate::tokens::{Claims, Rejection};
 
 /// Stands for "no publishable key" where a client library must send something.
@@ -27,6 +29,7 @@ const MAIN_BRANCH: &str = "main";
 pub struct Caller {
     auth: Option<Auth>,
     request_id: String,
+    address: Option<IpAddr>,
     end_user: EndUser,
     user_agent: Option<String>,
     refresh_token: Option<String>,
@@ -144,6 +147,19 @@ impl Caller {
         self.refresh_token.as_deref()
     }
 
+    /// Takes one of the tries that a limit grants each IP. Whoever holds a secret key of the project
+    /// asks on behalf of many users from one address, and is not limited by it.
+    ///
+    /// # Errors
+    /// 429 when there is none left.
+    pub fn limit(&self, app: &App, limit: Limit) -> Result<(), ApiError> {
+        let access = self.auth.as_ref().map(|auth| auth.access);
+        match (access, self.address) {
+            (Some(AccessType::Server | AccessType::Admin), _) | (_, None) => Ok(()),
+            (_, Some(address)) => Ok(app.limits.spend(limit, &network_of(address), app.now())?),
+        }
+    }
+
     /// Where the end user is, if a browser sent the request.
     #[must_use]
     pub fn end_user(&self) -> &EndUser {
@@ -192,6 +208,15 @@ impl Caller {
     }
 }
 
+/// The network that counts as one caller: whoever has one IPv6 address has 2⁶⁴ of them.
+fn network_of(address: IpAddr) -> IpAddr {
+    const HOST: u128 = (1 << 64) - 1;
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !HOST).into()),
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
@@ -208,13 +233,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 pub async fn establish(
     app: &App,
     headers: &HeaderMap,
+    peer: Option<IpAddr>,
     request_id: String,
 ) -> Result<Caller, ApiError> {
     let auth = authenticate(app, headers).await?;
     Ok(Caller {
         auth,
         request_id,
-        end_user: end_user::locate(headers, app.trusted_proxy),
+        address: end_user::client_address(headers, app.trusted_proxy.as_ref(), peer),
+        end_user: end_user::locate(headers, app.trusted_proxy.as_ref(), peer),
         user_agent: header(headers, "user-agent").map(str::to_owned),
         refresh_token: header(headers, "x-stack-refresh-token").map(str::to_owned),
     })

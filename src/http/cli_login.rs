@@ -14,6 +14,7 @@ use super::input::{Input, integer, one_of, text};
 use super::success;
 use crate::app::App;
 use crate::app::cli_login::{self, Answer};
+use crate::limits::Limit;
 use crate::timestamp;
 
 /// How long a login may wait at most: a day, in milliseconds.
@@ -45,6 +46,7 @@ async fn begin(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
     let anonymous = body.optional("anon_refresh_token", text);
     body.close();
     let (lifetime, anonymous) = form.finish((|| Some((lifetime?, anonymous?)))())?;
+    caller.limit(&app, Limit::SignInFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
     let visit = caller.visit(&app, auth, &context);
     let begun = cli_login::begin(visit, lifetime, anonymous).await?;
@@ -68,6 +70,7 @@ async fn poll(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
     let code = body.required("polling_code", text);
     body.close();
     let code = form.finish(code)?;
+    caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
     let visit = caller.visit(&app, auth, &context);
     let status = match cli_login::poll(visit, &code).await? {
@@ -96,6 +99,7 @@ async fn complete(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
     let token = body.optional("refresh_token", text);
     body.close();
     let (code, mode, token) = form.finish((|| Some((code?, mode?, token?)))())?;
+    caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
     let visit = caller.visit(&app, auth, &context);
     match mode {

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use muniment_domain::EmailAddress;
 use muniment_domain::verification_code::Purpose;
 use serde_json::json;
 
@@ -11,6 +12,7 @@ use super::input::{Input, verification_code};
 use crate::app::App;
 use crate::app::codes::{self, Handling};
 use crate::app::sign_in::{Novelty, SignedIn};
+use crate::limits::Limit;
 
 /// Says whether a code would work, without using it up. The look counts as an attempt.
 ///
@@ -19,6 +21,7 @@ use crate::app::sign_in::{Novelty, SignedIn};
 pub async fn check_code(app: &App, caller: &Caller, input: &Input, purpose: Purpose) -> ApiResult {
     let auth = caller.client()?;
     let code = read_code(input, caller)?;
+    caller.limit(app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(app, auth.project_id());
     codes::take(app, &context, purpose, &code, Handling::Check).await?;
     Ok(Json(json!({"is_code_valid": true})).into_response())
@@ -34,6 +37,18 @@ pub fn read_code(input: &Input, caller: &Caller) -> ApiResult<String> {
     let code = body.required("code", verification_code);
     body.close();
     form.finish(code)
+}
+
+/// Keeps callers from having codes sent to an address, or from their own, without end.
+///
+/// # Errors
+/// 429.
+pub fn limit_sending(app: &App, caller: &Caller, to: &EmailAddress) -> ApiResult<()> {
+    caller.limit(app, Limit::CodeSendingFromIp)?;
+    let project = caller.auth().map(|auth| auth.project_id().as_str());
+    let key = (project, to.as_str());
+    app.limits.spend(Limit::CodeSending, &key, app.now())?;
+    Ok(())
 }
 
 /// The longer of the two shapes in which tokens are handed out.

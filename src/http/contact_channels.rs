@@ -6,14 +6,14 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::user::{ChannelChange, NewChannel, UserCommand, UserError};
 use muniment_domain::verification_code::Purpose;
-use muniment_domain::{ContactChannelId, UserId};
+use muniment_domain::{ContactChannelId, EmailAddress, UserId};
 use muniment_projections::users::{self, ContactChannelRow};
 use muniment_projections::{AccessType, LedgerError};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::caller::{Auth, Caller};
-use super::codes::{check_code, read_code};
+use super::codes::{check_code, limit_sending, read_code};
 use super::error::{ApiError, ApiResult};
 use super::input::{Form, Input, boolean, lenient_email, one_of, strict_email, url_text, uuid};
 use super::known_error::KnownError;
@@ -21,6 +21,7 @@ use super::views::ContactChannelView;
 use super::{success, whole_list};
 use crate::app::App;
 use crate::app::contact_channels::{ChangeError, change, send_verification_code, verify};
+use crate::limits::Limit;
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {
@@ -229,6 +230,7 @@ async fn send(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
         return Err(KnownError::user_id_does_not_exist(user).into());
     }
     let row = find(&app, auth, user, id).await?.ok_or_else(not_found)?;
+    limit_sending(&app, &caller, &EmailAddress::from_stored(row.value.clone()))?;
     let context = caller.event_context(&app, auth.project_id());
     let visit = caller.visit(&app, auth, &context);
     send_verification_code(visit, &row, &callback).await?;
@@ -254,6 +256,7 @@ async fn send_to_primary(State(app): State<App>, caller: Caller, input: Input) -
     if primary != Some(email.as_str()) {
         return Err(KnownError::email_is_not_primary_email(email.as_str(), primary).into());
     }
+    limit_sending(&app, &caller, &email)?;
     let id = user.user.user_id();
     let rows = users::channels_of(app.pool(), auth.project_id(), Some(id)).await?;
     let row = rows.into_iter().find(|row| row.is_primary);
@@ -272,6 +275,7 @@ async fn send_to_primary(State(app): State<App>, caller: Caller, input: Input) -
 async fn verify_code(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.client()?;
     let code = read_code(&input, &caller)?;
+    caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
     verify(&app, &context, &code).await?;
     Ok(success())

@@ -12,6 +12,7 @@ use muniment_domain::verification_code::VerificationCodeError;
 use muniment_projections::{LedgerError, Reservation};
 
 use super::known_error::KnownError;
+use crate::limits::TooMany;
 
 /// The header that names a known error's code.
 pub const KNOWN_ERROR_HEADER: &str = "x-stack-known-error";
@@ -23,6 +24,8 @@ pub enum ApiError {
     Known(Box<KnownError>),
     /// Any other that is the caller's to correct: a status and a sentence.
     Text(StatusCode, String),
+    /// The caller, or somebody on the same account, tries too often.
+    TooMany(TooMany),
     /// Ours. It is logged; the caller learns only the request's id.
     Internal(Box<dyn Error + Send + Sync>),
 }
@@ -47,6 +50,12 @@ impl ApiError {
 impl From<KnownError> for ApiError {
     fn from(error: KnownError) -> Self {
         Self::Known(Box::new(error))
+    }
+}
+
+impl From<TooMany> for ApiError {
+    fn from(error: TooMany) -> Self {
+        Self::TooMany(error)
     }
 }
 
@@ -102,12 +111,23 @@ impl IntoResponse for ApiError {
         match self {
             Self::Known(error) => known(&error),
             Self::Text(status, message) => text(status, message),
+            Self::TooMany(error) => too_many(error),
             Self::Internal(error) => {
                 tracing::error!(%error, "a request failed for a reason of ours");
                 text(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL.to_owned())
             }
         }
     }
+}
+
+fn too_many(error: TooMany) -> Response {
+    let mut response = text(
+        StatusCode::TOO_MANY_REQUESTS,
+        format!("There were {error}."),
+    );
+    let seconds = HeaderValue::from(error.retry_after_seconds);
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    response
 }
 
 /// The text of an internal error; the envelope appends the request's id.

@@ -29,6 +29,7 @@ use super::body::Body;
 use super::caller::Auth;
 use super::error::ApiError;
 use super::known_error::KnownError;
+use crate::app::admission::country_code;
 use crate::app::codes;
 
 /// A field's value, or nothing if it violates something, which was noted then.
@@ -311,6 +312,19 @@ impl<'f> Fields<'f> {
         }
     }
 
+    /// A field that must be there, but may be null.
+    pub fn required_nullable<T>(
+        &mut self,
+        name: &str,
+        parser: impl Parser<T>,
+    ) -> Checked<Option<T>> {
+        match self.nullable(name, parser)? {
+            Patch::Keep => self.missing(name),
+            Patch::Clear => Some(None),
+            Patch::Set(value) => Some(Some(value)),
+        }
+    }
+
     /// An object that must be there.
     pub fn required_object<T>(
         &mut self,
@@ -427,7 +441,8 @@ fn note_nul(path: &str, object: &Map<String, Value>, findings: &mut Findings) {
     }
 }
 
-fn has_nul(value: &Value) -> bool {
+/// Whether there is a NUL character anywhere in it.
+pub(super) fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(has_nul),
@@ -642,6 +657,14 @@ pub fn url_text(value: &Value) -> Result<String, String> {
         return Err(format!("must have at most {MAX_URL} characters"));
     }
     Ok(text)
+}
+
+/// A country's code, in capitals (ISO 3166-1 alpha-2). Whether there is such a country is not asked.
+///
+/// # Errors
+/// For anything else.
+pub fn country(value: &Value) -> Result<String, String> {
+    country_code(&text(value)?).ok_or_else(|| "must be a country code of two letters".to_owned())
 }
 
 /// Bytes in base64 (RFC 4648 §4).

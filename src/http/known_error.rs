@@ -420,6 +420,14 @@ impl KnownError {
         )
     }
 
+    /// A rule refuses the sign-up. Which one is not for who signs up to know.
+    #[must_use]
+    pub fn sign_up_rejected() -> Self {
+        let message = "This sign-up was refused. If you think that is wrong, ask the operator of the application.";
+        Self::new(StatusCode::FORBIDDEN, "SIGN_UP_REJECTED", message)
+            .with(json!({"message": message}))
+    }
+
     /// Passwords are switched off.
     #[must_use]
     pub fn password_authentication_not_enabled() -> Self {

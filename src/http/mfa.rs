@@ -10,6 +10,7 @@ use super::error::ApiResult;
 use super::input::{Input, one_of, text, verification_code};
 use crate::app::App;
 use crate::app::sign_in::with_second_factor;
+use crate::limits::Limit;
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {
@@ -34,6 +35,7 @@ async fn sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
         kind?;
         Some((code?, totp?))
     })())?;
+    caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
     let visit = caller.visit(&app, auth, &context);
     Ok(full(&with_second_factor(visit, &code, &totp).await?))

@@ -17,7 +17,9 @@ mod envelope;
 mod error;
 mod images;
 mod input;
+mod internal_config;
 mod internal_projects;
+mod internal_sign_up_rules;
 mod jwks;
 mod known_error;
 mod mfa;
@@ -36,12 +38,13 @@ mod views;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde_json::json;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -51,7 +54,6 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
 use crate::mail::Carrier;
-use codes::check_code;
 pub use error::{ApiError, ApiResult};
 pub use known_error::KnownError;
 pub use operations::Metrics;
@@ -130,6 +132,8 @@ fn api() -> OpenApiRouter<App> {
         .merge(projects::router())
         .merge(jwks::router())
         .merge(internal_projects::router())
+        .merge(internal_config::router())
+        .merge(internal_sign_up_rules::router())
         .merge(api_keys::router())
 }
 
@@ -154,7 +158,9 @@ async fn prepare(
         .extensions
         .get::<envelope::RequestId>()
         .map(|id| id.0.clone());
-    let caller = caller::establish(&app, &parts.headers, id.unwrap_or_default()).await?;
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map(|ConnectInfo(address)| address.ip());
+    let caller = caller::establish(&app, &parts.headers, peer, id.unwrap_or_default()).await?;
     parts.extensions.insert(caller);
     parts.extensions.insert(body);
     Ok(next

@@ -10,11 +10,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::caller::Caller;
-use super::codes::{check_code, full, read_code};
+use super::codes::{check_code, full, limit_sending, read_code};
 use super::error::{ApiError, ApiResult};
 use super::input::{Input, strict_email, url_text};
 use super::passwords::read_bot_challenge;
 use crate::app::{App, magic_link};
+use crate::limits::Limit;
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {
@@ -46,6 +47,7 @@ async fn send(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
         let text = "Sign-in by email code is switched off in this project.";
         return Err(ApiError::text(StatusCode::FORBIDDEN, text));
     }
+    limit_sending(&app, &caller, &email)?;
     let context = caller.event_context(&app, auth.project_id());
     let visit = caller.visit(&app, auth, &context);
     let nonce = magic_link::send(visit, &email, &callback).await?;
@@ -62,6 +64,7 @@ async fn send(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
 async fn sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.client()?;
     let code = read_code(&input, &caller)?;
+    caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
     let current = auth.user().map(|record| &record.user);
     let visit = caller.visit(&app, auth, &context);

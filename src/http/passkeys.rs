@@ -13,6 +13,7 @@ use super::error::ApiResult;
 use super::input::{Input, json_object, verification_code};
 use crate::app::App;
 use crate::app::passkeys::{self, Ceremony};
+use crate::limits::Limit;
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {
@@ -59,6 +60,7 @@ async fn register(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
     let code = body.required("code", verification_code);
     body.close();
     let (credential, code) = form.finish((|| Some((credential?, code?)))())?;
+    caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
     let visit = caller.visit(&app, auth, &context);
     let handle = passkeys::register(visit, &code, credential, auth.user_id()).await?;
@@ -74,6 +76,7 @@ async fn begin_sign_in(State(app): State<App>, caller: Caller, input: Input) -> 
     let mut form = input.form(auth.user_id());
     form.optional_body().close();
     form.finish(Some(()))?;
+    caller.limit(&app, Limit::SignInFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
     let visit = caller.visit(&app, auth, &context);
     Ok(begun(&passkeys::begin_sign_in(visit).await?))
@@ -93,6 +96,7 @@ async fn sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
     let code = body.required("code", verification_code);
     body.close();
     let (response, code) = form.finish((|| Some((response?, code?)))())?;
+    caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
     let visit = caller.visit(&app, auth, &context);
     Ok(full(&passkeys::sign_in(visit, &code, response).await?))

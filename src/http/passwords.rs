@@ -9,15 +9,18 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::caller::{Auth, Caller};
+use super::codes::{check_code, limit_sending};
 use super::error::{ApiError, ApiResult};
 use super::input::{
     Fields, Input, lenient_email, one_of, strict_email, text, text_max, url_text, verification_code,
 };
 use super::known_error::KnownError;
-use super::{check_code, success};
+use super::success;
+use crate::app::admission::country_in;
 use crate::app::sign_in::SignedIn;
 use crate::app::sign_up::{Proof, SignUp, sign_up as open_account};
 use crate::app::{App, password, redirects};
+use crate::limits::Limit;
 
 /// The longest password that is read, in UTF-16 code units.
 const MAX_PASSWORD: usize = 70;
@@ -38,7 +41,8 @@ pub fn router() -> OpenApiRouter<App> {
 #[utoipa::path(post, path = "/auth/password/sign-up", tag = "passwords", request_body = Value,
     responses((status = 200, description = "`{access_token, refresh_token, user_id}`"),
         (status = 400, description = "PASSWORD_AUTHENTICATION_NOT_ENABLED, REDIRECT_URL_NOT_WHITELISTED, SIGN_UP_NOT_ENABLED, PASSWORD_TOO_SHORT, SCHEMA_ERROR"),
-        (status = 409, description = "USER_EMAIL_ALREADY_EXISTS")))]
+        (status = 403, description = "SIGN_UP_REJECTED"), (status = 409, description = "USER_EMAIL_ALREADY_EXISTS"),
+        (status = 429, description = "Too many sign-ups from one address; see Retry-After")))]
 async fn sign_up(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.client()?;
     let mut form = input.form(auth.user_id());
@@ -60,10 +64,13 @@ async fn sign_up(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
     if !config.auth.allow_sign_up {
         return Err(KnownError::sign_up_not_enabled().into());
     }
+    password::require_strength(&chosen)?;
+    caller.limit(&app, Limit::SignUpFromIp)?;
     let wish = SignUp {
         email,
-        proof: Proof::Password(password::hash_strong(&app, &chosen).await?),
+        proof: Proof::Password(chosen),
         verification_callback: callback,
+        country_code: country_in(caller.end_user().info.as_ref()),
     };
     let context = caller.event_context(&app, auth.project_id());
     let current = auth.user().map(|record| &record.user);
@@ -92,7 +99,8 @@ fn require_enabled(auth: &Auth) -> Result<(), ApiError> {
 /// Signs in.
 #[utoipa::path(post, path = "/auth/password/sign-in", tag = "passwords", request_body = Value,
     responses((status = 200, description = "`{access_token, refresh_token, user_id}`"),
-        (status = 400, description = "PASSWORD_AUTHENTICATION_NOT_ENABLED, EMAIL_PASSWORD_MISMATCH, MULTI_FACTOR_AUTHENTICATION_REQUIRED, SCHEMA_ERROR")))]
+        (status = 400, description = "PASSWORD_AUTHENTICATION_NOT_ENABLED, EMAIL_PASSWORD_MISMATCH, MULTI_FACTOR_AUTHENTICATION_REQUIRED, SCHEMA_ERROR"),
+        (status = 429, description = "Too many wrong passwords for one account, or too many sign-ins from one address; see Retry-After")))]
 async fn sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.client()?;
     let mut form = input.form(auth.user_id());
@@ -102,6 +110,7 @@ async fn sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
     body.close();
     let (email, given) = form.finish((|| Some((email?, given?)))())?;
     require_enabled(auth)?;
+    caller.limit(&app, Limit::SignInFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
     let visit = caller.visit(&app, auth, &context);
     Ok(short(&password::sign_in(visit, &email, &given).await?))
@@ -160,6 +169,7 @@ async fn send_reset_code(State(app): State<App>, caller: Caller, input: Input) -
     body.close();
     let (email, callback) = form.finish((|| Some((email?, callback?)))())?;
     require_enabled(auth)?;
+    limit_sending(&app, &caller, &email)?;
     let context = caller.event_context(&app, auth.project_id());
     let visit = caller.visit(&app, auth, &context);
     password::send_reset_code(visit, &email, &callback).await?;
@@ -181,6 +191,7 @@ async fn reset(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
     let chosen = body.required("password", text_max(MAX_PASSWORD));
     body.close();
     let (code, chosen) = form.finish((|| Some((code?, chosen?)))())?;
+    caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
     let visit = caller.visit(&app, auth, &context);
     password::reset(visit, &code, &chosen).await?;

@@ -18,8 +18,8 @@ use super::caller::{Auth, Caller};
 use super::error::{ApiError, ApiResult};
 use super::images::{self, ImageRule};
 use super::input::{
-    Fields, Form, Input, base64, boolean, integer, json_value, lenient_email, non_empty_text,
-    one_of, query_boolean, text, text_max, url_text, uuid,
+    Fields, Form, Input, base64, boolean, country, integer, json_value, lenient_email,
+    non_empty_text, one_of, query_boolean, text, text_max, url_text, uuid,
 };
 use super::known_error::KnownError;
 use super::success;
@@ -531,16 +531,6 @@ fn only_false(value: &Value) -> Result<bool, String> {
         );
     }
     Ok(false)
-}
-
-fn country(value: &Value) -> Result<String, String> {
-    let code = text(value)?.trim().to_uppercase();
-    let is_code = code.len() == 2 && code.chars().all(|c| c.is_ascii_uppercase());
-    if is_code {
-        Ok(code)
-    } else {
-        Err("must be a country code of two letters".to_owned())
-    }
 }
 
 fn blank_is_null(name: Patch<String>) -> Patch<String> {

@@ -17,7 +17,7 @@ use Access::{Admin, Client, Public, Server};
 const ID: &str = "6fb53bb8-4f2f-4b1c-9d27-1d4a61d1f0de";
 
 /// Every route of the API.
-const ROUTES: [(&str, &str, Access); 37] = [
+const ROUTES: [(&str, &str, Access); 41] = [
     ("GET", "/", Public),
     ("POST", "/check-version", Public),
     ("POST", "/check-feature-support", Public),
@@ -67,6 +67,10 @@ const ROUTES: [(&str, &str, Access); 37] = [
     ("GET", "/internal/projects/current", Admin),
     ("PATCH", "/internal/projects/current", Admin),
     ("DELETE", "/internal/projects/current", Admin),
+    ("GET", "/internal/config/override/{level}", Server),
+    ("PATCH", "/internal/config/override/{level}", Server),
+    ("POST", "/internal/sign-up-rules-test", Admin),
+    ("GET", "/internal/sign-up-rules-stats", Admin),
 ];
 /// Those of signing in by other means than a password, and of what belongs to it.
 const SIGN_IN_ROUTES: [(&str, &str, Access); 25] = [

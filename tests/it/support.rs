@@ -7,11 +7,13 @@ use muniment::app::projects::NewKeys;
 use muniment::app::seed::{self, Seed};
 use muniment::cache_folder::cache_folder;
 use muniment::clock::Clock;
+use muniment::limits::Quotas;
 use muniment::mail::{Carrier, SharedMail};
 use muniment::passwords::Cost;
 use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
 use muniment::secrets::{Random, ServerSecret};
 use muniment::server::{self, Configuration, Follow, Server};
+use muniment::settings::TrustedProxy;
 use muniment_projections::EventLog;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -110,6 +112,16 @@ impl TestServer {
     }
 
     pub async fn start_on(url: &str, follow: Follow) -> Self {
+        Self::start_limited(url, follow, Quotas::default(), None).await
+    }
+
+    /// A server with limits of its own, behind proxies.
+    pub async fn start_limited(
+        url: &str,
+        follow: Follow,
+        quotas: Quotas,
+        trusted_proxy: Option<TrustedProxy>,
+    ) -> Self {
         let pool = server::connect(url, 20).await.unwrap();
         let clock = Clock::fixed(Clock::system().now());
         let mail = MailBox::open().await;
@@ -122,7 +134,8 @@ impl TestServer {
                 carrier: Carrier::Server(mail.server()),
                 sender: "noreply@muniment.example.com".to_owned(),
             },
-            trusted_proxy: None,
+            trusted_proxy,
+            quotas,
             clock: clock.clone(),
         };
         let app = server::assemble(pool, configuration).unwrap();

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::PermissionId;
 use crate::permission::Definitions;
 use crate::restriction::EmailVerification;
+use crate::sign_up_rules::{DefaultAction, Rules};
 
 /// The theme of a project that chose none.
 pub const DEFAULT_EMAIL_THEME: &str = "1df07ae6-abf3-4a40-83a5-a1a2cbe336ac";
@@ -37,6 +38,16 @@ impl Overrides {
     #[must_use]
     pub fn document(&self, level: Level) -> Map<String, Value> {
         self.0.get(&level).cloned().unwrap_or_default()
+    }
+
+    /// Whether merging `value` under `key` would change the document of `level`.
+    #[must_use]
+    pub fn would_change(&self, level: Level, key: &str, value: &Value) -> bool {
+        let Some(document) = self.0.get(&level) else {
+            return true;
+        };
+        let replaces = |known: &String| known != key && is_at_or_below(known, key);
+        document.get(key) != Some(value) || document.keys().any(replaces)
     }
 
     /// Merges `changes` into the document of `level`.
@@ -69,17 +80,18 @@ fn is_at_or_below(key: &str, ancestor: &str) -> bool {
 }
 
 /// Lays an override document over the defaults: keys in order of depth, each setting its path.
-/// A path whose parent does not exist is dropped; `null` removes.
-fn lay_over(mut config: Value, document: Map<String, Value>) -> Value {
+/// A path whose parent does not exist is dropped; `null` stands for the default.
+fn lay_over(defaults: &Value, document: Map<String, Value>) -> Value {
+    let mut config = defaults.clone();
     let mut entries: Vec<_> = document.into_iter().collect();
     entries.sort_by_key(|(key, _)| key.matches('.').count());
     for (key, value) in entries {
-        set_path(&mut config, &key, value);
+        set_path(&mut config, defaults, &key, value);
     }
     config
 }
 
-fn set_path(config: &mut Value, key: &str, value: Value) {
+fn set_path(config: &mut Value, defaults: &Value, key: &str, value: Value) {
     let (parents, last) = key
         .rsplit_once('.')
         .map_or((None, key), |(p, l)| (Some(p), l));
@@ -93,26 +105,31 @@ fn set_path(config: &mut Value, key: &str, value: Value) {
     let Some(object) = target.as_object_mut() else {
         return;
     };
-    match (object.get_mut(last), value) {
-        // `null` means "the default", which stands there already, or "no such entry".
-        (_, Value::Null) => {}
-        (Some(Value::Object(known)), Value::Object(given)) => lay_object(known, given),
-        (_, value) => {
-            object.insert(last.to_owned(), without_nulls(value));
-        }
-    }
+    let default = key
+        .split('.')
+        .try_fold(defaults, |inner, segment| inner.get(segment));
+    match filled(default, value) {
+        Some(value) => object.insert(last.to_owned(), value),
+        // Entries of a record have no default: `null` deletes them.
+        None => object.remove(last),
+    };
 }
 
-/// A nested object keeps the defaults that it does not mention.
-fn lay_object(known: &mut Map<String, Value>, given: Map<String, Value>) {
-    for (key, value) in given {
-        match (known.get_mut(&key), value) {
-            (_, Value::Null) => {}
-            (Some(Value::Object(inner)), Value::Object(object)) => lay_object(inner, object),
-            (_, value) => {
-                known.insert(key, without_nulls(value));
+/// A value with the defaults that it does not mention.
+fn filled(default: Option<&Value>, value: Value) -> Option<Value> {
+    match (default, value) {
+        (default, Value::Null) => default.cloned(),
+        (Some(Value::Object(known)), Value::Object(given)) => {
+            let mut object = known.clone();
+            for (key, value) in given {
+                match filled(known.get(&key), value) {
+                    Some(value) => object.insert(key, value),
+                    None => object.remove(&key),
+                };
             }
+            Some(Value::Object(object))
         }
+        (_, value) => Some(without_nulls(value)),
     }
 }
 
@@ -183,6 +200,10 @@ pub struct AuthConfig {
     pub passkey: SignInSwitch,
     /// OAuth.
     pub oauth: OauthConfig,
+    /// Who may sign up, by rules.
+    pub sign_up_rules: Rules,
+    /// What happens when no rule settles it.
+    pub sign_up_rules_default_action: DefaultAction,
 }
 
 impl Default for AuthConfig {
@@ -193,6 +214,8 @@ impl Default for AuthConfig {
             otp: SignInSwitch::default(),
             passkey: SignInSwitch::default(),
             oauth: OauthConfig::default(),
+            sign_up_rules: Rules::new(),
+            sign_up_rules_default_action: DefaultAction::default(),
         }
     }
 }
@@ -439,7 +462,7 @@ impl ProjectConfig {
     /// When a stored override has the wrong type. Writes are checked, so that is a damaged row.
     pub fn render(overrides: &Overrides) -> Result<Self, serde_json::Error> {
         let defaults = serde_json::to_value(Self::default())?;
-        let mut config: Self = serde_json::from_value(lay_over(defaults, overrides.chained()))?;
+        let mut config: Self = serde_json::from_value(lay_over(&defaults, overrides.chained()))?;
         config
             .auth
             .oauth
@@ -528,6 +551,31 @@ mod tests {
             "/handler"
         );
         assert!(rendered(without).domains.trusted_domains.is_empty());
+    }
+
+    #[test]
+    fn null_is_the_default_and_deletes_entries() {
+        let document = json!({
+            "auth.signUpRules": {"a": {"enabled": true}, "b": {"enabled": true, "condition": null}},
+            "auth.signUpRules.a": null,
+            "auth.allowSignUp": null,
+        });
+        let config = ProjectConfig::render(&overrides(Level::Environment, document)).unwrap();
+        let rules: Vec<_> = config.auth.sign_up_rules.keys().collect();
+        assert_eq!(rules, ["b"]);
+        assert!(config.auth.allow_sign_up);
+    }
+
+    #[test]
+    fn a_deeper_key_sets_its_path_whole() {
+        let document = json!({
+            "auth": {"signUpRules": {"a": {}}, "allowSignUp": false},
+            "auth.signUpRules": {"b": {"priority": 1}},
+        });
+        let config = ProjectConfig::render(&overrides(Level::Environment, document)).unwrap();
+        let rules: Vec<_> = config.auth.sign_up_rules.keys().collect();
+        assert_eq!(rules, ["b"]);
+        assert!(!config.auth.allow_sign_up);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod command;
 pub mod config;
 mod event;
+pub mod schema;
 
 use std::collections::BTreeMap;
 
@@ -108,8 +109,7 @@ impl Project {
     }
 
     fn overridden(&self, level: Level, mut changes: Map<String, Value>) -> Option<ProjectEvent> {
-        let document = self.overrides.document(level);
-        changes.retain(|key, value| document.get(key) != Some(value));
+        changes.retain(|key, value| self.overrides.would_change(level, key, value));
         if changes.is_empty() {
             return None;
         }

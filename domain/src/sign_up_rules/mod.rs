@@ -1,0 +1,391 @@
+//! Sign-up rules: who may sign up to a project, and who only restricted (contract 02 §9).
+//!
+//! A rule is a [`Condition`] and an action. [`decide`] asks a project's rules in their order until
+//! one of them settles the matter:
+//!
+//! ```
+//! use muniment_domain::sign_up_rules::{Applicant, AuthMethod, DefaultAction, decide};
+//! # use muniment_domain::sign_up_rules::Rules;
+//! let rules: Rules = serde_json::from_value(serde_json::json!({
+//!     "no-throwaways": {
+//!         "enabled": true,
+//!         "condition": "emailDomain in [\"throwaway.example\"]",
+//!         "action": {"type": "reject"},
+//!     },
+//! }))?;
+//! let applicant = Applicant {
+//!     email: "eve@throwaway.example".to_owned(),
+//!     ..Applicant::by(AuthMethod::Password)
+//! };
+//! assert!(!decide(&rules, DefaultAction::Allow, &applicant).is_allowed());
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+
+mod condition;
+mod literal;
+mod nesting;
+mod pattern;
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Number;
+
+pub use condition::{Condition, ConditionError};
+
+use crate::user::RiskScores;
+
+/// A project's rules by their ids: `auth.signUpRules`.
+pub type Rules = BTreeMap<String, SignUpRule>;
+
+/// `auth.signUpRules.{id}`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SignUpRule {
+    /// The rule is asked.
+    pub enabled: bool,
+    /// Its name, for the operator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// Rules of a higher priority are asked first.
+    pub priority: Number,
+    /// When it applies, in CEL. Text, because a condition that does not compile is kept too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// What it does then.
+    pub action: Action,
+}
+
+impl Default for SignUpRule {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            display_name: None,
+            priority: Number::from(0),
+            condition: None,
+            action: Action::default(),
+        }
+    }
+}
+
+/// `auth.signUpRules.{id}.action`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Action {
+    /// What happens.
+    #[serde(rename = "type")]
+    pub kind: ActionKind,
+    /// A note for the operator; never shown to who signs up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What a rule does with a sign-up that meets its condition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionKind {
+    /// Lets it through; no further rule is asked.
+    #[default]
+    Allow,
+    /// Refuses it; no further rule is asked.
+    Reject,
+    /// Restricts the user, and goes on.
+    Restrict,
+    /// Only counts it, and goes on.
+    Log,
+}
+
+impl ActionKind {
+    /// Its name in settings and on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Reject => "reject",
+            Self::Restrict => "restrict",
+            Self::Log => "log",
+        }
+    }
+}
+
+/// What happens when no rule settles it: `auth.signUpRulesDefaultAction`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DefaultAction {
+    /// The sign-up goes through.
+    #[default]
+    Allow,
+    /// It is refused.
+    Reject,
+}
+
+/// The way in which somebody signs up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// Email and password.
+    Password,
+    /// A code by email.
+    Otp,
+    /// An account at an OAuth provider.
+    Oauth,
+    /// A passkey.
+    Passkey,
+}
+
+impl AuthMethod {
+    /// Every method, by its name.
+    pub const NAMES: [&'static str; 4] = ["password", "otp", "oauth", "passkey"];
+
+    /// Its name in conditions and on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Otp => "otp",
+            Self::Oauth => "oauth",
+            Self::Passkey => "passkey",
+        }
+    }
+}
+
+/// What conditions know of a sign-up. A text that is not known is empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applicant {
+    /// The normalised email.
+    pub email: String,
+    /// Two capital letters, ISO 3166-1 alpha-2.
+    pub country_code: String,
+    /// How.
+    pub auth_method: AuthMethod,
+    /// The OAuth provider's id in the project's configuration.
+    pub oauth_provider: String,
+    /// How likely it is abuse.
+    pub risk_scores: RiskScores,
+}
+
+impl Applicant {
+    /// Somebody of whom nothing is known but how they sign up.
+    #[must_use]
+    pub fn by(auth_method: AuthMethod) -> Self {
+        Self {
+            email: String::new(),
+            country_code: String::new(),
+            auth_method,
+            oauth_provider: String::new(),
+            risk_scores: RiskScores::default(),
+        }
+    }
+
+    /// What follows the email's last `@`.
+    #[must_use]
+    pub fn email_domain(&self) -> &str {
+        self.email.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
+/// How asking one rule ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// The condition holds.
+    Matched,
+    /// It does not.
+    NotMatched,
+    /// The rule is switched off.
+    Disabled,
+    /// There is no condition.
+    MissingCondition,
+    /// The condition could not be evaluated, which counts as not matched.
+    Error(ConditionError),
+}
+
+/// A rule that was asked, and how that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation<'r> {
+    /// The rule's id.
+    pub rule_id: &'r str,
+    /// The rule.
+    pub rule: &'r SignUpRule,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+/// What settled a sign-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision<'r> {
+    /// The rule of that id lets it through.
+    Allowed(&'r str),
+    /// The rule of that id refuses it.
+    Rejected(&'r str),
+    /// No rule settled it.
+    Default(DefaultAction),
+}
+
+/// The outcome of asking a project's rules.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome<'r> {
+    /// The rules that were asked, in order, up to the one that settled it.
+    pub evaluations: Vec<Evaluation<'r>>,
+    /// What settled it.
+    pub decision: Decision<'r>,
+    /// The first rule that restricts the user. Without meaning when the sign-up is refused.
+    pub restricted_by: Option<&'r str>,
+}
+
+impl Outcome<'_> {
+    /// Whether the sign-up goes through.
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        matches!(
+            self.decision,
+            Decision::Allowed(_) | Decision::Default(DefaultAction::Allow)
+        )
+    }
+}
+
+/// Asks the rules. Pure: the same rules and applicant give the same outcome.
+#[must_use]
+pub fn decide<'r>(rules: &'r Rules, default: DefaultAction, applicant: &Applicant) -> Outcome<'r> {
+    let mut outcome = Outcome {
+        evaluations: Vec::with_capacity(rules.len()),
+        decision: Decision::Default(default),
+        restricted_by: None,
+    };
+    for (rule_id, rule) in in_order(rules) {
+        let verdict = ask(rule, applicant);
+        let matched = verdict == Verdict::Matched;
+        outcome.evaluations.push(Evaluation {
+            rule_id,
+            rule,
+            verdict,
+        });
+        if !matched {
+            continue;
+        }
+        match rule.action.kind {
+            ActionKind::Log => {}
+            ActionKind::Restrict => {
+                outcome.restricted_by.get_or_insert(rule_id);
+            }
+            ActionKind::Allow => {
+                outcome.decision = Decision::Allowed(rule_id);
+                break;
+            }
+            ActionKind::Reject => {
+                outcome.decision = Decision::Rejected(rule_id);
+                break;
+            }
+        }
+    }
+    outcome
+}
+
+/// The rules by descending priority, then by id.
+fn in_order(rules: &Rules) -> Vec<(&str, &SignUpRule)> {
+    let priority = |rule: &SignUpRule| rule.priority.as_f64().unwrap_or_default();
+    let mut ordered: Vec<_> = rules.iter().map(|(id, rule)| (id.as_str(), rule)).collect();
+    ordered.sort_by(|(id_a, a), (id_b, b)| {
+        let by_priority = priority(b).total_cmp(&priority(a));
+        by_priority.then_with(|| by_id(id_a, id_b))
+    });
+    ordered
+}
+
+/// The contract's order of strings (04, "SC"): in capitals first, ties in reverse. Ids are ASCII.
+fn by_id(a: &str, b: &str) -> Ordering {
+    a.to_uppercase()
+        .cmp(&b.to_uppercase())
+        .then_with(|| b.cmp(a))
+}
+
+fn ask(rule: &SignUpRule, applicant: &Applicant) -> Verdict {
+    if !rule.enabled {
+        return Verdict::Disabled;
+    }
+    let text = rule.condition.as_deref().unwrap_or_default();
+    if text.trim().is_empty() {
+        return Verdict::MissingCondition;
+    }
+    match Condition::compile(text).and_then(|condition| condition.holds_for(applicant)) {
+        Ok(true) => Verdict::Matched,
+        Ok(false) => Verdict::NotMatched,
+        Err(error) => Verdict::Error(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn rules(rules: serde_json::Value) -> Rules {
+        serde_json::from_value(rules).unwrap()
+    }
+
+    fn rule(priority: i64, action: &str) -> serde_json::Value {
+        json!({"enabled": true, "priority": priority, "condition": "true", "action": {"type": action}})
+    }
+
+    fn asked<'r>(outcome: &'r Outcome<'_>) -> Vec<&'r str> {
+        outcome
+            .evaluations
+            .iter()
+            .map(|evaluation| evaluation.rule_id)
+            .collect()
+    }
+
+    #[test]
+    fn rules_are_asked_by_priority_then_id() {
+        let rules = rules(json!({
+            "b": rule(1, "log"), "A": rule(1, "log"), "a": rule(1, "log"), "z": rule(2, "log"),
+        }));
+        let outcome = decide(
+            &rules,
+            DefaultAction::Reject,
+            &Applicant::by(AuthMethod::Otp),
+        );
+        assert_eq!(asked(&outcome), ["z", "a", "A", "b"]);
+        assert!(!outcome.is_allowed());
+    }
+
+    #[test]
+    fn the_first_allow_or_reject_is_final() {
+        let rules = rules(json!({
+            "restrict-1": rule(9, "restrict"), "restrict-2": rule(8, "restrict"),
+            "allow": rule(5, "allow"), "reject": rule(4, "reject"),
+        }));
+        let outcome = decide(
+            &rules,
+            DefaultAction::Reject,
+            &Applicant::by(AuthMethod::Otp),
+        );
+        assert_eq!(asked(&outcome), ["restrict-1", "restrict-2", "allow"]);
+        assert_eq!(outcome.decision, Decision::Allowed("allow"));
+        assert_eq!(outcome.restricted_by, Some("restrict-1"));
+        assert!(outcome.is_allowed());
+    }
+
+    #[test]
+    fn what_is_off_empty_or_broken_does_not_match() {
+        let rules = rules(json!({
+            "a-off": {"condition": "true", "action": {"type": "reject"}},
+            "b-empty": {"enabled": true, "condition": " ", "action": {"type": "reject"}},
+            "c-none": {"enabled": true, "action": {"type": "reject"}},
+            "d-broken": {"enabled": true, "condition": "email ==", "action": {"type": "reject"}},
+            "e-text": {"enabled": true, "condition": "email", "action": {"type": "reject"}},
+        }));
+        let outcome = decide(
+            &rules,
+            DefaultAction::Allow,
+            &Applicant::by(AuthMethod::Otp),
+        );
+        let verdicts: Vec<_> = outcome.evaluations.iter().map(|e| &e.verdict).collect();
+        assert_eq!(verdicts[0], &Verdict::Disabled);
+        assert_eq!(verdicts[1], &Verdict::MissingCondition);
+        assert_eq!(verdicts[2], &Verdict::MissingCondition);
+        assert!(matches!(verdicts[3], Verdict::Error(_)));
+        assert_eq!(verdicts[4], &Verdict::Error(ConditionError::NotBoolean));
+        assert!(outcome.is_allowed());
+    }
+}
