@@ -55,6 +55,10 @@ uuid_id!(
     /// A set of project keys (publishable, secret server, super secret admin).
     KeySetId
 );
+uuid_id!(
+    /// An API key of a user or a team.
+    ApiKeyId
+);
 
 /// A project: a UUID, or the literal `internal` for the project that owns all others.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Debug)]

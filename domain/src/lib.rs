@@ -6,12 +6,16 @@
 //!
 //! - [`user`], [`team`], [`session`], [`project`]: one aggregate each, as
 //!   `{mod: state and decisions, command, event}`.
+//! - [`api_key`]: a key that a user or a team hands to programs, likewise.
+//! - [`notification`]: categories of mails, and whether they are wanted.
 //! - [`permission`]: definitions, containment and the system permissions.
 //! - [`restriction`]: why a user's tokens are restricted.
 //! - [`personal`]: the part of an event that is sealed under its subject's key.
 
+pub mod api_key;
 pub mod email;
 pub mod ids;
+pub mod notification;
 pub mod patch;
 pub mod permission;
 pub mod personal;
@@ -24,7 +28,9 @@ pub mod time;
 pub mod user;
 
 pub use email::EmailAddress;
-pub use ids::{ContactChannelId, KeySetId, PermissionId, ProjectId, SessionId, TeamId, UserId};
+pub use ids::{
+    ApiKeyId, ContactChannelId, KeySetId, PermissionId, ProjectId, SessionId, TeamId, UserId,
+};
 pub use patch::Patch;
 pub use personal::Personal;
 pub use restriction::RestrictedReason;

@@ -1,6 +1,7 @@
 //! What can go wrong between the domain and Postgres.
 
 use cqrs_es::AggregateError;
+use muniment_domain::api_key::ApiKeyError;
 use muniment_domain::project::ProjectError;
 use muniment_domain::session::SessionError;
 use muniment_domain::team::TeamError;
@@ -38,6 +39,9 @@ pub enum LedgerError {
     /// A project refused the command.
     #[error(transparent)]
     Project(#[from] ProjectError),
+    /// An API key refused the command.
+    #[error(transparent)]
+    ApiKey(#[from] ApiKeyError),
     /// Postgres failed.
     #[error("the database failed: {0}")]
     Database(sqlx::Error),

@@ -10,6 +10,7 @@ use cqrs_es::persist::{
     PersistedEventRepository, PersistenceError, ReplayStream, SerializedEvent, SerializedSnapshot,
 };
 use data_encoding::BASE64;
+use muniment_domain::api_key::{ApiKey, ApiKeyEvent};
 use muniment_domain::project::{Project, ProjectEvent};
 use muniment_domain::session::{Session, SessionEvent};
 use muniment_domain::team::{Team, TeamEvent};
@@ -55,6 +56,8 @@ pub enum LedgerEvent {
     Session(SessionEvent),
     /// Of a project.
     Project(ProjectEvent),
+    /// Of an API key.
+    ApiKey(ApiKeyEvent),
 }
 
 impl LedgerEvent {
@@ -65,6 +68,7 @@ impl LedgerEvent {
             Team::TYPE => Self::Team(serde_json::from_value(payload)?),
             Session::TYPE => Self::Session(serde_json::from_value(payload)?),
             Project::TYPE => Self::Project(serde_json::from_value(payload)?),
+            ApiKey::TYPE => Self::ApiKey(serde_json::from_value(payload)?),
             other => return Err(LedgerError::UnknownAggregate(other.to_owned())),
         })
     }
@@ -246,6 +250,27 @@ impl EventLog {
                ORDER BY sequence"#,
             aggregate_type,
             aggregate_id,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        self.open(stored).await
+    }
+
+    /// Every change of how the user appears in a team, in order.
+    pub(crate) async fn member_profile_changes(
+        &self,
+        user: &str,
+    ) -> Result<Vec<Recorded>, LedgerError> {
+        let stored = sqlx::query_as!(
+            StoredEvent,
+            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
+                      aggregate_type, aggregate_id, sequence, event_type, event_version,
+                      payload, metadata,
+                      (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
+               FROM events
+               WHERE payload ->> 'user_id' = $1 AND event_type = 'MemberProfileChanged'
+               ORDER BY transaction, position"#,
+            user,
         )
         .fetch_all(self.pool())
         .await?;

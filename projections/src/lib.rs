@@ -3,17 +3,20 @@
 //! - [`event_log`]: appending and reading; [`unit_of_work`]: several aggregates and their read
 //!   models in one transaction; [`sealing`]: personal data under one key per subject.
 //! - [`read_models`]: the projectors; [`users`], [`teams`], [`sessions`], [`projects`],
-//!   [`permissions`]: one read model each, with its queries.
+//!   [`permissions`], [`api_keys`], [`notifications`]: one read model each, with its queries.
 //! - [`subscription`]: durable cursors for what leaves the transaction; [`subscribers`]: those
 //!   that exist.
 //! - [`replay`], [`verify`], [`history`]: what an operator does with a log.
 //! - [`telemetry`]: last-active times, which are no mutations.
 
+pub mod api_keys;
 pub mod context;
 pub mod error;
 pub mod event_log;
 pub mod history;
 pub mod images;
+pub mod member_profiles;
+pub mod notifications;
 mod notifier;
 pub mod permissions;
 pub mod projects;

@@ -8,22 +8,25 @@
 use std::collections::BTreeSet;
 
 use muniment_domain::ProjectId;
+use muniment_domain::api_key::ApiKeyEvent;
 use muniment_domain::project::ProjectEvent;
 use muniment_domain::team::TeamEvent;
 use muniment_domain::user::UserEvent;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::permissions::ProjectPermissionRow;
+use crate::api_keys::ApiKeyRow;
+use crate::notifications::NotificationPreferenceRow;
+use crate::permissions::{ClosureRow, ProjectPermissionRow};
 use crate::projects::{ProjectKeyRow, ProjectRow};
 use crate::rows::Rows;
 use crate::sessions::SessionRow;
 use crate::teams::{MembershipRow, TeamRow};
 use crate::users::{ContactChannelRow, UserRow};
-use crate::{LedgerError, LedgerEvent, projects, sessions, teams, users};
+use crate::{LedgerError, LedgerEvent, api_keys, permissions, projects, sessions, teams, users};
 
 /// The read tables, parents before children.
-pub const TABLES: [&str; 8] = [
+pub const TABLES: [&str; 11] = [
     "projects",
     "project_keys",
     "users",
@@ -32,6 +35,9 @@ pub const TABLES: [&str; 8] = [
     "team_memberships",
     "project_permissions",
     "sessions",
+    "permission_closure",
+    "api_keys",
+    "notification_preferences",
 ];
 
 /// The rows that a batch of events touches.
@@ -45,6 +51,9 @@ pub(crate) struct ReadModels {
     pub(crate) memberships: Rows<MembershipRow>,
     pub(crate) permissions: Rows<ProjectPermissionRow>,
     pub(crate) sessions: Rows<SessionRow>,
+    pub(crate) closure: Rows<ClosureRow>,
+    pub(crate) api_keys: Rows<ApiKeyRow>,
+    pub(crate) notification_preferences: Rows<NotificationPreferenceRow>,
     cleared: Cleared,
 }
 
@@ -64,6 +73,9 @@ pub(crate) struct Demand {
     pub(crate) users: BTreeSet<Uuid>,
     pub(crate) channels_of: BTreeSet<Uuid>,
     pub(crate) teams: BTreeSet<Uuid>,
+    /// Memberships: team, user.
+    pub(crate) memberships: BTreeSet<(Uuid, Uuid)>,
+    pub(crate) api_keys: BTreeSet<Uuid>,
 }
 
 /// Folds events into the read tables that `connection`'s search path names.
@@ -129,7 +141,22 @@ impl Demand {
             LedgerEvent::Team(TeamEvent::TeamUpdated(_) | TeamEvent::PersonalTeamNamed(_)) => {
                 self.teams.insert(id);
             }
-            LedgerEvent::Team(_) | LedgerEvent::Session(_) => {}
+            LedgerEvent::Team(
+                TeamEvent::TeamPermissionGranted { user_id, .. }
+                | TeamEvent::TeamPermissionRevoked { user_id, .. }
+                | TeamEvent::TeamPermissionRenamed { user_id, .. },
+            ) => {
+                self.memberships.insert((id, user_id.0));
+            }
+            LedgerEvent::Team(TeamEvent::MemberProfileChanged(changed)) => {
+                self.memberships.insert((id, changed.user_id.0));
+            }
+            LedgerEvent::ApiKey(
+                ApiKeyEvent::ApiKeyDescribed { .. } | ApiKeyEvent::ApiKeyRevoked { .. },
+            ) => {
+                self.api_keys.insert(id);
+            }
+            LedgerEvent::Team(_) | LedgerEvent::Session(_) | LedgerEvent::ApiKey(_) => {}
         }
     }
 }
@@ -155,6 +182,11 @@ impl ReadModels {
                     sessions::fold(self, id, event);
                 }
             }
+            LedgerEvent::ApiKey(event) => {
+                if let Some(id) = uuid() {
+                    api_keys::fold(self, id, event);
+                }
+            }
         }
     }
 
@@ -165,7 +197,8 @@ impl ReadModels {
     ) -> Result<(), LedgerError> {
         projects::load(self, connection, &demand).await?;
         users::load(self, connection, &demand).await?;
-        teams::load(self, connection, &demand).await
+        teams::load(self, connection, &demand).await?;
+        api_keys::load(self, connection, &demand).await
     }
 
     /// Everything that belongs to the user goes; memberships have events of their own.
@@ -173,6 +206,8 @@ impl ReadModels {
         self.channels.remove_where(|row| row.user_id == id);
         self.permissions.remove_where(|row| row.user_id == id);
         self.sessions.remove_where(|row| row.user_id == id);
+        self.notification_preferences
+            .remove_where(|row| row.user_id == id);
         self.users.remove_where(|row| row.id == id);
         self.cleared.users.insert(id);
     }
@@ -188,6 +223,10 @@ impl ReadModels {
         self.channels.remove_where(|row| row.project_id == id);
         self.permissions.remove_where(|row| row.project_id == id);
         self.sessions.remove_where(|row| row.project_id == id);
+        self.closure.remove_where(|row| row.project_id == id);
+        self.api_keys.remove_where(|row| row.project_id == id);
+        self.notification_preferences
+            .remove_where(|row| row.project_id == id);
         self.memberships.remove_where(|row| row.project_id == id);
         self.users.remove_where(|row| row.project_id == id);
         self.teams.remove_where(|row| row.project_id == id);
@@ -199,6 +238,9 @@ impl ReadModels {
     async fn write(self, connection: &mut PgConnection) -> Result<(), LedgerError> {
         teams::delete_memberships(connection, &self.memberships.removed()).await?;
         sessions::delete(connection, &self.sessions.removed()).await?;
+        api_keys::delete(connection, &self.api_keys.removed()).await?;
+        permissions::delete_grants(connection, &self.permissions.removed()).await?;
+        permissions::delete_closure(connection, &self.closure.removed()).await?;
         self.cleared.delete(connection).await?;
         self.projects.upsert(connection).await?;
         self.project_keys.upsert(connection).await?;
@@ -207,7 +249,10 @@ impl ReadModels {
         self.teams.upsert(connection).await?;
         self.memberships.upsert(connection).await?;
         self.permissions.upsert(connection).await?;
-        self.sessions.upsert(connection).await
+        self.sessions.upsert(connection).await?;
+        self.closure.upsert(connection).await?;
+        self.api_keys.upsert(connection).await?;
+        self.notification_preferences.upsert(connection).await
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use cqrs_es::Aggregate;
 use muniment_domain::Millis;
+use muniment_domain::api_key::ApiKeyEvent;
 use muniment_domain::project::ProjectEvent;
 use muniment_domain::session::SessionEvent;
 use muniment_domain::team::{Team, TeamEvent};
@@ -91,6 +92,17 @@ impl Erasure {
         images::delete_by_url(connection, &urls).await
     }
 
+    /// Likewise those of the user's profiles in teams.
+    async fn delete_member_images(
+        &self,
+        connection: &mut PgConnection,
+        user: &str,
+    ) -> Result<(), LedgerError> {
+        let changes = self.log.member_profile_changes(user).await?;
+        let urls: Vec<String> = changes.iter().filter_map(image_url).collect();
+        images::delete_by_url(connection, &urls).await
+    }
+
     async fn erase(
         &self,
         connection: &mut PgConnection,
@@ -142,6 +154,7 @@ impl Subscriber for Erasure {
             match &event.event {
                 LedgerEvent::User(UserEvent::UserDeleted {}) => {
                     self.delete_images(connection, User::TYPE, &id).await?;
+                    self.delete_member_images(connection, &id).await?;
                     subjects.extend(sessions_of(connection, &id).await?);
                     subjects.push(id);
                 }
@@ -149,7 +162,8 @@ impl Subscriber for Erasure {
                     self.delete_images(connection, Team::TYPE, &id).await?;
                     subjects.push(id);
                 }
-                LedgerEvent::Session(SessionEvent::SessionEnded { .. }) => subjects.push(id),
+                LedgerEvent::Session(SessionEvent::SessionEnded { .. })
+                | LedgerEvent::ApiKey(ApiKeyEvent::ApiKeyDeleted { .. }) => subjects.push(id),
                 LedgerEvent::Project(ProjectEvent::ProjectDeleted {}) => {
                     subjects.extend(streams_of(connection, &id).await?);
                 }
@@ -175,6 +189,12 @@ fn image_url(event: &Recorded) -> Option<String> {
         LedgerEvent::Team(TeamEvent::TeamCreated(created)) => {
             created.personal.known()?.profile_image_url.clone()
         }
+        LedgerEvent::Team(TeamEvent::MemberProfileChanged(changed)) => changed
+            .personal
+            .known()?
+            .profile_image_url
+            .clone()
+            .into_value(),
         LedgerEvent::Team(TeamEvent::TeamUpdated(updated)) => updated
             .personal
             .known()?

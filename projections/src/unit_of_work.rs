@@ -15,11 +15,12 @@ use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::{EventStoreAggregateContext, PersistedEventStore, SerializedEvent};
 use cqrs_es::{Aggregate, EventStore};
 use moka::sync::Cache;
+use muniment_domain::api_key::ApiKey;
 use muniment_domain::project::Project;
 use muniment_domain::session::Session;
 use muniment_domain::team::Team;
 use muniment_domain::user::User;
-use muniment_domain::{ProjectId, SessionId, TeamId, UserId};
+use muniment_domain::{ApiKeyId, ProjectId, SessionId, TeamId, UserId};
 
 use crate::staging::{Staged, Staging};
 use crate::upcasting::upcasters;
@@ -80,6 +81,7 @@ ledgered!(User, UserId, users, User);
 ledgered!(Team, TeamId, teams, Team);
 ledgered!(Session, SessionId, sessions, Session);
 ledgered!(Project, ProjectId, projects, Project);
+ledgered!(ApiKey, ApiKeyId, api_keys, ApiKey);
 
 /// The states that a process remembers. Possibly out of date: the append's sequence check finds
 /// out, and what was decided on a stale state is decided anew.
@@ -88,6 +90,7 @@ pub struct WarmAggregates {
     teams: Cache<String, Arc<Versioned<Team>>>,
     sessions: Cache<String, Arc<Versioned<Session>>>,
     projects: Cache<String, Arc<Versioned<Project>>>,
+    api_keys: Cache<String, Arc<Versioned<ApiKey>>>,
 }
 
 impl Default for WarmAggregates {
@@ -103,6 +106,7 @@ impl Default for WarmAggregates {
             teams: memory(512),
             sessions: memory(1024),
             projects: memory(64),
+            api_keys: memory(64),
         }
     }
 }
@@ -136,6 +140,7 @@ pub struct UnitOfWork {
     teams: Slots<Team>,
     sessions: Slots<Session>,
     projects: Slots<Project>,
+    api_keys: Slots<ApiKey>,
     /// All events in the order in which they were decided, for the read models.
     decided: Vec<(String, LedgerEvent)>,
 }
@@ -151,6 +156,7 @@ impl UnitOfWork {
             teams: Slots::new(),
             sessions: Slots::new(),
             projects: Slots::new(),
+            api_keys: Slots::new(),
             decided: Vec::new(),
         }
     }
@@ -274,7 +280,11 @@ impl UnitOfWork {
         fn idle<A: Aggregate>(slots: &Slots<A>) -> bool {
             slots.values().any(|slot| slot.events.is_empty())
         }
-        idle(&self.users) || idle(&self.teams) || idle(&self.sessions) || idle(&self.projects)
+        idle(&self.users)
+            || idle(&self.teams)
+            || idle(&self.sessions)
+            || idle(&self.projects)
+            || idle(&self.api_keys)
     }
 
     /// Appends and projects everything, in one transaction.
@@ -295,6 +305,7 @@ impl UnitOfWork {
         stage::<User>(self, staging).await?;
         stage::<Team>(self, staging).await?;
         stage::<Session>(self, staging).await?;
+        stage::<ApiKey>(self, staging).await?;
         let Staged { events, snapshots } = staging.take();
         let events = self.in_order_of_decision(events);
         let mut transaction = self.log.pool().begin().await?;
@@ -335,6 +346,7 @@ impl UnitOfWork {
         remember::<Team>(self);
         remember::<Session>(self);
         remember::<Project>(self);
+        remember::<ApiKey>(self);
     }
 
     fn forget(&mut self) {
@@ -342,6 +354,7 @@ impl UnitOfWork {
         forget::<Team>(self);
         forget::<Session>(self);
         forget::<Project>(self);
+        forget::<ApiKey>(self);
     }
 }
 

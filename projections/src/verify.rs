@@ -3,7 +3,9 @@
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, QueryBuilder, Row};
 
-use crate::permissions::ProjectPermissionRow;
+use crate::api_keys::ApiKeyRow;
+use crate::notifications::NotificationPreferenceRow;
+use crate::permissions::{ClosureRow, ProjectPermissionRow};
 use crate::projects::{ProjectKeyRow, ProjectRow};
 use crate::rows::TableRow;
 use crate::sessions::SessionRow;
@@ -62,6 +64,9 @@ async fn compare_all(connection: &mut PgConnection) -> Result<Vec<Difference>, L
     found.extend(compare::<MembershipRow>(connection).await?);
     found.extend(compare::<ProjectPermissionRow>(connection).await?);
     found.extend(compare::<SessionRow>(connection).await?);
+    found.extend(compare::<ClosureRow>(connection).await?);
+    found.extend(compare::<ApiKeyRow>(connection).await?);
+    found.extend(compare::<NotificationPreferenceRow>(connection).await?);
     Ok(found)
 }
 

@@ -1,6 +1,8 @@
 //! What requests do, where it takes more than one aggregate, a password or a token.
 
 pub mod accounts;
+pub mod api_keys;
+pub mod permissions;
 pub mod projects;
 pub mod redirects;
 pub mod seed;
@@ -11,8 +13,9 @@ pub mod teams;
 use std::sync::Arc;
 
 use muniment_domain::Millis;
-use muniment_projections::EventLog;
 use muniment_projections::telemetry::Activity;
+use muniment_projections::unit_of_work::Ledgered;
+use muniment_projections::{EventContext, EventLog, LedgerError};
 
 use crate::clock::Clock;
 use crate::passwords::Passwords;
@@ -59,6 +62,29 @@ impl App {
     #[must_use]
     pub fn now(&self) -> Millis {
         self.0.clock.now()
+    }
+
+    /// Carries out one command on one aggregate.
+    ///
+    /// # Errors
+    /// What the aggregate refuses; when the database fails.
+    pub async fn execute<A>(
+        &self,
+        context: &EventContext,
+        id: &A::Id,
+        command: &A::Command,
+    ) -> Result<(), LedgerError>
+    where
+        A: Ledgered,
+        A::Command: Clone,
+        A::Error: Into<LedgerError>,
+    {
+        self.log
+            .transact(context, |mut unit| async move {
+                unit.execute::<A>(id, command.clone()).await?;
+                Ok::<_, LedgerError>((unit, ()))
+            })
+            .await
     }
 
     /// The database, for reading.

@@ -168,6 +168,11 @@ impl ProjectDirectory {
         self.find_now(id).await
     }
 
+    /// Forgets what was remembered of a project, because it changed.
+    pub fn forget(&self, id: &ProjectId) {
+        self.loaded.invalidate(id);
+    }
+
     /// The project as it is this moment.
     ///
     /// # Errors

@@ -20,7 +20,8 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
-use muniment_domain::{EmailAddress, Patch, UserId};
+use muniment_domain::permission;
+use muniment_domain::{EmailAddress, Patch, PermissionId, UserId};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -290,6 +291,19 @@ impl<'f> Fields<'f> {
         }
     }
 
+    /// A field that must be there, if only as null.
+    pub fn required_nullable<T>(
+        &mut self,
+        name: &str,
+        parser: impl Parser<T>,
+    ) -> Checked<Option<T>> {
+        match self.nullable(name, parser)? {
+            Patch::Keep => self.missing(name),
+            Patch::Clear => Some(None),
+            Patch::Set(value) => Some(Some(value)),
+        }
+    }
+
     /// An object that must be there.
     pub fn required_object<T>(
         &mut self,
@@ -556,6 +570,30 @@ pub fn one_of(choices: &'static [&'static str]) -> impl Fn(&Value) -> Result<&'s
         let found = choices.iter().copied().find(|choice| *choice == text);
         found.ok_or_else(|| format!("must be one of: {}", choices.join(", ")))
     }
+}
+
+/// The id by which a permission is spoken of: a definable one, or one of the system's own.
+///
+/// # Errors
+/// For anything else.
+pub fn permission_id(value: &Value) -> Result<PermissionId, String> {
+    let id = text(value)?;
+    if permission::is_permission_id(&id) {
+        return Ok(PermissionId::new(id));
+    }
+    Err("must be a permission's id: lower-case letters, digits, _ and :".to_owned())
+}
+
+/// The id of a permission that is to be defined.
+///
+/// # Errors
+/// For anything else.
+pub fn definable_permission_id(value: &Value) -> Result<PermissionId, String> {
+    let id = text(value)?;
+    if permission::is_definable(&id) {
+        return Ok(PermissionId::new(id));
+    }
+    Err("must have lower-case letters, digits, _ and : only, and at least one".to_owned())
 }
 
 /// Any JSON.

@@ -9,6 +9,7 @@ mod anonymous;
 mod api_keys;
 mod body;
 mod caller;
+mod credential_scanning;
 mod end_user;
 mod envelope;
 mod error;
@@ -17,14 +18,22 @@ mod input;
 mod internal_projects;
 mod jwks;
 mod known_error;
+mod notification_preferences;
 mod oauth_token;
 mod operations;
+mod owner_api_keys;
 mod passwords;
+mod permission_definitions;
+mod project_permissions;
 mod projects;
 mod root;
 mod sessions;
+mod team_api_keys;
+mod team_member_profiles;
 mod team_memberships;
+mod team_permissions;
 mod teams;
+mod user_api_keys;
 mod users;
 mod views;
 
@@ -113,6 +122,14 @@ fn api() -> OpenApiRouter<App> {
         .merge(jwks::router())
         .merge(internal_projects::router())
         .merge(api_keys::router())
+        .merge(permission_definitions::router())
+        .merge(team_permissions::router())
+        .merge(project_permissions::router())
+        .merge(team_member_profiles::router())
+        .merge(user_api_keys::router())
+        .merge(team_api_keys::router())
+        .merge(credential_scanning::router())
+        .merge(notification_preferences::router())
 }
 
 /// The paths as callers see them: below the version that everybody uses.

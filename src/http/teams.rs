@@ -303,7 +303,7 @@ async fn require(app: &App, auth: &Auth, team: TeamId, permission: &str) -> Resu
         return Ok(());
     }
     let user = auth.signed_in()?.user.user_id();
-    require_permission(app, &auth.project, team, user, permission).await
+    require_permission(app, team, user, permission).await
 }
 
 /// The team of that id in the caller's project.

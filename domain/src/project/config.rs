@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::PermissionId;
-use crate::permission::Definitions;
+use crate::permission::{DefinitionChanges, Definitions};
 use crate::restriction::EmailVerification;
 
 /// The theme of a project that chose none.
@@ -44,6 +44,23 @@ impl Overrides {
         merge(self.0.entry(level).or_default(), changes);
     }
 
+    /// Writes permission definitions where the dashboard writes settings; a removed one is hidden
+    /// from there, whichever level defined it.
+    pub fn redefine(&mut self, definitions: DefinitionChanges) {
+        let changes = definitions
+            .into_iter()
+            .map(|(id, definition)| (format!("rbac.permissions.{id}"), json!(definition)));
+        self.merge(Level::Environment, changes.collect());
+    }
+
+    /// The permission definitions in effect. None if the settings cannot be rendered, which no
+    /// checked write leads to.
+    #[must_use]
+    pub fn definitions(&self) -> Definitions {
+        let config = ProjectConfig::render(self);
+        config.map_or_else(|_| Definitions::new(), |config| config.rbac.permissions)
+    }
+
     /// All levels chained into one document.
     fn chained(&self) -> Map<String, Value> {
         let mut chained = Map::new();
@@ -69,17 +86,22 @@ fn is_at_or_below(key: &str, ancestor: &str) -> bool {
 }
 
 /// Lays an override document over the defaults: keys in order of depth, each setting its path.
-/// A path whose parent does not exist is dropped; `null` removes.
-fn lay_over(mut config: Value, document: Map<String, Value>) -> Value {
+/// What an object does not mention keeps its default; `null` means the default, or, of an entry
+/// without one, no such entry. A path whose parent does not exist is dropped.
+fn lay_over(defaults: &Value, document: Map<String, Value>) -> Value {
+    let mut config = defaults.clone();
     let mut entries: Vec<_> = document.into_iter().collect();
     entries.sort_by_key(|(key, _)| key.matches('.').count());
     for (key, value) in entries {
-        set_path(&mut config, &key, value);
+        let default = key
+            .split('.')
+            .try_fold(defaults, |value, segment| value.get(segment));
+        set_path(&mut config, &key, filled(default, value));
     }
     config
 }
 
-fn set_path(config: &mut Value, key: &str, value: Value) {
+fn set_path(config: &mut Value, key: &str, value: Option<Value>) {
     let (parents, last) = key
         .rsplit_once('.')
         .map_or((None, key), |(p, l)| (Some(p), l));
@@ -93,26 +115,27 @@ fn set_path(config: &mut Value, key: &str, value: Value) {
     let Some(object) = target.as_object_mut() else {
         return;
     };
-    match (object.get_mut(last), value) {
-        // `null` means "the default", which stands there already, or "no such entry".
-        (_, Value::Null) => {}
-        (Some(Value::Object(known)), Value::Object(given)) => lay_object(known, given),
-        (_, value) => {
-            object.insert(last.to_owned(), without_nulls(value));
-        }
-    }
+    match value {
+        Some(value) => object.insert(last.to_owned(), value),
+        None => object.remove(last),
+    };
 }
 
-/// A nested object keeps the defaults that it does not mention.
-fn lay_object(known: &mut Map<String, Value>, given: Map<String, Value>) {
-    for (key, value) in given {
-        match (known.get_mut(&key), value) {
-            (_, Value::Null) => {}
-            (Some(Value::Object(inner)), Value::Object(object)) => lay_object(inner, object),
-            (_, value) => {
-                known.insert(key, without_nulls(value));
+/// The value with the defaults it does not mention; nothing, for `null` without a default.
+fn filled(default: Option<&Value>, value: Value) -> Option<Value> {
+    match (default, value) {
+        (default, Value::Null) => default.cloned(),
+        (Some(Value::Object(defaults)), Value::Object(given)) => {
+            let mut object = defaults.clone();
+            for (key, value) in given {
+                match filled(defaults.get(&key), value) {
+                    Some(value) => object.insert(key, value),
+                    None => object.remove(&key),
+                };
             }
+            Some(Value::Object(object))
         }
+        (_, value) => Some(without_nulls(value)),
     }
 }
 
@@ -439,7 +462,7 @@ impl ProjectConfig {
     /// When a stored override has the wrong type. Writes are checked, so that is a damaged row.
     pub fn render(overrides: &Overrides) -> Result<Self, serde_json::Error> {
         let defaults = serde_json::to_value(Self::default())?;
-        let mut config: Self = serde_json::from_value(lay_over(defaults, overrides.chained()))?;
+        let mut config: Self = serde_json::from_value(lay_over(&defaults, overrides.chained()))?;
         config
             .auth
             .oauth
@@ -491,6 +514,7 @@ pub fn initial_settings() -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::permission::{Definition, Scope};
 
     fn overrides(level: Level, document: Value) -> Overrides {
         let mut overrides = Overrides::default();
@@ -528,6 +552,24 @@ mod tests {
             "/handler"
         );
         assert!(rendered(without).domains.trusted_domains.is_empty());
+    }
+
+    #[test]
+    fn a_record_entry_is_replaced_or_removed_as_a_whole() {
+        let nested = json!({"rbac": {"permissions": {
+            "a": {"scope": "team", "description": "Old."}, "b": {"scope": "team"},
+        }}});
+        let mut overrides = overrides(Level::Branch, nested);
+        let replaced = Definition {
+            scope: Some(Scope::Team),
+            ..Definition::default()
+        };
+        overrides.redefine(DefinitionChanges::from([
+            (PermissionId::new("a"), Some(replaced.clone())),
+            (PermissionId::new("b"), None),
+        ]));
+        let expected = Definitions::from([(PermissionId::new("a"), replaced)]);
+        assert_eq!(overrides.definitions(), expected);
     }
 
     #[test]

@@ -15,10 +15,12 @@ pub use event::{
     OauthAccount, PersonChange, RiskScores, UserCreated, UserEvent, UserUpdated,
 };
 
+use crate::notification::{NotificationCategory, Preference};
+use crate::permission::{GrantCause, GrantFate, RevokeCause};
 use crate::{ContactChannelId, EmailAddress, Patch, PermissionId, TeamId};
 
 /// Why a command to a user was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserError {
     /// The account does not exist, or no longer.
     #[error("the user does not exist")]
@@ -38,6 +40,9 @@ pub enum UserError {
     /// Sign-in by code, in a project that does not offer it.
     #[error("sign-in by email code is switched off in this project, so it cannot be enabled")]
     OtpSignInOff,
+    /// The permission was not granted to the user directly.
+    #[error("the permission is not granted to the user directly")]
+    PermissionNotGranted(PermissionId),
 }
 
 /// Where an account is in its life.
@@ -73,6 +78,8 @@ pub struct User {
     restricted_by_admin: bool,
     selected_team_id: Option<TeamId>,
     project_permissions: BTreeSet<PermissionId>,
+    #[serde(default)]
+    notification_preferences: BTreeMap<NotificationCategory, Preference>,
 }
 
 impl User {
@@ -132,11 +139,36 @@ impl User {
                 }])
             }
             UserCommand::RenewPasswordHash(_) | UserCommand::DeselectTeam(_) => Ok(Vec::new()),
-            UserCommand::GrantProjectPermission(id) if self.project_permissions.contains(&id) => {
-                Ok(Vec::new())
+            UserCommand::GrantProjectPermission(permission_id, cause) => {
+                let held = self.project_permissions.contains(&permission_id);
+                let granted = UserEvent::ProjectPermissionGranted {
+                    permission_id,
+                    cause,
+                };
+                let is_news = !held || cause == GrantCause::Granted;
+                Ok(is_news.then_some(granted).into_iter().collect())
             }
-            UserCommand::GrantProjectPermission(permission_id) => {
-                Ok(vec![UserEvent::ProjectPermissionGranted { permission_id }])
+            UserCommand::RevokeProjectPermission(permission_id) => {
+                if !self.project_permissions.contains(&permission_id) {
+                    return Err(UserError::PermissionNotGranted(permission_id));
+                }
+                Ok(vec![UserEvent::ProjectPermissionRevoked {
+                    permission_id,
+                    cause: RevokeCause::Revoked,
+                }])
+            }
+            UserCommand::FollowDefinition(permission_id, fate) => {
+                let held = self.project_permissions.contains(&permission_id);
+                let followed = || followed(permission_id, fate);
+                Ok(held.then(followed).into_iter().collect())
+            }
+            UserCommand::PreferNotifications(category, preference) => {
+                let is_news = self.notification_preferences.get(&category) != Some(&preference);
+                let changed = UserEvent::NotificationPreferenceChanged {
+                    category,
+                    preference,
+                };
+                Ok(is_news.then_some(changed).into_iter().collect())
             }
             UserCommand::Delete => Ok(vec![UserEvent::UserDeleted {}]),
         }
@@ -346,6 +378,19 @@ fn flag_changes(id: ContactChannelId, channel: &Channel, update: &UserUpdate) ->
     })]
 }
 
+fn followed(permission_id: PermissionId, fate: GrantFate) -> UserEvent {
+    match fate {
+        GrantFate::Renamed(new_permission_id) => UserEvent::ProjectPermissionRenamed {
+            permission_id,
+            new_permission_id,
+        },
+        GrantFate::Dropped => UserEvent::ProjectPermissionRevoked {
+            permission_id,
+            cause: RevokeCause::DefinitionRemoved,
+        },
+    }
+}
+
 fn created(new: NewUser) -> UserEvent {
     let primary_channel = new.primary_email.as_ref().map(|email| InitialChannel {
         channel_id: email.channel_id,
@@ -449,8 +494,24 @@ impl Aggregate for User {
                 self.channels.insert(added.channel_id, channel);
             }
             UserEvent::ContactChannelChanged(change) => self.change_channel(change),
-            UserEvent::ProjectPermissionGranted { permission_id } => {
+            UserEvent::ProjectPermissionGranted { permission_id, .. } => {
                 self.project_permissions.insert(permission_id);
+            }
+            UserEvent::ProjectPermissionRevoked { permission_id, .. } => {
+                self.project_permissions.remove(&permission_id);
+            }
+            UserEvent::ProjectPermissionRenamed {
+                permission_id,
+                new_permission_id,
+            } => {
+                self.project_permissions.remove(&permission_id);
+                self.project_permissions.insert(new_permission_id);
+            }
+            UserEvent::NotificationPreferenceChanged {
+                category,
+                preference,
+            } => {
+                self.notification_preferences.insert(category, preference);
             }
             UserEvent::UserDeleted {} => {
                 *self = Self {

@@ -1,0 +1,196 @@
+//! Permission definitions, and who is granted what.
+
+use muniment_domain::permission::{GrantCause, GrantFate, Scope, WantedDefinition};
+use muniment_domain::project::{Project, ProjectCommand};
+use muniment_domain::team::{Team, TeamCommand, TeamError};
+use muniment_domain::user::{User, UserCommand, UserError};
+use muniment_domain::{PermissionId, ProjectId, TeamId, UserId};
+use muniment_projections::{EventContext, LedgerError, UnitOfWork, permissions};
+
+use super::App;
+use crate::http::{ApiError, KnownError};
+
+/// Defines a permission.
+///
+/// # Errors
+/// What `muniment_domain::permission::define` refuses.
+pub async fn define(
+    app: &App,
+    context: &EventContext,
+    project: &ProjectId,
+    id: PermissionId,
+    wanted: WantedDefinition,
+) -> Result<(), LedgerError> {
+    let define = ProjectCommand::DefinePermission { id, wanted };
+    super::projects::change(app, context, project, vec![define]).await
+}
+
+/// Replaces a permission's definition. Under a new id, all its grants follow.
+///
+/// # Errors
+/// What `muniment_domain::permission::redefine` refuses.
+pub async fn redefine(
+    app: &App,
+    context: &EventContext,
+    project: &ProjectId,
+    id: &PermissionId,
+    new_id: &PermissionId,
+    wanted: WantedDefinition,
+) -> Result<(), LedgerError> {
+    let command = &ProjectCommand::RedefinePermission {
+        id: id.clone(),
+        new_id: new_id.clone(),
+        wanted,
+    };
+    let fate = &GrantFate::Renamed(new_id.clone());
+    let done = app
+        .log
+        .transact(context, |mut unit| async move {
+            unit.execute::<Project>(project, command.clone()).await?;
+            if id != new_id {
+                follow_in_teams(&mut unit, project, id, fate).await?;
+                follow_in_users(&mut unit, project, id, fate).await?;
+            }
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await;
+    app.projects.forget(project);
+    done
+}
+
+/// Removes a permission's definition. All its grants end.
+///
+/// # Errors
+/// `Project(Definition(NotFound))`.
+pub async fn remove(
+    app: &App,
+    context: &EventContext,
+    project: &ProjectId,
+    id: &PermissionId,
+    scope: Scope,
+) -> Result<(), LedgerError> {
+    let done = app
+        .log
+        .transact(context, |mut unit| async move {
+            let id_and_scope = ProjectCommand::RemovePermission {
+                id: id.clone(),
+                scope,
+            };
+            unit.execute::<Project>(project, id_and_scope).await?;
+            let fate = &GrantFate::Dropped;
+            match scope {
+                Scope::Team => follow_in_teams(&mut unit, project, id, fate).await?,
+                Scope::Project => follow_in_users(&mut unit, project, id, fate).await?,
+            }
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await;
+    app.projects.forget(project);
+    done
+}
+
+async fn follow_in_teams(
+    unit: &mut UnitOfWork,
+    project: &ProjectId,
+    id: &PermissionId,
+    fate: &GrantFate,
+) -> Result<(), LedgerError> {
+    for team in permissions::teams_granting(unit.log().pool(), project, id).await? {
+        let follow = TeamCommand::FollowDefinition(id.clone(), fate.clone());
+        match unit.execute::<Team>(&team, follow).await {
+            // Dissolved in the same moment.
+            Ok(()) | Err(LedgerError::Team(TeamError::NotFound)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+async fn follow_in_users(
+    unit: &mut UnitOfWork,
+    project: &ProjectId,
+    id: &PermissionId,
+    fate: &GrantFate,
+) -> Result<(), LedgerError> {
+    for user in permissions::users_granted(unit.log().pool(), project, id).await? {
+        let follow = UserCommand::FollowDefinition(id.clone(), fate.clone());
+        match unit.execute::<User>(&user, follow).await {
+            // Deleted in the same moment.
+            Ok(()) | Err(LedgerError::User(UserError::NotFound)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Grants a member a permission in a team.
+///
+/// # Errors
+/// `TEAM_MEMBERSHIP_NOT_FOUND`.
+pub async fn grant_in_team(
+    app: &App,
+    context: &EventContext,
+    team: TeamId,
+    user: UserId,
+    permission: PermissionId,
+) -> Result<(), ApiError> {
+    let grant = TeamCommand::GrantPermission(user, permission);
+    let done = app.execute::<Team>(context, &team, &grant).await;
+    done.map_err(|error| name_team(error, team, user))
+}
+
+/// Revokes a permission that a member was granted directly.
+///
+/// # Errors
+/// `TEAM_MEMBERSHIP_NOT_FOUND`, `TEAM_PERMISSION_NOT_FOUND`.
+pub async fn revoke_in_team(
+    app: &App,
+    context: &EventContext,
+    team: TeamId,
+    user: UserId,
+    permission: PermissionId,
+) -> Result<(), ApiError> {
+    let revoke = TeamCommand::RevokePermission(user, permission);
+    let done = app.execute::<Team>(context, &team, &revoke).await;
+    done.map_err(|error| name_team(error, team, user))
+}
+
+fn name_team(error: LedgerError, team: TeamId, user: UserId) -> ApiError {
+    match error {
+        LedgerError::Team(TeamError::NotMember(_) | TeamError::NotFound) => {
+            KnownError::team_membership_not_found(team, user).into()
+        }
+        LedgerError::Team(TeamError::NotGranted(user, permission)) => {
+            KnownError::team_permission_not_found(team, user, &permission).into()
+        }
+        error => error.into(),
+    }
+}
+
+/// Grants a user a permission in the whole project.
+///
+/// # Errors
+/// `USER_NOT_FOUND`.
+pub async fn grant_in_project(
+    app: &App,
+    context: &EventContext,
+    user: UserId,
+    permission: PermissionId,
+) -> Result<(), LedgerError> {
+    let grant = UserCommand::GrantProjectPermission(permission, GrantCause::Granted);
+    app.execute::<User>(context, &user, &grant).await
+}
+
+/// Revokes a permission that a user was granted directly in the whole project.
+///
+/// # Errors
+/// `USER_NOT_FOUND`, `PERMISSION_NOT_FOUND`.
+pub async fn revoke_in_project(
+    app: &App,
+    context: &EventContext,
+    user: UserId,
+    permission: PermissionId,
+) -> Result<(), LedgerError> {
+    let revoke = UserCommand::RevokeProjectPermission(permission);
+    app.execute::<User>(context, &user, &revoke).await
+}
