@@ -20,6 +20,7 @@ use postgres_es::PostgresEventRepository;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
+use crate::group_commit::Committer;
 use crate::notifier::Notifier;
 use crate::sealing::{DataKey, MasterKey, Sealer};
 use crate::unit_of_work::{Freshness, UnitOfWork, WarmAggregates};
@@ -119,18 +120,23 @@ struct Inner {
     stock: PostgresEventRepository,
     sealer: Sealer,
     warm: WarmAggregates,
-    notifier: Notifier,
+    notifier: Arc<Notifier>,
+    committer: Committer,
 }
 
 impl EventLog {
-    /// The log of a database. Starts the task that announces appends, so a runtime must be there.
+    /// The log of a database. Starts the task that announces appends, and those that commit, so a
+    /// runtime must be there.
     #[must_use]
     pub fn new(pool: PgPool, master: MasterKey) -> Self {
+        let sealer = Sealer::new(pool.clone(), master);
+        let notifier = Arc::new(Notifier::start(pool.clone()));
         Self(Arc::new(Inner {
             stock: PostgresEventRepository::new(pool.clone()),
-            sealer: Sealer::new(pool.clone(), master),
+            committer: Committer::start(&pool, &sealer, &notifier),
+            sealer,
             warm: WarmAggregates::default(),
-            notifier: Notifier::start(pool.clone()),
+            notifier,
             pool,
         }))
     }
@@ -149,6 +155,10 @@ impl EventLog {
 
     pub(crate) fn warm(&self) -> &WarmAggregates {
         &self.0.warm
+    }
+
+    pub(crate) fn committer(&self) -> &Committer {
+        &self.0.committer
     }
 
     pub(crate) fn notifier(&self) -> &Notifier {

@@ -1,7 +1,7 @@
 //! The event log and everything that follows it inside Postgres.
 //!
 //! - [`event_log`]: appending and reading; [`unit_of_work`]: several aggregates and their read
-//!   models in one transaction; [`sealing`]: personal data under one key per subject.
+//!   models in one transaction, and `group_commit`: several units in one, under load; [`sealing`]: personal data under one key per subject.
 //! - [`read_models`]: the projectors; [`users`], [`teams`], [`sessions`], [`projects`],
 //!   [`permissions`], [`api_keys`], [`notifications`]: one read model each, with its queries.
 //! - [`subscription`]: durable cursors for what leaves the transaction; [`subscribers`]: those
@@ -13,6 +13,7 @@ pub mod api_keys;
 pub mod context;
 pub mod error;
 pub mod event_log;
+mod group_commit;
 pub mod history;
 pub mod images;
 pub mod member_profiles;

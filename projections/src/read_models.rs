@@ -78,20 +78,8 @@ pub(crate) struct Demand {
     pub(crate) api_keys: BTreeSet<Uuid>,
 }
 
-/// Folds events into the read tables that `connection`'s search path names.
-pub(crate) async fn project(
-    connection: &mut PgConnection,
-    project_id: &ProjectId,
-    events: Vec<(String, LedgerEvent)>,
-) -> Result<(), LedgerError> {
-    let events = events
-        .into_iter()
-        .map(|(id, event)| (project_id.clone(), id, event))
-        .collect();
-    project_all(connection, events).await
-}
-
-/// Like [`project`], for events of several projects: (project, aggregate, event).
+/// Folds events into the read tables that `connection`'s search path names: (project, aggregate,
+/// event).
 pub(crate) async fn project_all(
     connection: &mut PgConnection,
     events: Vec<(ProjectId, String, LedgerEvent)>,

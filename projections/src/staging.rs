@@ -13,9 +13,10 @@ use sqlx::PgConnection;
 
 use crate::context::PersonalMetadata;
 use crate::event_log::{event_binding, metadata_binding, seal_value, snapshot_binding};
-use crate::sealing::{DataKey, FreshKeys};
+use crate::group_commit::Prepared;
+use crate::sealing::{DataKey, FreshKeys, Sealer};
 use crate::unit_of_work::SNAPSHOT_EVERY;
-use crate::{EventContext, EventLog, LedgerError};
+use crate::{EventLog, LedgerError};
 
 /// What a unit of work is about to write.
 #[derive(Default)]
@@ -112,44 +113,55 @@ impl PersistedEventRepository for Staging {
     }
 }
 
-/// Seals and inserts events and snapshots. Returns the keys it made, for after the commit.
+/// Seals and inserts the events and snapshots of several units of work. Returns the keys it made,
+/// for after the commit.
 pub(crate) async fn append(
     connection: &mut PgConnection,
-    log: &EventLog,
-    context: &EventContext,
-    mut events: Vec<SerializedEvent>,
-    snapshots: Vec<Snapshot>,
+    sealer: &Sealer,
+    units: &[Prepared],
 ) -> Result<FreshKeys, LedgerError> {
-    let personal = context.personal_metadata();
-    let mut subjects: HashSet<String> = snapshots
-        .iter()
-        .map(|snapshot| snapshot.aggregate_id.clone())
-        .collect();
-    for event in &events {
+    let (mut subjects, mut newborn) = (HashSet::new(), HashSet::new());
+    for unit in units {
+        note_subjects(unit, &mut subjects, &mut newborn);
+    }
+    let (keys, fresh) = sealer
+        .keys_for_writing(connection, subjects, &newborn)
+        .await?;
+    let mut rows = EventColumns::default();
+    for unit in units {
+        let personal = unit.context.personal_metadata();
+        for event in &unit.events {
+            let mut event = event.clone();
+            seal_payload(&mut event, &keys)?;
+            if let Some(personal) = &personal {
+                seal_metadata(&mut event, personal, &keys)?;
+            }
+            rows.push(unit.context.project_id.as_str(), event);
+        }
+    }
+    rows.insert(connection).await?;
+    for snapshot in units.iter().flat_map(|unit| &unit.snapshots) {
+        write_snapshot(connection, snapshot, &keys).await?;
+    }
+    Ok(fresh)
+}
+
+/// Notes whose data a unit seals, and which of them come into being with it.
+fn note_subjects(unit: &Prepared, subjects: &mut HashSet<String>, newborn: &mut HashSet<String>) {
+    let personal = unit.context.personal_metadata();
+    for event in &unit.events {
         subjects.extend(payload_subject(event).map(str::to_owned));
         subjects.extend(
             personal
                 .as_ref()
                 .map(|personal| metadata_owner(event, personal)),
         );
-    }
-    let first = events.iter().filter(|event| event.sequence == 1);
-    let newborn = first.map(|event| event.aggregate_id.clone()).collect();
-    let (keys, fresh) = log
-        .sealer()
-        .keys_for_writing(connection, subjects, &newborn)
-        .await?;
-    for event in &mut events {
-        seal_payload(event, &keys)?;
-        if let Some(personal) = &personal {
-            seal_metadata(event, personal, &keys)?;
+        if event.sequence == 1 {
+            newborn.insert(event.aggregate_id.clone());
         }
     }
-    insert_events(connection, context, &events).await?;
-    for snapshot in snapshots {
-        write_snapshot(connection, snapshot, &keys).await?;
-    }
-    Ok(fresh)
+    let snapshots = unit.snapshots.iter();
+    subjects.extend(snapshots.map(|snapshot| snapshot.aggregate_id.clone()));
 }
 
 /// Whose key seals the payload's personal part, if there is one.
@@ -218,55 +230,56 @@ fn seal_metadata(
     Ok(())
 }
 
-async fn insert_events(
-    connection: &mut PgConnection,
-    context: &EventContext,
-    events: &[SerializedEvent],
-) -> Result<(), LedgerError> {
-    let types: Vec<String> = events
-        .iter()
-        .map(|event| event.aggregate_type.clone())
-        .collect();
-    let ids: Vec<String> = events
-        .iter()
-        .map(|event| event.aggregate_id.clone())
-        .collect();
-    let sequences: Vec<i64> = events
-        .iter()
-        .map(|event| i64::try_from(event.sequence).unwrap_or(i64::MAX))
-        .collect();
-    let names: Vec<String> = events
-        .iter()
-        .map(|event| event.event_type.clone())
-        .collect();
-    let versions: Vec<String> = events
-        .iter()
-        .map(|event| event.event_version.clone())
-        .collect();
-    let payloads: Vec<Value> = events.iter().map(|event| event.payload.clone()).collect();
-    let metadata: Vec<Value> = events.iter().map(|event| event.metadata.clone()).collect();
-    sqlx::query!(
-        "INSERT INTO events (project_id, aggregate_type, aggregate_id, sequence, event_type,
-                             event_version, payload, metadata)
-         SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[],
-                                  $7::jsonb[], $8::jsonb[])",
-        context.project_id.as_str(),
-        &types,
-        &ids,
-        &sequences,
-        &names,
-        &versions,
-        &payloads,
-        &metadata,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+/// Rows for `events`, column by column.
+#[derive(Default)]
+struct EventColumns {
+    projects: Vec<String>,
+    types: Vec<String>,
+    ids: Vec<String>,
+    sequences: Vec<i64>,
+    names: Vec<String>,
+    versions: Vec<String>,
+    payloads: Vec<Value>,
+    metadata: Vec<Value>,
+}
+
+impl EventColumns {
+    fn push(&mut self, project: &str, event: SerializedEvent) {
+        self.projects.push(project.to_owned());
+        self.types.push(event.aggregate_type);
+        self.ids.push(event.aggregate_id);
+        self.sequences
+            .push(i64::try_from(event.sequence).unwrap_or(i64::MAX));
+        self.names.push(event.event_type);
+        self.versions.push(event.event_version);
+        self.payloads.push(event.payload);
+        self.metadata.push(event.metadata);
+    }
+
+    async fn insert(self, connection: &mut PgConnection) -> Result<(), LedgerError> {
+        sqlx::query!(
+            "INSERT INTO events (project_id, aggregate_type, aggregate_id, sequence, event_type,
+                                 event_version, payload, metadata)
+             SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[],
+                                  $6::text[], $7::jsonb[], $8::jsonb[])",
+            &self.projects,
+            &self.types,
+            &self.ids,
+            &self.sequences,
+            &self.names,
+            &self.versions,
+            &self.payloads,
+            &self.metadata,
+        )
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
 }
 
 async fn write_snapshot(
     connection: &mut PgConnection,
-    snapshot: Snapshot,
+    snapshot: &Snapshot,
     keys: &HashMap<String, DataKey>,
 ) -> Result<(), LedgerError> {
     let id = &snapshot.aggregate_id;

@@ -22,9 +22,10 @@ use muniment_domain::team::Team;
 use muniment_domain::user::User;
 use muniment_domain::{ApiKeyId, ProjectId, SessionId, TeamId, UserId};
 
+use crate::group_commit::Prepared;
 use crate::staging::{Staged, Staging};
 use crate::upcasting::upcasters;
-use crate::{EventContext, EventLog, LedgerError, LedgerEvent, read_models, staging};
+use crate::{EventContext, EventLog, LedgerError, LedgerEvent};
 
 /// A snapshot is taken whenever a stream has grown by so many events.
 pub(crate) const SNAPSHOT_EVERY: usize = 100;
@@ -287,7 +288,7 @@ impl UnitOfWork {
             || idle(&self.api_keys)
     }
 
-    /// Appends and projects everything, in one transaction.
+    /// Appends and projects everything, in one transaction; see [`crate::group_commit`].
     pub(crate) async fn commit(mut self) -> Result<(), LedgerError> {
         if self.decided.is_empty() {
             return Ok(());
@@ -307,22 +308,14 @@ impl UnitOfWork {
         stage::<Session>(self, staging).await?;
         stage::<ApiKey>(self, staging).await?;
         let Staged { events, snapshots } = staging.take();
-        let events = self.in_order_of_decision(events);
-        let mut transaction = self.log.pool().begin().await?;
-        let fresh = staging::append(
-            &mut transaction,
-            &self.log,
-            &self.context,
-            events,
+        let prepared = Prepared {
+            events: self.in_order_of_decision(events),
             snapshots,
-        )
-        .await?;
-        let decided = std::mem::take(&mut self.decided);
-        read_models::project(&mut transaction, &self.context.project_id, decided).await?;
-        transaction.commit().await?;
-        self.log.sealer().remember(fresh);
+            context: self.context.clone(),
+            decided: std::mem::take(&mut self.decided),
+        };
+        self.log.committer().commit(prepared).await?;
         self.remember();
-        self.log.notifier().appended();
         Ok(())
     }
 
