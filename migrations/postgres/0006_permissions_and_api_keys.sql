@@ -17,7 +17,7 @@ CREATE TABLE permission_closure (
 -- How a member appears in the team, where that differs from the user's own profile.
 ALTER TABLE team_memberships ADD COLUMN display_name text, ADD COLUMN profile_image_url text;
 CREATE INDEX team_memberships_of_project ON team_memberships (project_id, team_id, user_id);
-CREATE INDEX project_permissions_of_project ON project_permissions (project_id, user_id, permission_id);
+CREATE INDEX project_permissions_of_project ON project_permissions (project_id, permission_id, user_id);
 
 CREATE TABLE api_keys (
     id uuid PRIMARY KEY,

@@ -10,7 +10,8 @@ use muniment_projections::{EventContext, LedgerError, UnitOfWork, permissions};
 use super::App;
 use crate::http::{ApiError, KnownError};
 
-/// Defines a permission.
+/// Defines a permission. A new permission is granted to nobody: what is left of grants of another
+/// one that had the id before ends.
 ///
 /// # Errors
 /// What `muniment_domain::permission::define` refuses.
@@ -18,11 +19,23 @@ pub async fn define(
     app: &App,
     context: &EventContext,
     project: &ProjectId,
-    id: PermissionId,
+    id: &PermissionId,
     wanted: WantedDefinition,
 ) -> Result<(), LedgerError> {
-    let define = ProjectCommand::DefinePermission { id, wanted };
-    super::projects::change(app, context, project, vec![define]).await
+    let command = &ProjectCommand::DefinePermission {
+        id: id.clone(),
+        wanted,
+    };
+    let done = app
+        .log
+        .transact(context, |mut unit| async move {
+            unit.execute::<Project>(project, command.clone()).await?;
+            follow(&mut unit, project, id, &GrantFate::Dropped).await?;
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await;
+    app.projects.forget(project);
+    done
 }
 
 /// Replaces a permission's definition. Under a new id, all its grants follow.
@@ -48,8 +61,8 @@ pub async fn redefine(
         .transact(context, |mut unit| async move {
             unit.execute::<Project>(project, command.clone()).await?;
             if id != new_id {
-                follow_in_teams(&mut unit, project, id, fate).await?;
-                follow_in_users(&mut unit, project, id, fate).await?;
+                follow(&mut unit, project, new_id, &GrantFate::Dropped).await?;
+                follow(&mut unit, project, id, fate).await?;
             }
             Ok::<_, LedgerError>((unit, ()))
         })
@@ -87,6 +100,16 @@ pub async fn remove(
         .await;
     app.projects.forget(project);
     done
+}
+
+async fn follow(
+    unit: &mut UnitOfWork,
+    project: &ProjectId,
+    id: &PermissionId,
+    fate: &GrantFate,
+) -> Result<(), LedgerError> {
+    follow_in_teams(unit, project, id, fate).await?;
+    follow_in_users(unit, project, id, fate).await
 }
 
 async fn follow_in_teams(

@@ -110,7 +110,7 @@ async fn create(scope: Scope, app: &App, caller: &Caller, input: &Input) -> ApiR
     body.close();
     let (id, wanted) = form.finish((|| Some((id?, wanted?)))())?;
     let context = caller.event_context(app, auth.project_id());
-    permissions::define(app, &context, auth.project_id(), id.clone(), wanted).await?;
+    permissions::define(app, &context, auth.project_id(), &id, wanted).await?;
     Ok((StatusCode::CREATED, show(app, auth, &id).await?).into_response())
 }
 

@@ -1,5 +1,6 @@
 //! Contract 03 §4 and §5: permission definitions, and who is granted what.
 
+use futures_util::future::join_all;
 use muniment_projections::replay::replay;
 use serde_json::{Value, json};
 
@@ -594,6 +595,82 @@ async fn clients_list_their_own_permissions_only() {
     assert_eq!(own["items"].as_array().unwrap().len(), 7);
     let item = json!({"id": "team_admin", "user_id": user.user_id, "team_id": team});
     assert_eq!(own["items"][6], item);
+}
+
+#[tokio::test]
+async fn of_rival_definitions_one_wins() {
+    let server = TestServer::start().await;
+    let rivals = (0..8).map(|n| {
+        let path = if n % 2 == 0 { TEAM } else { PROJECT };
+        let call = server.admin("POST", path).body(json!({"id": "rival"}));
+        call.send()
+    });
+    let answers = join_all(rivals).await;
+    let won = answers.iter().filter(|answer| answer.status == 201);
+    assert_eq!(won.count(), 1);
+    for lost in answers.iter().filter(|answer| answer.status != 201) {
+        assert_eq!(lost.known_error(), Some("PERMISSION_ID_ALREADY_EXISTS"));
+    }
+    server.assert_verified().await;
+}
+
+#[tokio::test]
+async fn a_new_permission_is_granted_to_nobody() {
+    let server = TestServer::start().await;
+    define(&server, TEAM, "spare", json!([])).await;
+    let creator = server.sign_up(&unique_email()).await;
+    let team = server.create_team(&creator).await;
+    let grant = |permission: &str| {
+        let path = format!("/team-permissions/{team}/{}/{permission}", creator.user_id);
+        server.server("POST", &path).body(json!({}))
+    };
+    // Grants that race with the removal may be left over.
+    for round in 0..6 {
+        define(&server, TEAM, "risky", json!([])).await;
+        let path = format!("{TEAM}/risky");
+        let removal = server.admin("DELETE", &path).send();
+        let grants = join_all((0..4).map(|_| grant("risky").send()));
+        let (removed, _) = tokio::join!(removal, grants);
+        assert_eq!(removed.status, 200, "{}", removed.text);
+        // The name comes back, by a definition of its own or by renaming another one.
+        if round % 2 == 0 {
+            define(&server, TEAM, "risky", json!([])).await;
+        } else {
+            let path = format!("{TEAM}/spare");
+            let call = server.admin("PATCH", &path).body(json!({"id": "risky"}));
+            call.expect(200).await;
+            define(&server, TEAM, "spare", json!([])).await;
+        }
+        let held = ids(&server, "/team-permissions?permission_id=risky").await;
+        assert_eq!(held, [""; 0], "round {round}");
+        server.admin("DELETE", &path).expect(200).await;
+    }
+    server.assert_verified().await;
+}
+
+#[tokio::test]
+async fn verification_finds_a_closure_that_was_tampered_with() {
+    let server = TestServer::start().await;
+    sqlx::raw_sql(
+        "INSERT INTO permission_closure
+         SELECT project_id, 'team_member', '$delete_team', 'team' FROM permission_closure
+         WHERE permission_id = 'team_member' AND contained_id = 'team_member';
+         DELETE FROM permission_closure WHERE contained_id = '$read_members'
+           AND permission_id = 'team_admin'",
+    )
+    .execute(server.pool())
+    .await
+    .unwrap();
+    let found = muniment_projections::verify::verify(server.log(), |_| ())
+        .await
+        .unwrap();
+    // One row too many and one missing, in each of the two projects.
+    assert_eq!(found.len(), 4, "{found:#?}");
+    assert!(found.iter().all(|row| row.table == "permission_closure"));
+    replay(server.log(), &["permission_closure".to_owned()], |_| ())
+        .await
+        .unwrap();
+    server.assert_verified().await;
 }
 
 #[tokio::test]
