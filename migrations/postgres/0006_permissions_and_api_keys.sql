@@ -11,8 +11,12 @@ CREATE TABLE permission_closure (
     contained_id text NOT NULL,
     -- `team` or `project`, the same for both.
     scope text NOT NULL,
+    -- What a grant amounts to.
     PRIMARY KEY (project_id, permission_id, contained_id)
 );
+-- What amounts to a permission.
+CREATE INDEX permission_closure_grantors
+    ON permission_closure (project_id, contained_id, permission_id) INCLUDE (scope);
 
 -- How a member appears in the team, where that differs from the user's own profile.
 ALTER TABLE team_memberships ADD COLUMN display_name text, ADD COLUMN profile_image_url text;

@@ -266,27 +266,6 @@ impl EventLog {
         self.open(stored).await
     }
 
-    /// Every change of how the user appears in a team, in order.
-    pub(crate) async fn member_profile_changes(
-        &self,
-        user: &str,
-    ) -> Result<Vec<Recorded>, LedgerError> {
-        let stored = sqlx::query_as!(
-            StoredEvent,
-            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
-                      aggregate_type, aggregate_id, sequence, event_type, event_version,
-                      payload, metadata,
-                      (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
-               FROM events
-               WHERE payload ->> 'user_id' = $1 AND event_type = 'MemberProfileChanged'
-               ORDER BY transaction, position"#,
-            user,
-        )
-        .fetch_all(self.pool())
-        .await?;
-        self.open(stored).await
-    }
-
     /// Opens, upcasts and decodes stored events.
     pub(crate) async fn open(
         &self,

@@ -9,13 +9,13 @@ use muniment_domain::api_key::ApiKeyEvent;
 use muniment_domain::project::ProjectEvent;
 use muniment_domain::session::SessionEvent;
 use muniment_domain::team::{Team, TeamEvent};
-use muniment_domain::user::{User, UserEvent};
+use muniment_domain::user::UserEvent;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::event_log::{LedgerEvent, Recorded};
 use crate::subscription::Subscriber;
-use crate::{EventLog, LedgerError, images};
+use crate::{EventLog, LedgerError, history, images};
 
 /// Counts what happened, per project and UTC day, into `event_tally`. Each event counts once,
 /// because the counts commit with the cursor.
@@ -80,27 +80,26 @@ impl Erasure {
         Self { log: log.clone() }
     }
 
-    /// Deletes the images that the subject ever had, as long as the log can still say which.
-    async fn delete_images(
+    /// Deletes the images that a user ever had, in teams as well, as long as the log can still say
+    /// which.
+    async fn delete_images_of_user(
         &self,
         connection: &mut PgConnection,
-        aggregate_type: &str,
         id: &str,
     ) -> Result<(), LedgerError> {
-        let stream = self.log.stream(aggregate_type, id).await?;
-        let urls: Vec<String> = stream.iter().filter_map(image_url).collect();
-        images::delete_by_url(connection, &urls).await
+        let Ok(user) = id.parse() else {
+            return Ok(());
+        };
+        delete_images(connection, &history::timeline(&self.log, user).await?).await
     }
 
-    /// Likewise those of the user's profiles in teams.
-    async fn delete_member_images(
+    /// Likewise those that a team and its members ever had.
+    async fn delete_images_of_team(
         &self,
         connection: &mut PgConnection,
-        user: &str,
+        id: &str,
     ) -> Result<(), LedgerError> {
-        let changes = self.log.member_profile_changes(user).await?;
-        let urls: Vec<String> = changes.iter().filter_map(image_url).collect();
-        images::delete_by_url(connection, &urls).await
+        delete_images(connection, &self.log.stream(Team::TYPE, id).await?).await
     }
 
     async fn erase(
@@ -153,13 +152,12 @@ impl Subscriber for Erasure {
             let id = event.aggregate_id.clone();
             match &event.event {
                 LedgerEvent::User(UserEvent::UserDeleted {}) => {
-                    self.delete_images(connection, User::TYPE, &id).await?;
-                    self.delete_member_images(connection, &id).await?;
+                    self.delete_images_of_user(connection, &id).await?;
                     subjects.extend(sessions_of(connection, &id).await?);
                     subjects.push(id);
                 }
                 LedgerEvent::Team(TeamEvent::TeamDeleted {}) => {
-                    self.delete_images(connection, Team::TYPE, &id).await?;
+                    self.delete_images_of_team(connection, &id).await?;
                     subjects.push(id);
                 }
                 LedgerEvent::Session(SessionEvent::SessionEnded { .. })
@@ -172,6 +170,14 @@ impl Subscriber for Erasure {
         }
         self.erase(connection, &subjects).await
     }
+}
+
+async fn delete_images(
+    connection: &mut PgConnection,
+    events: &[Recorded],
+) -> Result<(), LedgerError> {
+    let urls: Vec<String> = events.iter().filter_map(image_url).collect();
+    images::delete_by_url(connection, &urls).await
 }
 
 /// The image that an event gave its subject.

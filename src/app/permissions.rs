@@ -10,6 +10,35 @@ use muniment_projections::{EventContext, LedgerError, UnitOfWork, permissions};
 use super::App;
 use crate::http::{ApiError, KnownError};
 
+/// What a change of definitions means for the direct grants of a permission.
+#[derive(Clone, Debug)]
+struct Consequence {
+    permission: PermissionId,
+    fate: GrantFate,
+    /// Where grants are followed.
+    scopes: &'static [Scope],
+}
+
+impl Consequence {
+    const EVERYWHERE: &'static [Scope] = &[Scope::Team, Scope::Project];
+
+    fn dropped(permission: &PermissionId, scopes: &'static [Scope]) -> Self {
+        Self {
+            permission: permission.clone(),
+            fate: GrantFate::Dropped,
+            scopes,
+        }
+    }
+
+    fn renamed(from: &PermissionId, to: &PermissionId) -> Self {
+        Self {
+            permission: from.clone(),
+            fate: GrantFate::Renamed(to.clone()),
+            scopes: Self::EVERYWHERE,
+        }
+    }
+}
+
 /// Defines a permission. A new permission is granted to nobody: what is left of grants of another
 /// one that had the id before ends.
 ///
@@ -22,20 +51,12 @@ pub async fn define(
     id: &PermissionId,
     wanted: WantedDefinition,
 ) -> Result<(), LedgerError> {
-    let command = &ProjectCommand::DefinePermission {
+    let command = ProjectCommand::DefinePermission {
         id: id.clone(),
         wanted,
     };
-    let done = app
-        .log
-        .transact(context, |mut unit| async move {
-            unit.execute::<Project>(project, command.clone()).await?;
-            follow(&mut unit, project, id, &GrantFate::Dropped).await?;
-            Ok::<_, LedgerError>((unit, ()))
-        })
-        .await;
-    app.projects.forget(project);
-    done
+    let consequences = [Consequence::dropped(id, Consequence::EVERYWHERE)];
+    change(app, context, project, &command, &consequences).await
 }
 
 /// Replaces a permission's definition. Under a new id, all its grants follow.
@@ -50,28 +71,22 @@ pub async fn redefine(
     new_id: &PermissionId,
     wanted: WantedDefinition,
 ) -> Result<(), LedgerError> {
-    let command = &ProjectCommand::RedefinePermission {
+    let command = ProjectCommand::RedefinePermission {
         id: id.clone(),
         new_id: new_id.clone(),
         wanted,
     };
-    let fate = &GrantFate::Renamed(new_id.clone());
-    let done = app
-        .log
-        .transact(context, |mut unit| async move {
-            unit.execute::<Project>(project, command.clone()).await?;
-            if id != new_id {
-                follow(&mut unit, project, new_id, &GrantFate::Dropped).await?;
-                follow(&mut unit, project, id, fate).await?;
-            }
-            Ok::<_, LedgerError>((unit, ()))
-        })
-        .await;
-    app.projects.forget(project);
-    done
+    if id == new_id {
+        return change(app, context, project, &command, &[]).await;
+    }
+    let consequences = [
+        Consequence::dropped(new_id, Consequence::EVERYWHERE),
+        Consequence::renamed(id, new_id),
+    ];
+    change(app, context, project, &command, &consequences).await
 }
 
-/// Removes a permission's definition. All its grants end.
+/// Removes a permission's definition. All its grants in that scope end.
 ///
 /// # Errors
 /// `Project(Definition(NotFound))`.
@@ -82,18 +97,32 @@ pub async fn remove(
     id: &PermissionId,
     scope: Scope,
 ) -> Result<(), LedgerError> {
+    let command = ProjectCommand::RemovePermission {
+        id: id.clone(),
+        scope,
+    };
+    let scopes: &[Scope] = match scope {
+        Scope::Team => &[Scope::Team],
+        Scope::Project => &[Scope::Project],
+    };
+    let consequences = [Consequence::dropped(id, scopes)];
+    change(app, context, project, &command, &consequences).await
+}
+
+/// Changes definitions, with what that means for grants, together.
+async fn change(
+    app: &App,
+    context: &EventContext,
+    project: &ProjectId,
+    command: &ProjectCommand,
+    consequences: &[Consequence],
+) -> Result<(), LedgerError> {
     let done = app
         .log
         .transact(context, |mut unit| async move {
-            let id_and_scope = ProjectCommand::RemovePermission {
-                id: id.clone(),
-                scope,
-            };
-            unit.execute::<Project>(project, id_and_scope).await?;
-            let fate = &GrantFate::Dropped;
-            match scope {
-                Scope::Team => follow_in_teams(&mut unit, project, id, fate).await?,
-                Scope::Project => follow_in_users(&mut unit, project, id, fate).await?,
+            unit.execute::<Project>(project, command.clone()).await?;
+            for consequence in consequences {
+                follow(&mut unit, project, consequence).await?;
             }
             Ok::<_, LedgerError>((unit, ()))
         })
@@ -105,21 +134,27 @@ pub async fn remove(
 async fn follow(
     unit: &mut UnitOfWork,
     project: &ProjectId,
-    id: &PermissionId,
-    fate: &GrantFate,
+    consequence: &Consequence,
 ) -> Result<(), LedgerError> {
-    follow_in_teams(unit, project, id, fate).await?;
-    follow_in_users(unit, project, id, fate).await
+    for scope in consequence.scopes {
+        match scope {
+            Scope::Team => follow_in_teams(unit, project, consequence).await?,
+            Scope::Project => follow_in_users(unit, project, consequence).await?,
+        }
+    }
+    Ok(())
 }
 
 async fn follow_in_teams(
     unit: &mut UnitOfWork,
     project: &ProjectId,
-    id: &PermissionId,
-    fate: &GrantFate,
+    consequence: &Consequence,
 ) -> Result<(), LedgerError> {
-    for team in permissions::teams_granting(unit.log().pool(), project, id).await? {
-        let follow = TeamCommand::FollowDefinition(id.clone(), fate.clone());
+    let Consequence {
+        permission, fate, ..
+    } = consequence;
+    for team in permissions::teams_granting(unit.log().pool(), project, permission).await? {
+        let follow = TeamCommand::FollowDefinition(permission.clone(), fate.clone());
         match unit.execute::<Team>(&team, follow).await {
             // Dissolved in the same moment.
             Ok(()) | Err(LedgerError::Team(TeamError::NotFound)) => {}
@@ -132,11 +167,13 @@ async fn follow_in_teams(
 async fn follow_in_users(
     unit: &mut UnitOfWork,
     project: &ProjectId,
-    id: &PermissionId,
-    fate: &GrantFate,
+    consequence: &Consequence,
 ) -> Result<(), LedgerError> {
-    for user in permissions::users_granted(unit.log().pool(), project, id).await? {
-        let follow = UserCommand::FollowDefinition(id.clone(), fate.clone());
+    let Consequence {
+        permission, fate, ..
+    } = consequence;
+    for user in permissions::users_granted(unit.log().pool(), project, permission).await? {
+        let follow = UserCommand::FollowDefinition(permission.clone(), fate.clone());
         match unit.execute::<User>(&user, follow).await {
             // Deleted in the same moment.
             Ok(()) | Err(LedgerError::User(UserError::NotFound)) => {}

@@ -61,14 +61,9 @@ pub async fn update(
     app: &App,
     context: &EventContext,
     id: TeamId,
-    change: &TeamChange,
+    change: TeamChange,
 ) -> Result<(), LedgerError> {
-    app.log
-        .transact(context, |mut unit| async move {
-            unit.execute::<Team>(&id, TeamCommand::Update(change.clone()))
-                .await?;
-            Ok::<_, LedgerError>((unit, ()))
-        })
+    app.execute::<Team>(context, &id, &TeamCommand::Update(change))
         .await
 }
 

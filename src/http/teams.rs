@@ -138,7 +138,7 @@ async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         &app,
         &caller.event_context(&app, auth.project_id()),
         id,
-        &change,
+        change,
     )
     .await?;
     Ok(show(auth, find(&app, auth, id).await?))

@@ -9,19 +9,13 @@ const GHOST: &str = "6fb53bb8-4f2f-4b1c-9d27-1d4a61d1f0de";
 const LIST: &str = "/team-member-profiles";
 const PNG: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
-async fn add_member(server: &TestServer, team: &str, user: &Tokens) {
-    let path = format!("/team-memberships/{team}/{}", user.user_id);
-    let call = server.server("POST", &path).body(json!({}));
-    call.expect(201).await;
-}
-
 /// A team of two: one who may do everything, and an ordinary member.
 async fn team(server: &TestServer) -> (String, Tokens, Tokens) {
     let creator = server.sign_up(&unique_email()).await;
     let member = server.sign_up(&unique_email()).await;
     let team = server.create_team(&creator).await;
     server.clock.advance(1);
-    add_member(server, &team, &member).await;
+    server.add_member(&team, &member).await;
     (team, creator, member)
 }
 
@@ -88,7 +82,7 @@ async fn a_profile_shows_the_user_until_it_is_overridden() {
     // Leaving ends the profile.
     let membership = format!("/team-memberships/{team}/{}", member.user_id);
     server.server("DELETE", &membership).expect(200).await;
-    add_member(&server, &team, &member).await;
+    server.add_member(&team, &member).await;
     assert_eq!(read().expect(200).await["display_name"], "Augusta");
     server.assert_verified().await;
 }

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use muniment_projections::replay::replay;
 use serde_json::{Value, json};
 
-use crate::support::{TestServer, Tokens, unique_email};
+use crate::support::{TestServer, unique_email};
 
 const GHOST: &str = "6fb53bb8-4f2f-4b1c-9d27-1d4a61d1f0de";
 const TEAM: &str = "/team-permission-definitions";
@@ -29,12 +29,6 @@ async fn ids(server: &TestServer, path: &str) -> Vec<String> {
     let items = listed["items"].as_array().unwrap().clone();
     let id = |item: Value| item["id"].as_str().unwrap().to_owned();
     items.into_iter().map(id).collect()
-}
-
-async fn add_member(server: &TestServer, team: &str, user: &Tokens) {
-    let path = format!("/team-memberships/{team}/{}", user.user_id);
-    let call = server.server("POST", &path).body(json!({}));
-    call.expect(201).await;
 }
 
 #[tokio::test]
@@ -231,7 +225,7 @@ async fn renames_and_removals_are_followed() {
         server.sign_up(&unique_email()).await,
     );
     let team = server.create_team(&creator).await;
-    add_member(&server, &team, &user).await;
+    server.add_member(&team, &user).await;
     let of_team = format!("/team-permissions?team_id={team}&user_id={}", user.user_id);
     let of_project = format!("/project-permissions?user_id={}", user.user_id);
     assert_eq!(ids(&server, &of_team).await, ["inner", "team_member"]);
@@ -272,7 +266,7 @@ async fn renames_and_removals_are_followed() {
     );
     assert_eq!(project["config"]["user_default_permissions"], json!([]));
     let late = server.sign_up(&unique_email()).await;
-    add_member(&server, &team, &late).await;
+    server.add_member(&team, &late).await;
     let of_late = format!("/team-permissions?user_id={}&recursive=false", late.user_id);
     assert_eq!(ids(&server, &of_late).await, ["team_member"]);
     server
@@ -312,7 +306,7 @@ async fn checks_reach_through_any_depth() {
         server.sign_up(&unique_email()).await,
     );
     let team = server.create_team(&creator).await;
-    add_member(&server, &team, &user).await;
+    server.add_member(&team, &user).await;
     let grant = format!("/team-permissions/{team}/{}/level_12", user.user_id);
     let granted = server.server("POST", &grant).body(json!({}));
     let expected = json!({"id": "level_12", "user_id": user.user_id, "team_id": team});
@@ -401,7 +395,7 @@ async fn team_permissions_are_granted_and_revoked() {
                 .await;
         }
     }
-    add_member(&server, &team, &user).await;
+    server.add_member(&team, &user).await;
     let details = call("POST", &team, &user.user_id, "gone")
         .refused(404, "PERMISSION_NOT_FOUND")
         .await;
@@ -452,7 +446,7 @@ async fn team_permissions_are_granted_and_revoked() {
     // Leaving ends the grants.
     let membership = format!("/team-memberships/{team}/{}", user.user_id);
     server.server("DELETE", &membership).expect(200).await;
-    add_member(&server, &team, &user).await;
+    server.add_member(&team, &user).await;
     assert_eq!(ids(&server, &of_user).await, ["team_member"]);
     server.assert_verified().await;
     replay(server.log(), &[], |_| ()).await.unwrap();

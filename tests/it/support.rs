@@ -310,6 +310,13 @@ impl TestServer {
         call.expect(201).await["id"].as_str().unwrap().to_owned()
     }
 
+    /// Lets a user into a team, as an ordinary member.
+    pub async fn add_member(&self, team: &str, user: &Tokens) {
+        let path = format!("/team-memberships/{team}/{}", user.user_id);
+        let call = self.server("POST", &path).body(json!({}));
+        call.expect(201).await;
+    }
+
     /// Whether the read models say what the log says.
     pub async fn assert_verified(&self) {
         let differences = muniment_projections::verify::verify(self.log(), |_| ())

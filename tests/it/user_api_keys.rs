@@ -3,7 +3,7 @@
 use muniment_projections::replay::replay;
 use serde_json::{Value, json};
 
-use crate::support::{TestServer, Tokens, unique_email};
+use crate::support::{TestServer, unique_email};
 
 const GHOST: &str = "6fb53bb8-4f2f-4b1c-9d27-1d4a61d1f0de";
 
@@ -31,12 +31,6 @@ async fn issue_for_team(server: &TestServer, team: &str) -> Value {
     let body = json!({"description": "ci", "expires_at_millis": null, "team_id": team});
     let call = server.server("POST", "/team-api-keys").body(body);
     call.expect(200).await
-}
-
-async fn add_member(server: &TestServer, team: &str, user: &Tokens) {
-    let path = format!("/team-memberships/{team}/{}", user.user_id);
-    let call = server.server("POST", &path).body(json!({}));
-    call.expect(201).await;
 }
 
 fn assert_format(key: &Value, prefix: &str, owner: &str, flag: char) {
@@ -373,7 +367,7 @@ async fn managing_a_teams_keys_takes_a_permission() {
         server.sign_up(&unique_email()).await,
     );
     let team = server.create_team(&admin).await;
-    add_member(&server, &team, &member).await;
+    server.add_member(&team, &member).await;
     let key = issue_for_team(&server, &team).await;
     let good = json!({"description": "x", "expires_at_millis": null, "team_id": team});
     let one = format!("/team-api-keys/{}", text(&key["id"]));
