@@ -7,8 +7,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use muniment_domain::PermissionId;
 use muniment_domain::permission::{
-    DELETE_TEAM, Definition, INVITE_MEMBERS, MANAGE_API_KEYS, READ_MEMBERS, REMOVE_MEMBERS, SYSTEM,
-    Scope, UPDATE_TEAM, WantedDefinition,
+    DELETE_TEAM, Definition, INVITE_MEMBERS, MANAGE_API_KEYS, READ_MEMBERS, REMOVE_MEMBERS, Scope,
+    UPDATE_TEAM, WantedDefinition,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,6 +22,19 @@ use super::{success, whole_list};
 use crate::app::App;
 use crate::app::permissions;
 use crate::app::projects::string_order;
+
+/// The system's permissions, and what they are for.
+const SYSTEM: [(&str, &str); 6] = [
+    (UPDATE_TEAM, "Change the team's name, picture and data."),
+    (DELETE_TEAM, "Dissolve the team."),
+    (READ_MEMBERS, "See who is in the team."),
+    (REMOVE_MEMBERS, "Remove members from the team."),
+    (INVITE_MEMBERS, "Invite people to the team."),
+    (
+        MANAGE_API_KEYS,
+        "Issue, describe and revoke the team's API keys.",
+    ),
+];
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {
@@ -168,15 +181,21 @@ fn view((id, definition): (&PermissionId, &Definition)) -> PermissionDefinitionV
     PermissionDefinitionView::new(id.as_str(), definition.description.as_deref(), contained)
 }
 
-fn system_view(id: &str) -> PermissionDefinitionView {
-    let description = match id {
-        UPDATE_TEAM => "Change the team's name, picture and data.",
-        DELETE_TEAM => "Dissolve the team.",
-        READ_MEMBERS => "See who is in the team.",
-        REMOVE_MEMBERS => "Remove members from the team.",
-        INVITE_MEMBERS => "Invite people to the team.",
-        MANAGE_API_KEYS => "Issue, describe and revoke the team's API keys.",
-        _ => "A permission of the system.",
-    };
+fn system_view((id, description): (&str, &str)) -> PermissionDefinitionView {
     PermissionDefinitionView::new(id, Some(description), std::iter::empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use muniment_domain::permission;
+
+    use super::*;
+
+    #[test]
+    fn every_system_permission_is_described() {
+        let described: BTreeSet<&str> = SYSTEM.into_iter().map(|(id, _)| id).collect();
+        assert_eq!(described, BTreeSet::from(permission::SYSTEM));
+    }
 }

@@ -592,6 +592,65 @@ async fn clients_list_their_own_permissions_only() {
 }
 
 #[tokio::test]
+async fn settings_may_define_permissions_as_well() {
+    let server = TestServer::start().await;
+    let (creator, user) = (
+        server.sign_up(&unique_email()).await,
+        server.sign_up(&unique_email()).await,
+    );
+    let team = server.create_team(&creator).await;
+    server.add_member(&team, &user).await;
+    // Settings are not checked for loops, mixed scopes and dangling ids: none of them does harm.
+    server
+        .override_settings(json!({
+            "rbac.permissions.a": {"scope": "team", "containedPermissionIds": {"b": true, "p": true}},
+            "rbac.permissions.b": {"scope": "team", "containedPermissionIds": {"a": true, "$update_team": true, "gone": true}},
+            "rbac.permissions.p": {"scope": "project", "containedPermissionIds": {"a": true}},
+            "rbac.permissions.half": {"description": "Without a scope."},
+        }))
+        .await;
+    let a = definition(&server, TEAM, "a").await;
+    assert_eq!(a["contained_permission_ids"], json!(["b", "p"]));
+    assert_eq!(definition(&server, TEAM, "half").await, Value::Null);
+    let grant = format!("/team-permissions/{team}/{}/a", user.user_id);
+    let call = server.server("POST", &grant).body(json!({}));
+    call.expect(201).await;
+    let half = format!("/team-permissions/{team}/{}/half", user.user_id);
+    let call = server.server("POST", &half).body(json!({}));
+    call.refused(404, "PERMISSION_NOT_FOUND").await;
+    let recursive = format!("/team-permissions?user_id={}&recursive=true", user.user_id);
+    let held = ids(&server, &recursive).await;
+    let expected = [
+        "$invite_members",
+        "$read_members",
+        "$update_team",
+        "a",
+        "b",
+        "team_member",
+    ];
+    assert_eq!(held, expected);
+    let path = format!("/teams/{team}");
+    let update = || server.client("PATCH", &path).user(&user).body(json!({}));
+    update().expect(200).await;
+    server.assert_verified().await;
+    // A definition that vanished from the settings counts for nothing, though the grant is there.
+    server
+        .override_settings(json!({"rbac.permissions.a": null}))
+        .await;
+    let direct = format!("/team-permissions?user_id={}", user.user_id);
+    assert_eq!(ids(&server, &direct).await, ["team_member"]);
+    update().refused(401, "TEAM_PERMISSION_REQUIRED").await;
+    // Another level may come to define it.
+    server
+        .override_settings(json!({"rbac.permissions.a": {"scope": "team", "containedPermissionIds": {"$update_team": true}}}))
+        .await;
+    update().expect(200).await;
+    server.assert_verified().await;
+    replay(server.log(), &[], |_| ()).await.unwrap();
+    server.assert_verified().await;
+}
+
+#[tokio::test]
 async fn of_rival_definitions_one_wins() {
     let server = TestServer::start().await;
     let rivals = (0..8).map(|n| {

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use muniment::app::projects::NewKeys;
+use muniment::app::projects::{self, NewKeys};
 use muniment::app::seed::{self, Seed};
 use muniment::cache_folder::cache_folder;
 use muniment::clock::Clock;
@@ -11,7 +11,9 @@ use muniment::passwords::Cost;
 use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
 use muniment::secrets::{Random, ServerSecret};
 use muniment::server::{self, Configuration, Follow, Server};
-use muniment_projections::EventLog;
+use muniment_domain::ProjectId;
+use muniment_domain::project::{Level, ProjectCommand};
+use muniment_projections::{EventContext, EventLog};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, PgPool};
@@ -300,6 +302,20 @@ impl TestServer {
     pub async fn configure(&self, config: Value) {
         let call = self.admin("PATCH", "/internal/projects/current");
         call.body(json!({"config": config})).expect(200).await;
+    }
+
+    /// Writes settings of the test project as they are kept: dotted keys and their values.
+    pub async fn override_settings(&self, changes: Value) {
+        let app = self.server.app();
+        let id = ProjectId::from_caller(&self.project.id);
+        let context = EventContext::system(id.clone(), "test", app.now());
+        let command = ProjectCommand::Override {
+            level: Level::Environment,
+            changes: changes.as_object().unwrap().clone(),
+        };
+        projects::change(app, &context, &id, vec![command])
+            .await
+            .unwrap();
     }
 
     pub async fn create_team(&self, owner: &Tokens) -> String {
