@@ -127,7 +127,8 @@ async fn twenty_crashes_lose_and_duplicate_nothing() {
     let project = maker.new_project(json!({})).await;
     maker.stop().await;
     let done = Arc::new(Mutex::new(Acknowledged::default()));
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
+        let before = done.lock().unwrap().users.len();
         let mut server = Binary::serve(&url).await;
         let callers: Vec<_> = (0..CALLERS)
             .map(|_| {
@@ -138,6 +139,14 @@ async fn twenty_crashes_lose_and_duplicate_nothing() {
                 ))
             })
             .collect();
+        // Every other round crashes at any moment, however early; the rest only once the server has
+        // answered, so that a slow machine sees crashes under load as well.
+        if round % 2 == 1 {
+            eventually("the server answers", || async {
+                done.lock().unwrap().users.len() > before + 2
+            })
+            .await;
+        }
         let moment = 20 + rand::random::<u64>() % 400;
         tokio::time::sleep(Duration::from_millis(moment)).await;
         server.kill();
