@@ -5,6 +5,8 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use data_encoding::{BASE64URL_NOPAD, Encoding, Specification};
+use muniment_domain::ApiKeyId;
+use muniment_domain::api_key::{ApiKeyKind, ApiKeyOwner};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use uuid::Uuid;
@@ -13,6 +15,8 @@ use uuid::Uuid;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// 45 characters of 5 bits: 225 random bits.
 const TOKEN_LENGTH: usize = 45;
+/// What tells an API key of a user or a team from other strings.
+const API_KEY_MARKER: &str = "574ck4u7h";
 const REQUEST_ID_LENGTH: usize = 16;
 /// The shortest server secret, in bytes.
 const SECRET_BYTES: usize = 32;
@@ -92,6 +96,24 @@ impl Random {
     #[must_use]
     pub fn key(&self, prefix: KeyPrefix) -> String {
         format!("{}{}", prefix.as_str(), self.token())
+    }
+
+    /// An API key of a user or a team, with the marker and the checksum that scanners look for
+    /// (contract 03 §6.2).
+    #[must_use]
+    pub fn api_key(&self, id: ApiKeyId, owner: ApiKeyOwner, kind: ApiKeyKind) -> String {
+        let (prefix, flag) = match kind {
+            ApiKeyKind::Secret => ("sk", '1'),
+            ApiKeyKind::Public => ("pk", '3'),
+        };
+        let owner = match owner {
+            ApiKeyOwner::User { .. } => "user",
+            ApiKeyOwner::Team { .. } => "team",
+        };
+        let (token, id) = (self.token(), id.0.as_simple());
+        let key = format!("{prefix}_{token}{id}{owner}{flag}{API_KEY_MARKER}");
+        let checksum = crc32fast::hash(key.as_bytes());
+        format!("{key}{checksum:08x}")
     }
 
     /// The id of a request.
@@ -197,6 +219,25 @@ mod tests {
                 .key(KeyPrefix::SecretServer)
                 .starts_with("ssk_")
         );
+    }
+
+    #[test]
+    fn api_keys_have_the_contracts_form() {
+        let id = ApiKeyId(Uuid::from_u128(7));
+        let owner = ApiKeyOwner::User {
+            user_id: muniment_domain::UserId(Uuid::from_u128(8)),
+        };
+        let key = Random::seeded(7).api_key(id, owner, ApiKeyKind::Public);
+        assert_eq!(key.len(), 102);
+        let (body, checksum) = key.split_at(94);
+        assert!(body.starts_with("pk_"));
+        assert!(body.ends_with("00000000000000000000000000000007user3574ck4u7h"));
+        assert_eq!(
+            u32::from_str_radix(checksum, 16),
+            Ok(crc32fast::hash(body.as_bytes()))
+        );
+        // The check value of CRC-32 (IEEE), so that the right polynomial is used.
+        assert_eq!(crc32fast::hash(b"123456789"), 0xcbf4_3926);
     }
 
     #[test]

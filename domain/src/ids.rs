@@ -55,6 +55,10 @@ uuid_id!(
     /// A set of project keys (publishable, secret server, super secret admin).
     KeySetId
 );
+uuid_id!(
+    /// An API key of a user or a team.
+    ApiKeyId
+);
 
 uuid_id!(
     /// A code that was sent or shown to somebody, to be brought back once.

@@ -6,14 +6,18 @@
 //!
 //! - [`user`], [`team`], [`session`], [`project`], [`verification_code`], [`outgoing_email`],
 //!   [`cli_login`]: one aggregate each, as `{mod: state and decisions, command, event}`.
+//! - [`api_key`]: a key that a user or a team hands to programs, likewise.
+//! - [`notification`]: categories of mails, and whether they are wanted.
 //! - [`permission`]: definitions, containment and the system permissions.
 //! - [`restriction`]: why a user's tokens are restricted.
 //! - [`sign_up_rules`]: who may sign up, by conditions that operators write.
 //! - [`personal`]: the part of an event that is sealed under its subject's key.
 
+pub mod api_key;
 pub mod cli_login;
 pub mod email;
 pub mod ids;
+pub mod notification;
 pub mod outgoing_email;
 pub mod patch;
 pub mod permission;
@@ -30,8 +34,8 @@ pub mod verification_code;
 
 pub use email::EmailAddress;
 pub use ids::{
-    CliLoginId, ContactChannelId, KeySetId, OutgoingEmailId, PermissionId, ProjectId, SessionId,
-    TeamId, UserId, VerificationCodeId,
+    ApiKeyId, CliLoginId, ContactChannelId, KeySetId, OutgoingEmailId, PermissionId, ProjectId,
+    SessionId, TeamId, UserId, VerificationCodeId,
 };
 pub use patch::Patch;
 pub use personal::Personal;

@@ -1,6 +1,7 @@
 //! What can go wrong between the domain and Postgres.
 
 use cqrs_es::AggregateError;
+use muniment_domain::api_key::ApiKeyError;
 use muniment_domain::cli_login::CliLoginError;
 use muniment_domain::outgoing_email::OutgoingEmailError;
 use muniment_domain::project::ProjectError;
@@ -52,6 +53,9 @@ pub enum LedgerError {
     /// A command-line login refused the command.
     #[error(transparent)]
     CliLogin(#[from] CliLoginError),
+    /// An API key refused the command.
+    #[error(transparent)]
+    ApiKey(#[from] ApiKeyError),
     /// Postgres failed.
     #[error("the database failed: {0}")]
     Database(sqlx::Error),

@@ -10,6 +10,7 @@ use cqrs_es::persist::{
     PersistedEventRepository, PersistenceError, ReplayStream, SerializedEvent, SerializedSnapshot,
 };
 use data_encoding::BASE64;
+use muniment_domain::api_key::{ApiKey, ApiKeyEvent};
 use muniment_domain::cli_login::{CliLogin, CliLoginEvent};
 use muniment_domain::outgoing_email::{OutgoingEmail, OutgoingEmailEvent};
 use muniment_domain::project::{Project, ProjectEvent};
@@ -65,6 +66,8 @@ pub enum LedgerEvent {
     OutgoingEmail(OutgoingEmailEvent),
     /// Of a command-line login.
     CliLogin(CliLoginEvent),
+    /// Of an API key.
+    ApiKey(ApiKeyEvent),
 }
 
 impl LedgerEvent {
@@ -78,6 +81,7 @@ impl LedgerEvent {
             VerificationCode::TYPE => Self::VerificationCode(serde_json::from_value(payload)?),
             OutgoingEmail::TYPE => Self::OutgoingEmail(serde_json::from_value(payload)?),
             CliLogin::TYPE => Self::CliLogin(serde_json::from_value(payload)?),
+            ApiKey::TYPE => Self::ApiKey(serde_json::from_value(payload)?),
             other => return Err(LedgerError::UnknownAggregate(other.to_owned())),
         })
     }

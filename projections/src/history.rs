@@ -7,7 +7,7 @@ use crate::event_log::{Recorded, StoredEvent};
 use crate::read_models::ReadModels;
 use crate::{EventLog, LedgerError};
 
-/// Everything the log tells about a user, oldest first: the user's own stream, sessions,
+/// Everything the log tells about a user, oldest first: the user's own stream, sessions, API keys,
 /// memberships, and the end of teams the user was in.
 pub async fn timeline(log: &EventLog, user: UserId) -> Result<Vec<Recorded>, LedgerError> {
     let stored = sqlx::query_as!(
@@ -22,8 +22,9 @@ pub async fn timeline(log: &EventLog, user: UserId) -> Result<Vec<Recorded>, Led
            FROM events
            WHERE (aggregate_type = 'user' AND aggregate_id = $1)
               OR payload ->> 'user_id' = $1
-              OR (aggregate_type = 'session' AND aggregate_id IN
-                     (SELECT aggregate_id FROM about WHERE aggregate_type = 'session'))
+              OR (aggregate_type IN ('session', 'api_key') AND aggregate_id IN
+                     (SELECT aggregate_id FROM about
+                      WHERE aggregate_type IN ('session', 'api_key')))
               OR (aggregate_type = 'team' AND event_type = 'TeamDeleted' AND aggregate_id IN
                      (SELECT aggregate_id FROM about WHERE aggregate_type = 'team'))
            ORDER BY transaction, position"#,
@@ -67,6 +68,14 @@ pub fn state_at(timeline: &[Recorded], user: UserId, at: Millis) -> Option<Value
         "contact_channels": models.channels.iter().collect::<Vec<_>>(),
         "team_memberships": models.memberships.iter().collect::<Vec<_>>(),
         "project_permissions": models.permissions.iter().collect::<Vec<_>>(),
+        "notification_preferences": models.notification_preferences.iter().collect::<Vec<_>>(),
+        "api_keys": models.api_keys.iter().map(|key| json!({
+            "id": key.id,
+            "description": key.description,
+            "created_at": key.created_at,
+            "expires_at": key.expires_at,
+            "revoked_at": key.revoked_at,
+        })).collect::<Vec<_>>(),
         "sessions": models.sessions.iter().map(|session| json!({
             "id": session.id,
             "created_at": session.created_at,
@@ -99,6 +108,7 @@ pub fn as_json(event: &Recorded) -> Result<Value, LedgerError> {
         crate::LedgerEvent::VerificationCode(event) => serde_json::to_value(event)?,
         crate::LedgerEvent::OutgoingEmail(event) => serde_json::to_value(event)?,
         crate::LedgerEvent::CliLogin(event) => serde_json::to_value(event)?,
+        crate::LedgerEvent::ApiKey(event) => serde_json::to_value(event)?,
     };
     // A letter's variables hold the code that it carries.
     for secret in [

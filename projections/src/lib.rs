@@ -5,12 +5,14 @@
 //! - [`read_models`]: the projectors; [`users`], [`teams`], [`sessions`], [`projects`],
 //!   [`permissions`], [`passkeys`], [`verification_codes`], [`cli_logins`], [`outgoing_emails`]: one
 //!   read model each, with its queries.
+//!   [`permissions`], [`api_keys`], [`notifications`]: one read model each, with its queries.
 //! - [`subscription`]: durable cursors for what leaves the transaction; [`subscribers`]: those
 //!   that exist.
 //! - [`replay`], [`verify`], [`history`]: what an operator does with a log.
 //! - [`telemetry`]: last-active times, which are no mutations; [`sign_up_rules`]: how often rules
 //!   applied.
 
+pub mod api_keys;
 pub mod cli_logins;
 pub mod context;
 pub mod error;
@@ -18,6 +20,8 @@ pub mod event_log;
 mod group_commit;
 pub mod history;
 pub mod images;
+pub mod member_profiles;
+pub mod notifications;
 mod notifier;
 pub mod outgoing_emails;
 pub mod passkeys;

@@ -1,15 +1,17 @@
 //! The read model of projects and their keys: projector and queries.
 
-use muniment_domain::project::{KeySetIssued, Overrides, ProjectEvent, ProjectProfile, StoredKey};
+use muniment_domain::project::{
+    KeySetIssued, Overrides, PermissionDefined, ProjectEvent, ProjectProfile, StoredKey,
+};
 use muniment_domain::{KeySetId, Millis, ProjectId, TeamId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::LedgerError;
 use crate::read_models::{Demand, ReadModels};
 use crate::rows::{Table, TableRow};
+use crate::{LedgerError, permissions};
 
 /// A row of `projects`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -227,6 +229,21 @@ pub(crate) async fn delete(
     .execute(&mut *connection)
     .await?;
     sqlx::query!(
+        "DELETE FROM permission_closure WHERE project_id = ANY($1)",
+        ids
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!("DELETE FROM api_keys WHERE project_id = ANY($1)", ids)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!(
+        "DELETE FROM notification_preferences WHERE project_id = ANY($1)",
+        ids
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
         "DELETE FROM contact_channels WHERE project_id = ANY($1)",
         ids
     )
@@ -252,13 +269,17 @@ pub(crate) async fn delete(
 
 pub(crate) fn fold(models: &mut ReadModels, id: &str, event: ProjectEvent) {
     match event {
-        ProjectEvent::ProjectCreated(created) => models.projects.put(ProjectRow {
-            id: id.to_owned(),
-            created_at: created.created_at.0,
-            owner_team_id: created.owner_team_id.map(|team| team.0),
-            profile: json!(created.profile),
-            overrides: json!(Overrides::default()),
-        }),
+        ProjectEvent::ProjectCreated(created) => {
+            models.projects.put(ProjectRow {
+                id: id.to_owned(),
+                created_at: created.created_at.0,
+                owner_team_id: created.owner_team_id.map(|team| team.0),
+                profile: json!(created.profile),
+                overrides: json!(Overrides::default()),
+            });
+            let defined = Overrides::default().definitions();
+            permissions::fold_definitions(models, id, None, &defined);
+        }
         ProjectEvent::ProjectUpdated(updated) => {
             let Some(row) = models.projects.change(&id.to_owned()) else {
                 return;
@@ -268,12 +289,15 @@ pub(crate) fn fold(models: &mut ReadModels, id: &str, event: ProjectEvent) {
             row.profile = json!(profile);
         }
         ProjectEvent::ConfigOverridden(overridden) => {
-            let Some(row) = models.projects.change(&id.to_owned()) else {
-                return;
-            };
-            let mut overrides = row.overrides().unwrap_or_default();
-            overrides.merge(overridden.level, overridden.personal.or_erased().0);
-            row.overrides = json!(overrides);
+            let changes = overridden.personal.or_erased().0;
+            fold_overrides(models, id, |overrides| {
+                overrides.merge(overridden.level, changes);
+            });
+        }
+        ProjectEvent::PermissionDefined(PermissionDefined { definitions, .. })
+        | ProjectEvent::PermissionRenamed { definitions, .. }
+        | ProjectEvent::PermissionRemoved { definitions, .. } => {
+            fold_overrides(models, id, |overrides| overrides.redefine(definitions));
         }
         ProjectEvent::ProjectTransferred { owner_team_id } => {
             if let Some(row) = models.projects.change(&id.to_owned()) {
@@ -298,6 +322,21 @@ pub(crate) fn fold(models: &mut ReadModels, id: &str, event: ProjectEvent) {
             }
         }
         ProjectEvent::ProjectDeleted {} => models.clear_project(id),
+    }
+}
+
+/// Changes the settings, and what follows from them.
+fn fold_overrides(models: &mut ReadModels, id: &str, change: impl FnOnce(&mut Overrides)) {
+    let Some(row) = models.projects.change(&id.to_owned()) else {
+        return;
+    };
+    let mut overrides = row.overrides().unwrap_or_default();
+    let before = overrides.definitions();
+    change(&mut overrides);
+    row.overrides = json!(overrides);
+    let after = overrides.definitions();
+    if before != after {
+        permissions::fold_definitions(models, id, Some(&before), &after);
     }
 }
 

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use muniment_domain::ProjectId;
+use muniment_domain::api_key::ApiKeyEvent;
 use muniment_domain::outgoing_email::OutgoingEmailEvent;
 use muniment_domain::project::ProjectEvent;
 use muniment_domain::team::TeamEvent;
@@ -16,10 +17,12 @@ use muniment_domain::verification_code::VerificationCodeEvent;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::api_keys::ApiKeyRow;
 use crate::cli_logins::CliLoginRow;
+use crate::notifications::NotificationPreferenceRow;
 use crate::outgoing_emails::OutgoingEmailRow;
 use crate::passkeys::PasskeyRow;
-use crate::permissions::ProjectPermissionRow;
+use crate::permissions::{ClosureRow, ProjectPermissionRow};
 use crate::projects::{ProjectKeyRow, ProjectRow};
 use crate::rows::Rows;
 use crate::sessions::SessionRow;
@@ -27,12 +30,12 @@ use crate::teams::{MembershipRow, TeamRow};
 use crate::users::{ContactChannelRow, UserRow};
 use crate::verification_codes::VerificationCodeRow;
 use crate::{
-    LedgerError, LedgerEvent, cli_logins, outgoing_emails, passkeys, projects, sessions, teams,
-    users, verification_codes,
+    LedgerError, LedgerEvent, api_keys, cli_logins, outgoing_emails, passkeys, permissions,
+    projects, sessions, teams, users, verification_codes,
 };
 
 /// The read tables, parents before children.
-pub const TABLES: [&str; 12] = [
+pub const TABLES: [&str; 15] = [
     "projects",
     "project_keys",
     "users",
@@ -45,6 +48,9 @@ pub const TABLES: [&str; 12] = [
     "verification_codes",
     "cli_logins",
     "outgoing_emails",
+    "permission_closure",
+    "api_keys",
+    "notification_preferences",
 ];
 
 /// The rows that a batch of events touches.
@@ -62,6 +68,9 @@ pub(crate) struct ReadModels {
     pub(crate) codes: Rows<VerificationCodeRow>,
     pub(crate) cli_logins: Rows<CliLoginRow>,
     pub(crate) emails: Rows<OutgoingEmailRow>,
+    pub(crate) closure: Rows<ClosureRow>,
+    pub(crate) api_keys: Rows<ApiKeyRow>,
+    pub(crate) notification_preferences: Rows<NotificationPreferenceRow>,
     cleared: Cleared,
 }
 
@@ -83,6 +92,9 @@ pub(crate) struct Demand {
     pub(crate) teams: BTreeSet<Uuid>,
     pub(crate) codes: BTreeSet<Uuid>,
     pub(crate) emails: BTreeSet<Uuid>,
+    /// Memberships: team, user.
+    pub(crate) memberships: BTreeSet<(Uuid, Uuid)>,
+    pub(crate) api_keys: BTreeSet<Uuid>,
 }
 
 /// Folds events into the read tables that `connection`'s search path names: (project, aggregate,
@@ -149,11 +161,27 @@ impl Demand {
             ) => {
                 self.emails.insert(id);
             }
+            LedgerEvent::Team(
+                TeamEvent::TeamPermissionGranted { user_id, .. }
+                | TeamEvent::TeamPermissionRevoked { user_id, .. }
+                | TeamEvent::TeamPermissionRenamed { user_id, .. },
+            ) => {
+                self.memberships.insert((id, user_id.0));
+            }
+            LedgerEvent::Team(TeamEvent::MemberProfileChanged(changed)) => {
+                self.memberships.insert((id, changed.user_id.0));
+            }
+            LedgerEvent::ApiKey(
+                ApiKeyEvent::ApiKeyDescribed { .. } | ApiKeyEvent::ApiKeyRevoked { .. },
+            ) => {
+                self.api_keys.insert(id);
+            }
             LedgerEvent::Team(_)
             | LedgerEvent::Session(_)
             | LedgerEvent::VerificationCode(_)
             | LedgerEvent::OutgoingEmail(_)
-            | LedgerEvent::CliLogin(_) => {}
+            | LedgerEvent::CliLogin(_)
+            | LedgerEvent::ApiKey(_) => {}
         }
     }
 }
@@ -175,6 +203,7 @@ impl ReadModels {
             LedgerEvent::VerificationCode(event) => verification_codes::fold(self, id, event),
             LedgerEvent::OutgoingEmail(event) => outgoing_emails::fold(self, id, event),
             LedgerEvent::CliLogin(event) => cli_logins::fold(self, id, event),
+            LedgerEvent::ApiKey(event) => api_keys::fold(self, id, event),
         }
     }
 
@@ -187,7 +216,8 @@ impl ReadModels {
         users::load(self, connection, &demand).await?;
         teams::load(self, connection, &demand).await?;
         verification_codes::load(self, connection, &demand).await?;
-        outgoing_emails::load(self, connection, &demand).await
+        outgoing_emails::load(self, connection, &demand).await?;
+        api_keys::load(self, connection, &demand).await
     }
 
     /// Everything that belongs to the user goes; memberships have events of their own.
@@ -197,6 +227,8 @@ impl ReadModels {
         self.sessions.remove_where(|row| row.user_id == id);
         self.passkeys.remove_where(|row| row.user_id == id);
         self.codes.remove_where(|row| row.subject == Some(id));
+        self.notification_preferences
+            .remove_where(|row| row.user_id == id);
         self.users.remove_where(|row| row.id == id);
         self.cleared.users.insert(id);
     }
@@ -212,6 +244,10 @@ impl ReadModels {
         self.channels.remove_where(|row| row.project_id == id);
         self.permissions.remove_where(|row| row.project_id == id);
         self.sessions.remove_where(|row| row.project_id == id);
+        self.closure.remove_where(|row| row.project_id == id);
+        self.api_keys.remove_where(|row| row.project_id == id);
+        self.notification_preferences
+            .remove_where(|row| row.project_id == id);
         self.memberships.remove_where(|row| row.project_id == id);
         self.passkeys.remove_where(|row| row.project_id == id);
         self.codes.remove_where(|row| row.project_id == id);
@@ -230,6 +266,9 @@ impl ReadModels {
         passkeys::delete(connection, &self.passkeys.removed()).await?;
         verification_codes::delete(connection, &self.codes.removed()).await?;
         users::delete_channels(connection, &self.channels.removed()).await?;
+        api_keys::delete(connection, &self.api_keys.removed()).await?;
+        permissions::delete_grants(connection, &self.permissions.removed()).await?;
+        permissions::delete_closure(connection, &self.closure.removed()).await?;
         self.cleared.delete(connection).await?;
         self.projects.upsert(connection).await?;
         self.project_keys.upsert(connection).await?;
@@ -242,7 +281,10 @@ impl ReadModels {
         self.passkeys.upsert(connection).await?;
         self.codes.upsert(connection).await?;
         self.cli_logins.upsert(connection).await?;
-        self.emails.upsert(connection).await
+        self.emails.upsert(connection).await?;
+        self.closure.upsert(connection).await?;
+        self.api_keys.upsert(connection).await?;
+        self.notification_preferences.upsert(connection).await
     }
 }
 

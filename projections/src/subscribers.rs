@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 
 use cqrs_es::Aggregate;
 use muniment_domain::Millis;
+use muniment_domain::api_key::ApiKeyEvent;
 use muniment_domain::cli_login::CliLoginEvent;
 use muniment_domain::project::ProjectEvent;
 use muniment_domain::session::SessionEvent;
 use muniment_domain::team::{Team, TeamEvent};
-use muniment_domain::user::{User, UserEvent};
+use muniment_domain::user::UserEvent;
 use muniment_domain::verification_code::VerificationCodeEvent;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::event_log::{LedgerEvent, Recorded};
 use crate::subscription::Subscriber;
-use crate::{EventLog, LedgerError, images, sign_up_rules};
+use crate::{EventLog, LedgerError, history, images, sign_up_rules};
 
 /// Counts what happened, per project and UTC day, into `event_tally`. Each event counts once,
 /// because the counts commit with the cursor.
@@ -82,19 +83,29 @@ impl Erasure {
         Self { log: log.clone() }
     }
 
-    /// Deletes the images that the subject ever had, and what was kept under its addresses, as
-    /// long as the log can still say which.
-    async fn forget_personal(
+    /// Deletes the images that a user ever had, in teams as well, and what was kept under their
+    /// addresses, as long as the log can still say which.
+    async fn forget_user(
         &self,
         connection: &mut PgConnection,
-        aggregate_type: &str,
         event: &Recorded,
     ) -> Result<(), LedgerError> {
-        let stream = self.log.stream(aggregate_type, &event.aggregate_id).await?;
-        let urls: Vec<String> = stream.iter().filter_map(image_url).collect();
-        images::delete_by_url(&mut *connection, &urls).await?;
-        let emails: Vec<String> = stream.iter().filter_map(email).collect();
+        let Ok(user) = event.aggregate_id.parse() else {
+            return Ok(());
+        };
+        let timeline = history::timeline(&self.log, user).await?;
+        delete_images(&mut *connection, &timeline).await?;
+        let emails: Vec<String> = timeline.iter().filter_map(email).collect();
         sign_up_rules::forget_emails(connection, event.project_id.as_str(), &emails).await
+    }
+
+    /// Likewise those that a team and its members ever had.
+    async fn delete_images_of_team(
+        &self,
+        connection: &mut PgConnection,
+        id: &str,
+    ) -> Result<(), LedgerError> {
+        delete_images(connection, &self.log.stream(Team::TYPE, id).await?).await
     }
 
     async fn erase(
@@ -147,17 +158,18 @@ impl Subscriber for Erasure {
             let id = event.aggregate_id.clone();
             match &event.event {
                 LedgerEvent::User(UserEvent::UserDeleted {}) => {
-                    self.forget_personal(connection, User::TYPE, event).await?;
+                    self.forget_user(connection, event).await?;
                     subjects.extend(sessions_of(connection, &id).await?);
                     subjects.push(id);
                 }
                 LedgerEvent::Team(TeamEvent::TeamDeleted {}) => {
-                    self.forget_personal(connection, Team::TYPE, event).await?;
+                    self.delete_images_of_team(connection, &id).await?;
                     subjects.push(id);
                 }
                 LedgerEvent::Session(SessionEvent::SessionEnded { .. })
                 | LedgerEvent::VerificationCode(VerificationCodeEvent::CodeDiscarded {})
-                | LedgerEvent::CliLogin(CliLoginEvent::CliLoginFetched {}) => subjects.push(id),
+                | LedgerEvent::CliLogin(CliLoginEvent::CliLoginFetched {})
+                | LedgerEvent::ApiKey(ApiKeyEvent::ApiKeyDeleted { .. }) => subjects.push(id),
                 LedgerEvent::Project(ProjectEvent::ProjectDeleted {}) => {
                     sign_up_rules::delete_of_project(connection, &id).await?;
                     subjects.extend(streams_of(connection, &id).await?);
@@ -167,6 +179,14 @@ impl Subscriber for Erasure {
         }
         self.erase(connection, &subjects).await
     }
+}
+
+async fn delete_images(
+    connection: &mut PgConnection,
+    events: &[Recorded],
+) -> Result<(), LedgerError> {
+    let urls: Vec<String> = events.iter().filter_map(image_url).collect();
+    images::delete_by_url(connection, &urls).await
 }
 
 /// The image that an event gave its subject.
@@ -184,6 +204,12 @@ fn image_url(event: &Recorded) -> Option<String> {
         LedgerEvent::Team(TeamEvent::TeamCreated(created)) => {
             created.personal.known()?.profile_image_url.clone()
         }
+        LedgerEvent::Team(TeamEvent::MemberProfileChanged(changed)) => changed
+            .personal
+            .known()?
+            .profile_image_url
+            .clone()
+            .into_value(),
         LedgerEvent::Team(TeamEvent::TeamUpdated(updated)) => updated
             .personal
             .known()?

@@ -1,7 +1,7 @@
 //! The read model of teams and memberships: projector and queries.
 
 use muniment_domain::team::{TeamChange, TeamEvent};
-use muniment_domain::{ProjectId, TeamId, UserId};
+use muniment_domain::{PermissionId, ProjectId, TeamId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{FromRow, PgConnection, PgPool, QueryBuilder};
@@ -55,17 +55,41 @@ pub struct MembershipRow {
     pub project_id: String,
     pub joined_at: i64,
     pub permission_ids: Vec<String>,
+    pub display_name: Option<String>,
+    pub profile_image_url: Option<String>,
 }
 
 impl TableRow for MembershipRow {
     const TABLE: Table = Table {
         name: "team_memberships",
         key: &["team_id", "user_id"],
-        fields: &["project_id", "joined_at", "permission_ids"],
+        fields: &[
+            "project_id",
+            "joined_at",
+            "permission_ids",
+            "display_name",
+            "profile_image_url",
+        ],
     };
     type Key = (Uuid, Uuid);
     fn key(&self) -> Self::Key {
         (self.team_id, self.user_id)
+    }
+}
+
+impl MembershipRow {
+    fn grant(&mut self, permission: &PermissionId) {
+        if !self
+            .permission_ids
+            .iter()
+            .any(|id| id == permission.as_str())
+        {
+            self.permission_ids.push(permission.to_string());
+        }
+    }
+
+    fn revoke(&mut self, permission: &PermissionId) {
+        self.permission_ids.retain(|id| id != permission.as_str());
     }
 }
 
@@ -181,14 +205,27 @@ pub(crate) async fn load(
     connection: &mut PgConnection,
     demand: &Demand,
 ) -> Result<(), LedgerError> {
-    if demand.teams.is_empty() {
-        return Ok(());
+    if !demand.teams.is_empty() {
+        let ids: Vec<Uuid> = demand.teams.iter().copied().collect();
+        let rows = sqlx::query_as!(TeamRow, "SELECT * FROM teams WHERE id = ANY($1)", &ids)
+            .fetch_all(&mut *connection)
+            .await?;
+        models.teams.load(rows);
     }
-    let ids: Vec<Uuid> = demand.teams.iter().copied().collect();
-    let rows = sqlx::query_as!(TeamRow, "SELECT * FROM teams WHERE id = ANY($1)", &ids)
+    if !demand.memberships.is_empty() {
+        let (teams, users): (Vec<Uuid>, Vec<Uuid>) = demand.memberships.iter().copied().unzip();
+        let rows = sqlx::query_as!(
+            MembershipRow,
+            "SELECT m.* FROM team_memberships m
+             JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, user_id)
+             USING (team_id, user_id)",
+            &teams,
+            &users,
+        )
         .fetch_all(connection)
         .await?;
-    models.teams.load(rows);
+        models.memberships.load(rows);
+    }
     Ok(())
 }
 
@@ -251,7 +288,45 @@ pub(crate) fn fold(models: &mut ReadModels, project: &ProjectId, id: Uuid, event
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
+            display_name: None,
+            profile_image_url: None,
         }),
+        TeamEvent::TeamPermissionGranted {
+            user_id,
+            permission_id,
+        } => {
+            if let Some(row) = models.memberships.change(&(id, user_id.0)) {
+                row.grant(&permission_id);
+            }
+        }
+        TeamEvent::TeamPermissionRevoked {
+            user_id,
+            permission_id,
+            ..
+        } => {
+            if let Some(row) = models.memberships.change(&(id, user_id.0)) {
+                row.revoke(&permission_id);
+            }
+        }
+        TeamEvent::TeamPermissionRenamed {
+            user_id,
+            permission_id,
+            new_permission_id,
+        } => {
+            if let Some(row) = models.memberships.change(&(id, user_id.0)) {
+                row.revoke(&permission_id);
+                row.grant(&new_permission_id);
+            }
+        }
+        TeamEvent::MemberProfileChanged(changed) => {
+            if let Some(row) = models.memberships.change(&(id, changed.user_id.0)) {
+                let change = changed.personal.or_erased();
+                row.display_name = change.display_name.or(row.display_name.take());
+                change
+                    .profile_image_url
+                    .apply_to(&mut row.profile_image_url);
+            }
+        }
         TeamEvent::MemberRemoved { user_id } => models.memberships.remove((id, user_id.0)),
         TeamEvent::TeamDeleted {} => models.clear_team(id),
     }

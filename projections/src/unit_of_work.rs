@@ -15,6 +15,7 @@ use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::{EventStoreAggregateContext, PersistedEventStore, SerializedEvent};
 use cqrs_es::{Aggregate, EventStore};
 use moka::sync::Cache;
+use muniment_domain::api_key::ApiKey;
 use muniment_domain::cli_login::CliLogin;
 use muniment_domain::outgoing_email::OutgoingEmail;
 use muniment_domain::project::Project;
@@ -23,7 +24,7 @@ use muniment_domain::team::Team;
 use muniment_domain::user::User;
 use muniment_domain::verification_code::VerificationCode;
 use muniment_domain::{
-    CliLoginId, OutgoingEmailId, ProjectId, SessionId, TeamId, UserId, VerificationCodeId,
+    ApiKeyId, CliLoginId, OutgoingEmailId, ProjectId, SessionId, TeamId, UserId, VerificationCodeId,
 };
 
 use crate::group_commit::Prepared;
@@ -94,6 +95,7 @@ ledgered!(
 );
 ledgered!(OutgoingEmail, OutgoingEmailId, emails, OutgoingEmail);
 ledgered!(CliLogin, CliLoginId, cli_logins, CliLogin);
+ledgered!(ApiKey, ApiKeyId, api_keys, ApiKey);
 
 /// The states that a process remembers. Possibly out of date: the append's sequence check finds
 /// out, and what was decided on a stale state is decided anew.
@@ -105,6 +107,7 @@ pub struct WarmAggregates {
     codes: Cache<String, Arc<Versioned<VerificationCode>>>,
     emails: Cache<String, Arc<Versioned<OutgoingEmail>>>,
     cli_logins: Cache<String, Arc<Versioned<CliLogin>>>,
+    api_keys: Cache<String, Arc<Versioned<ApiKey>>>,
 }
 
 impl Default for WarmAggregates {
@@ -123,6 +126,7 @@ impl Default for WarmAggregates {
             codes: memory(512),
             emails: memory(256),
             cli_logins: memory(64),
+            api_keys: memory(64),
         }
     }
 }
@@ -159,6 +163,7 @@ pub struct UnitOfWork {
     codes: Slots<VerificationCode>,
     emails: Slots<OutgoingEmail>,
     cli_logins: Slots<CliLogin>,
+    api_keys: Slots<ApiKey>,
     /// All events in the order in which they were decided, for the read models.
     decided: Vec<(String, LedgerEvent)>,
 }
@@ -177,6 +182,7 @@ impl UnitOfWork {
             codes: Slots::new(),
             emails: Slots::new(),
             cli_logins: Slots::new(),
+            api_keys: Slots::new(),
             decided: Vec::new(),
         }
     }
@@ -307,6 +313,7 @@ impl UnitOfWork {
             || idle(&self.codes)
             || idle(&self.emails)
             || idle(&self.cli_logins)
+            || idle(&self.api_keys)
     }
 
     /// Appends and projects everything, in one transaction; see [`crate::group_commit`].
@@ -330,6 +337,7 @@ impl UnitOfWork {
         stage::<VerificationCode>(self, staging).await?;
         stage::<OutgoingEmail>(self, staging).await?;
         stage::<CliLogin>(self, staging).await?;
+        stage::<ApiKey>(self, staging).await?;
         let Staged { events, snapshots } = staging.take();
         let prepared = Prepared {
             events: self.in_order_of_decision(events),
@@ -365,6 +373,7 @@ impl UnitOfWork {
         remember::<VerificationCode>(self);
         remember::<OutgoingEmail>(self);
         remember::<CliLogin>(self);
+        remember::<ApiKey>(self);
     }
 
     fn forget(&mut self) {
@@ -375,6 +384,7 @@ impl UnitOfWork {
         forget::<VerificationCode>(self);
         forget::<OutgoingEmail>(self);
         forget::<CliLogin>(self);
+        forget::<ApiKey>(self);
     }
 }
 

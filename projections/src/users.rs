@@ -13,11 +13,10 @@ use serde_json::{Value, json};
 use sqlx::{FromRow, PgConnection, PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use crate::permissions::ProjectPermissionRow;
 use crate::read_models::{Demand, ReadModels};
 use crate::rows::{Table, TableRow};
 use crate::teams::TeamRow;
-use crate::{LedgerError, passkeys};
+use crate::{LedgerError, notifications, passkeys, permissions};
 
 /// A row of `users`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, FromRow)]
@@ -491,6 +490,12 @@ pub(crate) async fn delete(connection: &mut PgConnection, ids: &[Uuid]) -> Resul
     sqlx::query!("DELETE FROM contact_channels WHERE user_id = ANY($1)", ids)
         .execute(&mut *connection)
         .await?;
+    sqlx::query!(
+        "DELETE FROM notification_preferences WHERE user_id = ANY($1)",
+        ids
+    )
+    .execute(&mut *connection)
+    .await?;
     sqlx::query!("DELETE FROM users WHERE id = ANY($1)", ids)
         .execute(connection)
         .await?;
@@ -540,16 +545,23 @@ pub(crate) fn fold(models: &mut ReadModels, id: Uuid, event: UserEvent) {
         }
         UserEvent::ContactChannelAdded(added) => fold_channel_added(models, id, added),
         UserEvent::ContactChannelChanged(changed) => fold_channel_changed(models, id, changed),
-        UserEvent::ProjectPermissionGranted { permission_id } => {
-            let Some(user) = models.users.get(&id) else {
-                return;
-            };
-            models.permissions.put(ProjectPermissionRow {
-                user_id: id,
-                permission_id: permission_id.to_string(),
-                project_id: user.project_id.clone(),
-            });
+        UserEvent::ProjectPermissionGranted { permission_id, .. } => {
+            permissions::fold_granted(models, id, &permission_id);
         }
+        UserEvent::ProjectPermissionRevoked { permission_id, .. } => {
+            models.permissions.remove((id, permission_id.to_string()));
+        }
+        UserEvent::ProjectPermissionRenamed {
+            permission_id,
+            new_permission_id,
+        } => {
+            models.permissions.remove((id, permission_id.to_string()));
+            permissions::fold_granted(models, id, &new_permission_id);
+        }
+        UserEvent::NotificationPreferenceChanged {
+            category,
+            preference,
+        } => notifications::fold(models, id, category, preference),
         UserEvent::UserDeleted {} => models.clear_user(id),
     }
 }

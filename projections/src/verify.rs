@@ -3,10 +3,12 @@
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, QueryBuilder, Row};
 
+use crate::api_keys::ApiKeyRow;
 use crate::cli_logins::CliLoginRow;
+use crate::notifications::NotificationPreferenceRow;
 use crate::outgoing_emails::OutgoingEmailRow;
 use crate::passkeys::PasskeyRow;
-use crate::permissions::ProjectPermissionRow;
+use crate::permissions::{ClosureRow, ProjectPermissionRow};
 use crate::projects::{ProjectKeyRow, ProjectRow};
 use crate::rows::TableRow;
 use crate::sessions::SessionRow;
@@ -70,6 +72,9 @@ async fn compare_all(connection: &mut PgConnection) -> Result<Vec<Difference>, L
     found.extend(compare::<VerificationCodeRow>(connection).await?);
     found.extend(compare::<CliLoginRow>(connection).await?);
     found.extend(compare::<OutgoingEmailRow>(connection).await?);
+    found.extend(compare::<ClosureRow>(connection).await?);
+    found.extend(compare::<ApiKeyRow>(connection).await?);
+    found.extend(compare::<NotificationPreferenceRow>(connection).await?);
     Ok(found)
 }
 

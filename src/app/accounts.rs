@@ -1,15 +1,17 @@
 //! Accounts: opening, changing and closing them, with what hangs on them.
 
+use muniment_domain::api_key::{ApiKeyDeletion, ApiKeyOwner};
+use muniment_domain::permission::GrantCause;
 use muniment_domain::session::EndCause;
 use muniment_domain::team::{Entrance, MemberAdded, Team, TeamCommand, TeamError, TeamProfile};
 use muniment_domain::user::{NewUser, User, UserCommand, UserUpdate};
 use muniment_domain::{Patch, PermissionId, TeamId, UserId};
 use muniment_projections::{EventContext, LedgerError, Reservation, UnitOfWork, teams, users};
 
-use super::App;
 use super::letters::CodeLetter;
 use super::projects::{DefaultsOf, LoadedProject};
 use super::sessions::{self, NewSession};
+use super::{App, api_keys};
 use crate::http::{ApiError, KnownError};
 
 /// The name of a personal team whose owner has neither name nor email.
@@ -65,7 +67,8 @@ impl Opening {
         unit.create::<User>(&self.id, UserCommand::Create(Box::new(self.user.clone())))
             .await?;
         for permission in &self.permissions {
-            let grant = UserCommand::GrantProjectPermission(permission.clone());
+            let grant =
+                UserCommand::GrantProjectPermission(permission.clone(), GrantCause::Default);
             unit.execute::<User>(&self.id, grant).await?;
         }
         match &self.personal_team {
@@ -266,7 +269,7 @@ fn name_taken_email(error: LedgerError, email: Option<&str>) -> ApiError {
     }
 }
 
-/// Closes an account: memberships, sessions, permissions and addresses go with it, and its key is
+/// Closes an account: memberships, sessions, API keys, permissions and addresses go with it, and its key is
 /// destroyed afterwards.
 ///
 /// # Errors
@@ -285,6 +288,8 @@ pub async fn close(app: &App, context: &EventContext, id: UserId) -> Result<(), 
                     Err(error) => return Err(error.into()),
                 }
             }
+            let owner = ApiKeyOwner::User { user_id: id };
+            api_keys::delete_all(&mut unit, owner, ApiKeyDeletion::UserDeleted).await?;
             unit.execute::<User>(&id, UserCommand::Delete).await?;
             Ok::<_, ApiError>((unit, ()))
         })

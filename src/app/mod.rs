@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod admission;
+pub mod api_keys;
 pub mod cli_login;
 pub mod codes;
 pub mod contact_channels;
@@ -10,6 +11,7 @@ pub mod letters;
 pub mod magic_link;
 pub mod passkeys;
 pub mod password;
+pub mod permissions;
 pub mod projects;
 pub mod redirects;
 pub mod seed;
@@ -21,8 +23,9 @@ pub mod teams;
 use std::sync::Arc;
 
 use muniment_domain::Millis;
-use muniment_projections::EventLog;
 use muniment_projections::telemetry::Activity;
+use muniment_projections::unit_of_work::Ledgered;
+use muniment_projections::{EventContext, EventLog, LedgerError};
 
 use crate::clock::Clock;
 use crate::limits::Limits;
@@ -75,6 +78,29 @@ impl App {
     #[must_use]
     pub fn now(&self) -> Millis {
         self.0.clock.now()
+    }
+
+    /// Carries out one command on one aggregate.
+    ///
+    /// # Errors
+    /// What the aggregate refuses; when the database fails.
+    pub async fn execute<A>(
+        &self,
+        context: &EventContext,
+        id: &A::Id,
+        command: &A::Command,
+    ) -> Result<(), LedgerError>
+    where
+        A: Ledgered,
+        A::Command: Clone,
+        A::Error: Into<LedgerError>,
+    {
+        self.log
+            .transact(context, |mut unit| async move {
+                unit.execute::<A>(id, command.clone()).await?;
+                Ok::<_, LedgerError>((unit, ()))
+            })
+            .await
     }
 
     /// The database, for reading.

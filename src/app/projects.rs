@@ -166,7 +166,7 @@ impl ProjectDirectory {
     }
 
     /// Forgets what is known of a project that was changed.
-    fn forget(&self, id: &ProjectId) {
+    pub fn forget(&self, id: &ProjectId) {
         let mut changes = self.changes();
         *changes += 1;
         self.loaded.invalidate(id);

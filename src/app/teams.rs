@@ -1,14 +1,17 @@
 //! Teams and memberships, where users are concerned as well.
 
-use muniment_domain::permission::grantors;
-use muniment_domain::team::{Entrance, MemberAdded, Team, TeamChange, TeamCommand, TeamProfile};
+use muniment_domain::api_key::{ApiKeyDeletion, ApiKeyOwner};
+use muniment_domain::team::{
+    Entrance, MemberAdded, MemberProfileChange, Team, TeamChange, TeamCommand, TeamError,
+    TeamProfile,
+};
 use muniment_domain::user::{User, UserCommand};
 use muniment_domain::{PermissionId, TeamId, UserId};
 use muniment_projections::permissions::{self, Holding};
 use muniment_projections::{EventContext, LedgerError, teams};
 
-use super::App;
 use super::projects::{DefaultsOf, LoadedProject};
+use super::{App, api_keys};
 use crate::http::{ApiError, KnownError};
 
 /// Founds a team, with its creator as the first member.
@@ -58,18 +61,13 @@ pub async fn update(
     app: &App,
     context: &EventContext,
     id: TeamId,
-    change: &TeamChange,
+    change: TeamChange,
 ) -> Result<(), LedgerError> {
-    app.log
-        .transact(context, |mut unit| async move {
-            unit.execute::<Team>(&id, TeamCommand::Update(change.clone()))
-                .await?;
-            Ok::<_, LedgerError>((unit, ()))
-        })
+    app.execute::<Team>(context, &id, &TeamCommand::Update(change))
         .await
 }
 
-/// Dissolves a team. Who had it selected has none selected then.
+/// Dissolves a team, with its API keys. Who had it selected has none selected then.
 ///
 /// # Errors
 /// When the team is gone by now, or the database fails.
@@ -80,6 +78,8 @@ pub async fn delete(app: &App, context: &EventContext, id: TeamId) -> Result<(),
                 unit.execute::<User>(&user, UserCommand::DeselectTeam(id))
                     .await?;
             }
+            let owner = ApiKeyOwner::Team { team_id: id };
+            api_keys::delete_all(&mut unit, owner, ApiKeyDeletion::TeamDeleted).await?;
             unit.execute::<Team>(&id, TeamCommand::Delete).await?;
             Ok::<_, LedgerError>((unit, ()))
         })
@@ -142,6 +142,26 @@ pub async fn remove_member(
         .await
 }
 
+/// Changes how a member appears in a team.
+///
+/// # Errors
+/// `TEAM_MEMBERSHIP_NOT_FOUND`.
+pub async fn change_profile(
+    app: &App,
+    context: &EventContext,
+    team: TeamId,
+    user: UserId,
+    change: MemberProfileChange,
+) -> Result<(), ApiError> {
+    let command = TeamCommand::ChangeMemberProfile(user, change);
+    match app.execute::<Team>(context, &team, &command).await {
+        Err(LedgerError::Team(TeamError::NotMember(_) | TeamError::NotFound)) => {
+            Err(KnownError::team_membership_not_found(team, user).into())
+        }
+        done => Ok(done?),
+    }
+}
+
 /// Makes sure that the user holds a permission in a team, directly or through another one.
 ///
 /// # Errors
@@ -149,14 +169,12 @@ pub async fn remove_member(
 /// without it.
 pub async fn require_permission(
     app: &App,
-    project: &LoadedProject,
     team: TeamId,
     user: UserId,
     permission: &str,
 ) -> Result<(), ApiError> {
     let permission = PermissionId::new(permission);
-    let grantors = grantors(&project.config.rbac.permissions, &permission);
-    match permissions::in_team(app.pool(), team, user, grantors).await? {
+    match permissions::in_team(app.pool(), team, user, &permission).await? {
         Holding::Held => Ok(()),
         Holding::NotMember => Err(KnownError::team_membership_not_found(team, user).into()),
         Holding::Lacking => {

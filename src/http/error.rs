@@ -4,6 +4,8 @@ use std::error::Error;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use muniment_domain::api_key::ApiKeyError;
+use muniment_domain::permission::DefinitionError;
 use muniment_domain::project::ProjectError;
 use muniment_domain::session::SessionError;
 use muniment_domain::team::TeamError;
@@ -66,6 +68,9 @@ impl From<LedgerError> for ApiError {
             |error: &dyn Error| Self::text(StatusCode::BAD_REQUEST, error.to_string());
         match &error {
             LedgerError::User(UserError::NotFound) => KnownError::user_not_found().into(),
+            LedgerError::User(UserError::PermissionNotGranted(permission)) => {
+                KnownError::permission_not_found(permission).into()
+            }
             LedgerError::User(refusal) => bad_request(refusal),
             LedgerError::Team(TeamError::AlreadyMember) => {
                 KnownError::team_membership_already_exists().into()
@@ -81,6 +86,9 @@ impl From<LedgerError> for ApiError {
             LedgerError::Project(ProjectError::KeySetNotFound) => {
                 KnownError::api_key_not_found().into()
             }
+            LedgerError::Project(ProjectError::Definition(refusal)) => refused_definition(refusal),
+            LedgerError::ApiKey(ApiKeyError::NotFound) => KnownError::api_key_not_found().into(),
+            LedgerError::ApiKey(refusal) => bad_request(refusal),
             LedgerError::Project(refusal) => bad_request(refusal),
             LedgerError::Taken(Reservation::ChannelValue) => Self::text(
                 StatusCode::BAD_REQUEST,
@@ -103,6 +111,18 @@ impl From<LedgerError> for ApiError {
             ),
             _ => Self::internal(error),
         }
+    }
+}
+
+/// A cycle has no code of its own: the contract knows no check for it.
+fn refused_definition(refusal: &DefinitionError) -> ApiError {
+    match refusal {
+        DefinitionError::NotFound(id) => KnownError::permission_not_found(id).into(),
+        DefinitionError::Taken(id) => KnownError::permission_id_already_exists(id).into(),
+        DefinitionError::ContainedNotFound(id) => {
+            KnownError::contained_permission_not_found(id).into()
+        }
+        DefinitionError::Cycle(_) => ApiError::text(StatusCode::BAD_REQUEST, refusal.to_string()),
     }
 }
 

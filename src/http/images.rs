@@ -21,6 +21,8 @@ pub enum Folder {
     Users,
     /// A team's profile.
     Teams,
+    /// A member's profile in a team.
+    TeamMembers,
 }
 
 /// Where an image may come from.
@@ -37,6 +39,7 @@ impl Folder {
         match self {
             Self::Users => "user-profile-images",
             Self::Teams => "team-profile-images",
+            Self::TeamMembers => "team-member-profile-images",
         }
     }
 }

@@ -20,7 +20,8 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
-use muniment_domain::{EmailAddress, Patch, UserId};
+use muniment_domain::permission;
+use muniment_domain::{EmailAddress, Patch, PermissionId, UserId};
 use muniment_projections::users::UserRecord;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -616,6 +617,30 @@ pub fn one_of(choices: &'static [&'static str]) -> impl Fn(&Value) -> Result<&'s
         let found = choices.iter().copied().find(|choice| *choice == text);
         found.ok_or_else(|| format!("must be one of: {}", choices.join(", ")))
     }
+}
+
+/// The id by which a permission is spoken of: a definable one, or one of the system's own.
+///
+/// # Errors
+/// For anything else.
+pub fn permission_id(value: &Value) -> Result<PermissionId, String> {
+    let id = text(value)?;
+    if permission::is_permission_id(&id) {
+        return Ok(PermissionId::new(id));
+    }
+    Err("must be a permission's id: lower-case letters, digits, _ and :".to_owned())
+}
+
+/// The id of a permission that is to be defined.
+///
+/// # Errors
+/// For anything else.
+pub fn definable_permission_id(value: &Value) -> Result<PermissionId, String> {
+    let id = text(value)?;
+    if permission::is_definable(&id) {
+        return Ok(PermissionId::new(id));
+    }
+    Err("must have lower-case letters, digits, _ and : only, and at least one".to_owned())
 }
 
 /// Any JSON.

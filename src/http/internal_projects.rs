@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use muniment_domain::permission::grantors;
 use muniment_domain::project::{OnboardingStatus, ProjectCommand, ProjectProfile, ProjectUpdated};
 use muniment_domain::{Patch, PermissionId, ProjectId, TeamId, UserId};
 use muniment_projections::permissions::{self, Holding};
@@ -17,8 +16,8 @@ use utoipa_axum::routes;
 use super::caller::{Auth, Caller};
 use super::error::{ApiError, ApiResult};
 use super::input::{
-    Fields, Input, boolean, integer, lenient_email, non_empty_text, one_of, text, text_max,
-    url_text, uuid,
+    Fields, Input, boolean, integer, lenient_email, non_empty_text, one_of, permission_id, text,
+    text_max, url_text, uuid,
 };
 use super::known_error::KnownError;
 use super::views::AdminProject;
@@ -170,7 +169,7 @@ async fn transfer(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
         let text = "The project has no owner team, so nobody can give it away.";
         return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
     };
-    require_team_admin(&app, auth, owner, user).await?;
+    require_team_admin(&app, owner, user).await?;
     require_membership(&app, new_owner, user).await?;
     let context = EventContext {
         project_id: id.clone(),
@@ -186,15 +185,9 @@ async fn transfer(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
     Ok(Json(json!({"success": "true"})).into_response())
 }
 
-async fn require_team_admin(
-    app: &App,
-    auth: &Auth,
-    team: TeamId,
-    user: UserId,
-) -> Result<(), ApiError> {
+async fn require_team_admin(app: &App, team: TeamId, user: UserId) -> Result<(), ApiError> {
     let permission = PermissionId::new(TEAM_ADMIN);
-    let grantors = grantors(&auth.project.config.rbac.permissions, &permission);
-    match permissions::in_team(app.pool(), team, user, grantors).await? {
+    match permissions::in_team(app.pool(), team, user, &permission).await? {
         Holding::Held => Ok(()),
         Holding::NotMember => Err(KnownError::team_membership_not_found(team, user).into()),
         Holding::Lacking => {
@@ -336,7 +329,13 @@ fn read_settings(app: &App, config: &mut Fields<'_>) -> Option<Map<String, Value
         let ids = config.optional_list(name, |item| item.required("id", permission_id));
         keep(
             key,
-            ids.map(|ids| ids.map(|ids| ids.into_iter().map(|id| (id, json!(true))).collect())),
+            ids.map(|ids| {
+                ids.map(|ids| {
+                    ids.into_iter()
+                        .map(|id| (id.to_string(), json!(true)))
+                        .collect()
+                })
+            }),
         );
     }
     let strategy = one_of(&["link_method", "raise_error", "allow_duplicates"]);
@@ -373,17 +372,6 @@ fn read_settings(app: &App, config: &mut Fields<'_>) -> Option<Map<String, Value
         providers.map(|providers| providers.map(record)),
     );
     complete.then_some(settings)
-}
-
-fn permission_id(value: &Value) -> Result<String, String> {
-    let id = text(value)?;
-    let name = id.strip_prefix('$').unwrap_or(&id);
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == ':';
-    let is_system = muniment_domain::permission::SYSTEM.contains(&id.as_str());
-    if name.is_empty() || !name.chars().all(plain) || (id.starts_with('$') && !is_system) {
-        return Err("must be a permission's id: lower-case letters, digits, _ and :".to_owned());
-    }
-    Ok(id)
 }
 
 fn read_domain(item: &mut Fields<'_>) -> Option<Value> {

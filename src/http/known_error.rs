@@ -4,6 +4,7 @@
 //! is wrong and what the caller can do about it.
 
 use axum::http::StatusCode;
+use muniment_domain::permission::Scope;
 use muniment_domain::{Millis, PermissionId, ProjectId, RestrictedReason, TeamId, UserId};
 use muniment_projections::AccessType;
 use serde_json::{Value, json};
@@ -671,9 +672,105 @@ impl KnownError {
         .with(json!({"team_id": team, "user_id": user, "permission_id": permission}))
     }
 
+    /// The member was not granted the permission directly.
+    #[must_use]
+    pub fn team_permission_not_found(
+        team: TeamId,
+        user: UserId,
+        permission: &PermissionId,
+    ) -> Self {
+        Self::unauthorized(
+            "TEAM_PERMISSION_NOT_FOUND",
+            format!(
+                "The permission {permission} is not granted to user {user} in team {team} directly."
+            ),
+        )
+        .with(json!({"team_id": team, "user_id": user, "permission_id": permission}))
+    }
+
+    /// No permission of that id, or not one that this can be done with.
+    #[must_use]
+    pub fn permission_not_found(permission: &PermissionId) -> Self {
+        Self::not_found(
+            "PERMISSION_NOT_FOUND",
+            format!("There is no permission {permission} that this could be done with."),
+        )
+        .with(json!({"permission_id": permission}))
+    }
+
+    /// A permission of the other scope.
+    #[must_use]
+    pub fn wrong_permission_scope(
+        permission: &PermissionId,
+        expected: Scope,
+        actual: Scope,
+    ) -> Self {
+        let (expected, actual) = (expected.as_str(), actual.as_str());
+        Self::not_found(
+            "WRONG_PERMISSION_SCOPE",
+            format!("{permission} is a {actual} permission; a {expected} permission is needed."),
+        )
+        .with(json!({
+            "permission_id": permission,
+            "expected_scope": expected,
+            "actual_scope": actual,
+        }))
+    }
+
+    /// A definition that contains what does not exist in its scope.
+    #[must_use]
+    pub fn contained_permission_not_found(permission: &PermissionId) -> Self {
+        Self::bad_request(
+            "CONTAINED_PERMISSION_NOT_FOUND",
+            format!("The contained permission {permission} is not defined in the same scope."),
+        )
+        .with(json!({"permission_id": permission}))
+    }
+
+    /// A definition under an id that is taken.
+    #[must_use]
+    pub fn permission_id_already_exists(permission: &PermissionId) -> Self {
+        Self::bad_request(
+            "PERMISSION_ID_ALREADY_EXISTS",
+            format!("A permission {permission} is defined already. Choose another id."),
+        )
+        .with(json!({"permission_id": permission}))
+    }
+
+    /// A key that was revoked.
+    #[must_use]
+    pub fn api_key_revoked() -> Self {
+        Self::unauthorized("API_KEY_REVOKED", "The API key was revoked.")
+    }
+
+    /// A key past its end.
+    #[must_use]
+    pub fn api_key_expired() -> Self {
+        Self::unauthorized("API_KEY_EXPIRED", "The API key has expired.")
+    }
+
+    /// A user's key where a team's is wanted, or the other way round.
+    #[must_use]
+    pub fn wrong_api_key_type(expected: &str, actual: &str) -> Self {
+        Self::bad_request(
+            "WRONG_API_KEY_TYPE",
+            format!("This is a {actual}'s API key; a {expected}'s is needed."),
+        )
+        .with(json!({"expected_type": expected, "actual_type": actual}))
+    }
+
+    /// A scanner reported a key that everybody may see.
+    #[must_use]
+    pub fn public_api_key_cannot_be_revoked() -> Self {
+        Self::bad_request(
+            "PUBLIC_API_KEY_CANNOT_BE_REVOKED",
+            "The API key is a public one: it may be seen, so being found is no reason to revoke it.",
+        )
+    }
+
     /// No key of that id.
     #[must_use]
     pub fn api_key_not_found() -> Self {
-        Self::not_found("API_KEY_NOT_FOUND", "There is no API key with this id.")
+        Self::not_found("API_KEY_NOT_FOUND", "There is no such API key.")
     }
 }

@@ -12,6 +12,7 @@ mod caller;
 mod cli_login;
 mod codes;
 mod contact_channels;
+mod credential_scanning;
 mod end_user;
 mod envelope;
 mod error;
@@ -23,16 +24,24 @@ mod internal_sign_up_rules;
 mod jwks;
 mod known_error;
 mod mfa;
+mod notification_preferences;
 mod oauth_token;
 mod operations;
 mod otp;
+mod owner_api_keys;
 mod passkeys;
 mod passwords;
+mod permission_definitions;
+mod project_permissions;
 mod projects;
 mod root;
 mod sessions;
+mod team_api_keys;
+mod team_member_profiles;
 mod team_memberships;
+mod team_permissions;
 mod teams;
+mod user_api_keys;
 mod users;
 mod views;
 
@@ -135,6 +144,14 @@ fn api() -> OpenApiRouter<App> {
         .merge(internal_config::router())
         .merge(internal_sign_up_rules::router())
         .merge(api_keys::router())
+        .merge(permission_definitions::router())
+        .merge(team_permissions::router())
+        .merge(project_permissions::router())
+        .merge(team_member_profiles::router())
+        .merge(user_api_keys::router())
+        .merge(team_api_keys::router())
+        .merge(credential_scanning::router())
+        .merge(notification_preferences::router())
 }
 
 /// The paths as callers see them: below the version that everybody uses.

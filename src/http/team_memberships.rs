@@ -86,5 +86,5 @@ async fn check_right(app: &App, auth: &Auth, team: TeamId, user: UserId) -> Resu
     if own == user {
         return Ok(());
     }
-    require_permission(app, &auth.project, team, own, REMOVE_MEMBERS).await
+    require_permission(app, team, own, REMOVE_MEMBERS).await
 }

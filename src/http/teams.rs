@@ -138,7 +138,7 @@ async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         &app,
         &caller.event_context(&app, auth.project_id()),
         id,
-        &change,
+        change,
     )
     .await?;
     Ok(show(auth, find(&app, auth, id).await?))
@@ -303,7 +303,7 @@ async fn require(app: &App, auth: &Auth, team: TeamId, permission: &str) -> Resu
         return Ok(());
     }
     let user = auth.signed_in()?.user.user_id();
-    require_permission(app, &auth.project, team, user, permission).await
+    require_permission(app, team, user, permission).await
 }
 
 /// The team of that id in the caller's project.

@@ -1,10 +1,14 @@
 //! What the API shows: one type per shape of the contract.
 
-use muniment_domain::RestrictedReason;
-use muniment_domain::SessionId;
+use muniment_domain::api_key::{ApiKeyKind, ApiKeyOwner};
+use muniment_domain::notification::{NotificationCategory, Preference};
 use muniment_domain::project::ProjectConfig;
 use muniment_domain::project::config::AccountMergeStrategy;
 use muniment_domain::user::RiskScores;
+use muniment_domain::{PermissionId, RestrictedReason, SessionId, TeamId, UserId};
+use muniment_projections::api_keys::ApiKeyRow;
+use muniment_projections::member_profiles::MemberProfile;
+use muniment_projections::permissions::{ProjectGrant, TeamGrant};
 use muniment_projections::projects::ProjectKeyRow;
 use muniment_projections::sessions::SessionRecord;
 use muniment_projections::teams::TeamRow;
@@ -271,6 +275,195 @@ impl From<TeamRow> for ServerTeam {
             team: row.into(),
         }
     }
+}
+
+/// A permission definition.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct PermissionDefinitionView {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    /// What it contains directly.
+    contained_permission_ids: Vec<String>,
+}
+
+impl PermissionDefinitionView {
+    /// Shows a definition.
+    #[must_use]
+    pub fn new<'c>(
+        id: &str,
+        description: Option<&str>,
+        contained: impl Iterator<Item = &'c str>,
+    ) -> Self {
+        let mut contained: Vec<String> = contained.map(str::to_owned).collect();
+        contained.sort_by(|a, b| string_order(a, b));
+        Self {
+            id: id.to_owned(),
+            description: description.map(str::to_owned),
+            contained_permission_ids: contained,
+        }
+    }
+
+    /// The permission's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// A permission that a member holds in a team.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct TeamPermission {
+    /// The permission's id.
+    id: String,
+    user_id: Uuid,
+    team_id: Uuid,
+}
+
+impl TeamPermission {
+    /// Shows a grant.
+    #[must_use]
+    pub fn new(team: TeamId, user: UserId, permission: &PermissionId) -> Self {
+        Self {
+            id: permission.to_string(),
+            user_id: user.0,
+            team_id: team.0,
+        }
+    }
+}
+
+impl From<TeamGrant> for TeamPermission {
+    fn from(grant: TeamGrant) -> Self {
+        Self {
+            id: grant.permission_id,
+            user_id: grant.user_id,
+            team_id: grant.team_id,
+        }
+    }
+}
+
+/// A permission that a user holds in the whole project.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct ProjectPermission {
+    /// The permission's id.
+    id: String,
+    user_id: Uuid,
+}
+
+impl ProjectPermission {
+    /// Shows a grant.
+    #[must_use]
+    pub fn new(user: UserId, permission: &PermissionId) -> Self {
+        Self {
+            id: permission.to_string(),
+            user_id: user.0,
+        }
+    }
+}
+
+impl From<ProjectGrant> for ProjectPermission {
+    fn from(grant: ProjectGrant) -> Self {
+        Self {
+            id: grant.permission_id,
+            user_id: grant.user_id,
+        }
+    }
+}
+
+/// How a member appears in a team.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct ClientMemberProfile {
+    team_id: Uuid,
+    user_id: Uuid,
+    /// The name shown in the team, or else the user's own.
+    display_name: Option<String>,
+    /// The picture shown in the team, or else the user's own.
+    profile_image_url: Option<String>,
+}
+
+impl ClientMemberProfile {
+    /// Shows a profile.
+    #[must_use]
+    pub fn of(profile: &MemberProfile) -> Self {
+        Self {
+            team_id: profile.member_team_id,
+            user_id: profile.record.user.id,
+            display_name: profile.display_name().map(str::to_owned),
+            profile_image_url: profile.profile_image_url().map(str::to_owned),
+        }
+    }
+}
+
+/// How a member appears in a team, with the user.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct ServerMemberProfile {
+    #[serde(flatten)]
+    profile: ClientMemberProfile,
+    user: ServerUser,
+}
+
+impl ServerMemberProfile {
+    /// Shows a profile.
+    #[must_use]
+    pub fn of(app: &App, profile: &MemberProfile, project: &LoadedProject) -> Self {
+        Self {
+            profile: ClientMemberProfile::of(profile),
+            user: ServerUser::of(app, &profile.record, project),
+        }
+    }
+}
+
+/// Whether a user wants mails of a category.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct NotificationPreferenceView {
+    notification_category_id: Uuid,
+    notification_category_name: &'static str,
+    enabled: bool,
+    /// Whether users are shown a way to switch it off.
+    can_disable: bool,
+}
+
+impl NotificationPreferenceView {
+    /// Shows a preference.
+    #[must_use]
+    pub fn new(category: NotificationCategory, preference: Preference) -> Self {
+        Self {
+            notification_category_id: category.id(),
+            notification_category_name: category.name(),
+            enabled: preference.is_enabled(),
+            can_disable: category.can_disable(),
+        }
+    }
+}
+
+/// An API key of a user or a team, as issued if `value` is the key, and else with its end only.
+#[must_use]
+pub fn api_key(row: &ApiKeyRow, value: Option<&str>) -> Value {
+    let mut view = json!({
+        "id": row.id,
+        "description": row.description,
+        "is_public": row.kind() == ApiKeyKind::Public,
+        "created_at_millis": row.created_at,
+        "value": value.map_or_else(|| json!({"last_four": row.last_four}), Value::from),
+    });
+    match row.owner() {
+        Some(ApiKeyOwner::User { user_id }) => {
+            view["type"] = json!("user");
+            view["user_id"] = json!(user_id);
+        }
+        Some(ApiKeyOwner::Team { team_id }) => {
+            view["type"] = json!("team");
+            view["team_id"] = json!(team_id);
+        }
+        None => {}
+    }
+    if let Some(expires_at) = row.expires_at {
+        view["expires_at_millis"] = json!(expires_at);
+    }
+    if let Some(revoked_at) = row.revoked_at {
+        view["manually_revoked_at_millis"] = json!(revoked_at);
+    }
+    view
 }
 
 /// A session in a listing.

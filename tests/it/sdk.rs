@@ -1,9 +1,10 @@
-//! The published SDK, driven by Node: see `tests/sdk/scenario.mjs`.
+//! The published SDK, driven by Node: see the scenarios in `tests/sdk`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use muniment::server::Follow;
 
@@ -12,6 +13,16 @@ use crate::support::{TestServer, database};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_published_sdk_works_unmodified() {
+    drive("scenario.mjs", json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_published_sdk_manages_permissions_and_api_keys() {
+    let config = json!({"allow_user_api_keys": true, "allow_team_api_keys": true});
+    drive("permissions.mjs", config).await;
+}
+
+async fn drive(scenario: &str, config: Value) {
     if let Some(reason) = missing_tools() {
         eprintln!("skipped: {reason}");
         return;
@@ -20,16 +31,17 @@ async fn the_published_sdk_works_unmodified() {
     let url = database().await;
     // A project is made in this process, and then served by the real binary.
     let maker = TestServer::start_on(&url, Follow::Nothing).await;
-    let project = maker.new_project(json!({})).await;
+    let project = maker.new_project(config).await;
     maker.stop().await;
     let server = Binary::serve(&url).await;
     let run = Command::new("node")
-        .arg("scenario.mjs")
+        .arg(scenario)
         .current_dir(&packages)
         .env("MUNIMENT_URL", &server.base)
         .env("MUNIMENT_PROJECT_ID", &project.id)
         .env("MUNIMENT_CLIENT_KEY", &project.client)
         .env("MUNIMENT_SERVER_KEY", &project.server)
+        .env("MUNIMENT_ADMIN_KEY", &project.admin)
         .output()
         .unwrap();
     let (out, error) = (
@@ -57,12 +69,19 @@ fn missing_tools() -> Option<String> {
 
 /// Installs the locked packages once, outside the source tree.
 fn install() -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sdk");
     std::fs::create_dir_all(&target).unwrap();
     let lock = std::fs::read(source.join("package-lock.json")).unwrap();
     let installed = target.join("installed-lock.json");
-    for file in ["package.json", "package-lock.json", "scenario.mjs"] {
+    for file in [
+        "package.json",
+        "package-lock.json",
+        "scenario.mjs",
+        "permissions.mjs",
+    ] {
         std::fs::copy(source.join(file), target.join(file)).unwrap();
     }
     if std::fs::read(&installed).is_ok_and(|known| known == lock) {

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use muniment::app::projects::NewKeys;
+use muniment::app::projects::{self, NewKeys};
 use muniment::app::seed::{self, Seed};
 use muniment::cache_folder::cache_folder;
 use muniment::clock::Clock;
@@ -14,7 +14,9 @@ use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
 use muniment::secrets::{Random, ServerSecret};
 use muniment::server::{self, Configuration, Follow, Server};
 use muniment::settings::TrustedProxy;
-use muniment_projections::EventLog;
+use muniment_domain::ProjectId;
+use muniment_domain::project::{Level, ProjectCommand};
+use muniment_projections::{EventContext, EventLog};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, PgPool};
@@ -346,12 +348,33 @@ impl TestServer {
         call.body(json!({"config": config})).expect(200).await;
     }
 
+    /// Writes settings of the test project as they are kept: dotted keys and their values.
+    pub async fn override_settings(&self, changes: Value) {
+        let app = self.server.app();
+        let id = ProjectId::from_caller(&self.project.id);
+        let context = EventContext::system(id.clone(), "test", app.now());
+        let command = ProjectCommand::Override {
+            level: Level::Environment,
+            changes: changes.as_object().unwrap().clone(),
+        };
+        projects::change(app, &context, &id, vec![command])
+            .await
+            .unwrap();
+    }
+
     pub async fn create_team(&self, owner: &Tokens) -> String {
         let call = self
             .client("POST", "/teams")
             .user(owner)
             .body(json!({"display_name": "Team"}));
         call.expect(201).await["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Lets a user into a team, as an ordinary member.
+    pub async fn add_member(&self, team: &str, user: &Tokens) {
+        let path = format!("/team-memberships/{team}/{}", user.user_id);
+        let call = self.server("POST", &path).body(json!({}));
+        call.expect(201).await;
     }
 
     /// Whether the read models say what the log says.

@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 
 use super::config::Level;
 use super::event::{KeySetIssued, ProjectCreated, ProjectUpdated};
-use crate::{KeySetId, Millis, TeamId};
+use crate::permission::{Scope, WantedDefinition};
+use crate::{KeySetId, Millis, PermissionId, TeamId};
 
 /// A command to a project.
 #[derive(Clone, Debug)]
@@ -19,6 +20,29 @@ pub enum ProjectCommand {
         level: Level,
         /// Dotted keys and their values. Keys that have the value already are left out of the log.
         changes: Map<String, Value>,
+    },
+    /// Define a permission.
+    DefinePermission {
+        /// Its id.
+        id: PermissionId,
+        /// Its definition.
+        wanted: WantedDefinition,
+    },
+    /// Replace a permission's definition, and possibly its id.
+    RedefinePermission {
+        /// Its id so far.
+        id: PermissionId,
+        /// Its id from now on.
+        new_id: PermissionId,
+        /// Its definition from now on. The scope says in which scope the id is looked up.
+        wanted: WantedDefinition,
+    },
+    /// Remove a permission's definition.
+    RemovePermission {
+        /// Its id.
+        id: PermissionId,
+        /// Its scope.
+        scope: Scope,
     },
     /// Issue keys, or replace the set of that id.
     IssueKeys(KeySetIssued),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::PermissionId;
-use crate::permission::Definitions;
+use crate::permission::{DefinitionChanges, Definitions};
 use crate::restriction::EmailVerification;
 use crate::sign_up_rules::{DefaultAction, Rules};
 
@@ -53,6 +53,23 @@ impl Overrides {
     /// Merges `changes` into the document of `level`.
     pub fn merge(&mut self, level: Level, changes: Map<String, Value>) {
         merge(self.0.entry(level).or_default(), changes);
+    }
+
+    /// Writes permission definitions where the dashboard writes settings; a removed one is hidden
+    /// from there, whichever level defined it.
+    pub fn redefine(&mut self, definitions: DefinitionChanges) {
+        let changes = definitions
+            .into_iter()
+            .map(|(id, definition)| (format!("rbac.permissions.{id}"), json!(definition)));
+        self.merge(Level::Environment, changes.collect());
+    }
+
+    /// The permission definitions in effect. None if the settings cannot be rendered, which no
+    /// checked write leads to.
+    #[must_use]
+    pub fn definitions(&self) -> Definitions {
+        let config = ProjectConfig::render(self);
+        config.map_or_else(|_| Definitions::new(), |config| config.rbac.permissions)
     }
 
     /// All levels chained into one document.
@@ -514,6 +531,7 @@ pub fn initial_settings() -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::permission::{Definition, Scope};
 
     fn overrides(level: Level, document: Value) -> Overrides {
         let mut overrides = Overrides::default();
@@ -576,6 +594,24 @@ mod tests {
         let rules: Vec<_> = config.auth.sign_up_rules.keys().collect();
         assert_eq!(rules, ["b"]);
         assert!(!config.auth.allow_sign_up);
+    }
+
+    #[test]
+    fn a_record_entry_is_replaced_or_removed_as_a_whole() {
+        let nested = json!({"rbac": {"permissions": {
+            "a": {"scope": "team", "description": "Old."}, "b": {"scope": "team"},
+        }}});
+        let mut overrides = overrides(Level::Branch, nested);
+        let replaced = Definition {
+            scope: Some(Scope::Team),
+            ..Definition::default()
+        };
+        overrides.redefine(DefinitionChanges::from([
+            (PermissionId::new("a"), Some(replaced.clone())),
+            (PermissionId::new("b"), None),
+        ]));
+        let expected = Definitions::from([(PermissionId::new("a"), replaced)]);
+        assert_eq!(overrides.definitions(), expected);
     }
 
     #[test]

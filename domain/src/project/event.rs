@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::config::Level;
-use crate::{KeySetId, Millis, Patch, Personal, ProjectId, SecretHash, TeamId};
+use crate::permission::DefinitionChanges;
+use crate::{KeySetId, Millis, Patch, PermissionId, Personal, ProjectId, SecretHash, TeamId};
 
 /// An event on a project's stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,25 @@ pub enum ProjectEvent {
     ProjectUpdated(ProjectUpdated),
     /// Settings changed.
     ConfigOverridden(ConfigOverridden),
+    /// A permission was defined, or its definition replaced.
+    PermissionDefined(PermissionDefined),
+    /// A permission got another id, and possibly another definition. Its grants have events of
+    /// their own, on the streams of teams and users.
+    PermissionRenamed {
+        /// The old id.
+        permission_id: PermissionId,
+        /// The new id.
+        new_permission_id: PermissionId,
+        /// All definitions that this changed.
+        definitions: DefinitionChanges,
+    },
+    /// A permission's definition was removed. So were its grants, by events of their own.
+    PermissionRemoved {
+        /// Which.
+        permission_id: PermissionId,
+        /// All definitions that this changed.
+        definitions: DefinitionChanges,
+    },
     /// Keys were issued.
     KeySetIssued(KeySetIssued),
     /// A key set's description changed.
@@ -166,6 +186,15 @@ impl ProjectUpdated {
     }
 }
 
+/// See [`ProjectEvent::PermissionDefined`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PermissionDefined {
+    /// Which.
+    pub permission_id: PermissionId,
+    /// The definition, by its id.
+    pub definitions: DefinitionChanges,
+}
+
 /// See [`ProjectEvent::ConfigOverridden`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConfigOverridden {
@@ -229,6 +258,9 @@ impl DomainEvent for ProjectEvent {
             Self::ProjectCreated(_) => "ProjectCreated",
             Self::ProjectUpdated(_) => "ProjectUpdated",
             Self::ConfigOverridden(_) => "ConfigOverridden",
+            Self::PermissionDefined(_) => "PermissionDefined",
+            Self::PermissionRenamed { .. } => "PermissionRenamed",
+            Self::PermissionRemoved { .. } => "PermissionRemoved",
             Self::KeySetIssued(_) => "KeySetIssued",
             Self::KeySetDescribed { .. } => "KeySetDescribed",
             Self::KeySetRevoked { .. } => "KeySetRevoked",

@@ -15,14 +15,15 @@ use serde_json::{Map, Value};
 pub use command::ProjectCommand;
 pub use config::{Level, Overrides, ProjectConfig};
 pub use event::{
-    ConfigChanges, ConfigOverridden, KeySetIssued, OnboardingStatus, ProjectCreated, ProjectEvent,
-    ProjectProfile, ProjectUpdated, StoredKey,
+    ConfigChanges, ConfigOverridden, KeySetIssued, OnboardingStatus, PermissionDefined,
+    ProjectCreated, ProjectEvent, ProjectProfile, ProjectUpdated, StoredKey,
 };
 
-use crate::KeySetId;
+use crate::permission::{self, DefinitionError, Definitions, WantedDefinition};
+use crate::{KeySetId, PermissionId};
 
 /// Why a command to a project was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProjectError {
     /// The project does not exist, or no longer.
     #[error("the project does not exist")]
@@ -33,6 +34,9 @@ pub enum ProjectError {
     /// The project has no such key set.
     #[error("the project has no key set with this id")]
     KeySetNotFound,
+    /// A permission's definition was refused.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
 }
 
 /// Where a project is in its life.
@@ -76,6 +80,23 @@ impl Project {
             ProjectCommand::Create(_) => return Err(ProjectError::AlreadyExists),
             ProjectCommand::Update(update) => self.updated(update),
             ProjectCommand::Override { level, changes } => self.overridden(level, changes),
+            ProjectCommand::DefinePermission { id, wanted } => {
+                let definitions = permission::define(&self.definitions(), &id, &wanted)?;
+                Some(ProjectEvent::PermissionDefined(PermissionDefined {
+                    permission_id: id,
+                    definitions,
+                }))
+            }
+            ProjectCommand::RedefinePermission { id, new_id, wanted } => {
+                Some(self.redefined(id, new_id, &wanted)?)
+            }
+            ProjectCommand::RemovePermission { id, scope } => {
+                let definitions = permission::remove(&self.definitions(), &id, scope)?;
+                Some(ProjectEvent::PermissionRemoved {
+                    permission_id: id,
+                    definitions,
+                })
+            }
             ProjectCommand::IssueKeys(issued) => self.issued(issued),
             ProjectCommand::DescribeKeys {
                 key_set_id,
@@ -120,6 +141,32 @@ impl Project {
             keys,
             personal,
         }))
+    }
+
+    /// The permissions that the project's settings define at present.
+    #[must_use]
+    pub fn definitions(&self) -> Definitions {
+        self.overrides.definitions()
+    }
+
+    fn redefined(
+        &self,
+        id: PermissionId,
+        new_id: PermissionId,
+        wanted: &WantedDefinition,
+    ) -> Result<ProjectEvent, ProjectError> {
+        let definitions = permission::redefine(&self.definitions(), &id, &new_id, wanted)?;
+        if id == new_id {
+            return Ok(ProjectEvent::PermissionDefined(PermissionDefined {
+                permission_id: id,
+                definitions,
+            }));
+        }
+        Ok(ProjectEvent::PermissionRenamed {
+            permission_id: id,
+            new_permission_id: new_id,
+            definitions,
+        })
     }
 
     /// Seeding issues the same set at every start; only a change is worth an event.
@@ -170,6 +217,11 @@ impl Aggregate for Project {
             ProjectEvent::ConfigOverridden(overridden) => {
                 self.overrides
                     .merge(overridden.level, overridden.personal.or_erased().0);
+            }
+            ProjectEvent::PermissionDefined(PermissionDefined { definitions, .. })
+            | ProjectEvent::PermissionRenamed { definitions, .. }
+            | ProjectEvent::PermissionRemoved { definitions, .. } => {
+                self.overrides.redefine(definitions);
             }
             ProjectEvent::KeySetIssued(issued) => {
                 self.key_sets.insert(issued.key_set_id, issued);

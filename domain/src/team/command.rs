@@ -1,7 +1,8 @@
 //! What can be asked of a team.
 
-use super::event::{MemberAdded, TeamChange, TeamProfile};
-use crate::{Millis, ProjectId, UserId};
+use super::event::{MemberAdded, MemberProfileChange, TeamChange, TeamProfile};
+use crate::permission::GrantFate;
+use crate::{Millis, PermissionId, ProjectId, UserId};
 
 /// A command to a team.
 #[derive(Clone, Debug)]
@@ -28,6 +29,14 @@ pub enum TeamCommand {
     AddMember(MemberAdded),
     /// Remove a user.
     RemoveMember(UserId),
+    /// Grant a member a permission directly. Granting it again is recorded again.
+    GrantPermission(UserId, PermissionId),
+    /// Revoke what was granted directly.
+    RevokePermission(UserId, PermissionId),
+    /// Follow what became of a permission's definition, in all members' direct grants.
+    FollowDefinition(PermissionId, GrantFate),
+    /// Change how a member appears in the team.
+    ChangeMemberProfile(UserId, MemberProfileChange),
     /// Dissolve the team.
     Delete,
 }

@@ -4,6 +4,7 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::permission::RevokeCause;
 use crate::{Millis, Patch, PermissionId, Personal, ProjectId, UserId};
 
 /// An event on a team's stream.
@@ -23,6 +24,33 @@ pub enum TeamEvent {
         /// Who.
         user_id: UserId,
     },
+    /// A member was granted a permission directly, which they may have held already.
+    TeamPermissionGranted {
+        /// Who.
+        user_id: UserId,
+        /// Which.
+        permission_id: PermissionId,
+    },
+    /// A member's direct grant ended.
+    TeamPermissionRevoked {
+        /// Whose.
+        user_id: UserId,
+        /// Which.
+        permission_id: PermissionId,
+        /// Why.
+        cause: RevokeCause,
+    },
+    /// A permission was renamed, and a member's direct grant with it.
+    TeamPermissionRenamed {
+        /// Whose.
+        user_id: UserId,
+        /// The old id.
+        permission_id: PermissionId,
+        /// The new id.
+        new_permission_id: PermissionId,
+    },
+    /// A member appears differently in the team.
+    MemberProfileChanged(MemberProfileChanged),
     /// The team is gone, with its memberships.
     TeamDeleted {},
 }
@@ -105,6 +133,29 @@ pub struct MemberAdded {
     pub permission_ids: Vec<PermissionId>,
 }
 
+/// See [`TeamEvent::MemberProfileChanged`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemberProfileChanged {
+    /// Who.
+    pub user_id: UserId,
+    /// Whose key seals the personal part: the member's, not the team's.
+    pub subject: UserId,
+    /// The fields that changed.
+    pub personal: Personal<MemberProfileChange>,
+}
+
+/// The personal part of [`MemberProfileChanged`]. Fields that did not change are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemberProfileChange {
+    /// The name shown in this team, in place of the user's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// A picture's address, in place of the user's own; cleared, the user's own shows again.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub profile_image_url: Patch<String>,
+}
+
 impl DomainEvent for TeamEvent {
     fn event_type(&self) -> String {
         match self {
@@ -113,6 +164,10 @@ impl DomainEvent for TeamEvent {
             Self::PersonalTeamNamed(_) => "PersonalTeamNamed",
             Self::MemberAdded(_) => "MemberAdded",
             Self::MemberRemoved { .. } => "MemberRemoved",
+            Self::TeamPermissionGranted { .. } => "TeamPermissionGranted",
+            Self::TeamPermissionRevoked { .. } => "TeamPermissionRevoked",
+            Self::TeamPermissionRenamed { .. } => "TeamPermissionRenamed",
+            Self::MemberProfileChanged(_) => "MemberProfileChanged",
             Self::TeamDeleted {} => "TeamDeleted",
         }
         .to_owned()

@@ -3,7 +3,7 @@
 mod command;
 mod event;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
@@ -11,13 +11,15 @@ use serde::{Deserialize, Serialize};
 
 pub use command::TeamCommand;
 pub use event::{
-    Entrance, MemberAdded, TeamChange, TeamCreated, TeamEvent, TeamProfile, TeamUpdated,
+    Entrance, MemberAdded, MemberProfileChange, MemberProfileChanged, TeamChange, TeamCreated,
+    TeamEvent, TeamProfile, TeamUpdated,
 };
 
-use crate::UserId;
+use crate::permission::{GrantFate, RevokeCause};
+use crate::{PermissionId, UserId};
 
 /// Why a command to a team was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TeamError {
     /// The team does not exist, or no longer.
     #[error("the team does not exist")]
@@ -31,6 +33,9 @@ pub enum TeamError {
     /// The user is not in the team.
     #[error("the user is not a member of the team")]
     NotMember(UserId),
+    /// The permission was not granted to the member directly.
+    #[error("the permission is not granted to the member directly")]
+    NotGranted(UserId, PermissionId),
 }
 
 /// Where a team is in its life.
@@ -47,7 +52,8 @@ enum Life {
 pub struct Team {
     life: Life,
     display_name: String,
-    members: BTreeSet<UserId>,
+    /// The members, each with the permissions granted directly.
+    members: BTreeMap<UserId, BTreeSet<PermissionId>>,
 }
 
 impl Team {
@@ -59,7 +65,45 @@ impl Team {
 
     /// Who is in the team.
     pub fn members(&self) -> impl Iterator<Item = UserId> {
-        self.members.iter().copied()
+        self.members.keys().copied()
+    }
+
+    fn grants_of(&self, user: UserId) -> Result<&BTreeSet<PermissionId>, TeamError> {
+        self.members.get(&user).ok_or(TeamError::NotMember(user))
+    }
+
+    fn revoked(
+        &self,
+        user_id: UserId,
+        permission_id: PermissionId,
+    ) -> Result<Vec<TeamEvent>, TeamError> {
+        if !self.grants_of(user_id)?.contains(&permission_id) {
+            return Err(TeamError::NotGranted(user_id, permission_id));
+        }
+        Ok(vec![TeamEvent::TeamPermissionRevoked {
+            user_id,
+            permission_id,
+            cause: RevokeCause::Revoked,
+        }])
+    }
+
+    fn followed(&self, permission_id: &PermissionId, fate: &GrantFate) -> Vec<TeamEvent> {
+        let members = self.members.iter();
+        let holders = members.filter(|(_, grants)| grants.contains(permission_id));
+        holders
+            .map(|(user_id, _)| match fate {
+                GrantFate::Renamed(new_permission_id) => TeamEvent::TeamPermissionRenamed {
+                    user_id: *user_id,
+                    permission_id: permission_id.clone(),
+                    new_permission_id: new_permission_id.clone(),
+                },
+                GrantFate::Dropped => TeamEvent::TeamPermissionRevoked {
+                    user_id: *user_id,
+                    permission_id: permission_id.clone(),
+                    cause: RevokeCause::DefinitionRemoved,
+                },
+            })
+            .collect()
     }
 
     fn decide(&self, command: TeamCommand) -> Result<Vec<TeamEvent>, TeamError> {
@@ -105,16 +149,37 @@ impl Team {
                 })])
             }
             (Life::Alive, TeamCommand::AddMember(added)) => {
-                if self.members.contains(&added.user_id) {
+                if self.members.contains_key(&added.user_id) {
                     return Err(TeamError::AlreadyMember);
                 }
                 Ok(vec![TeamEvent::MemberAdded(added)])
             }
             (Life::Alive, TeamCommand::RemoveMember(user_id)) => {
-                if !self.members.contains(&user_id) {
-                    return Err(TeamError::NotMember(user_id));
-                }
+                self.grants_of(user_id)?;
                 Ok(vec![TeamEvent::MemberRemoved { user_id }])
+            }
+            (Life::Alive, TeamCommand::GrantPermission(user_id, permission_id)) => {
+                self.grants_of(user_id)?;
+                Ok(vec![TeamEvent::TeamPermissionGranted {
+                    user_id,
+                    permission_id,
+                }])
+            }
+            (Life::Alive, TeamCommand::RevokePermission(user_id, permission_id)) => {
+                self.revoked(user_id, permission_id)
+            }
+            (Life::Alive, TeamCommand::FollowDefinition(permission_id, fate)) => {
+                Ok(self.followed(&permission_id, &fate))
+            }
+            (Life::Alive, TeamCommand::ChangeMemberProfile(user_id, change)) => {
+                self.grants_of(user_id)?;
+                Ok(vec![TeamEvent::MemberProfileChanged(
+                    MemberProfileChanged {
+                        user_id,
+                        subject: user_id,
+                        personal: change.into(),
+                    },
+                )])
             }
             (Life::Alive, TeamCommand::Delete) => Ok(vec![TeamEvent::TeamDeleted {}]),
         }
@@ -152,11 +217,40 @@ impl Aggregate for Team {
                 }
             }
             TeamEvent::MemberAdded(added) => {
-                self.members.insert(added.user_id);
+                let grants = added.permission_ids.into_iter().collect();
+                self.members.insert(added.user_id, grants);
             }
             TeamEvent::MemberRemoved { user_id } => {
                 self.members.remove(&user_id);
             }
+            TeamEvent::TeamPermissionGranted {
+                user_id,
+                permission_id,
+            } => {
+                if let Some(grants) = self.members.get_mut(&user_id) {
+                    grants.insert(permission_id);
+                }
+            }
+            TeamEvent::TeamPermissionRevoked {
+                user_id,
+                permission_id,
+                ..
+            } => {
+                if let Some(grants) = self.members.get_mut(&user_id) {
+                    grants.remove(&permission_id);
+                }
+            }
+            TeamEvent::TeamPermissionRenamed {
+                user_id,
+                permission_id,
+                new_permission_id,
+            } => {
+                if let Some(grants) = self.members.get_mut(&user_id) {
+                    grants.remove(&permission_id);
+                    grants.insert(new_permission_id);
+                }
+            }
+            TeamEvent::MemberProfileChanged(_) => {}
             TeamEvent::TeamDeleted {} => {
                 *self = Self {
                     life: Life::Deleted,

@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::event::{OauthAccount, Passkey, PasswordOccasion, RiskScores};
+use crate::notification::{NotificationCategory, Preference};
+use crate::permission::{GrantCause, GrantFate};
 use crate::{ContactChannelId, EmailAddress, Millis, Patch, PermissionId, ProjectId, TeamId};
 
 /// A command to a user.
@@ -43,8 +45,14 @@ pub enum UserCommand {
     SelectTeam(TeamId),
     /// Take the selected team away, if it is this one.
     DeselectTeam(TeamId),
-    /// Grant a project-wide permission; nothing happens if it is granted already.
-    GrantProjectPermission(PermissionId),
+    /// Grant a project-wide permission. A default that is granted already is not recorded again.
+    GrantProjectPermission(PermissionId, GrantCause),
+    /// Revoke a project-wide permission that was granted directly.
+    RevokeProjectPermission(PermissionId),
+    /// Follow what became of a permission's definition, in the user's direct grant.
+    FollowDefinition(PermissionId, GrantFate),
+    /// Want mails of a category, or not.
+    PreferNotifications(NotificationCategory, Preference),
     /// Close the account for good.
     Delete,
 }

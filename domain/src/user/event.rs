@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::notification::{NotificationCategory, Preference};
+use crate::permission::{GrantCause, RevokeCause};
 use crate::{ContactChannelId, Millis, Patch, PermissionId, Personal, ProjectId, TeamId};
 
 /// An event on a user's stream.
@@ -67,6 +69,30 @@ pub enum UserEvent {
     ProjectPermissionGranted {
         /// Which.
         permission_id: PermissionId,
+        /// Why.
+        #[serde(default)]
+        cause: GrantCause,
+    },
+    /// A direct grant of a project-wide permission ended.
+    ProjectPermissionRevoked {
+        /// Which.
+        permission_id: PermissionId,
+        /// Why.
+        cause: RevokeCause,
+    },
+    /// A project-wide permission was renamed, and the user's direct grant with it.
+    ProjectPermissionRenamed {
+        /// The old id.
+        permission_id: PermissionId,
+        /// The new id.
+        new_permission_id: PermissionId,
+    },
+    /// The user wants mails of a category, or does not.
+    NotificationPreferenceChanged {
+        /// Which.
+        category: NotificationCategory,
+        /// Whether they are wanted.
+        preference: Preference,
     },
     /// The account is gone. Its subject key is destroyed afterwards.
     UserDeleted {},
@@ -311,6 +337,9 @@ impl DomainEvent for UserEvent {
             Self::ContactChannelChanged(_) => "ContactChannelChanged",
             Self::ContactChannelRemoved { .. } => "ContactChannelRemoved",
             Self::ProjectPermissionGranted { .. } => "ProjectPermissionGranted",
+            Self::ProjectPermissionRevoked { .. } => "ProjectPermissionRevoked",
+            Self::ProjectPermissionRenamed { .. } => "ProjectPermissionRenamed",
+            Self::NotificationPreferenceChanged { .. } => "NotificationPreferenceChanged",
             Self::UserDeleted {} => "UserDeleted",
         }
         .to_owned()

@@ -20,10 +20,12 @@ pub use event::{
     UserUpdated,
 };
 
+use crate::notification::{NotificationCategory, Preference};
+use crate::permission::{GrantCause, GrantFate, RevokeCause};
 use crate::{ContactChannelId, Patch, PermissionId, TeamId};
 
 /// Why a command to a user was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserError {
     /// The account does not exist, or no longer.
     #[error("the user does not exist")]
@@ -58,6 +60,9 @@ pub enum UserError {
     /// An address that the user has in another channel.
     #[error("the user has this address already")]
     ChannelExists,
+    /// The permission was not granted to the user directly.
+    #[error("the permission is not granted to the user directly")]
+    PermissionNotGranted(PermissionId),
 }
 
 /// Where an account is in its life.
@@ -99,6 +104,7 @@ pub struct User {
     last_totp_step: Option<u64>,
     #[serde(default)]
     has_passkey: bool,
+    notification_preferences: BTreeMap<NotificationCategory, Preference>,
 }
 
 impl User {
@@ -172,11 +178,36 @@ impl User {
             | UserCommand::EnableOtp
             | UserCommand::RemovePasskey
             | UserCommand::DeselectTeam(_) => Ok(Vec::new()),
-            UserCommand::GrantProjectPermission(id) if self.project_permissions.contains(&id) => {
-                Ok(Vec::new())
+            UserCommand::GrantProjectPermission(permission_id, cause) => {
+                let held = self.project_permissions.contains(&permission_id);
+                let granted = UserEvent::ProjectPermissionGranted {
+                    permission_id,
+                    cause,
+                };
+                let is_news = !held || cause == GrantCause::Granted;
+                Ok(is_news.then_some(granted).into_iter().collect())
             }
-            UserCommand::GrantProjectPermission(permission_id) => {
-                Ok(vec![UserEvent::ProjectPermissionGranted { permission_id }])
+            UserCommand::RevokeProjectPermission(permission_id) => {
+                if !self.project_permissions.contains(&permission_id) {
+                    return Err(UserError::PermissionNotGranted(permission_id));
+                }
+                Ok(vec![UserEvent::ProjectPermissionRevoked {
+                    permission_id,
+                    cause: RevokeCause::Revoked,
+                }])
+            }
+            UserCommand::FollowDefinition(permission_id, fate) => {
+                let held = self.project_permissions.contains(&permission_id);
+                let followed = || followed(permission_id, fate);
+                Ok(held.then(followed).into_iter().collect())
+            }
+            UserCommand::PreferNotifications(category, preference) => {
+                let is_news = self.notification_preferences.get(&category) != Some(&preference);
+                let changed = UserEvent::NotificationPreferenceChanged {
+                    category,
+                    preference,
+                };
+                Ok(is_news.then_some(changed).into_iter().collect())
             }
             UserCommand::Delete => Ok(vec![UserEvent::UserDeleted {}]),
         }
@@ -290,6 +321,19 @@ fn switched<T>(patch: &Patch<T>) -> Option<bool> {
         Patch::Keep => None,
         Patch::Clear => Some(false),
         Patch::Set(_) => Some(true),
+    }
+}
+
+fn followed(permission_id: PermissionId, fate: GrantFate) -> UserEvent {
+    match fate {
+        GrantFate::Renamed(new_permission_id) => UserEvent::ProjectPermissionRenamed {
+            permission_id,
+            new_permission_id,
+        },
+        GrantFate::Dropped => UserEvent::ProjectPermissionRevoked {
+            permission_id,
+            cause: RevokeCause::DefinitionRemoved,
+        },
     }
 }
 
@@ -412,8 +456,24 @@ impl Aggregate for User {
             UserEvent::ContactChannelRemoved { channel_id } => {
                 self.channels.remove(&channel_id);
             }
-            UserEvent::ProjectPermissionGranted { permission_id } => {
+            UserEvent::ProjectPermissionGranted { permission_id, .. } => {
                 self.project_permissions.insert(permission_id);
+            }
+            UserEvent::ProjectPermissionRevoked { permission_id, .. } => {
+                self.project_permissions.remove(&permission_id);
+            }
+            UserEvent::ProjectPermissionRenamed {
+                permission_id,
+                new_permission_id,
+            } => {
+                self.project_permissions.remove(&permission_id);
+                self.project_permissions.insert(new_permission_id);
+            }
+            UserEvent::NotificationPreferenceChanged {
+                category,
+                preference,
+            } => {
+                self.notification_preferences.insert(category, preference);
             }
             UserEvent::UserDeleted {} => {
                 *self = Self {

@@ -1,0 +1,131 @@
+//! API keys of users and teams.
+
+use muniment_domain::api_key::{
+    ApiKey, ApiKeyCommand, ApiKeyDeletion, ApiKeyDescription, ApiKeyError, ApiKeyIssued,
+    ApiKeyKind, ApiKeyOwner, ApiKeyRevocation,
+};
+use muniment_domain::project::StoredKey;
+use muniment_domain::team::Team;
+use muniment_domain::user::User;
+use muniment_domain::{ApiKeyId, Millis};
+use muniment_projections::{EventContext, LedgerError, UnitOfWork, api_keys};
+
+use super::App;
+use crate::http::{ApiError, KnownError};
+
+/// What somebody wants a key for.
+#[derive(Clone, Debug)]
+pub struct WantedApiKey {
+    /// Whose it shall be.
+    pub owner: ApiKeyOwner,
+    /// Who may see it.
+    pub kind: ApiKeyKind,
+    /// What it is for.
+    pub description: String,
+    /// When it stops working; never, if absent.
+    pub expires_at: Option<Millis>,
+}
+
+/// Issues a key. Returns its id and the key itself, which nobody can read again.
+///
+/// # Errors
+/// `USER_NOT_FOUND` or `TEAM_NOT_FOUND` for an owner who does not exist.
+pub async fn issue(
+    app: &App,
+    context: &EventContext,
+    wanted: WantedApiKey,
+) -> Result<(ApiKeyId, String), ApiError> {
+    let id = ApiKeyId(app.random.uuid());
+    let secret = app.random.api_key(id, wanted.owner, wanted.kind);
+    let owner = wanted.owner;
+    let issued = &ApiKeyIssued {
+        project_id: context.project_id.clone(),
+        owner,
+        kind: wanted.kind,
+        created_at: context.now,
+        expires_at: wanted.expires_at,
+        key: StoredKey::of(&secret),
+        subject: owner.id(),
+        personal: ApiKeyDescription {
+            description: wanted.description,
+        }
+        .into(),
+    };
+    app.log
+        .transact(context, |mut unit| async move {
+            require_owner(&mut unit, owner).await?;
+            let issue = ApiKeyCommand::Issue(Box::new(issued.clone()));
+            unit.create::<ApiKey>(&id, issue).await?;
+            Ok::<_, ApiError>((unit, ()))
+        })
+        .await?;
+    Ok((id, secret))
+}
+
+async fn require_owner(unit: &mut UnitOfWork, owner: ApiKeyOwner) -> Result<(), ApiError> {
+    match owner {
+        ApiKeyOwner::User { user_id } if !unit.state::<User>(&user_id).await?.is_alive() => {
+            Err(KnownError::user_not_found().into())
+        }
+        ApiKeyOwner::Team { team_id } if !unit.state::<Team>(&team_id).await?.is_alive() => {
+            Err(KnownError::team_not_found(team_id).into())
+        }
+        ApiKeyOwner::User { .. } | ApiKeyOwner::Team { .. } => Ok(()),
+    }
+}
+
+/// A change of a key. What is absent stays.
+#[derive(Clone, Debug, Default)]
+pub struct ApiKeyChange {
+    /// What it is for.
+    pub description: Option<String>,
+    /// It shall not work any more.
+    pub revocation: Option<ApiKeyRevocation>,
+}
+
+/// Describes or revokes a key.
+///
+/// # Errors
+/// `API_KEY_NOT_FOUND`.
+pub async fn update(
+    app: &App,
+    context: &EventContext,
+    id: ApiKeyId,
+    change: &ApiKeyChange,
+) -> Result<(), LedgerError> {
+    app.log
+        .transact(context, |mut unit| async move {
+            if let Some(description) = &change.description {
+                let describe = ApiKeyCommand::Describe(description.clone());
+                unit.execute::<ApiKey>(&id, describe).await?;
+            }
+            if let Some(cause) = change.revocation {
+                let now = context.now;
+                unit.execute::<ApiKey>(&id, ApiKeyCommand::Revoke { now, cause })
+                    .await?;
+            }
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await
+}
+
+/// Deletes all keys of an owner who is being deleted.
+///
+/// # Errors
+/// When the database fails.
+pub async fn delete_all(
+    unit: &mut UnitOfWork,
+    owner: ApiKeyOwner,
+    cause: ApiKeyDeletion,
+) -> Result<(), LedgerError> {
+    let project = unit.context().project_id.clone();
+    for key in api_keys::of_owner(unit.log().pool(), &project, owner).await? {
+        let delete = ApiKeyCommand::Delete(cause);
+        match unit.execute::<ApiKey>(&key.api_key_id(), delete).await {
+            // Deleted in the same moment.
+            Ok(()) | Err(LedgerError::ApiKey(ApiKeyError::NotFound)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! `/integrations/credential-scanning`: where scanners report API keys that leaked.
+
+use axum::extract::State;
+use muniment_domain::ProjectId;
+use muniment_domain::api_key::{ApiKeyKind, ApiKeyRevocation};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::caller::Caller;
+use super::error::ApiResult;
+use super::input::Input;
+use super::known_error::KnownError;
+use super::owner_api_keys::{by_secret, read_key};
+use super::success;
+use crate::app::App;
+use crate::app::api_keys::{ApiKeyChange, update};
+
+/// The routes of this file.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(revoke))
+}
+
+/// Revokes a key that was found where others can read it. Who has the key may do that, whoever
+/// they are.
+///
+/// The mail to the owner, or to all members of the owning team with `$manage_api_keys`, follows
+/// from `ApiKeyRevoked` with the cause `leaked`: it belongs to the subscriber that sends mails.
+#[utoipa::path(post, path = "/integrations/credential-scanning/revoke", tag = "API keys", request_body = Value,
+    responses((status = 200, description = "Revoked, now or before"), (status = 400, description = "SCHEMA_ERROR, PUBLIC_API_KEY_CANNOT_BE_REVOKED"),
+        (status = 401, description = "API_KEY_EXPIRED"), (status = 404, description = "API_KEY_NOT_FOUND")))]
+async fn revoke(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let mut form = input.form(caller.user_id()).no_query();
+    let key = read_key(&mut form);
+    let key = form.finish(key)?;
+    let row = by_secret(&app, &key).await?;
+    if row.kind() == ApiKeyKind::Public {
+        return Err(KnownError::public_api_key_cannot_be_revoked().into());
+    }
+    if row.is_expired_at(app.now()) {
+        return Err(KnownError::api_key_expired().into());
+    }
+    let context = caller.event_context(&app, &ProjectId::from_caller(&row.project_id));
+    let change = ApiKeyChange {
+        revocation: Some(ApiKeyRevocation::Leaked),
+        ..ApiKeyChange::default()
+    };
+    update(&app, &context, row.api_key_id(), &change).await?;
+    Ok(success())
+}
