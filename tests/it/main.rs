@@ -18,6 +18,7 @@
     reason = "a scenario reads from top to bottom, and takes `json!` literals as they come"
 )]
 
+mod abuse;
 mod account_history;
 mod authenticator;
 mod callers;

@@ -174,6 +174,10 @@ impl TestServer {
         started
     }
 
+    pub fn app(&self) -> &muniment::app::App {
+        self.server.app()
+    }
+
     pub fn log(&self) -> &EventLog {
         &self.server.app().log
     }
