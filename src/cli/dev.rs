@@ -58,6 +58,7 @@ pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode,
     if settings.public_url == "http://localhost:8102" && settings.port != 8102 {
         settings.public_url = format!("http://localhost:{}", settings.port);
     }
+    let shown_secret = secret.to_base64url();
     let app = build(
         &settings,
         secret,
@@ -74,6 +75,7 @@ pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode,
         "{}",
         greeting(&base, &demo.to_string(), &kept, &settings.internal)
     );
+    print!("{}", for_operators(&url, &shown_secret));
     asked_to_stop().await?;
     server.stop().await;
     if let Some(postgres) = postgres {
@@ -160,6 +162,14 @@ impl Keys {
             super_secret_admin_key: Some(self.super_secret_admin_key.clone()),
         }
     }
+}
+
+/// What `muniment history`, `verify` and `replay` want to know.
+fn for_operators(url: &str, secret: &str) -> String {
+    format!(
+        "For history, verify and replay, in another shell:\n  \
+         export DATABASE_URL='{url}' MUNIMENT_SERVER_SECRET='{secret}'\n\n"
+    )
 }
 
 fn greeting(base: &str, demo: &str, kept: &Kept, internal: &InternalProject) -> String {
