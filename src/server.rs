@@ -7,6 +7,7 @@ use axum::Router;
 use muniment_projections::subscribers::{Erasure, Tally};
 use muniment_projections::subscription::{Pace, Subscription, follow, listen};
 use muniment_projections::telemetry::Activity;
+use muniment_projections::user_loader::UserLoader;
 use muniment_projections::{EventLog, LedgerError, MIGRATOR, MasterKey};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -106,6 +107,7 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
     let log = EventLog::new(pool.clone(), MasterKey::derive(secret.as_bytes()));
     Ok(App::new(Parts {
         projects: ProjectDirectory::new(&log),
+        users: UserLoader::start(&pool),
         activity: Activity::new(pool),
         tokens: TokenIssuer::new(&secret, &public_url, configuration.access_token_seconds),
         passwords: Passwords::new(configuration.password_cost)?,

@@ -6,6 +6,7 @@
 //!   [`permissions`], [`passkeys`], [`verification_codes`], [`cli_logins`], [`outgoing_emails`]: one
 //!   read model each, with its queries.
 //!   [`permissions`], [`api_keys`], [`notifications`]: one read model each, with its queries.
+//! - [`user_loader`]: reading many users at once.
 //! - [`subscription`]: durable cursors for what leaves the transaction; [`subscribers`]: those
 //!   that exist.
 //! - [`replay`], [`verify`], [`history`]: what an operator does with a log.
@@ -41,6 +42,7 @@ pub mod teams;
 pub mod telemetry;
 pub mod unit_of_work;
 mod upcasting;
+pub mod user_loader;
 pub mod users;
 pub mod verification_codes;
 pub mod verify;

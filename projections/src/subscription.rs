@@ -42,6 +42,9 @@ pub struct Pace {
     pub batch: i64,
     /// How long to wait for a notification before looking anyway.
     pub poll: Duration,
+    /// How long to wait after a notification for more to come. A batch costs a transaction,
+    /// however small it is; under load this makes few large ones of many small ones.
+    pub linger: Duration,
     /// How often a batch, and then each of its events, is tried.
     pub attempts: u32,
     /// The pause after the first failure; doubles with each further one.
@@ -55,6 +58,7 @@ impl Default for Pace {
         Self {
             batch: 500,
             poll: Duration::from_secs(1),
+            linger: Duration::from_millis(25),
             attempts: 8,
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(30),
@@ -131,6 +135,7 @@ impl<S: Subscriber> Follower<S> {
             if batch.is_empty() {
                 // Either a notification or the time to look anyway.
                 let _ = tokio::time::timeout(self.pace.poll, appended.changed()).await;
+                tokio::time::sleep(self.pace.linger).await;
                 continue;
             }
             match self.deliver(&mut connection, cursor, &batch).await {

@@ -187,6 +187,14 @@ pub async fn by_id(
     Ok(sql.build_query_as().fetch_optional(pool).await?)
 }
 
+/// The users of those ids, of whatever project, in any order.
+pub(crate) async fn by_ids(pool: &PgPool, ids: &[UserId]) -> Result<Vec<UserRecord>, LedgerError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let mut sql = QueryBuilder::new(SELECT_RECORD);
+    sql.push("WHERE u.id = ANY(").push_bind(ids).push(")");
+    Ok(sql.build_query_as().fetch_all(pool).await?)
+}
+
 /// The user who signs in with the address.
 pub async fn by_auth_email(
     pool: &PgPool,

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use muniment_domain::Millis;
 use muniment_projections::telemetry::Activity;
 use muniment_projections::unit_of_work::Ledgered;
+use muniment_projections::user_loader::UserLoader;
 use muniment_projections::{EventContext, EventLog, LedgerError};
 
 use crate::clock::Clock;
@@ -47,6 +48,8 @@ pub struct Parts {
     pub log: EventLog,
     /// Projects with their settings and keys.
     pub projects: ProjectDirectory,
+    /// Users, read several at a time.
+    pub users: UserLoader,
     /// Last-active times.
     pub activity: Activity,
     /// Access tokens.

@@ -5,7 +5,7 @@ use muniment_domain::session::{
 };
 use muniment_domain::{Millis, ProjectId, SecretHash, SessionId, UserId};
 use muniment_projections::users::{UserRecord, UserRow};
-use muniment_projections::{EventContext, LedgerError, UnitOfWork, sessions, users};
+use muniment_projections::{EventContext, LedgerError, UnitOfWork, sessions};
 use serde_json::Value;
 
 use super::App;
@@ -139,7 +139,9 @@ pub async fn by_refresh_token(
         .await?
         .filter(|session| session.is_valid_at(app.now()))
         .ok_or_else(KnownError::refresh_token_not_found_or_expired)?;
-    let user = users::by_id(app.pool(), project, UserId(session.user_id))
+    let user = app
+        .users
+        .by_id(project, UserId(session.user_id))
         .await?
         .ok_or_else(KnownError::refresh_token_not_found_or_expired)?;
     Ok((session.session_id(), user))

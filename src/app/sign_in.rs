@@ -4,7 +4,7 @@ use muniment_domain::UserId;
 use muniment_domain::session::Opening as SessionOpening;
 use muniment_domain::user::{NewUser, User, UserCommand, UserError};
 use muniment_domain::verification_code::{Purpose, VerificationCode, VerificationCodeCommand};
-use muniment_projections::users::{self, UserRow};
+use muniment_projections::users::UserRow;
 use muniment_projections::{EventContext, LedgerError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -210,7 +210,7 @@ pub async fn hand_out(
     session: NewSession,
     novelty: Novelty,
 ) -> Result<SignedIn, ApiError> {
-    let record = users::by_id(visit.app.pool(), &visit.project.id, user).await?;
+    let record = visit.app.users.by_id(&visit.project.id, user).await?;
     let record = record.ok_or_else(KnownError::user_not_found)?;
     token_for(visit, &record.user, session, novelty)
 }

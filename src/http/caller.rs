@@ -461,7 +461,7 @@ async fn load_user(
     project: &LoadedProject,
     claims: &Claims,
 ) -> Result<Option<CurrentSession>, ApiError> {
-    let record = users::by_id(app.pool(), &project.id, claims.user_id).await?;
+    let record = app.users.by_id(&project.id, claims.user_id).await?;
     Ok(record.map(|record| CurrentSession {
         record: Arc::new(record),
         session: claims.session_id,

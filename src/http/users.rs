@@ -215,7 +215,10 @@ async fn change(app: &App, caller: &Caller, auth: &Auth, id: UserId, input: Inpu
     let (fields, selected_team, sign_up) =
         form.finish((|| Some((fields?, selected_team?, sign_up?)))())?;
     fields.check_restriction(&input)?;
-    find(app, auth, id).await?;
+    // The signed-in user was found before.
+    if auth.user_id() != Some(id) {
+        find(app, auth, id).await?;
+    }
     let update = UserUpdate {
         selected_team_id: map_patch(selected_team, TeamId),
         sign_up: sign_up.is_some(),
@@ -563,7 +566,7 @@ fn user_in_path(auth: &Auth, input: &Input) -> Result<UserId, ApiError> {
 /// # Errors
 /// `USER_NOT_FOUND`.
 pub(super) async fn find(app: &App, auth: &Auth, id: UserId) -> Result<UserRecord, ApiError> {
-    let record = users::by_id(app.pool(), auth.project_id(), id).await?;
+    let record = app.users.by_id(auth.project_id(), id).await?;
     record.ok_or_else(|| KnownError::user_not_found().into())
 }
 
