@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use cqrs_es::Aggregate;
 use cqrs_es::persist::{
-    PersistedEventRepository, PersistenceError, ReplayStream, SerializedEvent, SerializedSnapshot,
+    EventUpcaster, PersistedEventRepository, PersistenceError, ReplayStream, SerializedEvent,
+    SerializedSnapshot,
 };
 use data_encoding::BASE64;
 use muniment_domain::api_key::{ApiKey, ApiKeyEvent};
@@ -106,6 +107,14 @@ pub struct Recorded {
     pub metadata: HashMap<String, String>,
     /// What happened.
     pub event: LedgerEvent,
+}
+
+/// What happened, for those who do not ask when or by whom.
+pub(crate) struct Occurrence {
+    pub(crate) cursor: Cursor,
+    pub(crate) project_id: ProjectId,
+    pub(crate) aggregate_id: String,
+    pub(crate) event: LedgerEvent,
 }
 
 /// A row of `events`, as stored.
@@ -284,6 +293,57 @@ impl EventLog {
         self.open(stored).await
     }
 
+    /// What happened after `cursor`, at most `limit` events, for projectors: like
+    /// [`EventLog::read_after`], without the circumstances, which rows do not depend on.
+    pub(crate) async fn occurrences_after(
+        &self,
+        cursor: Cursor,
+        limit: i64,
+    ) -> Result<Vec<Occurrence>, LedgerError> {
+        let stored = sqlx::query_as!(
+            StoredEvent,
+            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
+                      aggregate_type, aggregate_id, sequence, event_type, event_version,
+                      payload, '{}'::jsonb AS "metadata!", 0::bigint AS "recorded_at!"
+               FROM events
+               WHERE (transaction, position) > ($1::bigint::text::xid8, $2)
+                 AND transaction < pg_snapshot_xmin(pg_current_snapshot())
+               ORDER BY transaction, position
+               LIMIT $3"#,
+            cursor.transaction,
+            cursor.position,
+            limit,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        self.occurrences(stored).await
+    }
+
+    /// Opens, upcasts and decodes stored events, but not their metadata.
+    pub(crate) async fn occurrences(
+        &self,
+        stored: Vec<StoredEvent>,
+    ) -> Result<Vec<Occurrence>, LedgerError> {
+        let subjects = stored.iter().filter_map(|row| sealed_subject(&row.payload));
+        let subjects = subjects.map(str::to_owned).collect();
+        let keys = self.sealer().existing_keys(subjects).await?;
+        let steps = upcasters();
+        stored
+            .into_iter()
+            .map(|row| {
+                let cursor = row.cursor();
+                let project_id = ProjectId::from_caller(&row.project_id);
+                let event = opened(row, &keys, &steps)?;
+                Ok(Occurrence {
+                    cursor,
+                    project_id,
+                    event: LedgerEvent::decode(&event.aggregate_type, event.payload)?,
+                    aggregate_id: event.aggregate_id,
+                })
+            })
+            .collect()
+    }
+
     /// Opens, upcasts and decodes stored events.
     pub(crate) async fn open(
         &self,
@@ -299,15 +359,10 @@ impl EventLog {
         stored
             .into_iter()
             .map(|row| {
-                let cursor = Cursor {
-                    transaction: row.transaction,
-                    position: row.position,
-                };
+                let cursor = row.cursor();
                 let project_id = ProjectId::from_caller(&row.project_id);
                 let recorded_at = Millis(row.recorded_at);
-                let mut event = row.into_serialized();
-                open_payload(&mut event, &keys)?;
-                let event = upcast(event, &steps);
+                let event = opened(row, &keys, &steps)?;
                 Ok(Recorded {
                     cursor,
                     project_id,
@@ -342,7 +397,25 @@ impl EventLog {
     }
 }
 
+/// Opens what is sealed in a row's payload, and brings it to the current shape.
+fn opened(
+    row: StoredEvent,
+    keys: &HashMap<String, DataKey>,
+    steps: &[Box<dyn EventUpcaster>],
+) -> Result<SerializedEvent, LedgerError> {
+    let mut event = row.into_serialized();
+    open_payload(&mut event, keys)?;
+    Ok(upcast(event, steps))
+}
+
 impl StoredEvent {
+    fn cursor(&self) -> Cursor {
+        Cursor {
+            transaction: self.transaction,
+            position: self.position,
+        }
+    }
+
     fn into_serialized(self) -> SerializedEvent {
         SerializedEvent::new(
             self.aggregate_id,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use sqlx::types::Json;
 use sqlx::{PgConnection, QueryBuilder};
 
 use crate::LedgerError;
@@ -100,7 +100,7 @@ impl<R: TableRow> Rows<R> {
             .changed
             .iter()
             .filter_map(|key| self.known.get(key)?.as_ref());
-        let rows: Vec<Value> = rows.map(serde_json::to_value).collect::<Result<_, _>>()?;
+        let rows: Vec<&R> = rows.collect();
         if rows.is_empty() {
             return Ok(());
         }
@@ -110,7 +110,7 @@ impl<R: TableRow> Rows<R> {
             .push(" SELECT * FROM jsonb_populate_recordset(NULL::");
         sql.push(table.name)
             .push(", ")
-            .push_bind(Value::Array(rows))
+            .push_bind(Json(rows))
             .push(") ON CONFLICT (");
         let mut key = sql.separated(", ");
         for column in table.key {

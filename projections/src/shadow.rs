@@ -5,7 +5,7 @@ use std::time::Instant;
 use sqlx::{Connection, PgConnection, QueryBuilder};
 use tokio::sync::mpsc;
 
-use crate::event_log::{Cursor, Recorded, StoredEvent};
+use crate::event_log::{Cursor, Occurrence, StoredEvent};
 use crate::read_models::{self, TABLES};
 use crate::{EventLog, LedgerError};
 
@@ -105,7 +105,7 @@ impl Shadow {
             .map_err(|error| LedgerError::Store(Box::new(error)))
     }
 
-    async fn fold(&mut self, page: Vec<Recorded>) -> Result<(), LedgerError> {
+    async fn fold(&mut self, page: Vec<Occurrence>) -> Result<(), LedgerError> {
         let mut transaction = self.connection.begin().await?;
         let (cursor, count) = fold_page(&mut transaction, page).await?;
         transaction.commit().await?;
@@ -132,7 +132,7 @@ impl Shadow {
 /// Folds a page into the schema on the search path. Returns where it ends and its length.
 async fn fold_page(
     connection: &mut PgConnection,
-    page: Vec<Recorded>,
+    page: Vec<Occurrence>,
 ) -> Result<(Option<Cursor>, u64), LedgerError> {
     let last = page.last().map(|event| event.cursor);
     let count = u64::try_from(page.len()).unwrap_or(u64::MAX);
@@ -146,10 +146,10 @@ async fn fold_page(
 async fn read_pages(
     log: EventLog,
     mut cursor: Cursor,
-    pages: mpsc::Sender<Result<Vec<Recorded>, LedgerError>>,
+    pages: mpsc::Sender<Result<Vec<Occurrence>, LedgerError>>,
 ) {
     loop {
-        let page = log.read_after(cursor, PAGE).await;
+        let page = log.occurrences_after(cursor, PAGE).await;
         let is_last = page.as_ref().is_ok_and(Vec::is_empty) || page.is_err();
         if let Some(last) = page.as_ref().ok().and_then(|page| page.last()) {
             cursor = last.cursor;
@@ -173,8 +173,7 @@ pub(crate) async fn fold_visible(
             StoredEvent,
             r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
                       aggregate_type, aggregate_id, sequence, event_type, event_version,
-                      payload, metadata,
-                      (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
+                      payload, '{}'::jsonb AS "metadata!", 0::bigint AS "recorded_at!"
                FROM public.events AS events
                WHERE (transaction, position) > ($1::bigint::text::xid8, $2)
                ORDER BY transaction, position
@@ -188,7 +187,7 @@ pub(crate) async fn fold_visible(
         if stored.is_empty() {
             return Ok(cursor);
         }
-        let page = log.open(stored).await?;
+        let page = log.occurrences(stored).await?;
         let (last, _) = fold_page(connection, page).await?;
         cursor = last.unwrap_or(cursor);
     }
