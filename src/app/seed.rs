@@ -175,6 +175,10 @@ pub async fn demo_project(app: &App, keys: &NewKeys) -> Result<ProjectId, Ledger
         };
         let settings = Map::from_iter([
             ("auth.password.allowSignIn".to_owned(), json!(true)),
+            ("auth.otp.allowSignIn".to_owned(), json!(true)),
+            ("auth.passkey.allowSignIn".to_owned(), json!(true)),
+            ("apiKeys.enabled.user".to_owned(), json!(true)),
+            ("apiKeys.enabled.team".to_owned(), json!(true)),
             ("domains.allowLocalhost".to_owned(), json!(true)),
             ("teams.allowClientTeamCreation".to_owned(), json!(true)),
             ("users.allowClientUserDeletion".to_owned(), json!(true)),
