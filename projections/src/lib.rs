@@ -38,6 +38,7 @@ pub mod sign_up_rules;
 mod staging;
 pub mod subscribers;
 pub mod subscription;
+pub mod team_invitations;
 pub mod teams;
 pub mod telemetry;
 pub mod unit_of_work;

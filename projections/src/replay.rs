@@ -66,11 +66,13 @@ async fn index(shadow: &mut Shadow) -> Result<(), LedgerError> {
     let mut statements = index_definitions(connection).await?;
     let unique = definitions(connection, Kind::UniqueConstraints).await?;
     statements.extend(unique.into_iter().map(|constraint| constraint.statement));
-    enter(connection, shadow.schema).await?;
+    // What indexes use of extensions may be in the schema `public`, unqualified by the catalogue.
+    let path = ["SET search_path = ", shadow.schema.0, ", ", LIVE.0];
+    run(connection, &path).await?;
     for statement in statements {
         run(connection, &[&statement]).await?;
     }
-    Ok(())
+    enter(connection, shadow.schema).await
 }
 
 /// Folds the rest and changes the tables' places, in one transaction.

@@ -1,4 +1,14 @@
 //! The read model of users: projector and queries.
+//!
+//! Searching. A term matches anywhere in a name or in any address of a user, in any case; so the
+//! index is one of trigrams (`pg_trgm`, with `btree_gin` for the project in front; both come with
+//! every Postgres that we know of: distributions, hosted ones, the official image and the programs
+//! that `private_postgres` fetches). Names and addresses are in two tables, which no index spans,
+//! and a term may be anything between one that nobody has and one that everybody has, such as the
+//! company's domain. Therefore a search first asks each table for a few of its matches. If there
+//! are only a few in all, the page is taken from those; if there are many, the users are walked
+//! through in the order of the listing, and a page is soon full. Terms of one or two characters
+//! have no trigram: rare ones among them are found by looking at everybody.
 
 use muniment_domain::restriction::{EmailVerification, Standing};
 use muniment_domain::user::{
@@ -269,6 +279,27 @@ pub async fn channel_by_auth_email(
     Ok(row)
 }
 
+/// The primary addresses of those of these users who have one, each with its user.
+pub async fn primary_emails(
+    pool: &PgPool,
+    project: &ProjectId,
+    users: &[UserId],
+) -> Result<Vec<(String, UserId)>, LedgerError> {
+    let ids: Vec<Uuid> = users.iter().map(|user| user.0).collect();
+    let rows = sqlx::query!(
+        r#"SELECT id, primary_email AS "primary_email!" FROM users
+           WHERE project_id = $1 AND id = ANY($2) AND primary_email IS NOT NULL ORDER BY id"#,
+        project.as_str(),
+        &ids,
+    )
+    .fetch_all(pool)
+    .await?;
+    let pairs = rows
+        .into_iter()
+        .map(|row| (row.primary_email, UserId(row.id)));
+    Ok(pairs.collect())
+}
+
 /// Which users a listing shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Visibility {
@@ -342,9 +373,113 @@ pub async fn list(
     listing: &Listing,
     verification: EmailVerification,
 ) -> Result<Page<UserRecord>, LedgerError> {
-    let mut sql = QueryBuilder::new(SELECT_RECORD);
+    let found = search(pool, project, listing).await?;
+    let mut sql = listing_query(SELECT_RECORD, project, listing, &found, verification);
+    // Planned for these very values: a plan for any search term is right for none.
+    let query = sql.build_query_as().persistent(false);
+    let items: Vec<UserRecord> = query.fetch_all(pool).await?;
+    Ok(paged(items, listing.limit, |record| record.user.id))
+}
+
+/// How Postgres goes about a listing: the plans of all its queries, in text.
+pub async fn explain(
+    pool: &PgPool,
+    project: &ProjectId,
+    listing: &Listing,
+    verification: EmailVerification,
+) -> Result<String, LedgerError> {
+    let mut plan = Vec::new();
+    if let Some(term) = term(listing) {
+        for place in PLACES {
+            let mut sql = place_query("EXPLAIN ", place, project, term);
+            plan.append(&mut lines(&mut sql, pool).await?);
+        }
+    }
+    let found = search(pool, project, listing).await?;
+    let select = format!("EXPLAIN {SELECT_RECORD}");
+    let mut sql = listing_query(&select, project, listing, &found, verification);
+    plan.append(&mut lines(&mut sql, pool).await?);
+    Ok(plan.join("\n"))
+}
+
+async fn lines(
+    sql: &mut QueryBuilder<'_, Postgres>,
+    pool: &PgPool,
+) -> Result<Vec<String>, LedgerError> {
+    let query = sql.build_query_scalar().persistent(false);
+    Ok(query.fetch_all(pool).await?)
+}
+
+/// What a search came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Found {
+    /// Nothing was searched for.
+    Everybody,
+    /// These match, and nobody else.
+    Few(Vec<Uuid>),
+    /// So many match that the listing meets them by itself.
+    Many,
+}
+
+/// Matches up to which a page is taken from the matches.
+const FEW: usize = 2_000;
+
+/// Where a term is searched for: a table's name for the user's id, and what is to match.
+const PLACES: [&str; 2] = [
+    "SELECT id FROM users WHERE display_name ILIKE ",
+    "SELECT user_id FROM contact_channels WHERE value ILIKE ",
+];
+
+fn term(listing: &Listing) -> Option<&str> {
+    listing.query.as_deref().filter(|query| !query.is_empty())
+}
+
+async fn search(
+    pool: &PgPool,
+    project: &ProjectId,
+    listing: &Listing,
+) -> Result<Found, LedgerError> {
+    let Some(term) = term(listing) else {
+        return Ok(Found::Everybody);
+    };
+    let mut ids: Vec<Uuid> = id_in(term).into_iter().collect();
+    for place in PLACES {
+        let mut sql = place_query("", place, project, term);
+        let query = sql.build_query_scalar().persistent(false);
+        let matches: Vec<Uuid> = query.fetch_all(pool).await?;
+        if matches.len() > FEW {
+            return Ok(Found::Many);
+        }
+        ids.extend(matches);
+    }
+    Ok(Found::Few(ids))
+}
+
+fn place_query<'q>(
+    prefix: &str,
+    place: &str,
+    project: &ProjectId,
+    term: &str,
+) -> QueryBuilder<'q, Postgres> {
+    let mut sql = QueryBuilder::new(prefix);
+    sql.push(place).push_bind(substring_pattern(term));
+    sql.push(" AND project_id = ")
+        .push_bind(project.to_string());
+    let enough = i64::try_from(FEW).unwrap_or(i64::MAX).saturating_add(1);
+    sql.push(" LIMIT ").push_bind(enough);
+    sql
+}
+
+fn listing_query<'q>(
+    select: &str,
+    project: &ProjectId,
+    listing: &Listing,
+    found: &Found,
+    verification: EmailVerification,
+) -> QueryBuilder<'q, Postgres> {
+    let mut sql = QueryBuilder::new(select);
     sql.push("WHERE u.project_id = ")
-        .push_bind(project.as_str());
+        .push_bind(project.to_string());
     push_visibility(&mut sql, listing.visibility, verification);
     if let Some(team) = listing.team {
         sql.push(
@@ -352,14 +487,20 @@ pub async fn list(
         );
         sql.push_bind(team.0).push(")");
     }
-    if let Some(query) = listing.query.as_deref().filter(|query| !query.is_empty()) {
-        push_search(&mut sql, query);
+    match (found, term(listing)) {
+        (Found::Few(ids), _) => {
+            sql.push(" AND u.id = ANY(")
+                .push_bind(ids.clone())
+                .push(")");
+        }
+        (Found::Many, Some(term)) => push_search(&mut sql, term),
+        (Found::Everybody, _) | (Found::Many, None) => {}
     }
     if let Some(cursor) = listing.cursor {
         sql.push(" AND (u.signed_up_at, u.id)")
             .push(listing.direction.cursor_comparison());
         sql.push("(SELECT c.signed_up_at, c.id FROM users c WHERE c.project_id = ");
-        sql.push_bind(project.as_str())
+        sql.push_bind(project.to_string())
             .push(" AND c.id = ")
             .push_bind(cursor.0)
             .push(")");
@@ -372,8 +513,7 @@ pub async fn list(
     if let Some(limit) = listing.limit {
         sql.push(" LIMIT ").push_bind(limit.saturating_add(1));
     }
-    let items: Vec<UserRecord> = sql.build_query_as().fetch_all(pool).await?;
-    Ok(paged(items, listing.limit, |record| record.user.id))
+    sql
 }
 
 /// Splits off the row that was fetched beyond the limit.
@@ -408,22 +548,27 @@ fn push(sql: &mut QueryBuilder<Postgres>, text: &'static str) {
     sql.push(text);
 }
 
-fn push_search(sql: &mut QueryBuilder<Postgres>, query: &str) {
-    let pattern = substring_pattern(query);
+fn push_search(sql: &mut QueryBuilder<Postgres>, term: &str) {
+    let pattern = substring_pattern(term);
     sql.push(" AND (u.display_name ILIKE ")
         .push_bind(pattern.clone());
     sql.push(
         " OR EXISTS (SELECT FROM contact_channels c WHERE c.user_id = u.id AND c.value ILIKE ",
     );
     sql.push_bind(pattern).push(")");
-    let id: String = query
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
-        .collect();
-    if let Ok(id) = Uuid::try_parse(&id) {
+    if let Some(id) = id_in(term) {
         sql.push(" OR u.id = ").push_bind(id);
     }
     sql.push(")");
+}
+
+/// The id that a search term is, if it is one, leaving out what cannot be part of one.
+fn id_in(term: &str) -> Option<Uuid> {
+    let id: String = term
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
+        .collect();
+    Uuid::try_parse(&id).ok()
 }
 
 /// A LIKE pattern that matches `text` anywhere, literally.

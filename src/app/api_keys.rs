@@ -1,16 +1,21 @@
 //! API keys of users and teams.
 
+use std::collections::BTreeMap;
+
 use muniment_domain::api_key::{
     ApiKey, ApiKeyCommand, ApiKeyDeletion, ApiKeyDescription, ApiKeyError, ApiKeyIssued,
     ApiKeyKind, ApiKeyOwner, ApiKeyRevocation,
 };
+use muniment_domain::permission::MANAGE_API_KEYS;
 use muniment_domain::project::StoredKey;
 use muniment_domain::team::Team;
 use muniment_domain::user::User;
-use muniment_domain::{ApiKeyId, Millis};
-use muniment_projections::{EventContext, LedgerError, UnitOfWork, api_keys};
+use muniment_domain::{ApiKeyId, Millis, PermissionId, UserId};
+use muniment_projections::api_keys::{self, ApiKeyRow};
+use muniment_projections::{EventContext, LedgerError, UnitOfWork, permissions, users};
 
 use super::App;
+use super::letters::NewLetter;
 use crate::http::{ApiError, KnownError};
 
 /// What somebody wants a key for.
@@ -107,6 +112,62 @@ pub async fn update(
             Ok::<_, LedgerError>((unit, ()))
         })
         .await
+}
+
+/// Revokes a key that others can read, and tells whoever may manage it. One that was revoked before
+/// stays as it is, and nobody is told again.
+///
+/// # Errors
+/// `API_KEY_NOT_FOUND` for a key that was deleted in the meantime.
+pub async fn revoke_leaked(
+    app: &App,
+    context: &EventContext,
+    key: &ApiKeyRow,
+) -> Result<(), LedgerError> {
+    let id = key.api_key_id();
+    app.log
+        .transact(context, |mut unit| async move {
+            if let ApiKey::Issued(_) = unit.state::<ApiKey>(&id).await? {
+                for (address, user) in managers(app, context, key).await? {
+                    NewLetter::api_key_leaked(app, &key.description, user, &address)
+                        .request(&mut unit)
+                        .await?;
+                }
+            }
+            let revoke = ApiKeyCommand::Revoke {
+                now: context.now,
+                cause: ApiKeyRevocation::Leaked,
+            };
+            unit.execute::<ApiKey>(&id, revoke).await?;
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await
+}
+
+/// Who may manage a key: its user, or those members of its team who have the permission. By
+/// address, each once; who has no primary address is left out.
+async fn managers(
+    app: &App,
+    context: &EventContext,
+    key: &ApiKeyRow,
+) -> Result<BTreeMap<String, UserId>, LedgerError> {
+    let project = &context.project_id;
+    let users = match key.owner() {
+        Some(ApiKeyOwner::User { user_id }) => vec![user_id],
+        Some(ApiKeyOwner::Team { team_id }) => {
+            let listing = permissions::Listing {
+                team: Some(team_id),
+                permission: Some(PermissionId::new(MANAGE_API_KEYS)),
+                depth: permissions::Depth::Effective,
+                ..permissions::Listing::default()
+            };
+            let grants = permissions::list_in_teams(app.pool(), project, &listing).await?;
+            grants.iter().map(|grant| UserId(grant.user_id)).collect()
+        }
+        None => Vec::new(),
+    };
+    let addresses = users::primary_emails(app.pool(), project, &users).await?;
+    Ok(addresses.into_iter().collect())
 }
 
 /// Deletes all keys of an owner who is being deleted.

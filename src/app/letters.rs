@@ -8,6 +8,7 @@ use muniment_domain::outgoing_email::{
 };
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{OutgoingEmailId, UserId};
+use muniment_projections::teams::TeamRow;
 use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 
 use super::App;
@@ -51,6 +52,14 @@ impl NewLetter {
             .variables
             .insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// The news that a key leaked and was revoked, to somebody who may manage it.
+    #[must_use]
+    pub fn api_key_leaked(app: &App, description: &str, owner: UserId, to: &str) -> Self {
+        Self::draw(app, Template::ApiKeyLeaked, to)
+            .about(Some(owner))
+            .with("description", description)
     }
 
     /// Asks for it within a unit of work.
@@ -120,6 +129,17 @@ impl CodeLetter {
             .about(user)
             .with("otp", &code.otp());
         Self::linking(code, letter, "magicLink")
+    }
+
+    /// A link to join a team with. The address is remembered as it was written.
+    #[must_use]
+    pub fn team_invitation(app: &App, team: &TeamRow, [email, callback]: [&str; 2]) -> Self {
+        let code = NewCode::draw(app, Purpose::TeamInvitation, MAILED_MILLIS)
+            .mailed(email, Some(callback))
+            .remembering(serde_json::json!({"team_id": team.id}));
+        let letter = NewLetter::draw(app, Template::TeamInvitation, email.trim())
+            .with("teamDisplayName", &team.display_name);
+        Self::linking(code, letter, "teamInvitationLink")
     }
 
     /// A code whose link the letter inserts under that name.

@@ -18,6 +18,7 @@ pub mod seed;
 pub mod sessions;
 pub mod sign_in;
 pub mod sign_up;
+pub mod team_invitations;
 pub mod teams;
 
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use muniment_domain::ProjectId;
-use muniment_domain::api_key::{ApiKeyKind, ApiKeyRevocation};
+use muniment_domain::api_key::ApiKeyKind;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -13,7 +13,7 @@ use super::known_error::KnownError;
 use super::owner_api_keys::{by_secret, read_key};
 use super::success;
 use crate::app::App;
-use crate::app::api_keys::{ApiKeyChange, update};
+use crate::app::api_keys::revoke_leaked;
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {
@@ -21,10 +21,7 @@ pub fn router() -> OpenApiRouter<App> {
 }
 
 /// Revokes a key that was found where others can read it. Who has the key may do that, whoever
-/// they are.
-///
-/// The mail to the owner, or to all members of the owning team with `$manage_api_keys`, follows
-/// from `ApiKeyRevoked` with the cause `leaked`: it belongs to the subscriber that sends mails.
+/// they are. The owner, or all members of the owning team with `$manage_api_keys`, are told by mail.
 #[utoipa::path(post, path = "/integrations/credential-scanning/revoke", tag = "API keys", request_body = Value,
     responses((status = 200, description = "Revoked, now or before"), (status = 400, description = "SCHEMA_ERROR, PUBLIC_API_KEY_CANNOT_BE_REVOKED"),
         (status = 401, description = "API_KEY_EXPIRED"), (status = 404, description = "API_KEY_NOT_FOUND")))]
@@ -40,10 +37,6 @@ async fn revoke(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         return Err(KnownError::api_key_expired().into());
     }
     let context = caller.event_context(&app, &ProjectId::from_caller(&row.project_id));
-    let change = ApiKeyChange {
-        revocation: Some(ApiKeyRevocation::Leaked),
-        ..ApiKeyChange::default()
-    };
-    update(&app, &context, row.api_key_id(), &change).await?;
+    revoke_leaked(&app, &context, &row).await?;
     Ok(success())
 }

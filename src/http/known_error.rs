@@ -662,6 +662,17 @@ impl KnownError {
         )
     }
 
+    /// Somebody who may not use the project yet, and so may not accept an invitation.
+    #[must_use]
+    pub fn team_invitation_restricted_user(reason: RestrictedReason) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "TEAM_INVITATION_RESTRICTED_USER_NOT_ALLOWED",
+            "The user is restricted, and cannot accept invitations before that is lifted.",
+        )
+        .with(json!({"restricted_reason": reason}))
+    }
+
     /// A member without the permission.
     #[must_use]
     pub fn team_permission_required(team: TeamId, user: UserId, permission: &PermissionId) -> Self {

@@ -37,6 +37,7 @@ mod projects;
 mod root;
 mod sessions;
 mod team_api_keys;
+mod team_invitations;
 mod team_member_profiles;
 mod team_memberships;
 mod team_permissions;
@@ -148,6 +149,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(team_permissions::router())
         .merge(project_permissions::router())
         .merge(team_member_profiles::router())
+        .merge(team_invitations::router())
         .merge(user_api_keys::router())
         .merge(team_api_keys::router())
         .merge(credential_scanning::router())

@@ -11,6 +11,7 @@ use muniment_projections::member_profiles::MemberProfile;
 use muniment_projections::permissions::{ProjectGrant, TeamGrant};
 use muniment_projections::projects::ProjectKeyRow;
 use muniment_projections::sessions::SessionRecord;
+use muniment_projections::team_invitations::Invitation;
 use muniment_projections::teams::TeamRow;
 use muniment_projections::users::{ContactChannelRow, UserRecord};
 use serde::Serialize;
@@ -366,6 +367,29 @@ impl From<ProjectGrant> for ProjectPermission {
         Self {
             id: grant.permission_id,
             user_id: grant.user_id,
+        }
+    }
+}
+
+/// An invitation that can still be accepted.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub struct TeamInvitation {
+    id: Uuid,
+    team_id: Uuid,
+    team_display_name: String,
+    expires_at_millis: i64,
+    /// The address as the sender wrote it.
+    recipient_email: String,
+}
+
+impl From<Invitation> for TeamInvitation {
+    fn from(invitation: Invitation) -> Self {
+        Self {
+            id: invitation.id,
+            team_id: invitation.team_id,
+            team_display_name: invitation.team_display_name,
+            expires_at_millis: invitation.expires_at,
+            recipient_email: invitation.recipient_email,
         }
     }
 }

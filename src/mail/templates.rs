@@ -24,8 +24,9 @@ pub(super) struct Rendered {
 struct Words {
     subject: &'static str,
     paragraph: &'static str,
+    /// Empty in a letter without a link.
     button: &'static str,
-    /// Which variable holds the link.
+    /// Which variable holds the link. Empty in a letter without one.
     link: &'static str,
     note: &'static str,
 }
@@ -68,6 +69,13 @@ fn words(template: Template) -> Words {
             button: "Sign in",
             link: "signInInvitationLink",
             note: "If you do not know why, you can ignore this email.",
+        },
+        Template::ApiKeyLeaked => Words {
+            subject: "API key revoked: {{ description }}",
+            paragraph: "The API key \"{{ description }}\" at {{ project }} was found where others can read it. It does not work any more. Please issue a new one for whatever uses it, and remove the old one from where it leaked.",
+            button: "",
+            link: "",
+            note: "You receive this email because you own this key, or may manage it.",
         },
     }
 }
@@ -166,6 +174,18 @@ mod tests {
                 .text
                 .contains("https://x.example.com/?a=1&code=c\n")
         );
+    }
+
+    #[test]
+    fn a_letter_without_a_link_has_no_button() {
+        let description = "<script>ci</script>";
+        let letter = letter(&[("description", description)]);
+        let rendered = render(Template::ApiKeyLeaked, "P & Q", &letter).unwrap();
+        assert!(rendered.subject.contains(description));
+        assert!(rendered.text.contains(description) && rendered.text.contains("P & Q"));
+        assert!(rendered.html.contains("&lt;script&gt;ci") && rendered.html.contains("P &amp; Q"));
+        assert!(!rendered.html.contains("href") && !rendered.html.contains("<script"));
+        assert_eq!(rendered.link, None);
     }
 
     #[test]

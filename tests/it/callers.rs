@@ -205,12 +205,24 @@ const PREFERENCE_ROUTES: [(&str, &str, Access); 2] = [
     ),
 ];
 
+/// Those of invitations.
+const INVITATION_ROUTES: [(&str, &str, Access); 7] = [
+    ("GET", "/team-invitations", Client),
+    ("POST", "/team-invitations/send-code", Client),
+    ("DELETE", "/team-invitations/{id}", Client),
+    ("POST", "/team-invitations/accept", Client),
+    ("POST", "/team-invitations/accept/check-code", Client),
+    ("POST", "/team-invitations/accept/details", Client),
+    ("POST", "/team-invitations/{id}/accept", Client),
+];
+
 fn table() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
     let parts = ROUTES.into_iter().chain(KEY_ROUTES);
     parts
         .chain(SIGN_IN_ROUTES)
         .chain(PERMISSION_ROUTES)
         .chain(PREFERENCE_ROUTES)
+        .chain(INVITATION_ROUTES)
 }
 
 fn routes() -> impl Iterator<Item = (&'static str, String, Access)> {

@@ -24,6 +24,11 @@ pub struct Binary {
 
 impl Binary {
     pub async fn serve(database_url: &str) -> Self {
+        Self::serve_with(database_url, &[]).await
+    }
+
+    /// Serves with more settings than the usual ones.
+    pub async fn serve_with(database_url: &str, settings: &[(&str, &str)]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_muniment"))
             .arg("serve")
             .env_clear()
@@ -34,6 +39,7 @@ impl Binary {
             .env("MUNIMENT_INTERNAL_PUBLISHABLE_CLIENT_KEY", INTERNAL_CLIENT)
             .env("MUNIMENT_INTERNAL_SECRET_SERVER_KEY", INTERNAL_SERVER)
             .env("MUNIMENT_INTERNAL_SUPER_SECRET_ADMIN_KEY", INTERNAL_ADMIN)
+            .envs(settings.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -45,6 +45,8 @@ mod sessions;
 mod sign_up_rules;
 mod smtp;
 mod support;
+mod team_invitations;
 mod teams;
 mod user_api_keys;
+mod user_search;
 mod users;

@@ -1,14 +1,19 @@
 //! The published SDK, driven by Node: see the scenarios in `tests/sdk`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 
+use axum::extract::Path;
+use axum::routing::get;
+use axum::{Json, Router};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use muniment::server::Follow;
 
 use crate::crash::Binary;
+use crate::smtp::MailBox;
 use crate::support::{TestServer, database};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -22,6 +27,12 @@ async fn the_published_sdk_manages_permissions_and_api_keys() {
     drive("permissions.mjs", config).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_published_sdk_brings_back_what_came_by_mail() {
+    let config = json!({"magic_link_enabled": true, "allow_localhost": true});
+    drive("sign_in.mjs", config).await;
+}
+
 async fn drive(scenario: &str, config: Value) {
     if let Some(reason) = missing_tools() {
         eprintln!("skipped: {reason}");
@@ -33,16 +44,23 @@ async fn drive(scenario: &str, config: Value) {
     let maker = TestServer::start_on(&url, Follow::Nothing).await;
     let project = maker.new_project(config).await;
     maker.stop().await;
-    let server = Binary::serve(&url).await;
-    let run = Command::new("node")
+    let mailbox = MailBox::open().await;
+    let settings = [("MUNIMENT_SMTP_URL", mailbox.url())];
+    let settings = settings
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let server = Binary::serve_with(&url, &settings).await;
+    let run = tokio::process::Command::new("node")
         .arg(scenario)
         .current_dir(&packages)
+        .env("MAILBOX_URL", show(mailbox).await)
         .env("MUNIMENT_URL", &server.base)
         .env("MUNIMENT_PROJECT_ID", &project.id)
         .env("MUNIMENT_CLIENT_KEY", &project.client)
         .env("MUNIMENT_SERVER_KEY", &project.server)
         .env("MUNIMENT_ADMIN_KEY", &project.admin)
         .output()
+        .await
         .unwrap();
     let (out, error) = (
         String::from_utf8_lossy(&run.stdout),
@@ -50,6 +68,21 @@ async fn drive(scenario: &str, config: Value) {
     );
     assert!(run.status.success(), "{out}\n{error}");
     assert!(out.contains("all steps passed"), "{out}\n{error}");
+}
+
+/// Serves a mailbox to the scenarios: `GET /<address>/<n>` waits for the nth mail to the address.
+async fn show(mailbox: MailBox) -> String {
+    let show = |Path((address, nth)): Path<(String, usize)>| async move {
+        let mail = mailbox.nth(&address, nth).await;
+        Json(json!({
+            "subject": mail.subject, "text": mail.text, "link": mail.link(), "code": mail.code(),
+        }))
+    };
+    let router = Router::new().route("/{address}/{nth}", get(show));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
 }
 
 fn missing_tools() -> Option<String> {
@@ -71,8 +104,8 @@ fn missing_tools() -> Option<String> {
 fn install() -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sdk");
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk");
+    let target = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("sdk");
     std::fs::create_dir_all(&target).unwrap();
     let lock = std::fs::read(source.join("package-lock.json")).unwrap();
     let installed = target.join("installed-lock.json");
@@ -81,6 +114,7 @@ fn install() -> PathBuf {
         "package-lock.json",
         "scenario.mjs",
         "permissions.mjs",
+        "sign_in.mjs",
     ] {
         std::fs::copy(source.join(file), target.join(file)).unwrap();
     }

@@ -83,6 +83,11 @@ impl MailBox {
         }
     }
 
+    /// The server, as settings name one.
+    pub fn url(&self) -> String {
+        format!("smtp://127.0.0.1:{}", self.0.port)
+    }
+
     /// What to do with the next messages, one after the other.
     pub fn next_moods(&self, moods: impl IntoIterator<Item = Mood>) {
         self.0.moods.lock().unwrap().extend(moods);

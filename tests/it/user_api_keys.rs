@@ -501,7 +501,7 @@ async fn scanners_report_leaked_keys() {
         let now = server.clock.now().0;
         assert_eq!(shown["manually_revoked_at_millis"], now);
     }
-    // Whoever sends the mail finds out from the log; a second report is no second event.
+    // A second report is no second event.
     let leaks: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM events
          WHERE event_type = 'ApiKeyRevoked' AND payload ->> 'cause' = 'leaked'",
@@ -510,5 +510,56 @@ async fn scanners_report_leaked_keys() {
     .await
     .unwrap();
     assert_eq!(leaks, 2);
+    server.assert_verified().await;
+}
+
+#[tokio::test]
+async fn whoever_may_manage_a_leaked_key_is_told_once() {
+    let server = start().await;
+    let (owner_email, manager_email, member_email) =
+        (unique_email(), unique_email(), unique_email());
+    let owner = server.sign_up(&owner_email).await;
+    let manager = server.sign_up(&manager_email).await;
+    let member = server.sign_up(&member_email).await;
+    let nameless = server.anonymous().await;
+    let team = server.create_team(&owner).await;
+    for user in [&manager, &member, &nameless] {
+        server.add_member(&team, user).await;
+    }
+    for user in [&manager, &nameless] {
+        let path = format!("/team-permissions/{team}/{}/$manage_api_keys", user.user_id);
+        let grant = server.server("POST", &path).body(json!({}));
+        grant.expect(201).await;
+    }
+    let description = json!({"description": "ci <b>runner</b>"});
+    let of_user = issue_for_user(&server, &member.user_id, description).await;
+    let of_team = issue_for_team(&server, &team).await;
+    for key in [&of_team, &of_user] {
+        for _ in 0..2 {
+            let call = server.call("POST", "/integrations/credential-scanning/revoke");
+            let body = json!({"api_key": key["value"]});
+            call.body(body).expect(200).await;
+        }
+    }
+    let mail = server.mail.first(&member_email).await;
+    assert!(
+        mail.subject.contains("ci <b>runner</b>"),
+        "{}",
+        mail.subject
+    );
+    assert!(mail.html.contains("ci &lt;b&gt;runner"), "{}", mail.html);
+    assert!(mail.text.contains("at Test"), "{}", mail.text);
+    for address in [&owner_email, &manager_email] {
+        let mail = server.mail.first(address).await;
+        assert!(mail.subject.contains(text(&of_team["description"])));
+    }
+    // Three letters in all: each address once per key, and none without an address.
+    let letters: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM outgoing_emails WHERE template = 'api_key_leaked'",
+    )
+    .fetch_one(server.pool())
+    .await
+    .unwrap();
+    assert_eq!(letters, 3);
     server.assert_verified().await;
 }

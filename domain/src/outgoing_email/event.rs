@@ -36,6 +36,8 @@ pub enum Template {
     TeamInvitation,
     /// A link to a project's sign-in page.
     SignInInvitation,
+    /// The news that an API key was found where others can read it, and does not work any more.
+    ApiKeyLeaked,
 }
 
 impl Template {
@@ -48,6 +50,7 @@ impl Template {
             Self::MagicLink => "magic_link",
             Self::TeamInvitation => "team_invitation",
             Self::SignInInvitation => "sign_in_invitation",
+            Self::ApiKeyLeaked => "api_key_leaked",
         }
     }
 }
