@@ -128,6 +128,7 @@ pub struct Server {
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
     telemetry: JoinHandle<()>,
+    directory: JoinHandle<()>,
     subscriptions: Vec<Subscription>,
     sending: Option<Sending>,
     housekeeping: Option<Housekeeping>,
@@ -159,6 +160,7 @@ impl Server {
         Ok(Self {
             serving: tokio::spawn(serve(listener, routes, stopped)),
             telemetry: tokio::spawn(app.activity.clone().keep_writing(move || clock.now())),
+            directory: tokio::spawn(app.projects.clone().keep_up(app.log.clone())),
             subscriptions: subscribe(&app, follow),
             sending: (follow == Follow::Everything).then(|| mail::start(app.clone())),
             housekeeping: (follow == Follow::Everything).then(|| housekeeping::start(app.clone())),
@@ -187,6 +189,7 @@ impl Server {
             tracing::warn!("some requests did not finish in time and were dropped");
         }
         self.telemetry.abort();
+        self.directory.abort();
         drop(self.subscriptions);
         drop(self.sending);
         drop(self.housekeeping);
@@ -211,10 +214,10 @@ async fn serve(listener: TcpListener, routes: Router, stopped: oneshot::Receiver
 }
 
 fn subscribe(app: &App, wanted: Follow) -> Vec<Subscription> {
-    if wanted == Follow::Nothing {
-        return Vec::new();
-    }
     let (log, pace) = (&app.log, Pace::default());
+    if wanted == Follow::Nothing {
+        return vec![listen(log.clone())];
+    }
     vec![
         listen(log.clone()),
         follow(log.clone(), Tally, pace),

@@ -17,8 +17,10 @@ pub enum Actor {
     Client,
     /// A holder of a secret server key.
     ServerKey,
-    /// A holder of an admin key, or an owner of the project.
+    /// A holder of an admin key.
     Admin,
+    /// An owner of the project: this user of the `internal` project.
+    Owner(UserId),
     /// Muniment itself: seeding, subscribers.
     System,
 }
@@ -30,6 +32,7 @@ impl fmt::Display for Actor {
             Self::Client => f.write_str("client"),
             Self::ServerKey => f.write_str("server"),
             Self::Admin => f.write_str("admin"),
+            Self::Owner(id) => write!(f, "admin:{id}"),
             Self::System => f.write_str("system"),
         }
     }
@@ -116,7 +119,7 @@ impl EventContext {
     pub(crate) fn personal_metadata(&self) -> Option<PersonalMetadata> {
         let (ip, user_agent) = (self.ip.clone(), self.user_agent.clone());
         let owner = match self.actor {
-            Actor::User(id) => Some(id),
+            Actor::User(id) | Actor::Owner(id) => Some(id),
             Actor::Client | Actor::ServerKey | Actor::Admin | Actor::System => None,
         };
         (ip.is_some() || user_agent.is_some()).then_some(PersonalMetadata {

@@ -35,6 +35,40 @@ pub async fn timeline(log: &EventLog, user: UserId) -> Result<Vec<Recorded>, Led
     log.open(stored).await
 }
 
+/// Everything that happened to a project itself, oldest first: its own fields, settings and keys.
+pub async fn project_timeline(
+    log: &EventLog,
+    project: &ProjectId,
+) -> Result<Vec<Recorded>, LedgerError> {
+    let stored = sqlx::query_as!(
+        StoredEvent,
+        r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
+                  aggregate_type, aggregate_id, sequence, event_type, event_version,
+                  payload, metadata,
+                  (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
+           FROM events
+           WHERE aggregate_type = 'project' AND aggregate_id = $1
+           ORDER BY sequence"#,
+        project.as_str(),
+    )
+    .fetch_all(log.pool())
+    .await?;
+    log.open(stored).await
+}
+
+/// What the read tables said about a project itself at that time. `None` if it did not exist.
+/// Secrets among the settings are left out.
+#[must_use]
+pub fn project_state_at(timeline: &[Recorded], project: &ProjectId, at: Millis) -> Option<Value> {
+    let mut models = ReadModels::default();
+    for event in timeline.iter().filter(|event| event.recorded_at <= at) {
+        models.fold(&event.project_id, &event.aggregate_id, event.event.clone());
+    }
+    let mut state = json!(models.projects.get(&project.to_string())?);
+    hide_settings(&mut state);
+    Some(state)
+}
+
 /// The users of any project whose present or past address is `email`, if they still exist.
 pub async fn users_with_email(
     log: &EventLog,
@@ -122,6 +156,9 @@ pub fn as_json(event: &Recorded) -> Result<Value, LedgerError> {
             hide(personal, secret);
         }
     }
+    if let crate::LedgerEvent::Project(_) = &event.event {
+        hide_settings(&mut payload);
+    }
     Ok(json!({
         "position": event.cursor.position,
         "recorded_at_millis": event.recorded_at,
@@ -132,6 +169,29 @@ pub fn as_json(event: &Recorded) -> Result<Value, LedgerError> {
         "metadata": event.metadata,
         "payload": payload,
     }))
+}
+
+/// Hides the secrets among settings, however deep and under however dotted a key.
+fn hide_settings(value: &mut Value) {
+    const SECRET: [&str; 4] = [
+        "password",
+        "clientSecret",
+        "connectionString",
+        "connectionStrings",
+    ];
+    let Some(object) = value.as_object_mut() else {
+        return;
+    };
+    for (key, value) in object {
+        // `auth.password` is a way to sign in, not a password.
+        let is_secret = SECRET.contains(&key.rsplit('.').next().unwrap_or(key))
+            || key.contains("connectionStrings.");
+        if is_secret && (value.is_string() || key.ends_with("connectionStrings")) {
+            *value = json!("(hidden)");
+        } else {
+            hide_settings(value);
+        }
+    }
 }
 
 fn hide(personal: &mut Map<String, Value>, name: &str) {

@@ -1,7 +1,8 @@
 //! The read model of projects and their keys: projector and queries.
 
 use muniment_domain::project::{
-    KeySetIssued, Overrides, PermissionDefined, ProjectEvent, ProjectProfile, StoredKey,
+    ConfigSource, KeySetIssued, Overrides, PermissionDefined, ProjectEvent, ProjectProfile,
+    StoredKey,
 };
 use muniment_domain::{KeySetId, Millis, ProjectId, TeamId, UserId};
 use serde::{Deserialize, Serialize};
@@ -22,13 +23,20 @@ pub struct ProjectRow {
     pub owner_team_id: Option<Uuid>,
     pub profile: Value,
     pub overrides: Value,
+    pub config_source: Value,
 }
 
 impl TableRow for ProjectRow {
     const TABLE: Table = Table {
         name: "projects",
         key: &["id"],
-        fields: &["created_at", "owner_team_id", "profile", "overrides"],
+        fields: &[
+            "created_at",
+            "owner_team_id",
+            "profile",
+            "overrides",
+            "config_source",
+        ],
     };
     type Key = String;
     fn key(&self) -> String {
@@ -51,6 +59,14 @@ impl ProjectRow {
     /// When the row is damaged.
     pub fn overrides(&self) -> Result<Overrides, LedgerError> {
         Ok(serde_json::from_value(self.overrides.clone())?)
+    }
+
+    /// Where the configuration kept as code comes from.
+    ///
+    /// # Errors
+    /// When the row is damaged.
+    pub fn config_source(&self) -> Result<ConfigSource, LedgerError> {
+        Ok(serde_json::from_value(self.config_source.clone())?)
     }
 }
 
@@ -132,6 +148,39 @@ pub async fn owned_by(pool: &PgPool, user: UserId) -> Result<Vec<ProjectRow>, Le
 /// Whether the user is in the team that owns the project.
 pub async fn is_owner(pool: &PgPool, team: TeamId, user: UserId) -> Result<bool, LedgerError> {
     crate::teams::is_member(pool, team, user).await
+}
+
+/// Where a follower of changes stands: every transaction before it has been seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeenUntil(i64);
+
+/// The projects that changed since, some of them perhaps seen already: transactions that were
+/// running then are looked at again.
+pub async fn changed_since(
+    pool: &PgPool,
+    seen: SeenUntil,
+) -> Result<(Vec<ProjectId>, SeenUntil), LedgerError> {
+    let row = sqlx::query!(
+        r#"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "xmin!",
+                  ARRAY(SELECT DISTINCT aggregate_id FROM events
+                        WHERE aggregate_type = 'project'
+                          AND transaction >= $1::bigint::text::xid8) AS "ids!""#,
+        seen.0,
+    )
+    .fetch_one(pool)
+    .await?;
+    let ids = row.ids.iter().map(|id| ProjectId::from_caller(id));
+    Ok((ids.collect(), SeenUntil(row.xmin)))
+}
+
+/// Where the log stands now.
+pub async fn seen_now(pool: &PgPool) -> Result<SeenUntil, LedgerError> {
+    let xmin = sqlx::query_scalar!(
+        r#"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "xmin!""#
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(SeenUntil(xmin))
 }
 
 /// The key sets of a project, newest first.
@@ -276,6 +325,7 @@ pub(crate) fn fold(models: &mut ReadModels, id: &str, event: ProjectEvent) {
                 owner_team_id: created.owner_team_id.map(|team| team.0),
                 profile: json!(created.profile),
                 overrides: json!(Overrides::default()),
+                config_source: json!(ConfigSource::default()),
             });
             let defined = Overrides::default().definitions();
             permissions::fold_definitions(models, id, None, &defined);
@@ -294,6 +344,21 @@ pub(crate) fn fold(models: &mut ReadModels, id: &str, event: ProjectEvent) {
                 overrides.merge(overridden.level, changes);
             });
         }
+        ProjectEvent::ConfigReplaced(replaced) => {
+            let document = replaced.personal.or_erased().0;
+            fold_overrides(models, id, |overrides| {
+                overrides.replace(replaced.level, document);
+            });
+            if let Some(source) = replaced.source {
+                fold_source(models, id, &source);
+            }
+        }
+        ProjectEvent::ConfigReset { level, keys } => fold_overrides(models, id, |overrides| {
+            for key in keys {
+                overrides.reset(level, &key);
+            }
+        }),
+        ProjectEvent::ConfigUnlinked {} => fold_source(models, id, &ConfigSource::Unlinked),
         ProjectEvent::PermissionDefined(PermissionDefined { definitions, .. })
         | ProjectEvent::PermissionRenamed { definitions, .. }
         | ProjectEvent::PermissionRemoved { definitions, .. } => {
@@ -337,6 +402,12 @@ fn fold_overrides(models: &mut ReadModels, id: &str, change: impl FnOnce(&mut Ov
     let after = overrides.definitions();
     if before != after {
         permissions::fold_definitions(models, id, Some(&before), &after);
+    }
+}
+
+fn fold_source(models: &mut ReadModels, id: &str, source: &ConfigSource) {
+    if let Some(row) = models.projects.change(&id.to_owned()) {
+        row.config_source = json!(source);
     }
 }
 

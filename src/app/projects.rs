@@ -10,7 +10,7 @@ use muniment_domain::project::{
     ProjectUpdated, StoredKey, config,
 };
 use muniment_domain::{KeySetId, Millis, PermissionId, ProjectId, SecretHash, TeamId};
-use muniment_projections::projects::{self, ProjectKeyRow, ProjectRow};
+use muniment_projections::projects::{self, ProjectKeyRow, ProjectRow, SeenUntil};
 use muniment_projections::{EventContext, EventLog, LedgerError};
 use serde_json::{Map, Value, json};
 use sqlx::PgPool;
@@ -18,8 +18,12 @@ use sqlx::PgPool;
 use super::App;
 use crate::secrets::KeyPrefix;
 
-/// How long another node's change of a project may go unnoticed.
-const DIRECTORY_TIME: Duration = Duration::from_millis(500);
+/// How long a project is remembered. Changes end that earlier: see [`ProjectDirectory::keep_up`].
+const DIRECTORY_TIME: Duration = Duration::from_secs(60);
+/// How often other nodes' changes are looked for when none is announced.
+const LOOK_AROUND: Duration = Duration::from_millis(500);
+/// How long changes are gathered once one was announced.
+const GATHERING: Duration = Duration::from_millis(20);
 
 /// The three kinds of project keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,12 +140,12 @@ impl KeySet {
     }
 }
 
-/// Looks projects up, remembering them for [`DIRECTORY_TIME`].
+/// Looks projects up, and remembers them until they change.
 #[derive(Clone)]
 pub struct ProjectDirectory {
     pool: PgPool,
     loaded: Cache<ProjectId, Arc<LoadedProject>>,
-    /// How many changes this process has made. What was read before a change must not be kept
+    /// How many changes this process knows of. What was read before a change must not be kept
     /// after it, or the change would seem undone until the entry's time is up.
     changes: Arc<Mutex<u64>>,
 }
@@ -170,6 +174,46 @@ impl ProjectDirectory {
         let mut changes = self.changes();
         *changes += 1;
         self.loaded.invalidate(id);
+    }
+
+    /// Forgets what other nodes change. Without it their changes go unnoticed for a minute.
+    pub async fn keep_up(self, log: EventLog) {
+        let mut appends = log.appends();
+        let mut seen = SeenUntil::default();
+        loop {
+            match self.catch_up(seen).await {
+                Ok(now) => seen = now,
+                Err(error) => {
+                    tracing::warn!(%error, "changes of projects cannot be followed");
+                    self.forget_all();
+                }
+            }
+            let announced = tokio::time::timeout(LOOK_AROUND, appends.changed()).await;
+            if let Ok(Err(_)) = announced {
+                return;
+            }
+            tokio::time::sleep(GATHERING).await;
+        }
+    }
+
+    /// At first there is nothing to forget but what was read before the log was looked at.
+    async fn catch_up(&self, seen: SeenUntil) -> Result<SeenUntil, LedgerError> {
+        if seen == SeenUntil::default() {
+            let now = projects::seen_now(&self.pool).await?;
+            self.forget_all();
+            return Ok(now);
+        }
+        let (changed, now) = projects::changed_since(&self.pool, seen).await?;
+        for id in changed {
+            self.forget(&id);
+        }
+        Ok(now)
+    }
+
+    fn forget_all(&self) {
+        let mut changes = self.changes();
+        *changes += 1;
+        self.loaded.invalidate_all();
     }
 
     /// The project of that id, if it exists.

@@ -1,11 +1,12 @@
-//! `muniment history`: what happened to an account, and its state at a point in time.
+//! `muniment history`: what happened to an account or a project, and its state at a point in time.
 
+use std::fmt;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use muniment_domain::{Millis, UserId};
+use muniment_domain::{Millis, ProjectId, UserId};
 use muniment_projections::event_log::Recorded;
-use muniment_projections::{EventLog, history};
+use muniment_projections::{EventLog, LedgerError, history};
 use serde_json::Value;
 
 use super::Failure;
@@ -18,8 +19,12 @@ pub struct Arguments {
     #[command(flatten)]
     database: Database,
     /// The user: an id, or a present email address.
-    user: String,
-    /// Show the account as it was at this time instead: RFC 3339, or milliseconds since 1970.
+    #[arg(required_unless_present = "project")]
+    user: Option<String>,
+    /// The project whose own fields, settings and keys to look at instead, by its id.
+    #[arg(long, conflicts_with = "user")]
+    project: Option<String>,
+    /// Show the account or project as it was at this time instead: RFC 3339, or milliseconds since 1970.
     #[arg(long, value_parser = timestamp::parse)]
     as_of: Option<Millis>,
     /// How to print the timeline.
@@ -38,16 +43,19 @@ enum Format {
 /// Prints the timeline, or the state.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let log = arguments.database.log().await?;
-    let user = find(&log, &arguments.user).await?;
-    let timeline = history::timeline(&log, user).await?;
+    let subject = match (&arguments.user, &arguments.project) {
+        (_, Some(project)) => Subject::Project(ProjectId::from_caller(project)),
+        (user, None) => Subject::User(find(&log, user.as_deref().unwrap_or_default()).await?),
+    };
+    let timeline = subject.timeline(&log).await?;
     if timeline.is_empty() {
-        return Err(format!("the log knows nothing of user {user}").into());
+        return Err(format!("the log knows nothing of {subject}").into());
     }
     match (arguments.as_of, arguments.format) {
         (Some(at), _) => {
-            let state = history::state_at(&timeline, user, at);
+            let state = subject.state_at(&timeline, at);
             let state = state
-                .ok_or_else(|| format!("user {user} did not exist at {}", timestamp::format(at)))?;
+                .ok_or_else(|| format!("{subject} did not exist at {}", timestamp::format(at)))?;
             println!("{}", serde_json::to_string_pretty(&state)?);
         }
         (None, Format::Json) => {
@@ -58,6 +66,37 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         (None, Format::Table) => print_table(&timeline)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whose history is asked for.
+enum Subject {
+    User(UserId),
+    Project(ProjectId),
+}
+
+impl Subject {
+    async fn timeline(&self, log: &EventLog) -> Result<Vec<Recorded>, LedgerError> {
+        match self {
+            Self::User(user) => history::timeline(log, *user).await,
+            Self::Project(project) => history::project_timeline(log, project).await,
+        }
+    }
+
+    fn state_at(&self, timeline: &[Recorded], at: Millis) -> Option<Value> {
+        match self {
+            Self::User(user) => history::state_at(timeline, *user, at),
+            Self::Project(project) => history::project_state_at(timeline, project, at),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(user) => write!(f, "user {user}"),
+            Self::Project(project) => write!(f, "project {project}"),
+        }
+    }
 }
 
 async fn find(log: &EventLog, user: &str) -> Result<UserId, Failure> {

@@ -44,6 +44,8 @@ pub struct Auth {
     pub project: Arc<LoadedProject>,
     /// As whom.
     pub user: Option<CurrentSession>,
+    /// The user of the `internal` project whose admin access token stood for a key.
+    pub owner: Option<UserId>,
 }
 
 /// The user that the access token names, and the session it was issued for.
@@ -199,6 +201,9 @@ impl Caller {
     }
 
     fn actor(&self) -> Actor {
+        if let Some(owner) = self.auth.as_ref().and_then(|auth| auth.owner) {
+            return Actor::Owner(owner);
+        }
         match self.auth.as_ref().map(|auth| (auth.access, auth.user_id())) {
             Some((AccessType::Admin, _)) => Actor::Admin,
             Some((AccessType::Server, _)) => Actor::ServerKey,
@@ -305,7 +310,7 @@ async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<Auth>, Ap
     let project = app.projects.find(&project_id).await?;
     let project = project.ok_or_else(|| KnownError::current_project_not_found(&project_id))?;
     let branch = header(headers, "x-stack-branch-id").unwrap_or(MAIN_BRANCH);
-    check_credentials(app, access, &project, branch, &credentials).await?;
+    let owner = check_credentials(app, access, &project, branch, &credentials).await?;
     if branch != MAIN_BRANCH {
         return Err(KnownError::branch_does_not_exist(branch).into());
     }
@@ -317,6 +322,7 @@ async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<Auth>, Ap
         access,
         project,
         user,
+        owner,
     }))
 }
 
@@ -363,25 +369,29 @@ fn check_access_token(
     }
 }
 
+/// Yields the owner, if it was one's token that was accepted.
 async fn check_credentials(
     app: &App,
     access: AccessType,
     project: &LoadedProject,
     branch: &str,
     credentials: &Credentials<'_>,
-) -> Result<(), ApiError> {
+) -> Result<Option<UserId>, ApiError> {
     if let Some(token) = credentials.admin_token {
-        return check_admin_token(app, token, project).await;
+        return Ok(Some(check_admin_token(app, token, project).await?));
     }
     let now = app.now();
     match access {
-        AccessType::Client => check_client_key(app, project, branch, credentials.publishable),
+        AccessType::Client => {
+            check_client_key(app, project, branch, credentials.publishable)?;
+            Ok(None)
+        }
         AccessType::Server => {
             let key = credentials
                 .server
                 .ok_or_else(KnownError::server_authentication_required)?;
             if project.accepts_key(KeyKind::SecretServer, key, now) {
-                return Ok(());
+                return Ok(None);
             }
             Err(KnownError::invalid_secret_server_key(&project.id).into())
         }
@@ -390,7 +400,7 @@ async fn check_credentials(
                 .admin
                 .ok_or_else(KnownError::admin_authentication_required)?;
             if project.accepts_key(KeyKind::SuperSecretAdmin, key, now) {
-                return Ok(());
+                return Ok(None);
             }
             Err(KnownError::invalid_super_secret_admin_key(&project.id).into())
         }
@@ -420,7 +430,7 @@ async fn check_admin_token(
     app: &App,
     token: &str,
     project: &LoadedProject,
-) -> Result<(), ApiError> {
+) -> Result<UserId, ApiError> {
     let claims = app
         .tokens
         .verify(token, app.now())
@@ -449,7 +459,7 @@ async fn check_admin_token(
         None => false,
     };
     if owns {
-        Ok(())
+        Ok(claims.user_id)
     } else {
         Err(KnownError::admin_access_token_is_not_admin().into())
     }

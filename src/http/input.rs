@@ -389,6 +389,18 @@ impl<'f> Fields<'f> {
         }
     }
 
+    /// A list of plain values that must be there.
+    pub fn required_values<T>(
+        &mut self,
+        name: &str,
+        parser: impl Parser<T> + Copy,
+    ) -> Checked<Vec<T>> {
+        match self.optional_values(name, parser)? {
+            Some(values) => Some(values),
+            None => self.missing(name),
+        }
+    }
+
     /// A list of plain values that may be missing.
     pub fn optional_values<T>(
         &mut self,

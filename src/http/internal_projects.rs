@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use muniment_domain::project::config::PROVIDERS;
 use muniment_domain::project::{OnboardingStatus, ProjectCommand, ProjectProfile, ProjectUpdated};
 use muniment_domain::{Patch, PermissionId, ProjectId, TeamId, UserId};
 use muniment_projections::permissions::{self, Holding};
@@ -29,22 +30,6 @@ use crate::app::projects::{self as app_projects, LoadedProject, ProjectChange, s
 const MAX_MAIL_PASSWORD: usize = 70;
 /// The permission that it takes to give a project away.
 const TEAM_ADMIN: &str = "team_admin";
-/// The OAuth providers that exist.
-const PROVIDERS: [&str; 12] = [
-    "google",
-    "github",
-    "microsoft",
-    "spotify",
-    "facebook",
-    "discord",
-    "gitlab",
-    "bitbucket",
-    "linkedin",
-    "apple",
-    "x",
-    "twitch",
-];
-
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -226,10 +211,7 @@ fn check_theme(project: &LoadedProject, settings: &Map<String, Value>) -> Result
     else {
         return Ok(());
     };
-    let emails = &project.config.emails;
-    if theme == muniment_domain::project::config::DEFAULT_EMAIL_THEME
-        || theme == emails.selected_theme_id
-    {
+    if project.config.emails.themes.contains_key(theme) {
         return Ok(());
     }
     let text = format!("There is no email theme {theme}.");

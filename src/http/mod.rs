@@ -159,6 +159,7 @@ fn api() -> OpenApiRouter<App> {
 /// The paths as callers see them: below the version that everybody uses.
 fn documented(mut documentation: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     documentation.servers = Some(vec![utoipa::openapi::Server::new(VERSIONS[0])]);
+    internal_config::document(&mut documentation);
     documentation
 }
 

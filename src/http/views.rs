@@ -682,7 +682,8 @@ fn provider_view((key, provider): Provider<'_>) -> Value {
         let bundles = provider
             .apple_bundles
             .values()
-            .map(|bundle| json!(bundle.bundle_id));
+            .filter_map(|bundle| bundle.bundle_id.as_ref())
+            .map(|id| json!(id));
         view["apple_bundle_ids"] = bundles.collect();
     }
     view
@@ -695,12 +696,12 @@ fn email_view(config: &ProjectConfig) -> Value {
     }
     json!({
         "type": "standard",
-        "host": server.host,
-        "port": server.port,
-        "username": server.username,
+        "host": server.host(),
+        "port": server.port(),
+        "username": server.username(),
         "password": server.password,
         "sender_name": server.sender_name,
-        "sender_email": server.sender_email,
+        "sender_email": server.sender(),
     })
 }
 

@@ -234,15 +234,18 @@ fn route(shared: &SharedMail, project: &LoadedProject) -> Result<(Carrier, Mailb
         let from = mailbox(&project.profile.display_name, &shared.sender)?;
         return Ok((shared.carrier.clone(), from));
     }
-    let (Some(host), Some(port), Some(sender)) = (&config.host, config.port, &config.sender_email)
+    let (Some(host), Some(port), Some(sender)) = (config.host(), config.port(), config.sender())
     else {
         return Err(Rejection::INCOMPLETE);
     };
     let name = config.sender_name.as_deref().unwrap_or_default();
     let server = MailServer {
-        host: host.clone(),
+        host: host.to_owned(),
         port,
-        credentials: config.username.clone().zip(config.password.clone()),
+        credentials: config
+            .username()
+            .map(str::to_owned)
+            .zip(config.password.clone()),
     };
-    Ok((Carrier::Server(server), mailbox(name, sender)?))
+    Ok((Carrier::Server(server), mailbox(name, &sender)?))
 }

@@ -195,6 +195,18 @@ const PERMISSION_ROUTES: [(&str, &str, Access); 28] = [
     ("POST", "/team-api-keys/check", Server),
     ("POST", "/integrations/credential-scanning/revoke", Public),
 ];
+/// Those of the configuration as documents.
+const CONFIG_ROUTES: [(&str, &str, Access); 5] = [
+    ("GET", "/internal/config", Admin),
+    ("PUT", "/internal/config/override/{level}", Server),
+    (
+        "POST",
+        "/internal/config/override/{level}/reset-keys",
+        Admin,
+    ),
+    ("GET", "/internal/config/source", Admin),
+    ("DELETE", "/internal/config/source", Admin),
+];
 /// Those of notification preferences.
 const PREFERENCE_ROUTES: [(&str, &str, Access); 2] = [
     ("GET", "/emails/notification-preference/{user_id}", Client),
@@ -223,6 +235,7 @@ fn table() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
         .chain(PERMISSION_ROUTES)
         .chain(PREFERENCE_ROUTES)
         .chain(INVITATION_ROUTES)
+        .chain(CONFIG_ROUTES)
 }
 
 fn routes() -> impl Iterator<Item = (&'static str, String, Access)> {

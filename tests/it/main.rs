@@ -24,6 +24,7 @@ mod authenticator;
 mod callers;
 mod cli_login;
 mod concurrency;
+mod config;
 mod contact_channels;
 mod conventions;
 mod crash;

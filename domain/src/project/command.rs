@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::config::Level;
-use super::event::{KeySetIssued, ProjectCreated, ProjectUpdated};
+use super::event::{ConfigSource, KeySetIssued, ProjectCreated, ProjectUpdated};
+use super::overrides::Level;
 use crate::permission::{Scope, WantedDefinition};
 use crate::{KeySetId, Millis, PermissionId, TeamId};
 
@@ -21,6 +21,24 @@ pub enum ProjectCommand {
         /// Dotted keys and their values. Keys that have the value already are left out of the log.
         changes: Map<String, Value>,
     },
+    /// Put another override document in the place of the one of a level.
+    ReplaceOverrides {
+        /// Which level.
+        level: Level,
+        /// The document.
+        document: Map<String, Value>,
+        /// Where it comes from, if that is kept for the level.
+        source: Option<ConfigSource>,
+    },
+    /// Take keys out of the override document of a level, with what is below them.
+    ResetOverrides {
+        /// Which level.
+        level: Level,
+        /// Dotted keys. Those that are not there are left out of the log.
+        keys: Vec<String>,
+    },
+    /// Forget where the configuration was pushed from.
+    UnlinkConfig,
     /// Define a permission.
     DefinePermission {
         /// Its id.

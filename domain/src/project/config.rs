@@ -1,240 +1,434 @@
-//! A project's settings: override documents, their merge, and the rendered configuration.
+//! The rendered configuration: what the server acts on, and what operators may override.
 //!
-//! Each level keeps one override document, a JSON object whose top-level keys may be dotted
-//! (`"auth.password.allowSignIn": true`). Rendering chains the levels, lays them over the
-//! defaults, and reads the result into [`ProjectConfig`].
+//! Every setting is one line here: at which level it can be written, its name in documents, its
+//! type, its default (contract 04 §5). Validation, defaults, rendering and the JSON Schema all
+//! follow from these lines; see [`super::schema`].
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Number, Value, json};
 
+use super::built_in_emails::{self, DEFAULT_THEME, EmailTemplate, EmailTheme};
+use super::overrides::Overrides;
+use super::payments::PaymentsConfig;
+use super::rendering::lay_over;
+use super::schema::{Field, RecordKey, Setting, Shape, default_of, no_entries, settings};
 use crate::PermissionId;
-use crate::permission::{DefinitionChanges, Definitions};
+use crate::permission::{Definition, Definitions};
 use crate::restriction::EmailVerification;
-use crate::sign_up_rules::{DefaultAction, Rules};
+use crate::sign_up_rules::{self, DefaultAction, Rules, SignUpRule};
+
+pub use super::overrides::Level;
 
 /// The theme of a project that chose none.
-pub const DEFAULT_EMAIL_THEME: &str = "1df07ae6-abf3-4a40-83a5-a1a2cbe336ac";
+pub const DEFAULT_EMAIL_THEME: &str = DEFAULT_THEME;
+/// The host of mail servers that are managed.
+const MANAGED_HOST: &str = "smtp.resend.com";
+/// Its port.
+const MANAGED_PORT: u16 = 465;
+/// The account there.
+const MANAGED_USERNAME: &str = "resend";
 
-/// A level of configuration; later ones win.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// Project-wide switches.
-    Project,
-    /// Configuration kept as code.
-    Branch,
-    /// What the dashboard edits, and secrets.
-    Environment,
-}
+/// The OAuth providers that exist.
+pub const PROVIDERS: [&str; 12] = [
+    "google",
+    "github",
+    "microsoft",
+    "spotify",
+    "facebook",
+    "discord",
+    "gitlab",
+    "bitbucket",
+    "linkedin",
+    "apple",
+    "x",
+    "twitch",
+];
 
-/// The override documents of a project.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Overrides(BTreeMap<Level, Map<String, Value>>);
-
-impl Overrides {
-    /// The document of a level; empty if nothing was overridden there.
-    #[must_use]
-    pub fn document(&self, level: Level) -> Map<String, Value> {
-        self.0.get(&level).cloned().unwrap_or_default()
+settings! {
+    /// The rendered configuration: what the server acts on.
+    ProjectConfig {
+        /// Where the project's data is.
+        Project "sourceOfTruth" source_of_truth: SourceOfTruth = SourceOfTruth::default();
+        /// Project-wide switches.
+        Project "project" project: ProjectSwitches = ProjectSwitches::default();
+        /// Permissions.
+        Branch "rbac" rbac: RbacConfig = RbacConfig::default();
+        /// API keys of users and teams.
+        Branch "apiKeys" api_keys: ApiKeysConfig = ApiKeysConfig::default();
+        /// What the dashboard shows.
+        Branch "apps" apps: AppsConfig = AppsConfig::default();
+        /// Teams.
+        Branch "teams" teams: TeamsConfig = TeamsConfig::default();
+        /// Users.
+        Branch "users" users: UsersConfig = UsersConfig::default();
+        /// What is demanded of new users.
+        Branch "onboarding" onboarding: OnboardingConfig = OnboardingConfig::default();
+        /// Where users may be sent back to.
+        Branch "domains" domains: DomainsConfig = DomainsConfig::default();
+        /// Ways to sign up and in.
+        Branch "auth" auth: AuthConfig = AuthConfig::default();
+        /// Outgoing mail.
+        Branch "emails" emails: EmailsConfig = EmailsConfig::default();
+        /// Products and items.
+        Branch "payments" payments: PaymentsConfig = PaymentsConfig::default();
+        /// Databases that are kept in step.
+        Branch "dbSync" db_sync: DbSyncConfig = DbSyncConfig::default();
+        /// Stores of sealed values.
+        Branch "dataVault" data_vault: DataVaultConfig = DataVaultConfig::default();
+        /// Queries kept for analysts.
+        Environment "analytics" analytics: AnalyticsConfig = AnalyticsConfig::default();
+        /// Dashboards of one's own, by their ids.
+        Environment "customDashboards" custom_dashboards: BTreeMap<String, CustomDashboard> =
+            BTreeMap::new(), by_uuid(&CustomDashboard::SHAPE);
+        /// Conversations with users.
+        Branch "support" support: SupportConfig = SupportConfig::default();
     }
 
-    /// Whether merging `value` under `key` would change the document of `level`.
-    #[must_use]
-    pub fn would_change(&self, level: Level, key: &str, value: &Value) -> bool {
-        let Some(document) = self.0.get(&level) else {
-            return true;
+    /// `sourceOfTruth.*`
+    SourceOfTruth {
+        /// What it is.
+        Project "type" kind: DataSource = DataSource::Hosted;
+    } + optional {
+        /// Neon's branches.
+        Project "connectionStrings" connection_strings: BTreeMap<String, String>;
+        /// The database.
+        Project "connectionString" connection_string: String;
+    }
+
+    /// `project.*`
+    ProjectSwitches {
+        /// Client access needs a publishable key.
+        Project "requirePublishableClientKey" require_publishable_client_key: bool = false;
+    }
+
+    /// `rbac.*`
+    RbacConfig {
+        /// The definitions.
+        Branch "permissions" permissions: Definitions = Definitions::new(), Shape::Record {
+            key: RecordKey::CustomPermission,
+            entry: &Definition::SHAPE,
+            default: no_entries,
         };
-        let replaces = |known: &String| known != key && is_at_or_below(known, key);
-        document.get(key) != Some(value) || document.keys().any(replaces)
+        /// What is granted when.
+        Branch "defaultPermissions" default_permissions: DefaultPermissions =
+            DefaultPermissions::default();
     }
 
-    /// Merges `changes` into the document of `level`.
-    pub fn merge(&mut self, level: Level, changes: Map<String, Value>) {
-        merge(self.0.entry(level).or_default(), changes);
+    /// `rbac.defaultPermissions.*`
+    DefaultPermissions {
+        /// To a team's creator, in the team.
+        Branch "teamCreator" team_creator: BTreeMap<PermissionId, bool> = BTreeMap::new();
+        /// To a new member, in the team.
+        Branch "teamMember" team_member: BTreeMap<PermissionId, bool> = BTreeMap::new();
+        /// To a new user, in the project.
+        Branch "signUp" sign_up: BTreeMap<PermissionId, bool> = BTreeMap::new();
     }
 
-    /// Writes permission definitions where the dashboard writes settings; a removed one is hidden
-    /// from there, whichever level defined it.
-    pub fn redefine(&mut self, definitions: DefinitionChanges) {
-        let changes = definitions
-            .into_iter()
-            .map(|(id, definition)| (format!("rbac.permissions.{id}"), json!(definition)));
-        self.merge(Level::Environment, changes.collect());
+    /// `apiKeys.*`
+    ApiKeysConfig {
+        /// Who may have them.
+        Branch "enabled" enabled: ApiKeySwitches = ApiKeySwitches::default();
     }
 
-    /// The permission definitions in effect. None if the settings cannot be rendered, which no
-    /// checked write leads to.
-    #[must_use]
-    pub fn definitions(&self) -> Definitions {
-        let config = ProjectConfig::render(self);
-        config.map_or_else(|_| Definitions::new(), |config| config.rbac.permissions)
+    /// `apiKeys.enabled.*`
+    ApiKeySwitches {
+        /// Teams.
+        Branch "team" team: bool = false;
+        /// Users.
+        Branch "user" user: bool = false;
     }
 
-    /// All levels chained into one document.
-    fn chained(&self) -> Map<String, Value> {
-        let mut chained = Map::new();
-        for document in self.0.values() {
-            merge(&mut chained, document.clone());
-        }
-        chained
+    /// `apps.*`
+    AppsConfig {
+        /// Which the dashboard shows. Nothing depends on it.
+        Branch "installed" installed: InstalledApps = InstalledApps::default();
+    }
+
+    /// `apps.installed.{app}`
+    AppSwitch {
+        /// The dashboard shows it.
+        Branch "enabled" enabled: bool = false;
+    }
+
+    /// `apps.installed.*`, in the order in which they are shown.
+    #[allow(missing_docs, reason = "the names of apps")]
+    InstalledApps {
+        Branch "authentication" authentication: AppSwitch = AppSwitch::default();
+        Branch "fraud-protection" fraud_protection: AppSwitch = AppSwitch::default();
+        Branch "onboarding" onboarding: AppSwitch = AppSwitch::default();
+        Branch "teams" teams: AppSwitch = AppSwitch::default();
+        Branch "rbac" rbac: AppSwitch = AppSwitch::default();
+        Branch "api-keys" api_keys: AppSwitch = AppSwitch::default();
+        Branch "payments" payments: AppSwitch = AppSwitch::default();
+        Branch "emails" emails: AppSwitch = AppSwitch::default();
+        Branch "email-api" email_api: AppSwitch = AppSwitch::default();
+        Branch "data-vault" data_vault: AppSwitch = AppSwitch::default();
+        Branch "webhooks" webhooks: AppSwitch = AppSwitch::default();
+        Branch "tv-mode" tv_mode: AppSwitch = AppSwitch::default();
+        Branch "launch-checklist" launch_checklist: AppSwitch = AppSwitch::default();
+        Branch "catalyst" catalyst: AppSwitch = AppSwitch::default();
+        Branch "neon" neon: AppSwitch = AppSwitch::default();
+        Branch "convex" convex: AppSwitch = AppSwitch::default();
+        Branch "vercel" vercel: AppSwitch = AppSwitch::default();
+        Branch "analytics" analytics: AppSwitch = AppSwitch::default();
+    }
+
+    /// `teams.*`
+    TeamsConfig {
+        /// Every new user gets a team of their own.
+        Branch "createPersonalTeamOnSignUp" create_personal_team_on_sign_up: bool = false;
+        /// Clients may found teams.
+        Branch "allowClientTeamCreation" allow_client_team_creation: bool = false;
+    }
+
+    /// `users.*`
+    UsersConfig {
+        /// Users may delete their own account.
+        Branch "allowClientUserDeletion" allow_client_user_deletion: bool = false;
+    }
+
+    /// `onboarding.*`
+    OnboardingConfig {
+        /// Users without a verified primary email are restricted.
+        Branch "requireEmailVerification" require_email_verification: bool = false;
+    }
+
+    /// `domains.*`
+    DomainsConfig {
+        /// Local hosts are trusted.
+        Environment "allowLocalhost" allow_localhost: bool = false;
+        /// The trusted domains.
+        Environment "trustedDomains" trusted_domains: BTreeMap<String, TrustedDomain> =
+            BTreeMap::new();
+    }
+
+    /// `domains.trustedDomains.{id}`
+    TrustedDomain {
+        /// Where the SDK's own pages are.
+        Environment "handlerPath" handler_path: String = "/handler".to_owned();
+    } + optional {
+        /// The origin, possibly with `*` in the host; an entry without one is ignored.
+        Environment "baseUrl" base_url: String;
+    }
+
+    /// A way to sign in that can be switched.
+    SignInSwitch {
+        /// Users may sign in this way.
+        Branch "allowSignIn" allow_sign_in: bool = false;
+    }
+
+    /// `auth.*`
+    AuthConfig {
+        /// Strangers may sign up.
+        Branch "allowSignUp" allow_sign_up: bool = true;
+        /// Email and password.
+        Branch "password" password: SignInSwitch = SignInSwitch::default();
+        /// Codes by email.
+        Branch "otp" otp: SignInSwitch = SignInSwitch::default();
+        /// Passkeys.
+        Branch "passkey" passkey: SignInSwitch = SignInSwitch::default();
+        /// OAuth.
+        Branch "oauth" oauth: OauthConfig = OauthConfig::default();
+        /// Who may sign up, by rules.
+        #[serde(serialize_with = "in_order")]
+        Branch "signUpRules" sign_up_rules: Rules = Rules::new();
+        /// What happens when no rule settles it.
+        Branch "signUpRulesDefaultAction" sign_up_rules_default_action: DefaultAction =
+            DefaultAction::Allow;
+    }
+
+    /// `auth.oauth.*`
+    OauthConfig {
+        /// What happens when the email is known.
+        Branch "accountMergeStrategy" account_merge_strategy: AccountMergeStrategy =
+            AccountMergeStrategy::LinkMethod;
+        /// Providers by their id in this project.
+        Branch "providers" providers: BTreeMap<String, OauthProvider> = BTreeMap::new(),
+            Shape::Record {
+                key: RecordKey::Permission,
+                entry: &OauthProvider::SHAPE,
+                default: no_entries,
+            };
+    }
+
+    /// `auth.oauth.providers.{id}`
+    OauthProvider {
+        /// The server's own client is used.
+        Environment "isShared" is_shared: bool = true;
+        /// Users may sign in with it.
+        Branch "allowSignIn" allow_sign_in: bool = false;
+        /// Users may connect an account.
+        Branch "allowConnectedAccounts" allow_connected_accounts: bool = false;
+        /// Apple's app bundles, for native sign-in.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        Environment "appleBundles" apple_bundles: BTreeMap<String, AppleBundle> = BTreeMap::new();
+    } + optional {
+        /// The provider's type; an entry without one is ignored.
+        Branch "type" kind: String, Shape::OneOf(&PROVIDERS);
+        /// The project's client id at the provider.
+        Environment "clientId" client_id: String;
+        /// The project's client secret at the provider.
+        Environment "clientSecret" client_secret: String;
+        /// Facebook's business configuration.
+        Environment "facebookConfigId" facebook_config_id: String;
+        /// Microsoft's tenant.
+        Environment "microsoftTenantId" microsoft_tenant_id: String;
+    }
+
+    /// `auth.oauth.providers.{id}.appleBundles.{id}`
+    AppleBundle {} + optional {
+        /// The bundle's id.
+        Environment "bundleId" bundle_id: String;
+    }
+
+    /// `emails.*`
+    EmailsConfig {
+        /// The theme of mails.
+        Branch "selectedThemeId" selected_theme_id: String = DEFAULT_THEME.to_owned();
+        /// The themes, by their ids.
+        Branch "themes" themes: BTreeMap<String, EmailTheme> = built_in_emails::themes(),
+            Shape::Record {
+                key: RecordKey::Uuid,
+                entry: &EmailTheme::SHAPE,
+                default: built_in_emails::theme_entries,
+            };
+        /// The templates, by their ids.
+        Branch "templates" templates: BTreeMap<String, EmailTemplate> =
+            built_in_emails::templates(),
+            Shape::Record {
+                key: RecordKey::Uuid,
+                entry: &EmailTemplate::SHAPE,
+                default: built_in_emails::template_entries,
+            };
+        /// The mail server.
+        Branch "server" server: EmailServer = EmailServer::default();
+    }
+
+    /// `emails.server.*`
+    EmailServer {
+        /// The server's own mail server is used.
+        Environment "isShared" is_shared: bool = true;
+        /// `smtp`, `resend` or `managed`.
+        Environment "provider" provider: String = "smtp".to_owned(),
+            Shape::OneOf(&["smtp", "resend", "managed"]);
+    } + optional {
+        /// The host's name.
+        Environment "host" host: String;
+        /// The port, which may be out of range: see [`EmailServer::port`].
+        Environment "port" port: Number;
+        /// The account.
+        Environment "username" username: String;
+        /// Its password.
+        Environment "password" password: String;
+        /// The name mails come from.
+        Environment "senderName" sender_name: String;
+        /// The address mails come from.
+        Environment "senderEmail" sender_email: String;
+        /// The domain of a managed server.
+        Environment "managedSubdomain" managed_subdomain: String;
+        /// The part of the sender's address before it.
+        Environment "managedSenderLocalPart" managed_sender_local_part: String;
+    }
+
+    /// `dbSync.*`
+    DbSyncConfig {
+        /// The databases.
+        Branch "externalDatabases" external_databases: BTreeMap<String, ExternalDatabase> =
+            BTreeMap::new();
+    }
+
+    /// `dbSync.externalDatabases.{id}`
+    ExternalDatabase {} + optional {
+        /// `postgres`
+        Branch "type" kind: String, Shape::OneOf(&["postgres"]);
+        /// Where it is.
+        Branch "connectionString" connection_string: String;
+    }
+
+    /// `dataVault.*`
+    DataVaultConfig {
+        /// The stores.
+        Branch "stores" stores: BTreeMap<String, VaultStore> = BTreeMap::new();
+    }
+
+    /// `dataVault.stores.{id}`
+    VaultStore {
+        /// Its name.
+        Branch "displayName" display_name: String = "Unnamed Vault".to_owned();
+    }
+
+    /// `analytics.*`
+    AnalyticsConfig {
+        /// The folders.
+        Environment "queryFolders" query_folders: BTreeMap<String, QueryFolder> = BTreeMap::new();
+    }
+
+    /// `analytics.queryFolders.{id}`
+    QueryFolder {
+        /// Its name.
+        Environment "displayName" display_name: String = "Unnamed Folder".to_owned();
+        /// Its place among the others.
+        Environment "sortOrder" sort_order: Number = Number::from(0);
+        /// What is in it.
+        Environment "queries" queries: BTreeMap<String, KeptQuery> = BTreeMap::new();
+    }
+
+    /// `analytics.queryFolders.{id}.queries.{id}`
+    KeptQuery {
+        /// Its name.
+        Environment "displayName" display_name: String = "Unnamed Query".to_owned();
+        /// What is asked.
+        Environment "sqlQuery" sql_query: String = String::new();
+    } + optional {
+        /// What it is for.
+        Environment "description" description: String;
+    }
+
+    /// `customDashboards.{id}`
+    CustomDashboard {
+        /// Its name.
+        Environment "displayName" display_name: String = "Unnamed Dashboard".to_owned();
+        /// Its source.
+        Environment "tsxSource" tsx_source: String =
+            "export const dashboard = () => <div>This dashboard is empty.</div>;".to_owned();
+    }
+
+    /// `support.*`
+    SupportConfig {
+        /// How fast users are to be answered.
+        Branch "sla" sla: SupportSla = SupportSla::default();
+    }
+
+    /// `support.sla.*`
+    SupportSla {
+        /// Due times are kept.
+        Branch "enabled" enabled: bool = false;
+    } + optional {
+        /// Until the first answer.
+        Branch "firstResponseMinutes" first_response_minutes: Number;
+        /// Until each further answer.
+        Branch "nextResponseMinutes" next_response_minutes: Number;
     }
 }
 
-/// The contract's merge, flat on literal keys: a key of `changes` replaces the entries equal to
-/// it or below it.
-fn merge(document: &mut Map<String, Value>, changes: Map<String, Value>) {
-    for key in changes.keys() {
-        document.retain(|known, _| !is_at_or_below(known, key));
-    }
-    document.extend(changes);
+/// Where a project's data is: `sourceOfTruth.type`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataSource {
+    /// In this server's own database.
+    #[default]
+    Hosted,
+    /// At Neon.
+    Neon,
+    /// In another Postgres.
+    Postgres,
 }
 
-fn is_at_or_below(key: &str, ancestor: &str) -> bool {
-    key.strip_prefix(ancestor)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
-/// Lays an override document over the defaults: keys in order of depth, each setting its path.
-/// A path whose parent does not exist is dropped; `null` stands for the default.
-fn lay_over(defaults: &Value, document: Map<String, Value>) -> Value {
-    let mut config = defaults.clone();
-    let mut entries: Vec<_> = document.into_iter().collect();
-    entries.sort_by_key(|(key, _)| key.matches('.').count());
-    for (key, value) in entries {
-        set_path(&mut config, defaults, &key, value);
-    }
-    config
-}
-
-fn set_path(config: &mut Value, defaults: &Value, key: &str, value: Value) {
-    let (parents, last) = key
-        .rsplit_once('.')
-        .map_or((None, key), |(p, l)| (Some(p), l));
-    let mut target = config;
-    for segment in parents.into_iter().flat_map(|path| path.split('.')) {
-        match target.get_mut(segment) {
-            Some(inner) => target = inner,
-            None => return,
-        }
-    }
-    let Some(object) = target.as_object_mut() else {
-        return;
-    };
-    let default = key
-        .split('.')
-        .try_fold(defaults, |inner, segment| inner.get(segment));
-    match filled(default, value) {
-        Some(value) => object.insert(last.to_owned(), value),
-        // Entries of a record have no default: `null` deletes them.
-        None => object.remove(last),
-    };
-}
-
-/// A value with the defaults that it does not mention.
-fn filled(default: Option<&Value>, value: Value) -> Option<Value> {
-    match (default, value) {
-        (default, Value::Null) => default.cloned(),
-        (Some(Value::Object(known)), Value::Object(given)) => {
-            let mut object = known.clone();
-            for (key, value) in given {
-                match filled(known.get(&key), value) {
-                    Some(value) => object.insert(key, value),
-                    None => object.remove(&key),
-                };
-            }
-            Some(Value::Object(object))
-        }
-        (_, value) => Some(without_nulls(value)),
-    }
-}
-
-fn without_nulls(value: Value) -> Value {
-    match value {
-        Value::Object(object) => Value::Object(
-            object
-                .into_iter()
-                .filter(|(_, inner)| !inner.is_null())
-                .map(|(key, inner)| (key, without_nulls(inner)))
-                .collect(),
-        ),
-        other => other,
-    }
-}
-
-/// The rendered configuration: what the server acts on.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ProjectConfig {
-    /// Project-wide switches.
-    pub project: ProjectSwitches,
-    /// Ways to sign up and in.
-    pub auth: AuthConfig,
-    /// Teams.
-    pub teams: TeamsConfig,
-    /// Users.
-    pub users: UsersConfig,
-    /// What is demanded of new users.
-    pub onboarding: OnboardingConfig,
-    /// Where users may be sent back to.
-    pub domains: DomainsConfig,
-    /// API keys of users and teams.
-    pub api_keys: ApiKeysConfig,
-    /// Permissions.
-    pub rbac: RbacConfig,
-    /// Outgoing mail.
-    pub emails: EmailsConfig,
-}
-
-/// `project.*`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ProjectSwitches {
-    /// Client access needs a publishable key.
-    pub require_publishable_client_key: bool,
-}
-
-/// A way to sign in that can be switched.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct SignInSwitch {
-    /// Users may sign in this way.
-    pub allow_sign_in: bool,
-}
-
-/// `auth.*`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct AuthConfig {
-    /// Strangers may sign up.
-    pub allow_sign_up: bool,
-    /// Email and password.
-    pub password: SignInSwitch,
-    /// Codes by email.
-    pub otp: SignInSwitch,
-    /// Passkeys.
-    pub passkey: SignInSwitch,
-    /// OAuth.
-    pub oauth: OauthConfig,
-    /// Who may sign up, by rules.
-    pub sign_up_rules: Rules,
-    /// What happens when no rule settles it.
-    pub sign_up_rules_default_action: DefaultAction,
-}
-
-impl Default for AuthConfig {
-    fn default() -> Self {
-        Self {
-            allow_sign_up: true,
-            password: SignInSwitch::default(),
-            otp: SignInSwitch::default(),
-            passkey: SignInSwitch::default(),
-            oauth: OauthConfig::default(),
-            sign_up_rules: Rules::new(),
-            sign_up_rules_default_action: DefaultAction::default(),
-        }
-    }
+impl Setting for DataSource {
+    const SHAPE: Shape = Shape::OneOf(&["hosted", "neon", "postgres"]);
 }
 
 /// What happens when an OAuth sign-in brings an email that an account has already.
@@ -250,225 +444,119 @@ pub enum AccountMergeStrategy {
     AllowDuplicates,
 }
 
-/// `auth.oauth.*`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct OauthConfig {
-    /// What happens when the email is known.
-    pub account_merge_strategy: AccountMergeStrategy,
-    /// Providers by their id in this project.
-    pub providers: BTreeMap<String, OauthProvider>,
+impl Setting for AccountMergeStrategy {
+    const SHAPE: Shape = Shape::OneOf(&["link_method", "raise_error", "allow_duplicates"]);
 }
 
-/// `auth.oauth.providers.{id}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct OauthProvider {
-    /// The provider's type; an entry without one is ignored.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// The server's own client is used.
-    pub is_shared: bool,
-    /// Users may sign in with it.
-    pub allow_sign_in: bool,
-    /// Users may connect an account.
-    pub allow_connected_accounts: bool,
-    /// The project's client id at the provider.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_id: Option<String>,
-    /// The project's client secret at the provider.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_secret: Option<String>,
-    /// Facebook's business configuration.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub facebook_config_id: Option<String>,
-    /// Microsoft's tenant.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub microsoft_tenant_id: Option<String>,
-    /// Apple's app bundles, for native sign-in.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub apple_bundles: BTreeMap<String, AppleBundle>,
+impl Setting for DefaultAction {
+    const SHAPE: Shape = Shape::OneOf(&["allow", "reject"]);
 }
 
-impl Default for OauthProvider {
-    fn default() -> Self {
-        Self {
-            kind: None,
-            is_shared: true,
-            allow_sign_in: false,
-            allow_connected_accounts: false,
-            client_id: None,
-            client_secret: None,
-            facebook_config_id: None,
-            microsoft_tenant_id: None,
-            apple_bundles: BTreeMap::new(),
-        }
+impl Setting for Definition {
+    const SHAPE: Shape = Shape::Object {
+        fields: &[
+            branch("description", &Shape::Text),
+            branch("scope", &Shape::OneOf(&["team", "project"])),
+            branch(
+                "containedPermissionIds",
+                &<BTreeMap<PermissionId, bool>>::SHAPE,
+            ),
+        ],
+        default: default_of::<Self>,
+    };
+}
+
+impl Setting for SignUpRule {
+    const SHAPE: Shape = Shape::Object {
+        fields: &[
+            branch("enabled", &Shape::Boolean),
+            branch("displayName", &Shape::Text),
+            branch("priority", &Shape::Number),
+            branch("condition", &Shape::Condition),
+            branch("action", &sign_up_rules::Action::SHAPE),
+        ],
+        default: default_of::<Self>,
+    };
+}
+
+impl Setting for sign_up_rules::Action {
+    const SHAPE: Shape = Shape::Object {
+        fields: &[
+            branch(
+                "type",
+                &Shape::OneOf(&["allow", "reject", "restrict", "log"]),
+            ),
+            branch("message", &Shape::Text),
+        ],
+        default: default_of::<Self>,
+    };
+}
+
+const fn branch(name: &'static str, shape: &'static Shape) -> Field {
+    Field {
+        name,
+        level: Level::Branch,
+        shape,
     }
 }
 
-/// `auth.oauth.providers.{id}.appleBundles.{uid}`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct AppleBundle {
-    /// The bundle's id.
-    pub bundle_id: String,
-}
-
-/// `teams.*`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct TeamsConfig {
-    /// Every new user gets a team of their own.
-    pub create_personal_team_on_sign_up: bool,
-    /// Clients may found teams.
-    pub allow_client_team_creation: bool,
-}
-
-/// `users.*`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct UsersConfig {
-    /// Users may delete their own account.
-    pub allow_client_user_deletion: bool,
-}
-
-/// `onboarding.*`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct OnboardingConfig {
-    /// Users without a verified primary email are restricted.
-    pub require_email_verification: bool,
-}
-
-/// `domains.*`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct DomainsConfig {
-    /// Local hosts are trusted.
-    pub allow_localhost: bool,
-    /// The trusted domains.
-    pub trusted_domains: BTreeMap<String, TrustedDomain>,
-}
-
-/// `domains.trustedDomains.{uid}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct TrustedDomain {
-    /// The origin, possibly with `*` in the host; an entry without one is ignored.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub base_url: Option<String>,
-    /// Where the SDK's own pages are.
-    pub handler_path: String,
-}
-
-impl Default for TrustedDomain {
-    fn default() -> Self {
-        Self {
-            base_url: None,
-            handler_path: "/handler".to_owned(),
-        }
+const fn by_uuid(entry: &'static Shape) -> Shape {
+    Shape::Record {
+        key: RecordKey::Uuid,
+        entry,
+        default: no_entries,
     }
 }
 
-/// `apiKeys.*`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ApiKeysConfig {
-    /// Who may have them.
-    pub enabled: ApiKeySwitches,
-}
-
-/// `apiKeys.enabled.*`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ApiKeySwitches {
-    /// Teams.
-    pub team: bool,
-    /// Users.
-    pub user: bool,
-}
-
-/// `rbac.*`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct RbacConfig {
-    /// The definitions.
-    pub permissions: Definitions,
-    /// What is granted when.
-    pub default_permissions: DefaultPermissions,
-}
-
-/// `rbac.defaultPermissions.*`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct DefaultPermissions {
-    /// To a team's creator, in the team.
-    pub team_creator: BTreeMap<PermissionId, bool>,
-    /// To a new member, in the team.
-    pub team_member: BTreeMap<PermissionId, bool>,
-    /// To a new user, in the project.
-    pub sign_up: BTreeMap<PermissionId, bool>,
-}
-
-/// `emails.*`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct EmailsConfig {
-    /// The theme of mails.
-    pub selected_theme_id: String,
-    /// The mail server.
-    pub server: EmailServer,
-}
-
-impl Default for EmailsConfig {
-    fn default() -> Self {
-        Self {
-            selected_theme_id: DEFAULT_EMAIL_THEME.to_owned(),
-            server: EmailServer::default(),
-        }
+/// Rules in the order in which they are asked.
+fn in_order<S: Serializer>(rules: &Rules, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(rules.len()))?;
+    for (id, rule) in sign_up_rules::in_order(rules) {
+        map.serialize_entry(id, rule)?;
     }
+    map.end()
 }
 
-/// `emails.server.*`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct EmailServer {
-    /// The server's own mail server is used.
-    pub is_shared: bool,
-    /// `smtp`, `resend` or `managed`.
-    pub provider: String,
-    /// The host's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
-    /// The port.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
+impl EmailServer {
+    /// Where to connect to, if that is known.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        if self.is_managed() {
+            return Some(MANAGED_HOST);
+        }
+        self.host.as_deref()
+    }
+
+    /// The port, if it is one.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        if self.is_managed() {
+            return Some(MANAGED_PORT);
+        }
+        u16::try_from(self.port.as_ref()?.as_u64()?).ok()
+    }
+
     /// The account.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
-    /// Its password.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub password: Option<String>,
-    /// The name mails come from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sender_name: Option<String>,
-    /// The address mails come from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sender_email: Option<String>,
-}
-
-impl Default for EmailServer {
-    fn default() -> Self {
-        Self {
-            is_shared: true,
-            provider: "smtp".to_owned(),
-            host: None,
-            port: None,
-            username: None,
-            password: None,
-            sender_name: None,
-            sender_email: None,
+    #[must_use]
+    pub fn username(&self) -> Option<&str> {
+        if self.is_managed() {
+            return Some(MANAGED_USERNAME);
         }
+        self.username.as_deref()
+    }
+
+    /// The address mails come from.
+    #[must_use]
+    pub fn sender(&self) -> Option<String> {
+        let local = self.managed_sender_local_part.as_ref();
+        match local.zip(self.managed_subdomain.as_ref()) {
+            Some((local, domain)) if self.is_managed() => Some(format!("{local}@{domain}")),
+            _ => self.sender_email.clone(),
+        }
+    }
+
+    fn is_managed(&self) -> bool {
+        self.provider == "managed"
     }
 }
 
@@ -478,14 +566,21 @@ impl ProjectConfig {
     /// # Errors
     /// When a stored override has the wrong type. Writes are checked, so that is a damaged row.
     pub fn render(overrides: &Overrides) -> Result<Self, serde_json::Error> {
-        let defaults = serde_json::to_value(Self::default())?;
-        let mut config: Self = serde_json::from_value(lay_over(&defaults, overrides.chained()))?;
-        config
-            .auth
+        let document = lay_over(&Self::SHAPE, overrides.chained());
+        let mut config: Self = serde_json::from_value(document)?;
+        config.sanitize();
+        Ok(config)
+    }
+
+    /// What no single setting says (contract 04 §4.4, step 4).
+    fn sanitize(&mut self) {
+        self.source_of_truth.sanitize();
+        self.auth
             .oauth
             .providers
             .retain(|_, provider| provider.kind.is_some());
-        Ok(config)
+        self.emails.sanitize();
+        self.payments.sanitize();
     }
 
     /// Whether users need a verified primary email.
@@ -495,6 +590,36 @@ impl ProjectConfig {
             EmailVerification::Required
         } else {
             EmailVerification::Optional
+        }
+    }
+}
+
+impl SourceOfTruth {
+    /// What is not complete does not count.
+    fn sanitize(&mut self) {
+        let given = std::mem::take(self);
+        *self = match given.kind {
+            DataSource::Neon if given.connection_strings.is_some() => Self {
+                connection_string: None,
+                ..given
+            },
+            DataSource::Postgres if given.connection_string.is_some() => Self {
+                connection_strings: None,
+                ..given
+            },
+            _ => Self::default(),
+        };
+    }
+}
+
+impl EmailsConfig {
+    fn sanitize(&mut self) {
+        if !self.themes.contains_key(&self.selected_theme_id) {
+            DEFAULT_THEME.clone_into(&mut self.selected_theme_id);
+        }
+        // What a project wrote itself is not sent from an address that is not its own.
+        if self.server.is_shared {
+            self.templates = built_in_emails::templates();
         }
     }
 }
@@ -531,7 +656,7 @@ pub fn initial_settings() -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::permission::{Definition, Scope};
+    use crate::permission::{DefinitionChanges, Scope};
 
     fn overrides(level: Level, document: Value) -> Overrides {
         let mut overrides = Overrides::default();
@@ -612,15 +737,5 @@ mod tests {
         ]));
         let expected = Definitions::from([(PermissionId::new("a"), replaced)]);
         assert_eq!(overrides.definitions(), expected);
-    }
-
-    #[test]
-    fn merging_replaces_what_lies_below_the_key() {
-        let mut document = json!({"a.b": 1, "ab": 2}).as_object().unwrap().clone();
-        merge(
-            &mut document,
-            json!({"a": {"c": 1}}).as_object().unwrap().clone(),
-        );
-        assert_eq!(Value::Object(document), json!({"a": {"c": 1}, "ab": 2}));
     }
 }

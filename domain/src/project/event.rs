@@ -4,7 +4,7 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::config::Level;
+use super::overrides::Level;
 use crate::permission::DefinitionChanges;
 use crate::{KeySetId, Millis, Patch, PermissionId, Personal, ProjectId, SecretHash, TeamId};
 
@@ -18,6 +18,17 @@ pub enum ProjectEvent {
     ProjectUpdated(ProjectUpdated),
     /// Settings changed.
     ConfigOverridden(ConfigOverridden),
+    /// The settings of a level were replaced by others.
+    ConfigReplaced(ConfigReplaced),
+    /// Settings of a level went back to their defaults, or to what lower levels say.
+    ConfigReset {
+        /// Which level.
+        level: Level,
+        /// The keys that were taken out, with what was below them.
+        keys: Vec<String>,
+    },
+    /// It is no longer known where the configuration was pushed from.
+    ConfigUnlinked {},
     /// A permission was defined, or its definition replaced.
     PermissionDefined(PermissionDefined),
     /// A permission got another id, and possibly another definition. Its grants have events of
@@ -206,7 +217,45 @@ pub struct ConfigOverridden {
     pub personal: Personal<ConfigChanges>,
 }
 
-/// The sealed part of [`ConfigOverridden`].
+/// Where the configuration kept as code comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum ConfigSource {
+    /// A repository at GitHub.
+    PushedFromGithub {
+        /// Whose.
+        owner: String,
+        /// Its name.
+        repo: String,
+        /// The branch.
+        branch: String,
+        /// The commit.
+        commit_hash: String,
+        /// The file.
+        config_file_path: String,
+    },
+    /// Somewhere.
+    PushedFromUnknown,
+    /// Nowhere: it is edited here.
+    #[default]
+    Unlinked,
+}
+
+/// See [`ProjectEvent::ConfigReplaced`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConfigReplaced {
+    /// The level whose override document was replaced.
+    pub level: Level,
+    /// The keys that changed, in the open, for the history.
+    pub keys: Vec<String>,
+    /// Where the document comes from, if that is news.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<ConfigSource>,
+    /// The whole document. Sealed, as in [`ConfigOverridden`].
+    pub personal: Personal<ConfigChanges>,
+}
+
+/// The sealed part of [`ConfigOverridden`] and [`ConfigReplaced`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ConfigChanges(pub Map<String, Value>);
@@ -258,6 +307,9 @@ impl DomainEvent for ProjectEvent {
             Self::ProjectCreated(_) => "ProjectCreated",
             Self::ProjectUpdated(_) => "ProjectUpdated",
             Self::ConfigOverridden(_) => "ConfigOverridden",
+            Self::ConfigReplaced(_) => "ConfigReplaced",
+            Self::ConfigReset { .. } => "ConfigReset",
+            Self::ConfigUnlinked {} => "ConfigUnlinked",
             Self::PermissionDefined(_) => "PermissionDefined",
             Self::PermissionRenamed { .. } => "PermissionRenamed",
             Self::PermissionRemoved { .. } => "PermissionRemoved",

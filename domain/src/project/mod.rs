@@ -1,8 +1,13 @@
 //! The project: one application's users, settings and keys.
 
+pub mod built_in_emails;
 mod command;
 pub mod config;
 mod event;
+pub mod old_settings;
+mod overrides;
+pub mod payments;
+mod rendering;
 pub mod schema;
 
 use std::collections::BTreeMap;
@@ -13,11 +18,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use command::ProjectCommand;
-pub use config::{Level, Overrides, ProjectConfig};
+pub use config::ProjectConfig;
 pub use event::{
-    ConfigChanges, ConfigOverridden, KeySetIssued, OnboardingStatus, PermissionDefined,
-    ProjectCreated, ProjectEvent, ProjectProfile, ProjectUpdated, StoredKey,
+    ConfigChanges, ConfigOverridden, ConfigReplaced, ConfigSource, KeySetIssued, OnboardingStatus,
+    PermissionDefined, ProjectCreated, ProjectEvent, ProjectProfile, ProjectUpdated, StoredKey,
 };
+pub use overrides::{Level, Overrides};
 
 use crate::permission::{self, DefinitionError, Definitions, WantedDefinition};
 use crate::{KeySetId, PermissionId};
@@ -54,6 +60,8 @@ pub struct Project {
     life: Life,
     profile: ProjectProfile,
     overrides: Overrides,
+    #[serde(default)]
+    config_source: ConfigSource,
     key_sets: BTreeMap<KeySetId, KeySetIssued>,
 }
 
@@ -80,6 +88,14 @@ impl Project {
             ProjectCommand::Create(_) => return Err(ProjectError::AlreadyExists),
             ProjectCommand::Update(update) => self.updated(update),
             ProjectCommand::Override { level, changes } => self.overridden(level, changes),
+            ProjectCommand::ReplaceOverrides {
+                level,
+                document,
+                source,
+            } => self.replaced(level, document, source),
+            ProjectCommand::ResetOverrides { level, keys } => self.reset(level, keys),
+            ProjectCommand::UnlinkConfig => (self.config_source != ConfigSource::Unlinked)
+                .then_some(ProjectEvent::ConfigUnlinked {}),
             ProjectCommand::DefinePermission { id, wanted } => {
                 let definitions = permission::define(&self.definitions(), &id, &wanted)?;
                 Some(ProjectEvent::PermissionDefined(PermissionDefined {
@@ -141,6 +157,30 @@ impl Project {
             keys,
             personal,
         }))
+    }
+
+    fn replaced(
+        &self,
+        level: Level,
+        document: Map<String, Value>,
+        source: Option<ConfigSource>,
+    ) -> Option<ProjectEvent> {
+        let keys = self.overrides.differing_keys(level, &document);
+        let source = source.filter(|source| *source != self.config_source);
+        (!keys.is_empty() || source.is_some()).then(|| {
+            ProjectEvent::ConfigReplaced(ConfigReplaced {
+                level,
+                keys,
+                source,
+                personal: ConfigChanges(document).into(),
+            })
+        })
+    }
+
+    fn reset(&self, level: Level, mut keys: Vec<String>) -> Option<ProjectEvent> {
+        let mut overrides = self.overrides.clone();
+        keys.retain(|key| overrides.reset(level, key));
+        (!keys.is_empty()).then_some(ProjectEvent::ConfigReset { level, keys })
     }
 
     /// The permissions that the project's settings define at present.
@@ -218,6 +258,19 @@ impl Aggregate for Project {
                 self.overrides
                     .merge(overridden.level, overridden.personal.or_erased().0);
             }
+            ProjectEvent::ConfigReplaced(replaced) => {
+                self.overrides
+                    .replace(replaced.level, replaced.personal.or_erased().0);
+                if let Some(source) = replaced.source {
+                    self.config_source = source;
+                }
+            }
+            ProjectEvent::ConfigReset { level, keys } => {
+                for key in keys {
+                    self.overrides.reset(level, &key);
+                }
+            }
+            ProjectEvent::ConfigUnlinked {} => self.config_source = ConfigSource::Unlinked,
             ProjectEvent::PermissionDefined(PermissionDefined { definitions, .. })
             | ProjectEvent::PermissionRenamed { definitions, .. }
             | ProjectEvent::PermissionRemoved { definitions, .. } => {

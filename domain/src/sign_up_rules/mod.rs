@@ -282,7 +282,7 @@ pub fn decide<'r>(rules: &'r Rules, default: DefaultAction, applicant: &Applican
 }
 
 /// The rules by descending priority, then by id.
-fn in_order(rules: &Rules) -> Vec<(&str, &SignUpRule)> {
+pub(crate) fn in_order(rules: &Rules) -> Vec<(&str, &SignUpRule)> {
     let priority = |rule: &SignUpRule| rule.priority.as_f64().unwrap_or_default();
     let mut ordered: Vec<_> = rules.iter().map(|(id, rule)| (id.as_str(), rule)).collect();
     ordered.sort_by(|(id_a, a), (id_b, b)| {
