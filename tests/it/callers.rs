@@ -205,12 +205,60 @@ const PREFERENCE_ROUTES: [(&str, &str, Access); 2] = [
     ),
 ];
 
+/// Those of webhooks.
+const WEBHOOK_ROUTES: [(&str, &str, Access); 15] = [
+    ("POST", "/webhooks/svix-token", Admin),
+    ("POST", "/internal/send-test-webhook", Admin),
+    ("GET", "/internal/webhooks/endpoints", Admin),
+    ("POST", "/internal/webhooks/endpoints", Admin),
+    ("GET", "/internal/webhooks/endpoints/{endpoint_id}", Admin),
+    ("PATCH", "/internal/webhooks/endpoints/{endpoint_id}", Admin),
+    (
+        "DELETE",
+        "/internal/webhooks/endpoints/{endpoint_id}",
+        Admin,
+    ),
+    (
+        "GET",
+        "/internal/webhooks/endpoints/{endpoint_id}/secret",
+        Admin,
+    ),
+    (
+        "POST",
+        "/internal/webhooks/endpoints/{endpoint_id}/secret/rotate",
+        Admin,
+    ),
+    (
+        "GET",
+        "/internal/webhooks/endpoints/{endpoint_id}/stats",
+        Admin,
+    ),
+    ("GET", "/internal/webhooks/attempts", Admin),
+    (
+        "POST",
+        "/internal/webhooks/endpoints/{endpoint_id}/recover",
+        Admin,
+    ),
+    (
+        "POST",
+        "/internal/webhooks/endpoints/{endpoint_id}/replay",
+        Admin,
+    ),
+    ("GET", "/internal/webhooks/messages/{message_id}", Admin),
+    (
+        "POST",
+        "/internal/webhooks/messages/{message_id}/endpoints/{endpoint_id}/resend",
+        Admin,
+    ),
+];
+
 fn table() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
     let parts = ROUTES.into_iter().chain(KEY_ROUTES);
     parts
         .chain(SIGN_IN_ROUTES)
         .chain(PERMISSION_ROUTES)
         .chain(PREFERENCE_ROUTES)
+        .chain(WEBHOOK_ROUTES)
 }
 
 fn routes() -> impl Iterator<Item = (&'static str, String, Access)> {
