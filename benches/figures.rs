@@ -32,6 +32,8 @@ use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
 use muniment::secrets::{Random, ServerSecret};
 use muniment::server::{self, Configuration};
 use muniment::tokens::{NewClaims, TokenIssuer};
+use muniment::webhooks::Delivery;
+use muniment::webhooks::courier::Reach;
 use muniment_domain::{Millis, ProjectId, SessionId, UserId};
 use muniment_projections::replay::replay;
 use muniment_projections::{EventLog, MasterKey};
@@ -217,6 +219,7 @@ async fn seed(url: &str, secret: &ServerSecret) -> String {
         password_cost: Cost::Minimal,
         trusted_proxy: None,
         quotas: Quotas::Off,
+        webhooks: Delivery::Embedded(Reach::Anywhere),
         clock: Clock::system(),
     };
     let app = server::assemble(pool.clone(), configuration).unwrap();

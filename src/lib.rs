@@ -27,3 +27,4 @@ pub mod settings;
 pub mod timestamp;
 pub mod tokens;
 pub mod totp;
+pub mod webhooks;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use data_encoding::{BASE64URL_NOPAD, Encoding, Specification};
+use data_encoding::{BASE64, BASE64URL_NOPAD, Encoding, Specification};
 use muniment_domain::ApiKeyId;
 use muniment_domain::api_key::{ApiKeyKind, ApiKeyOwner};
 use rand::rngs::StdRng;
@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 /// Crockford's base 32 in lower case: no i, l, o or u.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// Digits and letters.
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// 45 characters of 5 bits: 225 random bits.
 const TOKEN_LENGTH: usize = 45;
 /// What tells an API key of a user or a team from other strings.
@@ -114,6 +116,26 @@ impl Random {
         let key = format!("{prefix}_{token}{id}{owner}{flag}{API_KEY_MARKER}");
         let checksum = crc32fast::hash(key.as_bytes());
         format!("{key}{checksum:08x}")
+    }
+
+    /// So many random characters of base 62: ids of webhook endpoints and attempts.
+    #[must_use]
+    pub fn base62(&self, length: usize) -> String {
+        let mut bytes = vec![0; length];
+        self.fill(&mut bytes);
+        // Slightly uneven, which an id may be.
+        bytes
+            .into_iter()
+            .map(|byte| char::from(BASE62[usize::from(byte % 62)]))
+            .collect()
+    }
+
+    /// So many random bytes in base 64: signing secrets of webhooks.
+    #[must_use]
+    pub fn base64(&self, length: usize) -> String {
+        let mut bytes = vec![0; length];
+        self.fill(&mut bytes);
+        BASE64.encode(&bytes)
     }
 
     /// The id of a request.

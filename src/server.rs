@@ -26,6 +26,7 @@ use crate::passwords::{Cost, PasswordError, Passwords};
 use crate::secrets::{Random, ServerSecret};
 use crate::settings::TrustedProxy;
 use crate::tokens::TokenIssuer;
+use crate::webhooks::{self, Delivering, Delivery, Webhooks};
 
 /// How long requests that run when the server is told to stop may take to finish.
 const GRACE: Duration = Duration::from_secs(20);
@@ -49,6 +50,9 @@ pub enum ServerError {
     /// The password hasher.
     #[error(transparent)]
     Passwords(#[from] PasswordError),
+    /// The HTTP client that delivers webhooks.
+    #[error("the HTTP client for webhooks cannot be made: {0}")]
+    Webhooks(#[from] reqwest::Error),
 }
 
 /// What it takes to put an [`App`] together.
@@ -68,6 +72,8 @@ pub struct Configuration {
     pub trusted_proxy: Option<TrustedProxy>,
     /// How often something may be tried.
     pub quotas: Quotas,
+    /// How webhooks are delivered.
+    pub webhooks: Delivery,
     /// The time.
     pub clock: Clock,
 }
@@ -115,6 +121,7 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         clock: configuration.clock,
         random: Random::system(),
         limits: Limits::new(configuration.quotas),
+        webhooks: Webhooks::new(&configuration.webhooks)?,
         trusted_proxy: configuration.trusted_proxy,
         public_url,
         log,
@@ -131,6 +138,7 @@ pub struct Server {
     directory: JoinHandle<()>,
     subscriptions: Vec<Subscription>,
     sending: Option<Sending>,
+    delivering: Option<Delivering>,
     housekeeping: Option<Housekeeping>,
 }
 
@@ -163,6 +171,7 @@ impl Server {
             directory: tokio::spawn(app.projects.clone().keep_up(app.log.clone())),
             subscriptions: subscribe(&app, follow),
             sending: (follow == Follow::Everything).then(|| mail::start(app.clone())),
+            delivering: (follow == Follow::Everything).then(|| webhooks::start(&app)),
             housekeeping: (follow == Follow::Everything).then(|| housekeeping::start(app.clone())),
             address,
             app,
@@ -192,6 +201,7 @@ impl Server {
         self.directory.abort();
         drop(self.subscriptions);
         drop(self.sending);
+        drop(self.delivering);
         drop(self.housekeeping);
         if let Err(error) = self.app.activity.flush_all(self.app.now()).await {
             tracing::warn!(%error, "the latest last-active times could not be written");

@@ -11,6 +11,8 @@ use crate::limits::Quotas;
 use crate::mail::transport::MailServerError;
 use crate::mail::{Carrier, SharedMail};
 use crate::secrets::ServerSecret;
+use crate::webhooks::Delivery;
+use crate::webhooks::courier::Reach;
 
 /// What every role of the server needs.
 #[derive(Args, Clone, Debug)]
@@ -56,6 +58,9 @@ pub struct Settings {
     /// Mail.
     #[command(flatten)]
     pub mail: MailSettings,
+    /// Webhooks.
+    #[command(flatten)]
+    pub webhooks: WebhookSettings,
     /// The `internal` project.
     #[command(flatten)]
     pub internal: InternalProject,
@@ -92,6 +97,44 @@ impl MailSettings {
             },
             sender: self.email_sender.clone(),
         })
+    }
+}
+
+/// How webhooks are delivered.
+#[derive(Args, Clone, Debug)]
+pub struct WebhookSettings {
+    /// A Svix server that delivers webhooks [default: this server delivers them itself].
+    #[arg(long, env = "SVIX_SERVER_URL")]
+    pub svix_server_url: Option<String>,
+    /// The key to the Svix server.
+    #[arg(long, env = "SVIX_API_KEY", hide_env_values = true)]
+    pub svix_api_key: Option<String>,
+    /// Whether webhooks may go to private and loopback addresses [default: on in `dev`, off in
+    /// `serve`].
+    #[arg(long, env = "MUNIMENT_WEBHOOK_ALLOW_PRIVATE", value_enum)]
+    pub webhook_allow_private: Option<Switch>,
+}
+
+impl WebhookSettings {
+    /// How webhooks are delivered; as far as `fallback`, if nothing else was said.
+    ///
+    /// # Errors
+    /// When only one half of what it takes to reach Svix is there.
+    pub fn delivery(&self, fallback: Reach) -> Result<Delivery, String> {
+        // Compose files pass on unset variables as empty ones.
+        let set = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+        match (set(&self.svix_server_url), set(&self.svix_api_key)) {
+            (Some(server_url), Some(api_key)) => Ok(Delivery::Svix {
+                server_url,
+                api_key,
+            }),
+            (None, None) => Ok(Delivery::Embedded(match self.webhook_allow_private {
+                Some(Switch::On) => Reach::Anywhere,
+                Some(Switch::Off) => Reach::Public,
+                None => fallback,
+            })),
+            _ => Err("set both SVIX_SERVER_URL and SVIX_API_KEY, or neither".to_owned()),
+        }
     }
 }
 

@@ -293,6 +293,61 @@ impl EventLog {
         self.open(stored).await
     }
 
+    /// Whole streams of aggregates of one type, each in order.
+    pub(crate) async fn streams(
+        &self,
+        aggregate_type: &str,
+        aggregate_ids: &[String],
+    ) -> Result<Vec<Recorded>, LedgerError> {
+        let stored = sqlx::query_as!(
+            StoredEvent,
+            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
+                      aggregate_type, aggregate_id, sequence, event_type, event_version,
+                      payload, metadata,
+                      (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
+               FROM events
+               WHERE aggregate_type = $1 AND aggregate_id = ANY($2)
+               ORDER BY aggregate_id, sequence"#,
+            aggregate_type,
+            aggregate_ids,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        self.open(stored).await
+    }
+
+    /// The events of a project that were recorded from `since` until before `until`, at most
+    /// `limit` of them after a position.
+    pub async fn stretch(
+        &self,
+        project: &ProjectId,
+        (since, until): (Millis, Millis),
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<Recorded>, LedgerError> {
+        let stored = sqlx::query_as!(
+            StoredEvent,
+            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
+                      aggregate_type, aggregate_id, sequence, event_type, event_version,
+                      payload, metadata,
+                      (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
+               FROM events
+               WHERE project_id = $1 AND position > $2
+                 AND recorded_at >= to_timestamp($3::float8 / 1000)
+                 AND recorded_at < to_timestamp($4::float8 / 1000)
+               ORDER BY position
+               LIMIT $5"#,
+            project.as_str(),
+            after,
+            epoch_millis(since),
+            epoch_millis(until),
+            limit,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        self.open(stored).await
+    }
+
     /// What happened after `cursor`, at most `limit` events, for projectors: like
     /// [`EventLog::read_after`], without the circumstances, which rows do not depend on.
     pub(crate) async fn occurrences_after(
@@ -525,6 +580,15 @@ impl PersistedEventRepository for EventLog {
 
 fn unknown(error: impl std::error::Error + Send + Sync + 'static) -> PersistenceError {
     PersistenceError::UnknownError(Box::new(error))
+}
+
+/// Postgres' own type for times is counted in floats.
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "milliseconds since 1970 are exact in a float for 200,000 years"
+)]
+fn epoch_millis(at: Millis) -> f64 {
+    at.0 as f64
 }
 
 /// Full jitter: two writers that collided once should not meet again.

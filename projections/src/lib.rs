@@ -10,6 +10,7 @@
 //! - [`subscription`]: durable cursors for what leaves the transaction; [`subscribers`]: those
 //!   that exist.
 //! - [`replay`], [`verify`], [`history`]: what an operator does with a log.
+//! - [`webhooks`]: what the outside world is told of what happened, and the queue it is sent from.
 //! - [`telemetry`]: last-active times, which are no mutations; [`sign_up_rules`]: how often rules
 //!   applied.
 
@@ -47,6 +48,7 @@ pub mod user_loader;
 pub mod users;
 pub mod verification_codes;
 pub mod verify;
+pub mod webhooks;
 
 pub use context::{AccessType, Actor, EventContext};
 pub use error::{LedgerError, Reservation};

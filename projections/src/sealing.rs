@@ -134,6 +134,19 @@ impl Sealer {
         Ok((keys, fresh))
     }
 
+    /// The subject's key; one is made if there is none. It counts once `connection` has committed.
+    pub async fn key_for_writing(
+        &self,
+        connection: &mut PgConnection,
+        subject: &str,
+    ) -> Result<DataKey, LedgerError> {
+        let subjects = HashSet::from([subject.to_owned()]);
+        let (mut keys, _) = self
+            .keys_for_writing(connection, subjects, &HashSet::new())
+            .await?;
+        keys.remove(subject).ok_or(LedgerError::Unsealing)
+    }
+
     /// The keys at hand, and the subjects whose keys are not.
     fn remembered(&self, subjects: HashSet<String>) -> (HashMap<String, DataKey>, Vec<String>) {
         let mut keys = HashMap::new();

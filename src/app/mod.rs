@@ -36,6 +36,7 @@ use crate::passwords::Passwords;
 use crate::secrets::Random;
 use crate::settings::TrustedProxy;
 use crate::tokens::TokenIssuer;
+use crate::webhooks::Webhooks;
 
 use projects::ProjectDirectory;
 
@@ -67,6 +68,8 @@ pub struct Parts {
     pub public_url: String,
     /// How often something may be tried.
     pub limits: Limits,
+    /// What delivers webhooks.
+    pub webhooks: Webhooks,
     /// The proxies whose word about a caller's address counts.
     pub trusted_proxy: Option<TrustedProxy>,
 }

@@ -20,6 +20,7 @@ use crate::mail::catcher::Catcher;
 use crate::private_postgres::{Lifetime, PrivatePostgres};
 use crate::secrets::{KeyPrefix, Random, ServerSecret};
 use crate::settings::{InternalProject, Settings, Switch};
+use crate::webhooks::courier::Reach;
 
 /// The flags of `dev`.
 #[derive(Args)]
@@ -64,6 +65,7 @@ pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode,
         secret,
         &url,
         Carrier::Catcher(Catcher::default()),
+        Reach::Anywhere,
     )
     .await?;
     kept.fill_in(&mut settings.internal);

@@ -20,6 +20,7 @@ use crate::passwords::Cost;
 use crate::secrets::ServerSecret;
 use crate::server::{self, Configuration, Follow, Server};
 use crate::settings::{Settings, Switch};
+use crate::webhooks::courier::Reach;
 
 /// Every address of the machine.
 const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -101,12 +102,14 @@ fn log_to_stderr() {
     }
 }
 
-/// Puts the application together. Without a mail server, mail goes to `otherwise`.
+/// Puts the application together. Without a mail server, mail goes to `otherwise`; unless something
+/// else was said, webhooks go as far as `reach`.
 async fn build(
     settings: &Settings,
     secret: ServerSecret,
     url: &str,
     otherwise: Carrier,
+    reach: Reach,
 ) -> Result<App, Failure> {
     let pool = server::connect(url, settings.database_connections).await?;
     server::migrate(&pool).await?;
@@ -118,6 +121,7 @@ async fn build(
         mail: settings.mail.shared(otherwise)?,
         trusted_proxy: settings.trusted_proxy.clone(),
         quotas: settings.rate_limits.clone(),
+        webhooks: settings.webhooks.delivery(reach)?,
         clock: Clock::system(),
     };
     Ok(server::assemble(pool, configuration)?)

@@ -9,6 +9,7 @@ use crate::app::projects::NewKeys;
 use crate::app::seed::{self, Seed};
 use crate::mail::Carrier;
 use crate::settings::{InternalProject, Settings, Switch};
+use crate::webhooks::courier::Reach;
 
 /// The flags of `serve`.
 #[derive(Args)]
@@ -25,7 +26,7 @@ pub async fn run(Arguments { settings }: Arguments) -> Result<ExitCode, Failure>
     let secret = settings.server_secret.clone().ok_or(
         "MUNIMENT_SERVER_SECRET is not set; make one with: openssl rand -base64 32 | tr '+/' '-_'",
     )?;
-    let app = build(&settings, secret, &url, Carrier::Nobody).await?;
+    let app = build(&settings, secret, &url, Carrier::Nobody, Reach::Public).await?;
     seed::internal_project(&app, &internal_seed(&settings.internal, Switch::Off)).await?;
     let server = start(app, &settings, ANYWHERE).await?;
     tracing::info!(address = %server.address(), "serving");

@@ -21,6 +21,7 @@ mod input;
 mod internal_config;
 mod internal_projects;
 mod internal_sign_up_rules;
+mod internal_webhooks;
 mod jwks;
 mod known_error;
 mod mfa;
@@ -44,7 +45,8 @@ mod team_permissions;
 mod teams;
 mod user_api_keys;
 mod users;
-mod views;
+pub(crate) mod views;
+mod webhooks;
 
 use axum::Json;
 use axum::Router;
@@ -154,6 +156,8 @@ fn api() -> OpenApiRouter<App> {
         .merge(team_api_keys::router())
         .merge(credential_scanning::router())
         .merge(notification_preferences::router())
+        .merge(webhooks::router())
+        .merge(internal_webhooks::router())
 }
 
 /// The paths as callers see them: below the version that everybody uses.

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use muniment_projections::subscription;
+use muniment_projections::webhooks::queue;
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -89,8 +90,27 @@ async fn render_metrics(State(app): State<App>, Metrics(handle): Metrics) -> Res
         }
         Err(error) => tracing::warn!(%error, "the subscriptions' lag could not be read"),
     }
+    note_webhooks(&app).await;
     let pool = app.pool();
     metrics::gauge!("muniment_database_connections").set(f64::from(pool.size()));
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], handle.render()).into_response()
+}
+
+/// How many webhooks are due, and for how long the oldest of them has been.
+async fn note_webhooks(app: &App) {
+    let now = app.now();
+    match queue::backlog(app.pool(), now).await {
+        Ok(backlog) => {
+            let waiting = backlog.oldest.map_or(0, |oldest| now.0 - oldest);
+            #[allow(
+                clippy::cast_precision_loss,
+                reason = "at most 20,000, and milliseconds"
+            )]
+            let (due, waiting) = (backlog.due as f64, waiting as f64 / 1000.0);
+            metrics::gauge!("muniment_webhook_backlog").set(due);
+            metrics::gauge!("muniment_webhook_lag_seconds").set(waiting);
+        }
+        Err(error) => tracing::warn!(%error, "the backlog of webhooks could not be read"),
+    }
 }

@@ -212,14 +212,25 @@ impl ServerUser {
     /// Shows a record.
     #[must_use]
     pub fn of(app: &App, record: &UserRecord, project: &LoadedProject) -> Self {
+        let id = record.user.user_id();
+        let seen = app.activity.of_user(id, record.last_active_at);
+        Self::as_of(record, project, seen)
+    }
+
+    /// Shows a record of some time, when the user was last seen at `last_active_at`.
+    #[must_use]
+    pub fn as_of(
+        record: &UserRecord,
+        project: &LoadedProject,
+        last_active_at: Option<i64>,
+    ) -> Self {
         let row = &record.user;
-        let seen = app.activity.of_user(row.user_id(), record.last_active_at);
         Self {
             user: client_user(record, &project.config),
             selected_team: record.selected_team.clone().map(ServerTeam::from),
             server_metadata: row.server_metadata.clone(),
             primary_email_auth_enabled: row.primary_email_auth_enabled,
-            last_active_at_millis: seen.unwrap_or(row.signed_up_at),
+            last_active_at_millis: last_active_at.unwrap_or(row.signed_up_at),
             restricted_by_admin_private_details: row.restricted_by_admin_private_details.clone(),
             country_code: row.country_code.clone(),
             risk_scores: row.risk_scores().into(),

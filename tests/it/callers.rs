@@ -228,6 +228,53 @@ const INVITATION_ROUTES: [(&str, &str, Access); 7] = [
     ("POST", "/team-invitations/{id}/accept", Client),
 ];
 
+/// Those of webhooks.
+const WEBHOOK_ROUTES: [(&str, &str, Access); 15] = [
+    ("POST", "/webhooks/svix-token", Admin),
+    ("POST", "/internal/send-test-webhook", Admin),
+    ("GET", "/internal/webhooks/endpoints", Admin),
+    ("POST", "/internal/webhooks/endpoints", Admin),
+    ("GET", "/internal/webhooks/endpoints/{endpoint_id}", Admin),
+    ("PATCH", "/internal/webhooks/endpoints/{endpoint_id}", Admin),
+    (
+        "DELETE",
+        "/internal/webhooks/endpoints/{endpoint_id}",
+        Admin,
+    ),
+    (
+        "GET",
+        "/internal/webhooks/endpoints/{endpoint_id}/secret",
+        Admin,
+    ),
+    (
+        "POST",
+        "/internal/webhooks/endpoints/{endpoint_id}/secret/rotate",
+        Admin,
+    ),
+    (
+        "GET",
+        "/internal/webhooks/endpoints/{endpoint_id}/stats",
+        Admin,
+    ),
+    ("GET", "/internal/webhooks/attempts", Admin),
+    (
+        "POST",
+        "/internal/webhooks/endpoints/{endpoint_id}/recover",
+        Admin,
+    ),
+    (
+        "POST",
+        "/internal/webhooks/endpoints/{endpoint_id}/replay",
+        Admin,
+    ),
+    ("GET", "/internal/webhooks/messages/{message_id}", Admin),
+    (
+        "POST",
+        "/internal/webhooks/messages/{message_id}/endpoints/{endpoint_id}/resend",
+        Admin,
+    ),
+];
+
 fn table() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
     let parts = ROUTES.into_iter().chain(KEY_ROUTES);
     parts
@@ -236,6 +283,7 @@ fn table() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
         .chain(PREFERENCE_ROUTES)
         .chain(INVITATION_ROUTES)
         .chain(CONFIG_ROUTES)
+        .chain(WEBHOOK_ROUTES)
 }
 
 fn routes() -> impl Iterator<Item = (&'static str, String, Access)> {

@@ -36,6 +36,7 @@ impl Binary {
             .env("MUNIMENT_SERVER_SECRET", secret().to_base64url())
             .env("MUNIMENT_PORT", "0")
             .env("MUNIMENT_BIND", "127.0.0.1")
+            .env("MUNIMENT_WEBHOOK_ALLOW_PRIVATE", "on")
             .env("MUNIMENT_INTERNAL_PUBLISHABLE_CLIENT_KEY", INTERNAL_CLIENT)
             .env("MUNIMENT_INTERNAL_SECRET_SERVER_KEY", INTERNAL_SERVER)
             .env("MUNIMENT_INTERNAL_SUPER_SECRET_ADMIN_KEY", INTERNAL_ADMIN)
@@ -63,7 +64,7 @@ impl Binary {
         }
     }
 
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }

@@ -14,6 +14,8 @@ use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
 use muniment::secrets::{Random, ServerSecret};
 use muniment::server::{self, Configuration, Follow, Server};
 use muniment::settings::TrustedProxy;
+use muniment::webhooks::Delivery;
+use muniment::webhooks::courier::Reach;
 use muniment_domain::ProjectId;
 use muniment_domain::project::{Level, ProjectCommand};
 use muniment_projections::{EventContext, EventLog};
@@ -117,12 +119,29 @@ impl TestServer {
         Self::start_limited(url, follow, Quotas::default(), None).await
     }
 
+    /// A server that delivers webhooks that way.
+    pub async fn start_delivering(url: &str, webhooks: Delivery) -> Self {
+        let quotas = Quotas::default();
+        Self::start_with(url, Follow::Everything, quotas, None, webhooks).await
+    }
+
     /// A server with limits of its own, behind proxies.
     pub async fn start_limited(
         url: &str,
         follow: Follow,
         quotas: Quotas,
         trusted_proxy: Option<TrustedProxy>,
+    ) -> Self {
+        let webhooks = Delivery::Embedded(Reach::Anywhere);
+        Self::start_with(url, follow, quotas, trusted_proxy, webhooks).await
+    }
+
+    async fn start_with(
+        url: &str,
+        follow: Follow,
+        quotas: Quotas,
+        trusted_proxy: Option<TrustedProxy>,
+        webhooks: Delivery,
     ) -> Self {
         let pool = server::connect(url, 20).await.unwrap();
         let clock = Clock::fixed(Clock::system().now());
@@ -138,6 +157,7 @@ impl TestServer {
             },
             trusted_proxy,
             quotas,
+            webhooks,
             clock: clock.clone(),
         };
         let app = server::assemble(pool, configuration).unwrap();

@@ -1,0 +1,416 @@
+//! Which events the outside world is told of, and what was the case then.
+//!
+//! A happening shows the state right after the unit of work that it belongs to: the streams are
+//! folded up to there, by the projectors of the read models. When it is read does not matter, with
+//! one exception: of somebody who was erased in the meantime, the log has no personal data to show.
+
+use std::collections::{HashMap, HashSet};
+
+use cqrs_es::Aggregate;
+use muniment_domain::permission::{GrantCause, RevokeCause};
+use muniment_domain::project::Project;
+use muniment_domain::team::{Entrance, Team, TeamEvent};
+use muniment_domain::user::{PasswordOccasion, User, UserEvent};
+use muniment_domain::{Millis, PermissionId, ProjectId, TeamId, UserId};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::event_log::{LedgerEvent, Recorded};
+use crate::projects::ProjectRow;
+use crate::read_models::ReadModels;
+use crate::teams::TeamRow;
+use crate::users::UserRecord;
+use crate::{EventLog, LedgerError};
+
+/// The characters of message ids.
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// How many of them an id has.
+const ID_LENGTH: usize = 27;
+
+/// Why a user or a team is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// It came into being.
+    Created,
+    /// It was changed, or a change left it as it was.
+    Updated,
+}
+
+/// What became of a tie between two things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tie {
+    /// It was made.
+    Created,
+    /// It was cut.
+    Deleted,
+}
+
+/// Something that the outside world is told of.
+#[derive(Clone, Debug)]
+pub struct Happening {
+    /// The id of the message about it: `msg_` and 27 characters made from the event's place in the
+    /// log, so that it is the same however often the event is read.
+    pub message_id: String,
+    /// Whose it is.
+    pub project_id: ProjectId,
+    /// When it was recorded.
+    pub at: Millis,
+    /// The stream that it happened on.
+    pub subject: String,
+    /// What it is.
+    pub what: Happened,
+}
+
+/// What happened, with the state it led to.
+#[derive(Clone, Debug)]
+pub enum Happened {
+    /// A user was created or updated.
+    User {
+        /// Which of the two.
+        occasion: Occasion,
+        /// The user then.
+        record: Box<UserRecord>,
+        /// The project then, whose settings decide how users are shown.
+        project: Box<ProjectRow>,
+    },
+    /// A user was deleted.
+    UserDeleted {
+        /// Who.
+        user: UserId,
+        /// The teams that the user was in, oldest first.
+        teams: Vec<TeamId>,
+    },
+    /// A team was created or updated.
+    Team {
+        /// Which of the two.
+        occasion: Occasion,
+        /// The team then.
+        team: Box<TeamRow>,
+    },
+    /// A team was deleted.
+    TeamDeleted(TeamId),
+    /// A user came into a team or left it.
+    Membership(Tie, TeamId, UserId),
+    /// A member was granted a permission in a team, or it was revoked.
+    TeamPermission(Tie, TeamId, UserId, PermissionId),
+    /// A user was granted a permission in the project, or it was revoked.
+    ProjectPermission(Tie, UserId, PermissionId),
+}
+
+/// What an event is told as, before the state is looked up.
+#[derive(Clone, Debug, PartialEq)]
+enum Told {
+    User(Occasion),
+    UserDeleted,
+    Team(Occasion),
+    TeamDeleted,
+    Membership(Tie, UserId),
+    TeamPermission(Tie, UserId, PermissionId),
+    ProjectPermission(Tie, PermissionId),
+}
+
+/// The table: what each event is told as. Everything else is kept to ourselves.
+fn told_as(event: &LedgerEvent) -> Vec<Told> {
+    match event {
+        LedgerEvent::User(event) => told_as_of_user(event).into_iter().collect(),
+        LedgerEvent::Team(event) => told_as_of_team(event),
+        _ => Vec::new(),
+    }
+}
+
+fn told_as_of_user(event: &UserEvent) -> Option<Told> {
+    Some(match event {
+        UserEvent::UserCreated(_) => Told::User(Occasion::Created),
+        UserEvent::UserUpdated(_)
+        | UserEvent::PasswordChosen {
+            occasion: PasswordOccasion::Reset,
+            ..
+        } => Told::User(Occasion::Updated),
+        UserEvent::ProjectPermissionGranted {
+            permission_id,
+            cause: GrantCause::Granted,
+        } => Told::ProjectPermission(Tie::Created, permission_id.clone()),
+        UserEvent::ProjectPermissionRevoked {
+            permission_id,
+            cause: RevokeCause::Revoked,
+        } => Told::ProjectPermission(Tie::Deleted, permission_id.clone()),
+        UserEvent::UserDeleted {} => Told::UserDeleted,
+        _ => return None,
+    })
+}
+
+/// The creator's membership is part of the team's creation, and renames by the system are no
+/// updates.
+fn told_as_of_team(event: &TeamEvent) -> Vec<Told> {
+    let one = match event {
+        TeamEvent::TeamCreated(_) => Told::Team(Occasion::Created),
+        TeamEvent::TeamUpdated(_) => Told::Team(Occasion::Updated),
+        TeamEvent::TeamDeleted {} => Told::TeamDeleted,
+        TeamEvent::MemberAdded(added) if added.entrance == Entrance::Added => {
+            let granted = added.permission_ids.iter();
+            let granted =
+                granted.map(|id| Told::TeamPermission(Tie::Created, added.user_id, id.clone()));
+            return std::iter::once(Told::Membership(Tie::Created, added.user_id))
+                .chain(granted)
+                .collect();
+        }
+        TeamEvent::MemberRemoved { user_id } => Told::Membership(Tie::Deleted, *user_id),
+        TeamEvent::TeamPermissionGranted {
+            user_id,
+            permission_id,
+        } => Told::TeamPermission(Tie::Created, *user_id, permission_id.clone()),
+        TeamEvent::TeamPermissionRevoked {
+            user_id,
+            permission_id,
+            cause: RevokeCause::Revoked,
+        } => Told::TeamPermission(Tie::Deleted, *user_id, permission_id.clone()),
+        _ => return Vec::new(),
+    };
+    vec![one]
+}
+
+/// What the outside world is told of these events, which are in the log's order.
+pub async fn happenings(
+    log: &EventLog,
+    events: &[Recorded],
+) -> Result<Vec<Happening>, LedgerError> {
+    let told: Vec<(&Recorded, Vec<Told>)> = events
+        .iter()
+        .map(|event| (event, told_as(&event.event)))
+        .filter(|(_, told)| !told.is_empty())
+        .collect();
+    let past = Past::read(log, &told).await?;
+    let mut happenings = Vec::new();
+    for (event, told) in told {
+        for (ordinal, told) in told.into_iter().enumerate() {
+            let Some(what) = past.look_up(event, told) else {
+                continue;
+            };
+            happenings.push(Happening {
+                message_id: message_id(event, ordinal),
+                project_id: event.project_id.clone(),
+                at: event.recorded_at,
+                subject: event.aggregate_id.clone(),
+                what,
+            });
+        }
+    }
+    Ok(happenings)
+}
+
+/// Made from the event's place, not from the time or from chance.
+fn message_id(event: &Recorded, ordinal: usize) -> String {
+    let (id, position) = (&event.aggregate_id, event.cursor.position);
+    let place = format!(
+        "muniment webhook {id} {} {position} {ordinal}",
+        event.sequence
+    );
+    let digest = Sha256::digest(place.as_bytes());
+    let characters = digest.iter().take(ID_LENGTH);
+    let characters = characters.map(|byte| char::from(BASE62[usize::from(byte % 62)]));
+    format!("msg_{}", characters.collect::<String>())
+}
+
+/// The streams that the state is folded from.
+struct Past {
+    streams: HashMap<(&'static str, String), Vec<Recorded>>,
+}
+
+impl Past {
+    async fn read(log: &EventLog, told: &[(&Recorded, Vec<Told>)]) -> Result<Self, LedgerError> {
+        let mut users = HashSet::new();
+        let mut teams = HashSet::new();
+        let mut projects = HashSet::new();
+        for (event, told) in told {
+            let id = event.aggregate_id.clone();
+            match told.first() {
+                Some(Told::User(_)) => {
+                    users.insert(id);
+                    projects.insert(event.project_id.to_string());
+                }
+                Some(Told::UserDeleted) => {
+                    // To know which teams were left, and how old they were.
+                    users.insert(id.clone());
+                    teams.extend(teams_left(log, &id).await?);
+                }
+                Some(Told::Team(_)) => {
+                    teams.insert(id);
+                }
+                _ => {}
+            }
+        }
+        let mut past = Self {
+            streams: HashMap::new(),
+        };
+        past.add(log, User::TYPE, users).await?;
+        teams.extend(past.selected_teams());
+        past.add(log, Team::TYPE, teams).await?;
+        past.add(log, Project::TYPE, projects).await?;
+        Ok(past)
+    }
+
+    async fn add(
+        &mut self,
+        log: &EventLog,
+        aggregate_type: &'static str,
+        ids: HashSet<String>,
+    ) -> Result<(), LedgerError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<String> = ids.into_iter().collect();
+        for event in log.streams(aggregate_type, &ids).await? {
+            let key = (aggregate_type, event.aggregate_id.clone());
+            self.streams.entry(key).or_default().push(event);
+        }
+        Ok(())
+    }
+
+    /// Every team that one of the users ever had selected.
+    fn selected_teams(&self) -> Vec<String> {
+        let events = self.streams.values().flatten();
+        let selected = events.filter_map(|event| match &event.event {
+            LedgerEvent::User(UserEvent::SelectedTeamChanged { selected_team_id }) => {
+                *selected_team_id
+            }
+            LedgerEvent::User(UserEvent::UserUpdated(updated)) => {
+                updated.selected_team_id.clone().into_value()
+            }
+            _ => None,
+        });
+        selected.map(|team| team.to_string()).collect()
+    }
+
+    /// The events of a stream up to the end of the unit of work that `event` belongs to.
+    fn until<'s>(
+        &'s self,
+        aggregate_type: &'static str,
+        id: &str,
+        event: &'s Recorded,
+    ) -> impl Iterator<Item = &'s Recorded> {
+        let stream = self.streams.get(&(aggregate_type, id.to_owned()));
+        let stream = stream.into_iter().flatten();
+        stream.filter(move |other| other.cursor <= event.cursor || same_unit(other, event))
+    }
+
+    fn look_up(&self, event: &Recorded, told: Told) -> Option<Happened> {
+        let id = event.aggregate_id.parse::<Uuid>().ok()?;
+        Some(match told {
+            Told::User(occasion) => {
+                let (record, project) = (self.user(event, id, occasion)?, self.project(event)?);
+                Happened::User {
+                    occasion,
+                    record: Box::new(record),
+                    project: Box::new(project),
+                }
+            }
+            Told::UserDeleted => Happened::UserDeleted {
+                user: UserId(id),
+                teams: self.teams_left_with(event, UserId(id)),
+            },
+            Told::Team(occasion) => Happened::Team {
+                occasion,
+                team: Box::new(self.team(event, id)?),
+            },
+            Told::TeamDeleted => Happened::TeamDeleted(TeamId(id)),
+            Told::Membership(tie, user) => Happened::Membership(tie, TeamId(id), user),
+            Told::TeamPermission(tie, user, permission) => {
+                Happened::TeamPermission(tie, TeamId(id), user, permission)
+            }
+            Told::ProjectPermission(tie, permission) => {
+                Happened::ProjectPermission(tie, UserId(id), permission)
+            }
+        })
+    }
+
+    fn user(&self, event: &Recorded, id: Uuid, occasion: Occasion) -> Option<UserRecord> {
+        let models = fold(self.until(User::TYPE, &event.aggregate_id, event));
+        let mut user = models.users.get(&id)?.clone();
+        if occasion == Occasion::Created {
+            // As the user was before the personal team.
+            user.selected_team_id = None;
+        }
+        let selected_team = user
+            .selected_team_id
+            .and_then(|team| self.team_of_member(event, team, id));
+        Some(UserRecord {
+            last_active_at: self.last_seen(event, id),
+            selected_team,
+            user,
+        })
+    }
+
+    /// When the user last did something that is in the log.
+    fn last_seen(&self, event: &Recorded, id: Uuid) -> Option<i64> {
+        let actor = format!("user:{id}");
+        let stream = self.until(User::TYPE, &event.aggregate_id, event);
+        let own = stream.filter(|event| event.metadata.get("actor") == Some(&actor));
+        own.map(|event| event.recorded_at.0).max()
+    }
+
+    fn team_of_member(&self, event: &Recorded, team: Uuid, user: Uuid) -> Option<TeamRow> {
+        let models = fold(self.until(Team::TYPE, &team.to_string(), event));
+        models.memberships.get(&(team, user))?;
+        models.teams.get(&team).cloned()
+    }
+
+    fn team(&self, event: &Recorded, id: Uuid) -> Option<TeamRow> {
+        let models = fold(self.until(Team::TYPE, &id.to_string(), event));
+        models.teams.get(&id).cloned()
+    }
+
+    fn project(&self, event: &Recorded) -> Option<ProjectRow> {
+        let id = event.project_id.to_string();
+        let models = fold(self.until(Project::TYPE, &id, event));
+        models.projects.get(&id).cloned()
+    }
+
+    /// The teams that the user left by being deleted.
+    fn teams_left_with(&self, deletion: &Recorded, user: UserId) -> Vec<TeamId> {
+        let mut left = Vec::new();
+        for ((aggregate_type, id), stream) in &self.streams {
+            let leaves = |event: &Recorded| {
+                let LedgerEvent::Team(TeamEvent::MemberRemoved { user_id }) = &event.event else {
+                    return false;
+                };
+                *user_id == user && same_unit(event, deletion)
+            };
+            if *aggregate_type == Team::TYPE && stream.iter().any(leaves) {
+                let created = stream.first().map(|event| match &event.event {
+                    LedgerEvent::Team(TeamEvent::TeamCreated(created)) => created.created_at,
+                    _ => event.recorded_at,
+                });
+                left.extend(id.parse().ok().map(|id| (created, TeamId(id))));
+            }
+        }
+        left.sort();
+        left.into_iter().map(|(_, team)| team).collect()
+    }
+}
+
+/// Committed together, for one request.
+fn same_unit(one: &Recorded, other: &Recorded) -> bool {
+    one.cursor.transaction == other.cursor.transaction
+        && one.metadata.get("correlation_id") == other.metadata.get("correlation_id")
+}
+
+fn fold<'e>(events: impl Iterator<Item = &'e Recorded>) -> ReadModels {
+    let mut models = ReadModels::default();
+    for event in events {
+        models.fold(&event.project_id, &event.aggregate_id, event.event.clone());
+    }
+    models
+}
+
+/// The teams that the user ever left.
+async fn teams_left(log: &EventLog, user: &str) -> Result<Vec<String>, LedgerError> {
+    let ids = sqlx::query_scalar!(
+        "SELECT DISTINCT aggregate_id FROM events
+         WHERE payload ->> 'user_id' = $1 AND aggregate_type = 'team'
+           AND event_type = 'MemberRemoved'",
+        user
+    )
+    .fetch_all(log.pool())
+    .await?;
+    Ok(ids)
+}

@@ -1,0 +1,487 @@
+//! `/internal/webhooks`: where the project's webhooks go, and how that went. The contract leaves
+//! this to Svix; these routes are our own, and answer 400 where a Svix server delivers.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{HeaderName, HeaderValue};
+use axum::response::IntoResponse;
+use data_encoding::BASE64;
+use muniment_domain::{Millis, Patch};
+use muniment_projections::webhooks::endpoints::{self, Endpoint};
+use muniment_projections::webhooks::queue::{self, AttemptListing, LoggedAttempt, Message};
+use serde_json::{Map, Value, json};
+use url::Url;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::caller::{Auth, Caller};
+use super::error::{ApiError, ApiResult};
+use super::input::{Checked, Fields, Input, boolean, integer, json_object, one_of, text, text_max};
+use super::{success, whole_list};
+use crate::app::App;
+use crate::webhooks::courier::Courier;
+use crate::webhooks::{OVERLAP_MILLIS, Webhooks, event_types, new_endpoint, new_secret};
+
+/// The longest URL of an endpoint.
+const MAX_URL: usize = 2000;
+/// The longest description of an endpoint.
+const MAX_DESCRIPTION: usize = 1000;
+/// The most endpoints that a project may have.
+const MAX_ENDPOINTS: usize = 50;
+/// The most headers that an endpoint may want.
+const MAX_HEADERS: usize = 20;
+/// Attempts on a page, unless something else is asked for, and at most.
+const PAGE: (i64, i64) = (50, 250);
+/// The sizes of a secret that are accepted, in bytes: those of Standard Webhooks.
+const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=75;
+
+/// The routes of this file.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(read, update, delete))
+        .routes(routes!(read_secret))
+        .routes(routes!(rotate_secret))
+        .routes(routes!(stats))
+        .routes(routes!(attempts))
+        .routes(routes!(recover))
+        .routes(routes!(replay))
+        .routes(routes!(message))
+        .routes(routes!(resend))
+}
+
+/// The project's endpoints, oldest first.
+#[utoipa::path(get, path = "/internal/webhooks/endpoints", tag = "webhooks", responses((status = 200, description = "Endpoints")))]
+async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    input.form(auth.user_id()).no_query().finish(Some(()))?;
+    courier(&app)?;
+    let endpoints = endpoints::of_project(app.pool(), auth.project_id()).await?;
+    let items: Vec<Value> = endpoints.iter().map(endpoint_view).collect();
+    Ok(whole_list(&items))
+}
+
+/// Makes an endpoint. Without a secret, one is drawn.
+#[utoipa::path(post, path = "/internal/webhooks/endpoints", tag = "webhooks", request_body = Value,
+    responses((status = 201, description = "The endpoint"), (status = 400, description = "SCHEMA_ERROR, or there are too many")))]
+async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let mut body = form.body();
+    let url = body.required("url", endpoint_url);
+    let secret = body.optional("secret", signing_secret);
+    let change = read_change(&mut body);
+    body.close();
+    let (url, secret, change) = form.finish((|| Some((url?, secret?, change?)))())?;
+    courier(&app)?;
+    let present = endpoints::of_project(app.pool(), auth.project_id()).await?;
+    if present.len() >= MAX_ENDPOINTS {
+        let text = format!("A project may have at most {MAX_ENDPOINTS} endpoints.");
+        return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
+    }
+    let mut endpoint = new_endpoint(&app.random, auth.project_id().as_str(), app.now());
+    endpoint.url = url;
+    change.apply_to(&mut endpoint);
+    let secret = secret.unwrap_or_else(|| new_secret(&app.random));
+    endpoints::insert(app.pool(), app.log.sealer(), &endpoint, &secret).await?;
+    Ok((StatusCode::CREATED, Json(endpoint_view(&endpoint))).into_response())
+}
+
+/// One endpoint.
+#[utoipa::path(get, path = "/internal/webhooks/endpoints/{endpoint_id}", tag = "webhooks", params(("endpoint_id" = String, Path)),
+    responses((status = 200, description = "The endpoint"), (status = 404, description = "There is none")))]
+async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let endpoint = named_endpoint(&app, auth, &input).await?;
+    Ok(Json(endpoint_view(&endpoint)).into_response())
+}
+
+/// Changes an endpoint. One that is enabled again starts with a clean record.
+#[utoipa::path(patch, path = "/internal/webhooks/endpoints/{endpoint_id}", tag = "webhooks", params(("endpoint_id" = String, Path)), request_body = Value,
+    responses((status = 200, description = "The endpoint"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "There is none")))]
+async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let id = form.params().required("endpoint_id", text);
+    let mut body = form.body();
+    let url = body.optional("url", endpoint_url);
+    let change = read_change(&mut body);
+    body.close();
+    let (id, url, change) = form.finish((|| Some((id?, url?, change?)))())?;
+    courier(&app)?;
+    let mut endpoint = find(&app, auth, &id).await?;
+    endpoint.url = url.unwrap_or(endpoint.url);
+    change.apply_to(&mut endpoint);
+    endpoint.updated_at = app.now().0;
+    endpoints::update(app.pool(), &endpoint).await?;
+    Ok(Json(endpoint_view(&endpoint)).into_response())
+}
+
+/// Deletes an endpoint with its attempts.
+#[utoipa::path(delete, path = "/internal/webhooks/endpoints/{endpoint_id}", tag = "webhooks", params(("endpoint_id" = String, Path)),
+    responses((status = 200, description = "Deleted"), (status = 404, description = "There is none")))]
+async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let endpoint = named_endpoint(&app, auth, &input).await?;
+    endpoints::delete(app.pool(), &endpoint.id).await?;
+    Ok(success())
+}
+
+/// The secret that messages to the endpoint are signed with.
+#[utoipa::path(get, path = "/internal/webhooks/endpoints/{endpoint_id}/secret", tag = "webhooks", params(("endpoint_id" = String, Path)),
+    responses((status = 200, description = "`{secret}`"), (status = 404, description = "There is no such endpoint")))]
+async fn read_secret(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let endpoint = named_endpoint(&app, auth, &input).await?;
+    let secrets = endpoints::secrets(app.pool(), app.log.sealer(), &endpoint, app.now()).await?;
+    Ok(Json(json!({"secret": secrets.first()})).into_response())
+}
+
+/// Replaces the secret. For a day, messages are signed with the old one as well.
+#[utoipa::path(post, path = "/internal/webhooks/endpoints/{endpoint_id}/secret/rotate", tag = "webhooks", params(("endpoint_id" = String, Path)), request_body = Value,
+    responses((status = 200, description = "`{secret}`"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "There is no such endpoint")))]
+async fn rotate_secret(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let id = form.params().required("endpoint_id", text);
+    let mut body = form.optional_body();
+    let secret = body.nullable("secret", signing_secret);
+    body.close();
+    let (id, secret) = form.finish((|| Some((id?, secret?)))())?;
+    courier(&app)?;
+    let endpoint = find(&app, auth, &id).await?;
+    let secret = secret.into_value();
+    let secret = secret.unwrap_or_else(|| new_secret(&app.random));
+    let overlap = app.now().plus(OVERLAP_MILLIS);
+    endpoints::rotate_secret(app.pool(), app.log.sealer(), &endpoint, &secret, overlap).await?;
+    Ok(Json(json!({"secret": secret})).into_response())
+}
+
+/// How deliveries to the endpoint stand, of messages since a time (in milliseconds since 1970).
+#[utoipa::path(get, path = "/internal/webhooks/endpoints/{endpoint_id}/stats", tag = "webhooks",
+    params(("endpoint_id" = String, Path), ("since_millis" = Option<i64>, Query)),
+    responses((status = 200, description = "`{success, pending, fail}`"), (status = 404, description = "There is no such endpoint")))]
+async fn stats(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let mut form = input.form(auth.user_id());
+    let id = form.params().required("endpoint_id", text);
+    let mut query = form.query();
+    let since = query.or_default("since_millis", integer(0..=i64::MAX), 0);
+    query.close();
+    let (id, since) = form.finish((|| Some((id?, since?)))())?;
+    courier(&app)?;
+    let endpoint = find(&app, auth, &id).await?;
+    let stats = queue::stats(app.pool(), &endpoint.id, Millis(since)).await?;
+    let body = json!({"success": stats.success, "pending": stats.pending, "fail": stats.fail});
+    Ok(Json(body).into_response())
+}
+
+/// Attempts at delivering, newest first.
+#[utoipa::path(get, path = "/internal/webhooks/attempts", tag = "webhooks",
+    params(("endpoint_id" = Option<String>, Query), ("message_id" = Option<String>, Query), ("status" = Option<String>, Query, description = "`success` or `fail`"),
+        ("event_type" = Option<String>, Query), ("cursor" = Option<String>, Query), ("limit" = Option<i64>, Query, description = "1 to 250")),
+    responses((status = 200, description = "Attempts"), (status = 400, description = "SCHEMA_ERROR")))]
+async fn attempts(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let mut form = input.form(auth.user_id());
+    let mut query = form.query();
+    let endpoint = query.optional("endpoint_id", text);
+    let message = query.optional("message_id", text);
+    let status = query.optional("status", one_of(&["success", "fail"]));
+    let event_type = query.optional("event_type", event_type);
+    let cursor = query.optional("cursor", text);
+    let limit = query.or_default("limit", integer(1..=PAGE.1), PAGE.0);
+    query.close();
+    let listing = form.finish((|| {
+        Some(AttemptListing {
+            endpoint: endpoint?,
+            message: message?,
+            status: status?.map(str::to_owned),
+            event_type: event_type?,
+            cursor: cursor?,
+            limit: limit?,
+        })
+    })())?;
+    courier(&app)?;
+    let mut logged = queue::attempts(app.pool(), auth.project_id(), &listing).await?;
+    let limit = usize::try_from(listing.limit).unwrap_or(usize::MAX);
+    let next = logged.get(limit).map(|logged| logged.attempt.id.clone());
+    logged.truncate(limit);
+    let items: Vec<Value> = logged.iter().map(attempt_view).collect();
+    let body = json!({
+        "items": items, "is_paginated": true, "pagination": {"next_cursor": next},
+    });
+    Ok(Json(body).into_response())
+}
+
+/// Sends again what failed, of the messages of a stretch of time.
+#[utoipa::path(post, path = "/internal/webhooks/endpoints/{endpoint_id}/recover", tag = "webhooks", params(("endpoint_id" = String, Path)), request_body = Value,
+    responses((status = 202, description = "`{count}` messages will be sent"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "There is no such endpoint")))]
+async fn recover(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let (endpoint, stretch) = endpoint_and_stretch(&app, auth, &input).await?;
+    let count = queue::recover(app.pool(), &endpoint.id, stretch, app.now()).await?;
+    courier(&app)?.wake();
+    Ok((StatusCode::ACCEPTED, Json(json!({"count": count}))).into_response())
+}
+
+/// Sends what happened in a stretch of time and was never sent to the endpoint. The messages are
+/// made from the log anew, so the endpoint may be younger than what it is told.
+#[utoipa::path(post, path = "/internal/webhooks/endpoints/{endpoint_id}/replay", tag = "webhooks", params(("endpoint_id" = String, Path)), request_body = Value,
+    responses((status = 202, description = "It will be sent"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "There is no such endpoint")))]
+async fn replay(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let (endpoint, stretch) = endpoint_and_stretch(&app, auth, &input).await?;
+    queue::request_replay(app.pool(), &endpoint.id, stretch).await?;
+    courier(&app)?.wake();
+    Ok((StatusCode::ACCEPTED, Json(json!({"success": true}))).into_response())
+}
+
+/// One message.
+#[utoipa::path(get, path = "/internal/webhooks/messages/{message_id}", tag = "webhooks", params(("message_id" = String, Path)),
+    responses((status = 200, description = "The message"), (status = 404, description = "There is none")))]
+async fn message(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let id = form.params().required("message_id", text);
+    let id = form.finish(id)?;
+    courier(&app)?;
+    Ok(Json(message_view(&find_message(&app, auth, &id).await?)).into_response())
+}
+
+/// Sends a message to an endpoint once more.
+#[utoipa::path(post, path = "/internal/webhooks/messages/{message_id}/endpoints/{endpoint_id}/resend", tag = "webhooks",
+    params(("message_id" = String, Path), ("endpoint_id" = String, Path)),
+    responses((status = 202, description = "It will be sent"), (status = 404, description = "There is no such message, or no such endpoint")))]
+async fn resend(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let mut params = form.params();
+    let message = params.required("message_id", text);
+    let endpoint = params.required("endpoint_id", text);
+    params.close();
+    form.optional_body().close();
+    let (message, endpoint) = form.finish((|| Some((message?, endpoint?)))())?;
+    courier(&app)?;
+    let message = find_message(&app, auth, &message).await?;
+    let endpoint = find(&app, auth, &endpoint).await?;
+    if endpoint.is_disabled {
+        let text = "The endpoint is disabled, so nothing is sent to it.";
+        return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
+    }
+    queue::resend(app.pool(), &endpoint.id, &message.id, app.now()).await?;
+    courier(&app)?.wake();
+    Ok((StatusCode::ACCEPTED, Json(json!({"success": true}))).into_response())
+}
+
+/// What delivers, if it is this server.
+fn courier(app: &App) -> Result<&Courier, ApiError> {
+    match &app.webhooks {
+        Webhooks::Embedded(courier) => Ok(courier),
+        Webhooks::Svix(_) => {
+            let text = "A Svix server delivers the webhooks. Manage them there, with the token of POST /webhooks/svix-token.";
+            Err(ApiError::text(StatusCode::BAD_REQUEST, text))
+        }
+    }
+}
+
+async fn find(app: &App, auth: &Auth, id: &str) -> Result<Endpoint, ApiError> {
+    let endpoint = endpoints::by_id(app.pool(), id).await?;
+    endpoint
+        .filter(|endpoint| endpoint.project_id == auth.project_id().as_str())
+        .ok_or_else(|| ApiError::text(StatusCode::NOT_FOUND, "There is no such endpoint."))
+}
+
+async fn find_message(app: &App, auth: &Auth, id: &str) -> Result<Message, ApiError> {
+    let message = queue::message(app.pool(), auth.project_id(), id).await?;
+    message.ok_or_else(|| ApiError::text(StatusCode::NOT_FOUND, "There is no such message."))
+}
+
+async fn named_endpoint(app: &App, auth: &Auth, input: &Input) -> Result<Endpoint, ApiError> {
+    let mut form = input.form(auth.user_id()).no_query();
+    let id = form.params().required("endpoint_id", text);
+    let id = form.finish(id)?;
+    courier(app)?;
+    find(app, auth, &id).await
+}
+
+type Stretch = (Millis, Millis);
+
+async fn endpoint_and_stretch(
+    app: &App,
+    auth: &Auth,
+    input: &Input,
+) -> Result<(Endpoint, Stretch), ApiError> {
+    let mut form = input.form(auth.user_id()).no_query();
+    let id = form.params().required("endpoint_id", text);
+    let mut body = form.body();
+    let since = body.required("since_millis", integer(0..=MAX_MILLIS));
+    let until = body.or_default("until_millis", integer(0..=MAX_MILLIS), MAX_MILLIS);
+    body.close();
+    let (id, since, until) = form.finish((|| Some((id?, since?, until?)))())?;
+    courier(app)?;
+    let endpoint = find(app, auth, &id).await?;
+    Ok((endpoint, (Millis(since), Millis(until))))
+}
+
+/// The end of the year 9999: Postgres and RFC 3339 know no later time by four digits.
+const MAX_MILLIS: i64 = 253_402_300_799_999;
+
+/// What a request changes of an endpoint.
+struct Change {
+    description: Option<String>,
+    is_disabled: Option<bool>,
+    filter_types: Patch<Vec<String>>,
+    headers: Option<Value>,
+}
+
+impl Change {
+    fn apply_to(self, endpoint: &mut Endpoint) {
+        if let Some(description) = self.description {
+            endpoint.description = description;
+        }
+        endpoint.is_disabled = self.is_disabled.unwrap_or(endpoint.is_disabled);
+        self.filter_types.apply_to(&mut endpoint.filter_types);
+        // No types at all would be a way of disabling it.
+        endpoint.filter_types.take_if(|types| types.is_empty());
+        if let Some(headers) = self.headers {
+            endpoint.headers = headers;
+        }
+    }
+}
+
+fn read_change(body: &mut Fields<'_>) -> Option<Change> {
+    let description = body.optional("description", text_max(MAX_DESCRIPTION));
+    let is_disabled = body.optional("disabled", boolean);
+    let filter_types = body.nullable("filter_types", filter);
+    let headers: Checked<Option<Value>> = body.optional("headers", custom_headers);
+    Some(Change {
+        description: description?,
+        is_disabled: is_disabled?,
+        filter_types: filter_types?,
+        headers: headers?,
+    })
+}
+
+fn endpoint_url(value: &Value) -> Result<String, String> {
+    let text = text_max(MAX_URL)(value)?;
+    let url = Url::parse(&text).ok();
+    let is_web = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    if url.is_some_and(|url| is_web(&url)) {
+        return Ok(text);
+    }
+    Err("must be an http or https URL".to_owned())
+}
+
+fn event_type(value: &Value) -> Result<String, String> {
+    let name = text(value)?;
+    if event_types::exists(&name) {
+        return Ok(name);
+    }
+    let names = event_types::CATALOGUE.map(|(name, _)| name);
+    Err(format!("must be one of: {}", names.join(", ")))
+}
+
+fn filter(value: &Value) -> Result<Vec<String>, String> {
+    let items = value.as_array().ok_or("must be a list of event types")?;
+    items.iter().map(event_type).collect()
+}
+
+/// `whsec_` and the base 64 of 24 to 75 bytes.
+fn signing_secret(value: &Value) -> Result<String, String> {
+    let text = text(value)?;
+    let encoded = text.strip_prefix("whsec_").unwrap_or(&text);
+    let decoded = BASE64.decode(encoded.as_bytes()).unwrap_or_default();
+    if SECRET_BYTES.contains(&decoded.len()) {
+        return Ok(format!("whsec_{encoded}"));
+    }
+    Err("must be whsec_ and the base 64 of 24 to 75 bytes".to_owned())
+}
+
+/// Headers that are ours to set, or the connection's.
+fn is_reserved(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let ours = [
+        "content-type",
+        "content-length",
+        "host",
+        "connection",
+        "transfer-encoding",
+        "user-agent",
+        "upgrade",
+        "te",
+        "trailer",
+    ];
+    ours.contains(&name) || name.starts_with("svix-") || name.starts_with("webhook-")
+}
+
+fn custom_headers(value: &Value) -> Result<Value, String> {
+    let object = json_object(value)?;
+    let fields: Map<String, Value> = object.as_object().cloned().unwrap_or_default();
+    if fields.len() > MAX_HEADERS {
+        return Err(format!("must have at most {MAX_HEADERS} headers"));
+    }
+    for (name, value) in &fields {
+        let parsed = HeaderName::try_from(name).map_err(|_| format!("{name} is no header"))?;
+        if is_reserved(&parsed) {
+            return Err(format!("{name} is set by the server"));
+        }
+        let is_text = value.as_str().map(HeaderValue::from_str);
+        if !matches!(is_text, Some(Ok(_))) {
+            return Err(format!("{name} must be a text that a header can carry"));
+        }
+    }
+    Ok(Value::Object(fields))
+}
+
+fn endpoint_view(endpoint: &Endpoint) -> Value {
+    json!({
+        "id": endpoint.id,
+        "url": endpoint.url,
+        "description": endpoint.description,
+        "disabled": endpoint.is_disabled,
+        "filter_types": endpoint.filter_types,
+        "headers": endpoint.headers,
+        "failing_since_millis": endpoint.failing_since,
+        "created_at_millis": endpoint.created_at,
+        "updated_at_millis": endpoint.updated_at,
+    })
+}
+
+fn parsed(content: Option<&str>) -> Value {
+    content
+        .and_then(|content| serde_json::from_str(content).ok())
+        .unwrap_or_default()
+}
+
+fn message_view(message: &Message) -> Value {
+    json!({
+        "id": message.id,
+        "event_type": message.event_type,
+        "payload": parsed(message.content.as_deref()),
+        "created_at_millis": message.created_at,
+    })
+}
+
+fn attempt_view(logged: &LoggedAttempt) -> Value {
+    let LoggedAttempt {
+        attempt,
+        event_type,
+        content,
+    } = logged;
+    json!({
+        "id": attempt.id,
+        "endpoint_id": attempt.endpoint_id,
+        "message_id": attempt.message_id,
+        "event_type": event_type,
+        "payload": parsed(content.as_deref()),
+        "url": attempt.url,
+        "status": attempt.status,
+        "response_status_code": attempt.response_status_code,
+        "response": attempt.response,
+        "response_duration_millis": attempt.duration_millis,
+        "trigger": if attempt.is_manual { "manual" } else { "scheduled" },
+        "created_at_millis": attempt.created_at,
+    })
+}
