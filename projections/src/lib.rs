@@ -49,6 +49,7 @@ pub mod verify;
 pub use context::{AccessType, Actor, EventContext};
 pub use error::{LedgerError, Reservation};
 pub use event_log::{Cursor, EventLog, LedgerEvent, Recorded};
+pub use read_models::TABLES as READ_TABLES;
 pub use sealing::{MasterKey, Sealer};
 pub use unit_of_work::UnitOfWork;
 
