@@ -14,7 +14,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{CALLBACK, TestServer, copy_of, database, secret, unique_email};
+use crate::support::{CALLBACK, TestServer, close_off, copy_of, database, secret, unique_email};
 
 /// Few users and teams, so that commands meet. The numbers choose among those there are.
 #[derive(Clone, Debug)]
@@ -263,9 +263,8 @@ async fn check(steps: Vec<Step>) {
         .fetch_one(server.pool())
         .await
         .unwrap();
-    let pool = server.pool().clone();
     server.stop().await;
-    pool.close().await;
+    close_off(&name).await;
     for (end, live) in moments {
         let pool = server::connect(&copy_of(&name).await, 4).await.unwrap();
         sqlx::query("DELETE FROM events WHERE position > $1")

@@ -71,6 +71,20 @@ pub async fn copy_of(original: &str) -> String {
     postgres.url(&name)
 }
 
+/// Ends all connections to a database and allows no more, so that it can be copied.
+pub async fn close_off(name: &str) {
+    let postgres = cluster().await;
+    let mut connection = PgConnection::connect(&postgres.url("postgres"))
+        .await
+        .unwrap();
+    for sql in [
+        format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
+    ] {
+        sqlx::query(&sql).execute(&mut connection).await.unwrap();
+    }
+}
+
 /// The secret that tests run with.
 pub fn secret() -> ServerSecret {
     ServerSecret::generate(&Random::seeded(42))
