@@ -1,9 +1,9 @@
 //! The figures we watch, measured side by side on one machine: `cargo bench --bench figures`.
 //!
 //! A release build of the server runs as a process of its own on a private, fully durable Postgres.
-//! Beside it, on the same Postgres, `pgbench` inserts single rows; and a loop signs tokens on one
-//! thread. What is printed are rates and their ratios to those; nothing is asserted, because a rate
-//! depends on the machine.
+//! Beside it, on the same Postgres, `pgbench` inserts single rows; and loops sign tokens on one thread
+//! and hash passwords on as many as the server does. What is printed are rates and their ratios to
+//! those; nothing is asserted, because a rate depends on the machine.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,22 +21,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use muniment::app::projects::NewKeys;
+use futures_util::future::join_all;
+use muniment::app::App;
+use muniment::app::codes::{self, MAILED_MILLIS, NewCode};
+use muniment::app::projects::{self, NewKeys};
 use muniment::app::seed;
 use muniment::cache_folder::cache_folder;
 use muniment::clock::Clock;
 use muniment::limits::Quotas;
 use muniment::mail::{Carrier, SharedMail};
-use muniment::passwords::Cost;
+use muniment::passwords::{Cost, Passwords};
 use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
 use muniment::secrets::{Random, ServerSecret};
 use muniment::server::{self, Configuration};
 use muniment::tokens::{NewClaims, TokenIssuer};
 use muniment::webhooks::Delivery;
 use muniment::webhooks::courier::Reach;
+use muniment_domain::project::{Level, ProjectCommand};
+use muniment_domain::verification_code::Purpose;
 use muniment_domain::{Millis, ProjectId, SessionId, UserId};
 use muniment_projections::replay::replay;
-use muniment_projections::{EventLog, MasterKey};
+use muniment_projections::{EventContext, EventLog, MasterKey};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -45,6 +50,15 @@ use tokio::net::TcpStream;
 const CONNECTIONS: usize = 32;
 const MEASURED: Duration = Duration::from_secs(8);
 const WARM_UP: Duration = Duration::from_secs(2);
+/// For the lines about single features.
+const BRIEFLY: Duration = Duration::from_secs(3);
+const BRIEF_WARM_UP: Duration = Duration::from_millis(500);
+/// Chains of permission definitions, each of which contains the next.
+const CHAINS: usize = 100;
+const DEPTH: usize = 10;
+const SIGN_INS_BY_CODE: usize = 3_000;
+const TIMED_REFUSALS: usize = 41;
+const PASSWORD: &str = "long enough";
 const USERS_FOR_REPLAY: usize = 20_000;
 const CLIENT_KEY: &str = "pck_benchmark";
 const SERVER_KEY: &str = "ssk_benchmark";
@@ -67,7 +81,8 @@ async fn main() {
 
     let url = postgres.url("muniment");
     execute(&postgres.url("postgres"), "CREATE DATABASE muniment").await;
-    let project = seed(&url, &secret).await;
+    let app = seed(&url, &secret).await;
+    let project = seed::DEMO_PROJECT.to_string();
     let (server, start) = Server::start(&url, &secret).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     println!(
@@ -111,8 +126,11 @@ async fn main() {
         server.memory()
     );
 
+    report_features(&server, &app, &project, &users).await;
+
     create_users(&server, &project).await;
     drop(server);
+    app.pool().close().await;
     let pool = server::connect(&url, 4).await.unwrap();
     let log = EventLog::new(pool, MasterKey::derive(secret.as_bytes()));
     let (mut folded, begun) = (0, Instant::now());
@@ -204,8 +222,8 @@ fn signing_loop(secret: &ServerSecret) -> f64 {
     f64::from(count) / begun.elapsed().as_secs_f64()
 }
 
-/// Makes the schema and a project. Returns the project's id.
-async fn seed(url: &str, secret: &ServerSecret) -> String {
+/// Makes the schema and a project.
+async fn seed(url: &str, secret: &ServerSecret) -> App {
     let pool = server::connect(url, 4).await.unwrap();
     server::migrate(&pool).await.unwrap();
     let configuration = Configuration {
@@ -222,15 +240,165 @@ async fn seed(url: &str, secret: &ServerSecret) -> String {
         webhooks: Delivery::Embedded(Reach::Anywhere),
         clock: Clock::system(),
     };
-    let app = server::assemble(pool.clone(), configuration).unwrap();
+    let app = server::assemble(pool, configuration).unwrap();
     let keys = NewKeys {
         publishable_client_key: Some(CLIENT_KEY.to_owned()),
         secret_server_key: Some(SERVER_KEY.to_owned()),
         super_secret_admin_key: None,
     };
     let project = seed::demo_project(&app, &keys).await.unwrap();
-    pool.close().await;
-    project.to_string()
+    let context = EventContext::system(project.clone(), "benchmark", app.now());
+    let mut changes = serde_json::Map::from_iter([
+        ("auth.otp.allowSignIn".to_owned(), json!(true)),
+        ("apiKeys.enabled.user".to_owned(), json!(true)),
+    ]);
+    for chain in 0..CHAINS {
+        for depth in 0..DEPTH {
+            let next = format!("p{chain}:{}", depth + 1);
+            let contained = (depth + 1 < DEPTH).then_some((next, json!(true)));
+            let contained = serde_json::Map::from_iter(contained);
+            changes.insert(
+                format!("rbac.permissions.p{chain}:{depth}"),
+                json!({"scope": "team", "containedPermissionIds": contained}),
+            );
+        }
+    }
+    let level = Level::Environment;
+    let settings = ProjectCommand::Override { level, changes };
+    projects::change(&app, &context, &project, vec![settings])
+        .await
+        .unwrap();
+    app
+}
+
+/// Lines about single features, a few seconds each.
+async fn report_features(server: &Server, app: &App, project: &str, users: &[Value]) {
+    let key = server
+        .made(
+            project,
+            "/user-api-keys",
+            &json!({"user_id": users[0]["user_id"], "description": "x", "expires_at_millis": null}),
+        )
+        .await;
+    let body = json!({"api_key": key["value"]}).to_string();
+    let check =
+        |_: &Value, _| Server::secret_request("POST", "/user-api-keys/check", project, &body);
+    let rate = load_for(server, users, &check, BRIEF_WARM_UP, BRIEFLY).await;
+    report("API-key checks", rate, None, "");
+
+    let team = server
+        .made(project, "/teams", &json!({"display_name": "Team"}))
+        .await;
+    let team = team["id"].as_str().unwrap();
+    for user in users {
+        let user = user["user_id"].as_str().unwrap();
+        let path = format!("/team-memberships/{team}/{user}");
+        server.made(project, &path, &json!({})).await;
+        let path = format!("/team-permissions/{team}/{user}/p7:0");
+        server.made(project, &path, &json!({})).await;
+    }
+    let check = |user: &Value, _| {
+        let user = user["user_id"].as_str().unwrap();
+        let path = format!(
+            "/team-permissions?team_id={team}&user_id={user}&recursive=true&permission_id=p7:{}",
+            DEPTH - 1
+        );
+        Server::secret_request("GET", &path, project, "")
+    };
+    let rate = load_for(server, users, &check, BRIEF_WARM_UP, BRIEFLY).await;
+    let name = format!("permission checks, depth {DEPTH}");
+    report(&name, rate, None, "");
+
+    let rate = sign_in_by_codes(server, app, project).await;
+    report("magic-link sign-ins", rate, None, "");
+
+    let bare = hashing_loop().await;
+    println!("argon2, nothing else             {bare:>9.0} /s");
+    let sign_in = |user: &Value, _| {
+        let body = json!({"email": user["email"], "password": PASSWORD}).to_string();
+        Server::request(
+            "POST",
+            "/auth/password/sign-in",
+            project,
+            &Value::Null,
+            &body,
+        )
+    };
+    let rate = load_for(server, users, &sign_in, BRIEF_WARM_UP, BRIEFLY).await;
+    report("password sign-ins", rate, Some(bare), "of argon2");
+
+    let known = users[0]["email"].as_str().unwrap();
+    let wrong = median_refusal(server, project, known).await;
+    let unknown = median_refusal(server, project, "nobody@example.com").await;
+    println!(
+        "refusal: wrong password {:.2} ms, unknown email {:.2} ms, ratio {:.3}",
+        wrong.as_secs_f64() * 1e3,
+        unknown.as_secs_f64() * 1e3,
+        unknown.as_secs_f64() / wrong.as_secs_f64()
+    );
+}
+
+/// Sign-ins per second with codes that were issued before, one user per connection.
+async fn sign_in_by_codes(server: &Server, app: &App, project: &str) -> f64 {
+    let id = ProjectId::from_caller(project);
+    let context = &EventContext::system(id, "benchmark", app.now());
+    let issue = |connection: usize| async move {
+        let mut codes = Vec::new();
+        for _ in 0..SIGN_INS_BY_CODE / CONNECTIONS {
+            let email = format!("link-{connection}@example.com");
+            let code = NewCode::draw(app, Purpose::SignIn, MAILED_MILLIS)
+                .mailed(&email, None)
+                .remembering(json!({}));
+            codes::issue(app, context, &code).await.unwrap();
+            codes.push(json!({"code": code.text()}).to_string());
+        }
+        codes
+    };
+    let issued = join_all((0..CONNECTIONS).map(issue)).await;
+    let count: usize = issued.iter().map(Vec::len).sum();
+    let begun = Instant::now();
+    let signing_in = issued.iter().map(|codes| async move {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        for code in codes {
+            let path = "/auth/otp/sign-in";
+            let request = Server::request("POST", path, project, &Value::Null, code);
+            let answer = exchange(&mut stream, &request).await;
+            assert!(answer.starts_with(b"HTTP/1.1 200"));
+        }
+    });
+    join_all(signing_in).await;
+    count as f64 / begun.elapsed().as_secs_f64()
+}
+
+/// Passwords hashed per second as the server hashes them, with nothing else to do.
+async fn hashing_loop() -> f64 {
+    let passwords = Passwords::new(Cost::Standard).unwrap();
+    let (begun, count) = (Instant::now(), AtomicU64::new(0));
+    let hashing = (0..CONNECTIONS).map(|_| async {
+        while begun.elapsed() < BRIEFLY {
+            passwords.hash(PASSWORD).await.unwrap();
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    join_all(hashing).await;
+    count.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64()
+}
+
+/// How long a sign-in takes that is refused, one after the other.
+async fn median_refusal(server: &Server, project: &str, email: &str) -> Duration {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let body = json!({"email": email, "password": "not this one"}).to_string();
+    let path = "/auth/password/sign-in";
+    let request = Server::request("POST", path, project, &Value::Null, &body);
+    let mut times = Vec::new();
+    for _ in 0..TIMED_REFUSALS {
+        let begun = Instant::now();
+        let answer = exchange(&mut stream, &request).await;
+        times.push(begun.elapsed());
+        assert!(answer.starts_with(b"HTTP/1.1 400"));
+    }
+    times.sort();
+    times[TIMED_REFUSALS / 2]
 }
 
 /// The release build, serving.
@@ -308,6 +476,34 @@ impl Server {
         )
         .into_bytes()
     }
+
+    fn secret_request(method: &str, path: &str, project: &str, body: &str) -> Vec<u8> {
+        format!(
+            "{method} /api/v1{path} HTTP/1.1\r\nhost: x\r\nx-stack-access-type: server\r\n\
+             x-stack-project-id: {project}\r\nx-stack-secret-server-key: {SERVER_KEY}\r\n\
+             content-type: {}\r\ncontent-length: {}\r\n\r\n{body}",
+            if body.is_empty() {
+                ""
+            } else {
+                "application/json"
+            },
+            body.len(),
+        )
+        .into_bytes()
+    }
+
+    /// Posts something with the secret key and demands that it works.
+    async fn made(&self, project: &str, path: &str, body: &Value) -> Value {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = Self::secret_request("POST", path, project, &body.to_string());
+        let answer = exchange(&mut stream, &request).await;
+        assert!(
+            answer.starts_with(b"HTTP/1.1 20"),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
+        body_of(&answer)
+    }
 }
 
 impl Drop for Server {
@@ -364,7 +560,8 @@ async fn sign_up(server: &Server, project: &str) -> Vec<Value> {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let mut users = Vec::new();
     for _ in 0..CONNECTIONS {
-        let body = json!({"email": format!("{}@example.com", Random::system().request_id()), "password": "long enough"});
+        let email = format!("{}@example.com", Random::system().request_id());
+        let body = json!({"email": email, "password": PASSWORD});
         let request = Server::request(
             "POST",
             "/auth/password/sign-up",
@@ -372,13 +569,25 @@ async fn sign_up(server: &Server, project: &str) -> Vec<Value> {
             &Value::Null,
             &body.to_string(),
         );
-        users.push(body_of(&exchange(&mut stream, &request).await));
+        let mut user = body_of(&exchange(&mut stream, &request).await);
+        user["email"] = json!(email);
+        users.push(user);
     }
     users
 }
 
 /// Requests answered per second, over [`CONNECTIONS`] connections.
 async fn load(server: &Server, users: &[Value], request: &impl Fn(&Value, u64) -> Vec<u8>) -> f64 {
+    load_for(server, users, request, WARM_UP, MEASURED).await
+}
+
+async fn load_for(
+    server: &Server,
+    users: &[Value],
+    request: &impl Fn(&Value, u64) -> Vec<u8>,
+    warm_up: Duration,
+    measured: Duration,
+) -> f64 {
     let count = Arc::new(AtomicU64::new(0));
     let done = Arc::new(AtomicBool::new(false));
     let mut tasks = Vec::new();
@@ -402,9 +611,9 @@ async fn load(server: &Server, users: &[Value], request: &impl Fn(&Value, u64) -
             }
         }));
     }
-    tokio::time::sleep(WARM_UP).await;
+    tokio::time::sleep(warm_up).await;
     let (before, begun) = (count.load(Ordering::Relaxed), Instant::now());
-    tokio::time::sleep(MEASURED).await;
+    tokio::time::sleep(measured).await;
     let rate = (count.load(Ordering::Relaxed) - before) as f64 / begun.elapsed().as_secs_f64();
     done.store(true, Ordering::Relaxed);
     for task in tasks {

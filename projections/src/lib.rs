@@ -53,6 +53,7 @@ pub mod webhooks;
 pub use context::{AccessType, Actor, EventContext};
 pub use error::{LedgerError, Reservation};
 pub use event_log::{Cursor, EventLog, LedgerEvent, Recorded};
+pub use read_models::TABLES as READ_TABLES;
 pub use sealing::{MasterKey, Sealer};
 pub use unit_of_work::UnitOfWork;
 

@@ -39,6 +39,7 @@ mod passkeys;
 mod password_changes;
 mod passwords;
 mod permissions;
+mod prefixes;
 mod private_postgres;
 mod projects;
 mod receiver;

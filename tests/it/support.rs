@@ -57,15 +57,34 @@ async fn cluster() -> &'static PrivatePostgres {
 
 /// The URL of a fresh database with the schema in it.
 pub async fn database() -> String {
+    copy_of(TEMPLATE).await
+}
+
+/// The URL of a copy of the database of that name, to which nobody may be connected.
+pub async fn copy_of(original: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let postgres = cluster().await;
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let mut connection = PgConnection::connect(&postgres.url("postgres"))
         .await
         .unwrap();
-    let sql = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}");
+    let sql = format!("CREATE DATABASE {name} TEMPLATE {original}");
     sqlx::query(&sql).execute(&mut connection).await.unwrap();
     postgres.url(&name)
+}
+
+/// Ends all connections to a database and allows no more, so that it can be copied.
+pub async fn close_off(name: &str) {
+    let postgres = cluster().await;
+    let mut connection = PgConnection::connect(&postgres.url("postgres"))
+        .await
+        .unwrap();
+    for sql in [
+        format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
+    ] {
+        sqlx::query(&sql).execute(&mut connection).await.unwrap();
+    }
 }
 
 /// The secret that tests run with.
