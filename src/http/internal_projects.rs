@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::project::config::PROVIDERS;
-use muniment_domain::project::{OnboardingStatus, ProjectCommand, ProjectProfile, ProjectUpdated};
+use muniment_domain::project::{
+    OnboardingStatus, ProjectCommand, ProjectConfig, ProjectProfile, ProjectUpdated,
+};
 use muniment_domain::{Patch, PermissionId, ProjectId, TeamId, UserId};
 use muniment_projections::permissions::{self, Holding};
 use muniment_projections::{EventContext, projects, teams};
@@ -16,6 +18,7 @@ use utoipa_axum::routes;
 
 use super::caller::{Auth, Caller};
 use super::error::{ApiError, ApiResult};
+use super::images::{self, Folder, ImageRule};
 use super::input::{
     Fields, Input, boolean, integer, lenient_email, non_empty_text, one_of, permission_id, text,
     text_max, url_text, uuid,
@@ -58,7 +61,8 @@ async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     body.close();
     let (name, mut change) = form.finish((|| Some((name?, change?)))())?;
     change.profile.display_name = name;
-    check_theme(&auth.project, &change.settings)?;
+    check_theme(&auth.project.config, &change.settings)?;
+    keep_logos(&app, &mut change).await?;
     let context = caller.event_context(&app, auth.project_id());
     app_projects::update(&app, &context, auth.project_id(), change).await?;
     Ok(Json(AdminProject::of(&*reload(&app, auth.project_id()).await?)).into_response())
@@ -99,6 +103,8 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     let (name, owner, mut change) = form.finish((|| Some((name?, TeamId(owner?), change?)))())?;
     let user = internal_user(auth)?;
     require_membership(&app, owner, user).await?;
+    check_theme(&ProjectConfig::default(), &change.settings)?;
+    keep_logos(&app, &mut change).await?;
     change.profile.display_name = Some(name);
     let id = ProjectId::from_uuid(app.random.uuid());
     let mut profile = ProjectProfile::default();
@@ -204,18 +210,34 @@ async fn reload(app: &App, id: &ProjectId) -> Result<Arc<LoadedProject>, ApiErro
 }
 
 /// Only themes that exist can be chosen.
-fn check_theme(project: &LoadedProject, settings: &Map<String, Value>) -> Result<(), ApiError> {
+fn check_theme(config: &ProjectConfig, settings: &Map<String, Value>) -> Result<(), ApiError> {
     let Some(theme) = settings
         .get("emails.selectedThemeId")
         .and_then(Value::as_str)
     else {
         return Ok(());
     };
-    if project.config.emails.themes.contains_key(theme) {
+    if config.emails.themes.contains_key(theme) {
         return Ok(());
     }
     let text = format!("There is no email theme {theme}.");
     Err(ApiError::text(StatusCode::BAD_REQUEST, text))
+}
+
+/// Keeps uploaded logos, and puts their links in the place of the uploads.
+async fn keep_logos(app: &App, change: &mut ProjectChange) -> Result<(), ApiError> {
+    let profile = &mut change.profile;
+    for logo in [
+        &mut profile.logo_url,
+        &mut profile.logo_full_url,
+        &mut profile.logo_dark_mode_url,
+        &mut profile.logo_full_dark_mode_url,
+    ] {
+        let given = std::mem::take(logo);
+        let rule = ImageRule::UploadsAndLinks;
+        *logo = images::accept(app, Folder::ProjectLogos, rule, given).await?;
+    }
+    Ok(())
 }
 
 /// Everything of `ProjectUpdate` but the name, which creation demands.

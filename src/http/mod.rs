@@ -13,6 +13,7 @@ mod cli_login;
 mod codes;
 mod contact_channels;
 mod credential_scanning;
+mod data_vault;
 mod end_user;
 mod envelope;
 mod error;
@@ -26,6 +27,7 @@ mod known_error;
 mod mfa;
 mod notification_preferences;
 mod oauth_token;
+mod onboarding;
 mod operations;
 mod otp;
 mod owner_api_keys;
@@ -152,6 +154,8 @@ fn api() -> OpenApiRouter<App> {
         .merge(team_api_keys::router())
         .merge(credential_scanning::router())
         .merge(notification_preferences::router())
+        .merge(data_vault::router())
+        .merge(onboarding::router())
 }
 
 /// The paths as callers see them: below the version that everybody uses.

@@ -195,8 +195,11 @@ const PERMISSION_ROUTES: [(&str, &str, Access); 28] = [
     ("POST", "/team-api-keys/check", Server),
     ("POST", "/integrations/credential-scanning/revoke", Public),
 ];
-/// Those of the configuration as documents.
-const CONFIG_ROUTES: [(&str, &str, Access); 5] = [
+/// Those of the configuration as documents, and of what depends on it.
+const CONFIG_ROUTES: [(&str, &str, Access); 8] = [
+    ("POST", "/data-vault/stores/{id}/set", Server),
+    ("POST", "/data-vault/stores/{id}/get", Server),
+    ("POST", "/internal/onboarding/preview-affected-users", Admin),
     ("GET", "/internal/config", Admin),
     ("PUT", "/internal/config/override/{level}", Server),
     (

@@ -337,3 +337,30 @@ async fn projects_change_hands() {
     call.refused(404, "PROJECT_NOT_FOUND").await;
     server.assert_verified().await;
 }
+
+#[tokio::test]
+async fn logos_can_be_uploaded() {
+    const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+    const GIF: &str = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
+    let server = TestServer::start().await;
+    let patch = |body: Value| {
+        let call = server.admin("PATCH", "/internal/projects/current");
+        call.body(body)
+    };
+    let upload = json!({"logo_dark_mode_url": format!("data:image/png;base64,{PNG}")});
+    let project = patch(upload).expect(200).await;
+    let url = project["logo_dark_mode_url"].as_str().unwrap();
+    let path = url.strip_prefix("http://localhost:8102").unwrap();
+    assert!(path.starts_with("/images/project-logos/"));
+    let image = server.page("GET", path).send().await;
+    assert_eq!(image.status, 200);
+    assert_eq!(image.header("content-type"), "image/png");
+    for bad in [
+        json!({"logo_url": format!("data:image/gif;base64,{GIF}")}),
+        json!({"logo_url": "data:image/png;base64,AAAA"}),
+        json!({"logo_full_url": "data:text/html,hello"}),
+        json!({"logo_url": "ftp://example.com/logo.png"}),
+    ] {
+        patch(bad).refused_in_words(400).await;
+    }
+}

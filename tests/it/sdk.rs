@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use muniment::server::Follow;
 
 use crate::crash::Binary;
-use crate::support::{TestServer, database};
+use crate::support::{INTERNAL_CLIENT, PASSWORD, TestServer, database, unique_email};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_published_sdk_works_unmodified() {
@@ -22,6 +22,11 @@ async fn the_published_sdk_manages_permissions_and_api_keys() {
     drive("permissions.mjs", config).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_published_sdk_manages_projects_and_their_configuration() {
+    drive("projects.mjs", json!({})).await;
+}
+
 async fn drive(scenario: &str, config: Value) {
     if let Some(reason) = missing_tools() {
         eprintln!("skipped: {reason}");
@@ -32,6 +37,8 @@ async fn drive(scenario: &str, config: Value) {
     // A project is made in this process, and then served by the real binary.
     let maker = TestServer::start_on(&url, Follow::Nothing).await;
     let project = maker.new_project(config).await;
+    let owner = unique_email();
+    maker.sign_up_to(&maker.internal(), &owner).await;
     maker.stop().await;
     let server = Binary::serve(&url).await;
     let run = Command::new("node")
@@ -42,6 +49,9 @@ async fn drive(scenario: &str, config: Value) {
         .env("MUNIMENT_CLIENT_KEY", &project.client)
         .env("MUNIMENT_SERVER_KEY", &project.server)
         .env("MUNIMENT_ADMIN_KEY", &project.admin)
+        .env("MUNIMENT_INTERNAL_CLIENT_KEY", INTERNAL_CLIENT)
+        .env("MUNIMENT_OWNER_EMAIL", &owner)
+        .env("MUNIMENT_OWNER_PASSWORD", PASSWORD)
         .output()
         .unwrap();
     let (out, error) = (
@@ -81,6 +91,7 @@ fn install() -> PathBuf {
         "package-lock.json",
         "scenario.mjs",
         "permissions.mjs",
+        "projects.mjs",
     ] {
         std::fs::copy(source.join(file), target.join(file)).unwrap();
     }
