@@ -19,6 +19,7 @@ mod envelope;
 mod error;
 mod images;
 mod input;
+mod integrations;
 mod internal_config;
 mod internal_projects;
 mod internal_sign_up_rules;
@@ -155,6 +156,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(credential_scanning::router())
         .merge(notification_preferences::router())
         .merge(data_vault::router())
+        .merge(integrations::router())
         .merge(onboarding::router())
 }
 

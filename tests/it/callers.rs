@@ -210,6 +210,26 @@ const CONFIG_ROUTES: [(&str, &str, Access); 8] = [
     ("GET", "/internal/config/source", Admin),
     ("DELETE", "/internal/config/source", Admin),
 ];
+/// Those of hosting platforms.
+const INTEGRATION_ROUTES: [(&str, &str, Access); 13] = [
+    ("GET", "/integrations/{integration}/domains", Admin),
+    ("POST", "/integrations/{integration}/domains", Admin),
+    (
+        "DELETE",
+        "/integrations/{integration}/domains/{domain}",
+        Admin,
+    ),
+    ("GET", "/integrations/neon/projects/current", Admin),
+    ("PATCH", "/integrations/neon/projects/current", Admin),
+    ("GET", "/integrations/neon/api-keys", Admin),
+    ("POST", "/integrations/neon/api-keys", Admin),
+    ("GET", "/integrations/neon/api-keys/{id}", Admin),
+    ("PATCH", "/integrations/neon/api-keys/{id}", Admin),
+    ("GET", "/integrations/neon/oauth-providers", Admin),
+    ("POST", "/integrations/neon/oauth-providers", Admin),
+    ("PATCH", "/integrations/neon/oauth-providers/{id}", Admin),
+    ("DELETE", "/integrations/neon/oauth-providers/{id}", Admin),
+];
 /// Those of notification preferences.
 const PREFERENCE_ROUTES: [(&str, &str, Access); 2] = [
     ("GET", "/emails/notification-preference/{user_id}", Client),
@@ -227,6 +247,7 @@ fn table() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
         .chain(PERMISSION_ROUTES)
         .chain(PREFERENCE_ROUTES)
         .chain(CONFIG_ROUTES)
+        .chain(INTEGRATION_ROUTES)
 }
 
 fn routes() -> impl Iterator<Item = (&'static str, String, Access)> {

@@ -29,6 +29,7 @@ mod conventions;
 mod crash;
 mod data_vault;
 mod event_log;
+mod integrations;
 mod limits;
 mod mail;
 mod member_profiles;

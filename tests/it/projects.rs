@@ -364,3 +364,60 @@ async fn logos_can_be_uploaded() {
         patch(bad).refused_in_words(400).await;
     }
 }
+
+#[tokio::test]
+async fn one_projects_admin_cannot_touch_anothers_keys_or_settings() {
+    let server = TestServer::start().await;
+    let other = server.new_project(json!({})).await;
+    let listed = server.admin("GET", "/internal/api-keys").expect(200).await;
+    let path = format!(
+        "/internal/api-keys/{}",
+        listed["items"][0]["id"].as_str().unwrap()
+    );
+    let call = |method: &str, path: &str| server.admin_of(&other, method, path);
+    call("GET", &path).refused(404, "API_KEY_NOT_FOUND").await;
+    call("PATCH", &path)
+        .body(json!({"revoked": true}))
+        .refused(404, "API_KEY_NOT_FOUND")
+        .await;
+    let document = json!({"auth.allowSignUp": false}).to_string();
+    call("PATCH", "/internal/config/override/environment")
+        .body(json!({"config_override_string": document}))
+        .expect(200)
+        .await;
+    let own = server.client("GET", "/projects/current").expect(200).await;
+    assert_eq!(own["config"]["sign_up_enabled"], true);
+    for (method, path) in [
+        ("GET", "/internal/config"),
+        ("PUT", "/internal/config/override/branch"),
+        ("DELETE", "/internal/projects/current"),
+        ("POST", "/data-vault/stores/s/get"),
+    ] {
+        server
+            .call(method, path)
+            .header("x-stack-access-type", "admin")
+            .header("x-stack-project-id", &server.project.id)
+            .header("x-stack-super-secret-admin-key", &other.admin)
+            .refused(401, "INVALID_SUPER_SECRET_ADMIN_KEY")
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_shared_mail_server_keeps_what_is_said_besides() {
+    let server = TestServer::start().await;
+    let patch = |mail: Value| {
+        let call = server.admin("PATCH", "/internal/projects/current");
+        call.body(json!({"config": {"email_config": mail}}))
+    };
+    let project = patch(json!({"type": "shared", "host": "mail.example.com", "port": 25}))
+        .expect(200)
+        .await;
+    assert_eq!(project["config"]["email_config"], json!({"type": "shared"}));
+    patch(json!({"type": "shared", "host": {}}))
+        .refused(400, "SCHEMA_ERROR")
+        .await;
+    patch(json!({"type": "shared", "port": 70_000}))
+        .refused(400, "SCHEMA_ERROR")
+        .await;
+}
