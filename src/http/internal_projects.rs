@@ -423,7 +423,7 @@ fn read_email_server(fields: &mut Fields<'_>) -> Option<Value> {
         fields.optional("port", integer(0..=65_535))
     };
     keep("port", port.map(|port| port.map(Value::from)));
-    let texts: [(&str, &str, fn(&Value) -> Result<String, String>); 5] = [
+    let texts: [(&str, &str, TextParser); 5] = [
         ("host", "host", non_empty_text),
         ("username", "username", non_empty_text),
         ("password", "password", mail_password),
@@ -440,6 +440,9 @@ fn read_email_server(fields: &mut Fields<'_>) -> Option<Value> {
     }
     complete.then_some(server)
 }
+
+/// Reads a text, or says what it must be.
+type TextParser = fn(&Value) -> Result<String, String>;
 
 fn sender_address(value: &Value) -> Result<String, String> {
     lenient_email(value).map(|address| address.to_string())
