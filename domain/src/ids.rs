@@ -52,6 +52,10 @@ uuid_id!(
     ContactChannelId
 );
 uuid_id!(
+    /// An entry of the data vault.
+    VaultEntryId
+);
+uuid_id!(
     /// A set of project keys (publishable, secret server, super secret admin).
     KeySetId
 );

@@ -7,6 +7,7 @@
 //! - [`user`], [`team`], [`session`], [`project`], [`verification_code`], [`outgoing_email`],
 //!   [`cli_login`]: one aggregate each, as `{mod: state and decisions, command, event}`.
 //! - [`api_key`]: a key that a user or a team hands to programs, likewise.
+//! - [`vault_entry`]: a sealed value of the data vault.
 //! - [`notification`]: categories of mails, and whether they are wanted.
 //! - [`permission`]: definitions, containment and the system permissions.
 //! - [`restriction`]: why a user's tokens are restricted.
@@ -30,12 +31,13 @@ pub mod sign_up_rules;
 pub mod team;
 pub mod time;
 pub mod user;
+pub mod vault_entry;
 pub mod verification_code;
 
 pub use email::EmailAddress;
 pub use ids::{
     ApiKeyId, CliLoginId, ContactChannelId, KeySetId, OutgoingEmailId, PermissionId, ProjectId,
-    SessionId, TeamId, UserId, VerificationCodeId,
+    SessionId, TeamId, UserId, VaultEntryId, VerificationCodeId,
 };
 pub use patch::Patch;
 pub use personal::Personal;

@@ -8,6 +8,7 @@ use muniment_domain::project::ProjectError;
 use muniment_domain::session::SessionError;
 use muniment_domain::team::TeamError;
 use muniment_domain::user::UserError;
+use muniment_domain::vault_entry::VaultEntryError;
 use muniment_domain::verification_code::VerificationCodeError;
 
 /// A value that must be unique and is taken.
@@ -53,6 +54,9 @@ pub enum LedgerError {
     /// A command-line login refused the command.
     #[error(transparent)]
     CliLogin(#[from] CliLoginError),
+    /// A rule of entries of the data vault.
+    #[error(transparent)]
+    VaultEntry(#[from] VaultEntryError),
     /// An API key refused the command.
     #[error(transparent)]
     ApiKey(#[from] ApiKeyError),

@@ -18,6 +18,7 @@ use muniment_domain::project::{Project, ProjectEvent};
 use muniment_domain::session::{Session, SessionEvent};
 use muniment_domain::team::{Team, TeamEvent};
 use muniment_domain::user::{User, UserEvent};
+use muniment_domain::vault_entry::{VaultEntry, VaultEntryEvent};
 use muniment_domain::verification_code::{VerificationCode, VerificationCodeEvent};
 use muniment_domain::{Millis, ProjectId};
 use postgres_es::PostgresEventRepository;
@@ -69,6 +70,8 @@ pub enum LedgerEvent {
     CliLogin(CliLoginEvent),
     /// Of an API key.
     ApiKey(ApiKeyEvent),
+    /// Of an entry of the data vault.
+    VaultEntry(VaultEntryEvent),
 }
 
 impl LedgerEvent {
@@ -83,6 +86,7 @@ impl LedgerEvent {
             OutgoingEmail::TYPE => Self::OutgoingEmail(serde_json::from_value(payload)?),
             CliLogin::TYPE => Self::CliLogin(serde_json::from_value(payload)?),
             ApiKey::TYPE => Self::ApiKey(serde_json::from_value(payload)?),
+            VaultEntry::TYPE => Self::VaultEntry(serde_json::from_value(payload)?),
             other => return Err(LedgerError::UnknownAggregate(other.to_owned())),
         })
     }

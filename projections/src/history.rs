@@ -143,6 +143,7 @@ pub fn as_json(event: &Recorded) -> Result<Value, LedgerError> {
         crate::LedgerEvent::OutgoingEmail(event) => serde_json::to_value(event)?,
         crate::LedgerEvent::CliLogin(event) => serde_json::to_value(event)?,
         crate::LedgerEvent::ApiKey(event) => serde_json::to_value(event)?,
+        crate::LedgerEvent::VaultEntry(event) => serde_json::to_value(event)?,
     };
     // A letter's variables hold the code that it carries.
     for secret in [
@@ -151,6 +152,7 @@ pub fn as_json(event: &Recorded) -> Result<Value, LedgerError> {
         "credential",
         "refresh_token",
         "variables",
+        "encrypted",
     ] {
         if let Some(personal) = payload.get_mut("personal").and_then(Value::as_object_mut) {
             hide(personal, secret);

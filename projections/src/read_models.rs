@@ -181,6 +181,7 @@ impl Demand {
             | LedgerEvent::VerificationCode(_)
             | LedgerEvent::OutgoingEmail(_)
             | LedgerEvent::CliLogin(_)
+            | LedgerEvent::VaultEntry(_)
             | LedgerEvent::ApiKey(_) => {}
         }
     }
@@ -196,7 +197,8 @@ impl ReadModels {
             return;
         };
         match event {
-            LedgerEvent::Project(_) => {}
+            // The vault is read from its streams alone.
+            LedgerEvent::Project(_) | LedgerEvent::VaultEntry(_) => {}
             LedgerEvent::User(event) => users::fold(self, id, event),
             LedgerEvent::Team(event) => teams::fold(self, project_id, id, event),
             LedgerEvent::Session(event) => sessions::fold(self, id, event),

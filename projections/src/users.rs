@@ -584,6 +584,42 @@ pub(crate) fn substring_pattern(text: &str) -> String {
     pattern
 }
 
+/// A user without a verified primary address.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the columns are described in the migration")]
+pub struct UnverifiedUser {
+    pub id: Uuid,
+    pub display_name: Option<String>,
+    pub primary_email: Option<String>,
+}
+
+/// The newest users without a verified primary address who are not anonymous, and how many there
+/// are.
+pub async fn unverified(
+    pool: &PgPool,
+    project: &ProjectId,
+    limit: i64,
+) -> Result<(Vec<UnverifiedUser>, i64), LedgerError> {
+    let users = sqlx::query_as!(
+        UnverifiedUser,
+        "SELECT id, display_name, primary_email FROM users
+         WHERE project_id = $1 AND NOT is_anonymous AND NOT primary_email_verified
+         ORDER BY signed_up_at DESC, id DESC LIMIT $2",
+        project.as_str(),
+        limit,
+    )
+    .fetch_all(pool)
+    .await?;
+    let total = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM users
+           WHERE project_id = $1 AND NOT is_anonymous AND NOT primary_email_verified"#,
+        project.as_str(),
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok((users, total))
+}
+
 pub(crate) async fn load(
     models: &mut ReadModels,
     connection: &mut PgConnection,

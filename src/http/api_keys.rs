@@ -29,7 +29,7 @@ pub fn router() -> OpenApiRouter<App> {
 /// Issues a set of keys. They are shown this once.
 #[utoipa::path(post, path = "/internal/api-keys", tag = "internal", request_body = Value,
     responses((status = 200, description = "The set with its keys"), (status = 400, description = "SCHEMA_ERROR")))]
-async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+pub(super) async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.admin()?;
     let mut form = input.form(auth.user_id()).no_query();
     let mut body = form.body();
@@ -64,7 +64,7 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
 
 /// Lists the project's key sets, newest first.
 #[utoipa::path(get, path = "/internal/api-keys", tag = "internal", responses((status = 200, description = "Key sets")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+pub(super) async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.admin()?;
     input.form(auth.user_id()).no_query().finish(Some(()))?;
     let rows = projects::keys(app.pool(), auth.project_id()).await?;
@@ -75,7 +75,7 @@ async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
 /// One key set.
 #[utoipa::path(get, path = "/internal/api-keys/{id}", tag = "internal", params(("id" = String, Path)),
     responses((status = 200, description = "The set"), (status = 404, description = "API_KEY_NOT_FOUND")))]
-async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+pub(super) async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.admin()?;
     let mut form = input.form(auth.user_id()).no_query();
     let id = form.params().required("id", uuid);
@@ -86,7 +86,7 @@ async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
 /// Describes or revokes a key set. A revoked set stays revoked.
 #[utoipa::path(patch, path = "/internal/api-keys/{id}", tag = "internal", request_body = Value, params(("id" = String, Path)),
     responses((status = 200, description = "The set"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "API_KEY_NOT_FOUND")))]
-async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+pub(super) async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.admin()?;
     let mut form = input.form(auth.user_id()).no_query();
     let id = form.params().required("id", uuid);

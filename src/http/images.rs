@@ -23,6 +23,8 @@ pub enum Folder {
     Teams,
     /// A member's profile in a team.
     TeamMembers,
+    /// A project's logos.
+    ProjectLogos,
 }
 
 /// Where an image may come from.
@@ -40,6 +42,7 @@ impl Folder {
             Self::Users => "user-profile-images",
             Self::Teams => "team-profile-images",
             Self::TeamMembers => "team-member-profile-images",
+            Self::ProjectLogos => "project-logos",
         }
     }
 }
@@ -80,6 +83,9 @@ pub async fn accept(
 
 async fn upload(app: &App, folder: Folder, data: &str) -> Result<String, ApiError> {
     let image = decode(data)?;
+    if folder == Folder::ProjectLogos {
+        check_logo(&image)?;
+    }
     let id = app.random.uuid();
     images::insert(app.pool(), id, folder.as_str(), &image).await?;
     Ok(format!(
@@ -113,6 +119,19 @@ fn decode(data: &str) -> Result<Image, ApiError> {
         extension: extension.to_owned(),
         bytes,
     })
+}
+
+/// Logos are shown everywhere, so they are of the formats that everything shows, and no larger
+/// than anything shows.
+fn check_logo(image: &Image) -> Result<(), ApiError> {
+    const MAX_SIDE: usize = 4096;
+    if !["png", "jpg", "webp"].contains(&image.extension.as_str()) {
+        return Err(refused("is not a PNG, JPEG or WebP."));
+    }
+    match imagesize::blob_size(&image.bytes) {
+        Ok(size) if size.width <= MAX_SIDE && size.height <= MAX_SIDE => Ok(()),
+        _ => Err(refused("is larger than 4096 by 4096 pixels.")),
+    }
 }
 
 /// What the bytes are, whatever they were said to be.

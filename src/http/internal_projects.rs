@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::project::config::PROVIDERS;
-use muniment_domain::project::{OnboardingStatus, ProjectCommand, ProjectProfile, ProjectUpdated};
+use muniment_domain::project::{
+    OnboardingStatus, ProjectCommand, ProjectConfig, ProjectProfile, ProjectUpdated,
+};
 use muniment_domain::{Patch, PermissionId, ProjectId, TeamId, UserId};
 use muniment_projections::permissions::{self, Holding};
 use muniment_projections::{EventContext, projects, teams};
@@ -16,6 +18,7 @@ use utoipa_axum::routes;
 
 use super::caller::{Auth, Caller};
 use super::error::{ApiError, ApiResult};
+use super::images::{self, Folder, ImageRule};
 use super::input::{
     Fields, Input, boolean, integer, lenient_email, non_empty_text, one_of, permission_id, text,
     text_max, url_text, uuid,
@@ -40,7 +43,7 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// The caller's project, with all settings.
 #[utoipa::path(get, path = "/internal/projects/current", tag = "internal", responses((status = 200, body = AdminProject)))]
-async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+pub(super) async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.admin()?;
     input.form(auth.user_id()).no_query().finish(Some(()))?;
     Ok(Json(AdminProject::of(&*reload(&app, auth.project_id()).await?)).into_response())
@@ -49,7 +52,7 @@ async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
 /// Changes the caller's project.
 #[utoipa::path(patch, path = "/internal/projects/current", tag = "internal", request_body = Value,
     responses((status = 200, body = AdminProject), (status = 400, description = "SCHEMA_ERROR")))]
-async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+pub(super) async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.admin()?;
     let mut form = input.form(auth.user_id()).no_query();
     let mut body = form.body();
@@ -58,7 +61,8 @@ async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     body.close();
     let (name, mut change) = form.finish((|| Some((name?, change?)))())?;
     change.profile.display_name = name;
-    check_theme(&auth.project, &change.settings)?;
+    check_theme(&auth.project.config, &change.settings)?;
+    keep_logos(&app, &mut change).await?;
     let context = caller.event_context(&app, auth.project_id());
     app_projects::update(&app, &context, auth.project_id(), change).await?;
     Ok(Json(AdminProject::of(&*reload(&app, auth.project_id()).await?)).into_response())
@@ -99,6 +103,8 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     let (name, owner, mut change) = form.finish((|| Some((name?, TeamId(owner?), change?)))())?;
     let user = internal_user(auth)?;
     require_membership(&app, owner, user).await?;
+    check_theme(&ProjectConfig::default(), &change.settings)?;
+    keep_logos(&app, &mut change).await?;
     change.profile.display_name = Some(name);
     let id = ProjectId::from_uuid(app.random.uuid());
     let mut profile = ProjectProfile::default();
@@ -198,24 +204,40 @@ async fn require_membership(app: &App, team: TeamId, user: UserId) -> Result<(),
     Err(KnownError::team_membership_not_found(team, user).into())
 }
 
-async fn reload(app: &App, id: &ProjectId) -> Result<Arc<LoadedProject>, ApiError> {
+pub(super) async fn reload(app: &App, id: &ProjectId) -> Result<Arc<LoadedProject>, ApiError> {
     let project = app.projects.find_now(id).await?;
     project.ok_or_else(|| KnownError::current_project_not_found(id).into())
 }
 
 /// Only themes that exist can be chosen.
-fn check_theme(project: &LoadedProject, settings: &Map<String, Value>) -> Result<(), ApiError> {
+fn check_theme(config: &ProjectConfig, settings: &Map<String, Value>) -> Result<(), ApiError> {
     let Some(theme) = settings
         .get("emails.selectedThemeId")
         .and_then(Value::as_str)
     else {
         return Ok(());
     };
-    if project.config.emails.themes.contains_key(theme) {
+    if config.emails.themes.contains_key(theme) {
         return Ok(());
     }
     let text = format!("There is no email theme {theme}.");
     Err(ApiError::text(StatusCode::BAD_REQUEST, text))
+}
+
+/// Keeps uploaded logos, and puts their links in the place of the uploads.
+async fn keep_logos(app: &App, change: &mut ProjectChange) -> Result<(), ApiError> {
+    let profile = &mut change.profile;
+    for logo in [
+        &mut profile.logo_url,
+        &mut profile.logo_full_url,
+        &mut profile.logo_dark_mode_url,
+        &mut profile.logo_full_dark_mode_url,
+    ] {
+        let given = std::mem::take(logo);
+        let rule = ImageRule::UploadsAndLinks;
+        *logo = images::accept(app, Folder::ProjectLogos, rule, given).await?;
+    }
+    Ok(())
 }
 
 /// Everything of `ProjectUpdate` but the name, which creation demands.
@@ -363,7 +385,7 @@ fn read_domain(item: &mut Fields<'_>) -> Option<Value> {
 }
 
 /// A web address, possibly with `*` in the host.
-fn web_address(value: &Value) -> Result<String, String> {
+pub(super) fn web_address(value: &Value) -> Result<String, String> {
     let text = text(value)?;
     let is_web = text.starts_with("http://") || text.starts_with("https://");
     let parses = url::Url::parse(&text.replace('*', "wildcard")).is_ok()
@@ -384,38 +406,46 @@ fn absolute_path(value: &Value) -> Result<String, String> {
     }
 }
 
-/// A shared server needs nothing else; one of one's own needs everything.
+/// A shared server needs nothing else, though it is kept; one of one's own needs everything.
 fn read_email_server(fields: &mut Fields<'_>) -> Option<Value> {
     let kind = fields.required("type", one_of(&["shared", "standard"]));
-    if kind? == "shared" {
-        for name in [
-            "host",
-            "port",
-            "username",
-            "password",
-            "sender_name",
-            "sender_email",
-        ] {
-            fields.ignore(name);
-        }
-        return Some(json!({"isShared": true, "provider": "smtp"}));
+    let is_standard = kind == Some("standard");
+    let mut server = json!({"isShared": kind == Some("shared"), "provider": "smtp"});
+    let mut complete = kind.is_some();
+    let mut keep = |key: &str, value: Option<Option<Value>>| match value {
+        Some(Some(value)) => server[key] = value,
+        Some(None) => {}
+        None => complete = false,
+    };
+    let port = if is_standard {
+        fields.required("port", integer(0..=65_535)).map(Some)
+    } else {
+        fields.optional("port", integer(0..=65_535))
+    };
+    keep("port", port.map(|port| port.map(Value::from)));
+    let texts: [(&str, &str, TextParser); 5] = [
+        ("host", "host", non_empty_text),
+        ("username", "username", non_empty_text),
+        ("password", "password", mail_password),
+        ("sender_name", "senderName", non_empty_text),
+        ("sender_email", "senderEmail", sender_address),
+    ];
+    for (name, key, parser) in texts {
+        let value = if is_standard {
+            fields.required(name, parser).map(Some)
+        } else {
+            fields.optional(name, parser)
+        };
+        keep(key, value.map(|value| value.map(Value::from)));
     }
-    let host = fields.required("host", non_empty_text);
-    let port = fields.required("port", integer(0..=65_535));
-    let username = fields.required("username", non_empty_text);
-    let password = fields.required("password", mail_password);
-    let sender_name = fields.required("sender_name", non_empty_text);
-    let sender_email = fields.required("sender_email", lenient_email);
-    Some(json!({
-        "isShared": false,
-        "provider": "smtp",
-        "host": host?,
-        "port": port?,
-        "username": username?,
-        "password": password?,
-        "senderName": sender_name?,
-        "senderEmail": sender_email?,
-    }))
+    complete.then_some(server)
+}
+
+/// Reads a text, or says what it must be.
+type TextParser = fn(&Value) -> Result<String, String>;
+
+fn sender_address(value: &Value) -> Result<String, String> {
+    lenient_email(value).map(|address| address.to_string())
 }
 
 fn mail_password(value: &Value) -> Result<String, String> {

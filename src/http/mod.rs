@@ -13,11 +13,13 @@ mod cli_login;
 mod codes;
 mod contact_channels;
 mod credential_scanning;
+mod data_vault;
 mod end_user;
 mod envelope;
 mod error;
 mod images;
 mod input;
+mod integrations;
 mod internal_config;
 mod internal_projects;
 mod internal_sign_up_rules;
@@ -27,6 +29,7 @@ mod known_error;
 mod mfa;
 mod notification_preferences;
 mod oauth_token;
+mod onboarding;
 mod operations;
 mod otp;
 mod owner_api_keys;
@@ -158,6 +161,9 @@ fn api() -> OpenApiRouter<App> {
         .merge(notification_preferences::router())
         .merge(webhooks::router())
         .merge(internal_webhooks::router())
+        .merge(data_vault::router())
+        .merge(integrations::router())
+        .merge(onboarding::router())
 }
 
 /// The paths as callers see them: below the version that everybody uses.

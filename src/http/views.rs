@@ -657,12 +657,14 @@ fn domains(config: &ProjectConfig) -> Vec<DomainView> {
     domains
 }
 
+/// A provider with its key in the configuration.
 type Provider<'c> = (
     &'c String,
     &'c muniment_domain::project::config::OauthProvider,
 );
 
-fn enabled_providers(config: &ProjectConfig) -> Vec<Provider<'_>> {
+/// The providers that users may sign in with, in order of their types.
+pub(super) fn enabled_providers(config: &ProjectConfig) -> Vec<Provider<'_>> {
     let providers = config.auth.oauth.providers.iter();
     let mut enabled: Vec<Provider> = providers
         .filter(|(_, p)| p.allow_sign_in && p.kind.is_some())

@@ -195,8 +195,11 @@ const PERMISSION_ROUTES: [(&str, &str, Access); 28] = [
     ("POST", "/team-api-keys/check", Server),
     ("POST", "/integrations/credential-scanning/revoke", Public),
 ];
-/// Those of the configuration as documents.
-const CONFIG_ROUTES: [(&str, &str, Access); 5] = [
+/// Those of the configuration as documents, and of what depends on it.
+const CONFIG_ROUTES: [(&str, &str, Access); 8] = [
+    ("POST", "/data-vault/stores/{id}/set", Server),
+    ("POST", "/data-vault/stores/{id}/get", Server),
+    ("POST", "/internal/onboarding/preview-affected-users", Admin),
     ("GET", "/internal/config", Admin),
     ("PUT", "/internal/config/override/{level}", Server),
     (
@@ -206,6 +209,26 @@ const CONFIG_ROUTES: [(&str, &str, Access); 5] = [
     ),
     ("GET", "/internal/config/source", Admin),
     ("DELETE", "/internal/config/source", Admin),
+];
+/// Those of hosting platforms.
+const INTEGRATION_ROUTES: [(&str, &str, Access); 13] = [
+    ("GET", "/integrations/{integration}/domains", Admin),
+    ("POST", "/integrations/{integration}/domains", Admin),
+    (
+        "DELETE",
+        "/integrations/{integration}/domains/{domain}",
+        Admin,
+    ),
+    ("GET", "/integrations/neon/projects/current", Admin),
+    ("PATCH", "/integrations/neon/projects/current", Admin),
+    ("GET", "/integrations/neon/api-keys", Admin),
+    ("POST", "/integrations/neon/api-keys", Admin),
+    ("GET", "/integrations/neon/api-keys/{id}", Admin),
+    ("PATCH", "/integrations/neon/api-keys/{id}", Admin),
+    ("GET", "/integrations/neon/oauth-providers", Admin),
+    ("POST", "/integrations/neon/oauth-providers", Admin),
+    ("PATCH", "/integrations/neon/oauth-providers/{id}", Admin),
+    ("DELETE", "/integrations/neon/oauth-providers/{id}", Admin),
 ];
 /// Those of notification preferences.
 const PREFERENCE_ROUTES: [(&str, &str, Access); 2] = [
@@ -284,6 +307,7 @@ fn table() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
         .chain(INVITATION_ROUTES)
         .chain(CONFIG_ROUTES)
         .chain(WEBHOOK_ROUTES)
+        .chain(INTEGRATION_ROUTES)
 }
 
 fn routes() -> impl Iterator<Item = (&'static str, String, Access)> {

@@ -337,3 +337,87 @@ async fn projects_change_hands() {
     call.refused(404, "PROJECT_NOT_FOUND").await;
     server.assert_verified().await;
 }
+
+#[tokio::test]
+async fn logos_can_be_uploaded() {
+    const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+    const GIF: &str = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
+    let server = TestServer::start().await;
+    let patch = |body: Value| {
+        let call = server.admin("PATCH", "/internal/projects/current");
+        call.body(body)
+    };
+    let upload = json!({"logo_dark_mode_url": format!("data:image/png;base64,{PNG}")});
+    let project = patch(upload).expect(200).await;
+    let url = project["logo_dark_mode_url"].as_str().unwrap();
+    let path = url.strip_prefix("http://localhost:8102").unwrap();
+    assert!(path.starts_with("/images/project-logos/"));
+    let image = server.page("GET", path).send().await;
+    assert_eq!(image.status, 200);
+    assert_eq!(image.header("content-type"), "image/png");
+    for bad in [
+        json!({"logo_url": format!("data:image/gif;base64,{GIF}")}),
+        json!({"logo_url": "data:image/png;base64,AAAA"}),
+        json!({"logo_full_url": "data:text/html,hello"}),
+        json!({"logo_url": "ftp://example.com/logo.png"}),
+    ] {
+        patch(bad).refused_in_words(400).await;
+    }
+}
+
+#[tokio::test]
+async fn one_projects_admin_cannot_touch_anothers_keys_or_settings() {
+    let server = TestServer::start().await;
+    let other = server.new_project(json!({})).await;
+    let listed = server.admin("GET", "/internal/api-keys").expect(200).await;
+    let path = format!(
+        "/internal/api-keys/{}",
+        listed["items"][0]["id"].as_str().unwrap()
+    );
+    let call = |method: &str, path: &str| server.admin_of(&other, method, path);
+    call("GET", &path).refused(404, "API_KEY_NOT_FOUND").await;
+    call("PATCH", &path)
+        .body(json!({"revoked": true}))
+        .refused(404, "API_KEY_NOT_FOUND")
+        .await;
+    let document = json!({"auth.allowSignUp": false}).to_string();
+    call("PATCH", "/internal/config/override/environment")
+        .body(json!({"config_override_string": document}))
+        .expect(200)
+        .await;
+    let own = server.client("GET", "/projects/current").expect(200).await;
+    assert_eq!(own["config"]["sign_up_enabled"], true);
+    for (method, path) in [
+        ("GET", "/internal/config"),
+        ("PUT", "/internal/config/override/branch"),
+        ("DELETE", "/internal/projects/current"),
+        ("POST", "/data-vault/stores/s/get"),
+    ] {
+        server
+            .call(method, path)
+            .header("x-stack-access-type", "admin")
+            .header("x-stack-project-id", &server.project.id)
+            .header("x-stack-super-secret-admin-key", &other.admin)
+            .refused(401, "INVALID_SUPER_SECRET_ADMIN_KEY")
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_shared_mail_server_keeps_what_is_said_besides() {
+    let server = TestServer::start().await;
+    let patch = |mail: Value| {
+        let call = server.admin("PATCH", "/internal/projects/current");
+        call.body(json!({"config": {"email_config": mail}}))
+    };
+    let project = patch(json!({"type": "shared", "host": "mail.example.com", "port": 25}))
+        .expect(200)
+        .await;
+    assert_eq!(project["config"]["email_config"], json!({"type": "shared"}));
+    patch(json!({"type": "shared", "host": {}}))
+        .refused(400, "SCHEMA_ERROR")
+        .await;
+    patch(json!({"type": "shared", "port": 70_000}))
+        .refused(400, "SCHEMA_ERROR")
+        .await;
+}

@@ -14,7 +14,7 @@ use muniment::server::Follow;
 
 use crate::crash::Binary;
 use crate::smtp::MailBox;
-use crate::support::{TestServer, database};
+use crate::support::{INTERNAL_CLIENT, PASSWORD, TestServer, database, unique_email};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_published_sdk_works_unmodified() {
@@ -33,6 +33,11 @@ async fn the_published_sdk_brings_back_what_came_by_mail() {
     drive("sign_in.mjs", config).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_published_sdk_manages_projects_and_their_configuration() {
+    drive("projects.mjs", json!({})).await;
+}
+
 async fn drive(scenario: &str, config: Value) {
     if let Some(reason) = missing_tools() {
         eprintln!("skipped: {reason}");
@@ -43,6 +48,8 @@ async fn drive(scenario: &str, config: Value) {
     // A project is made in this process, and then served by the real binary.
     let maker = TestServer::start_on(&url, Follow::Nothing).await;
     let project = maker.new_project(config).await;
+    let owner = unique_email();
+    maker.sign_up_to(&maker.internal(), &owner).await;
     maker.stop().await;
     let mailbox = MailBox::open().await;
     let settings = [("MUNIMENT_SMTP_URL", mailbox.url())];
@@ -59,6 +66,9 @@ async fn drive(scenario: &str, config: Value) {
         .env("MUNIMENT_CLIENT_KEY", &project.client)
         .env("MUNIMENT_SERVER_KEY", &project.server)
         .env("MUNIMENT_ADMIN_KEY", &project.admin)
+        .env("MUNIMENT_INTERNAL_CLIENT_KEY", INTERNAL_CLIENT)
+        .env("MUNIMENT_OWNER_EMAIL", &owner)
+        .env("MUNIMENT_OWNER_PASSWORD", PASSWORD)
         .output()
         .await
         .unwrap();
@@ -115,6 +125,7 @@ fn install() -> PathBuf {
         "scenario.mjs",
         "permissions.mjs",
         "sign_in.mjs",
+        "projects.mjs",
     ] {
         std::fs::copy(source.join(file), target.join(file)).unwrap();
     }

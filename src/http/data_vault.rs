@@ -1,0 +1,87 @@
+//! `/data-vault`: values that clients sealed, kept under hashed keys (contract 04 §8).
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use muniment_domain::VaultEntryId;
+use muniment_domain::vault_entry::{VaultEntry, VaultEntryCommand, VaultValue, VaultValueSet};
+use muniment_projections::LedgerError;
+use serde_json::json;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::caller::{Auth, Caller};
+use super::error::{ApiError, ApiResult};
+use super::input::{Input, non_empty_text, text};
+use super::known_error::KnownError;
+use super::success;
+use crate::app::App;
+
+/// The routes of this file.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(set))
+        .routes(routes!(get))
+}
+
+/// Keeps a value, in the place of any other under the key.
+#[utoipa::path(post, path = "/data-vault/stores/{id}/set", tag = "data vault", params(("id" = String, Path)), request_body = Value,
+    responses((status = 200, description = "Kept"), (status = 400, description = "SCHEMA_ERROR, DATA_VAULT_STORE_DOES_NOT_EXIST")))]
+async fn set(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.server()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let store = form.params().required("id", text);
+    let mut body = form.body();
+    let hashed_key = body.required("hashed_key", non_empty_text);
+    let encrypted = body.required("encrypted_value", text);
+    body.close();
+    let (store_id, hashed_key, encrypted) =
+        form.finish((|| Some((store?, hashed_key?, encrypted?)))())?;
+    require_store(auth, &store_id)?;
+    let id = VaultEntryId::of(auth.project_id(), &store_id, &hashed_key);
+    let value = VaultValueSet {
+        project_id: auth.project_id().clone(),
+        store_id,
+        hashed_key,
+        personal: VaultValue { encrypted }.into(),
+    };
+    let context = caller.event_context(&app, auth.project_id());
+    let command = VaultEntryCommand::Set(value);
+    app.execute::<VaultEntry>(&context, &id, &command).await?;
+    Ok(success())
+}
+
+/// The value under a key, exactly as it was set.
+#[utoipa::path(post, path = "/data-vault/stores/{id}/get", tag = "data vault", params(("id" = String, Path)), request_body = Value,
+    responses((status = 200, description = "`{encrypted_value}`"), (status = 400, description = "SCHEMA_ERROR, DATA_VAULT_STORE_DOES_NOT_EXIST, DATA_VAULT_STORE_HASHED_KEY_DOES_NOT_EXIST")))]
+async fn get(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.server()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let store = form.params().required("id", text);
+    let mut body = form.body();
+    let hashed_key = body.required("hashed_key", non_empty_text);
+    body.close();
+    let (store, hashed_key) = form.finish((|| Some((store?, hashed_key?)))())?;
+    require_store(auth, &store)?;
+    let id = VaultEntryId::of(auth.project_id(), &store, &hashed_key);
+    let context = caller.event_context(&app, auth.project_id());
+    let entry = app
+        .log
+        .transact(&context, |mut unit| async move {
+            let entry = unit.state::<VaultEntry>(&id).await?;
+            Ok::<_, LedgerError>((unit, entry))
+        })
+        .await?;
+    let value = entry.value().ok_or_else(|| {
+        KnownError::data_vault_store_hashed_key_does_not_exist(&store, &hashed_key)
+    })?;
+    Ok(Json(json!({"encrypted_value": value})).into_response())
+}
+
+/// Stores are made by configuration alone.
+fn require_store(auth: &Auth, store: &str) -> Result<(), ApiError> {
+    if auth.project.config.data_vault.stores.contains_key(store) {
+        return Ok(());
+    }
+    Err(KnownError::data_vault_store_does_not_exist(store).into())
+}

@@ -1,0 +1,200 @@
+//! Logs that earlier versions wrote are read by this one.
+//!
+//! `tests/fixtures/*.sql` are the tables that cannot be rebuilt, as an earlier version left them:
+//! the log, and the keys that open it under the tests' secret. After a change of what is written,
+//! add a file: `MUNIMENT_RECORD_LOG=tests/fixtures/NAME.sql cargo test --test it upgrade::`.
+
+use std::path::Path;
+
+use muniment::server::Follow;
+use muniment_projections::replay::replay;
+use serde_json::{Value, json};
+use sqlx::Row;
+use sqlx::postgres::PgPool;
+
+use crate::support::{PASSWORD, Project, TestServer, database};
+
+/// The names by which recorded accounts are found again.
+const EMAIL: &str = "ada@example.com";
+const OTHER_EMAIL: &str = "grace@example.com";
+
+#[tokio::test]
+async fn recorded_logs_are_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "sql"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    for file in files {
+        read_back(&std::fs::read_to_string(&file).unwrap()).await;
+    }
+}
+
+async fn read_back(recorded: &str) {
+    let url = database().await;
+    let pool = PgPool::connect(&url).await.unwrap();
+    sqlx::raw_sql(recorded).execute(&pool).await.unwrap();
+    let log = muniment_projections::EventLog::new(
+        pool.clone(),
+        muniment_projections::MasterKey::derive(crate::support::secret().as_bytes()),
+    );
+    replay(&log, &[], |_| ()).await.unwrap();
+    pool.close().await;
+    // The server starts on it, seeds what differs, and goes on writing to it.
+    let server = TestServer::start_on(&url, Follow::Everything).await;
+    server.assert_verified().await;
+    let keys: Value = recorded
+        .lines()
+        .find_map(|line| line.strip_prefix("-- keys: "))
+        .map(|keys| serde_json::from_str(keys).unwrap())
+        .unwrap();
+    let text = |name: &str| keys[name].as_str().unwrap().to_owned();
+    let project = Project {
+        id: text("id"),
+        client: text("client"),
+        server: text("server"),
+        admin: text("admin"),
+    };
+    let users = server
+        .server_of(&project, "GET", "/users")
+        .expect(200)
+        .await;
+    let emails: Vec<&str> = users["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|user| user["primary_email"].as_str().unwrap())
+        .collect();
+    assert_eq!(emails, [EMAIL]);
+    let config = server
+        .admin_of(&project, "GET", "/internal/projects/current")
+        .expect(200)
+        .await;
+    assert_eq!(config["display_name"], "Recorded");
+    assert_eq!(config["config"]["magic_link_enabled"], true);
+    let definitions = server
+        .admin_of(&project, "GET", "/team-permission-definitions")
+        .expect(200)
+        .await;
+    assert!(definitions.to_string().contains("posts:read"));
+    let teams = server
+        .server_of(&project, "GET", "/teams")
+        .expect(200)
+        .await;
+    assert_eq!(teams["items"][0]["display_name"], "Recorded team");
+    let vault = server.server_of(&project, "POST", "/data-vault/stores/s/get");
+    let vault = vault.body(json!({"hashed_key": "k"})).expect(200).await;
+    assert_eq!(vault["encrypted_value"], "sealed");
+    let call = server.client_of(&project, "POST", "/auth/password/sign-in");
+    call.body(json!({"email": EMAIL, "password": PASSWORD}))
+        .expect(200)
+        .await;
+}
+
+/// Writes a log that has something of everything, if a file is named to record it in.
+#[tokio::test]
+async fn a_log_is_recorded_when_asked_for() {
+    let Ok(file) = std::env::var("MUNIMENT_RECORD_LOG") else {
+        return;
+    };
+    let server = TestServer::start().await;
+    let user = server.sign_up(EMAIL).await;
+    let erased = server.sign_up(OTHER_EMAIL).await;
+    live(&server, &user, &erased).await;
+    let Project {
+        id,
+        client,
+        server: secret,
+        admin,
+    } = &server.project;
+    let keys = json!({"id": id, "client": client, "server": secret, "admin": admin});
+    // Subscribers have work to do yet, which the recording shall hold as well.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let mut recorded = format!("-- keys: {keys}\n");
+    for (table, columns) in [
+        (
+            "events",
+            "position, project_id, aggregate_type, aggregate_id, sequence, event_type, \
+             event_version, payload, metadata, recorded_at",
+        ),
+        ("subject_keys", "subject, wrapped_key, created_at"),
+    ] {
+        // One line per row: Postgres itself writes and reads the values.
+        let sql = format!(
+            "SELECT format('INSERT INTO {table} ({columns}) SELECT {columns} FROM \
+             jsonb_populate_record(NULL::{table}, %L);', to_jsonb(t)::text) FROM {table} t ORDER BY 1"
+        );
+        let mut lines: Vec<String> = sqlx::query(&sql)
+            .fetch_all(server.pool())
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
+        lines.sort_by_key(|line| position_in(line));
+        recorded.push_str(&lines.join("\n"));
+        recorded.push('\n');
+    }
+    recorded
+        .push_str("SELECT setval('events_position_seq', (SELECT max(position) FROM events));\n");
+    std::fs::write(file, recorded).unwrap();
+}
+
+fn position_in(line: &str) -> u64 {
+    let digits = line.split("\"position\": ").nth(1).unwrap_or_default();
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
+    digits[..end].parse().unwrap_or_default()
+}
+
+async fn live(server: &TestServer, user: &crate::support::Tokens, erased: &crate::support::Tokens) {
+    let settings = json!({"display_name": "Recorded", "config": {
+        "magic_link_enabled": true, "domains": [{"domain": "https://a.example.com", "handler_path": "/h"}],
+    }});
+    let patch = server.admin("PATCH", "/internal/projects/current");
+    patch.body(settings).expect(200).await;
+    let pushed = json!({"auth.signUpRules.a": {"enabled": true, "condition": "false"}, "dataVault.stores.s": {}});
+    let body =
+        json!({"config_string": pushed.to_string(), "source": {"type": "pushed-from-unknown"}});
+    server
+        .server("PUT", "/internal/config/override/branch")
+        .body(body)
+        .expect(200)
+        .await;
+    let reset = server.admin("POST", "/internal/config/override/environment/reset-keys");
+    reset
+        .body(json!({"keys": ["domains.allowLocalhost"]}))
+        .expect(200)
+        .await;
+    server
+        .admin("DELETE", "/internal/config/source")
+        .expect(200)
+        .await;
+    let definition = json!({"id": "posts:read", "contained_permission_ids": []});
+    let define = server.admin("POST", "/team-permission-definitions");
+    define.body(definition).expect(201).await;
+    let team = server.create_team(user).await;
+    let rename = server.server("PATCH", &format!("/teams/{team}"));
+    rename
+        .body(json!({"display_name": "Recorded team"}))
+        .expect(200)
+        .await;
+    server.add_member(&team, erased).await;
+    let grant = format!("/team-permissions/{team}/{}/posts:read", user.user_id);
+    server
+        .server("POST", &grant)
+        .body(json!({}))
+        .expect(201)
+        .await;
+    let me = server.client("PATCH", "/users/me").user(user);
+    me.body(json!({"display_name": "Ada", "client_metadata": {"a": 1}}))
+        .expect(200)
+        .await;
+    let value = json!({"hashed_key": "k", "encrypted_value": "sealed"});
+    let vault = server.server("POST", "/data-vault/stores/s/set");
+    vault.body(value).expect(200).await;
+    let gone = format!("/users/{}", erased.user_id);
+    server.server("DELETE", &gone).expect(200).await;
+}
