@@ -49,3 +49,4 @@ mod teams;
 mod user_api_keys;
 mod users;
 mod webhooks;
+mod webhooks_svix;
