@@ -45,7 +45,7 @@ use muniment_projections::{EventContext, EventLog, MasterKey};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 const CONNECTIONS: usize = 32;
 const MEASURED: Duration = Duration::from_secs(8);
@@ -60,8 +60,11 @@ const SIGN_INS_BY_CODE: usize = 3_000;
 const TIMED_REFUSALS: usize = 41;
 const PASSWORD: &str = "long enough";
 const USERS_FOR_REPLAY: usize = 20_000;
+/// Webhooks that have not arrived by then are lost.
+const WEBHOOK_PATIENCE: Duration = Duration::from_secs(300);
 const CLIENT_KEY: &str = "pck_benchmark";
 const SERVER_KEY: &str = "ssk_benchmark";
+const ADMIN_KEY: &str = "sak_benchmark";
 
 #[tokio::main]
 async fn main() {
@@ -128,7 +131,12 @@ async fn main() {
 
     report_features(&server, &app, &project, &users).await;
 
+    let since = Clock::system().now();
     create_users(&server, &project).await;
+    println!(
+        "webhooks to a local receiver     {:>9.0} /s",
+        webhooks(&server, &project, since).await
+    );
     drop(server);
     app.pool().close().await;
     let pool = server::connect(&url, 4).await.unwrap();
@@ -244,7 +252,7 @@ async fn seed(url: &str, secret: &ServerSecret) -> App {
     let keys = NewKeys {
         publishable_client_key: Some(CLIENT_KEY.to_owned()),
         secret_server_key: Some(SERVER_KEY.to_owned()),
-        super_secret_admin_key: None,
+        super_secret_admin_key: Some(ADMIN_KEY.to_owned()),
     };
     let project = seed::demo_project(&app, &keys).await.unwrap();
     let context = EventContext::system(project.clone(), "benchmark", app.now());
@@ -418,6 +426,7 @@ impl Server {
             .env("MUNIMENT_SERVER_SECRET", secret.to_base64url())
             // All of the load comes from one address.
             .env("MUNIMENT_RATE_LIMITS", "off")
+            .env("MUNIMENT_WEBHOOK_ALLOW_PRIVATE", "on")
             .env("MUNIMENT_PORT", port.to_string())
             .env("MUNIMENT_BIND", "127.0.0.1")
             .env("MUNIMENT_ACCESS_TOKEN_SECONDS", "3600")
@@ -655,4 +664,47 @@ async fn create_users(server: &Server, project: &str) {
     for task in tasks {
         task.await.unwrap();
     }
+}
+
+/// Webhooks delivered per second: those of all users made since then, made from the log, signed,
+/// sent to a receiver of our own, and logged.
+async fn webhooks(server: &Server, project: &str, since: Millis) -> f64 {
+    let count = Arc::new(AtomicU64::new(0));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let taken = Arc::clone(&count);
+    let take = move || {
+        taken.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(axum::http::StatusCode::NO_CONTENT)
+    };
+    let receiver = axum::Router::new().fallback(take);
+    let receiving = tokio::spawn(async move { axum::serve(listener, receiver).await.unwrap() });
+    let endpoint = json!({"url": url, "filter_types": ["user.created"]});
+    let endpoint = admin_call(server, project, "endpoints", &endpoint).await;
+    let replay = format!("endpoints/{}/replay", endpoint["id"].as_str().unwrap());
+    admin_call(server, project, &replay, &json!({"since_millis": since.0})).await;
+    let wanted = (USERS_FOR_REPLAY / CONNECTIONS * CONNECTIONS) as u64;
+    let begun = Instant::now();
+    while count.load(Ordering::Relaxed) < wanted {
+        assert!(begun.elapsed() < WEBHOOK_PATIENCE, "webhooks are missing");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    receiving.abort();
+    wanted as f64 / begun.elapsed().as_secs_f64()
+}
+
+async fn admin_call(server: &Server, project: &str, path: &str, body: &Value) -> Value {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let body = body.to_string();
+    let request = format!(
+        "POST /api/v1/internal/webhooks/{path} HTTP/1.1\r\nhost: x\r\n\
+         x-stack-access-type: admin\r\nx-stack-project-id: {project}\r\n\
+         x-stack-super-secret-admin-key: {ADMIN_KEY}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = exchange(&mut stream, request.as_bytes()).await;
+    let text = String::from_utf8_lossy(&answer);
+    assert!(text.starts_with("HTTP/1.1 20"), "{text}");
+    body_of(&answer)
 }

@@ -115,6 +115,7 @@ async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     change.apply_to(&mut endpoint);
     endpoint.updated_at = app.now().0;
     endpoints::update(app.pool(), &endpoint).await?;
+    let endpoint = find(&app, auth, &id).await?;
     Ok(Json(endpoint_view(&endpoint)).into_response())
 }
 

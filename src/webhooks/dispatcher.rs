@@ -159,7 +159,7 @@ async fn attempt(
         created_at: at.0,
     };
     let Some(content) = &due.content else {
-        attempt.response = "what the message told of was erased".to_owned();
+        attempt.response = String::from("what the message told of was erased");
         return (attempt, Fate::GivenUp);
     };
     let parcel = Parcel {
@@ -176,7 +176,7 @@ async fn attempt(
     attempt.response_status_code = i32::from(reply.status);
     attempt.duration_millis = i64::try_from(reply.took.as_millis()).unwrap_or(i64::MAX);
     let fate = if reply.is_success() {
-        attempt.status = "success".to_owned();
+        attempt.status = String::from("success");
         Fate::Delivered
     } else if due.is_manual {
         // What somebody asked for does not use the schedule up.

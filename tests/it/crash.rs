@@ -1,5 +1,6 @@
 //! `kill -9` at random moments: what was acknowledged is there, and nothing is there twice.
 
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -8,6 +9,7 @@ use std::time::Duration;
 use muniment::server::Follow;
 use serde_json::{Value, json};
 
+use crate::receiver::Receiver;
 use crate::support::{
     INTERNAL_ADMIN, INTERNAL_CLIENT, INTERNAL_SERVER, PASSWORD, Project, TestServer, database,
     eventually, secret, unique_email,
@@ -15,6 +17,7 @@ use crate::support::{
 
 const ROUNDS: usize = 20;
 const CALLERS: usize = 6;
+const WEBHOOK_ROUNDS: usize = 8;
 
 /// The real binary, serving. Killed when dropped.
 pub struct Binary {
@@ -225,4 +228,90 @@ async fn check(server: &TestServer, project: &Project, done: &Acknowledged) {
             "team {team} was acknowledged"
         );
     }
+}
+
+/// Webhooks, with the server killed and the receiver gone at random moments.
+#[tokio::test(flavor = "multi_thread")]
+async fn crashes_lose_no_webhook_and_change_no_id() {
+    let url = database().await;
+    let maker = TestServer::start_on(&url, Follow::Nothing).await;
+    let project = maker.new_project(json!({})).await;
+    let mut receiver = Receiver::open().await;
+    let endpoint = json!({"url": receiver.url(), "filter_types": ["user.created", "user.updated", "team.created"]});
+    maker
+        .admin_of(&project, "POST", "/internal/webhooks/endpoints")
+        .body(endpoint)
+        .expect(201)
+        .await;
+    maker.stop().await;
+    let done = Arc::new(Mutex::new(Acknowledged::default()));
+    for round in 0..WEBHOOK_ROUNDS {
+        let mut server = Binary::serve(&url).await;
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|_| {
+                tokio::spawn(load(
+                    server.base.clone(),
+                    project.clone(),
+                    Arc::clone(&done),
+                ))
+            })
+            .collect();
+        let wanted = acknowledged(&done) + 5 + usize::from(rand::random::<u8>() % 30);
+        eventually("the round has load", || async {
+            acknowledged(&done) >= wanted
+        })
+        .await;
+        // In every other round the receiver is away for a while.
+        if round % 2 == 1 {
+            receiver.break_down().await;
+        }
+        tokio::time::sleep(Duration::from_millis(rand::random::<u64>() % 300)).await;
+        server.kill();
+        if round % 2 == 1 {
+            receiver.recover().await;
+        }
+        for caller in callers {
+            caller.await.unwrap();
+        }
+    }
+    let server = TestServer::start_on(&url, Follow::Everything).await;
+    let told = expected_webhooks(&server, &project).await;
+    let arrived = || {
+        let received = receiver.received();
+        let ids: HashSet<String> = received.iter().map(|m| m.id().to_owned()).collect();
+        ids.len()
+    };
+    eventually("every webhook arrives", || async {
+        // Those that found the receiver away are due later.
+        server.clock.advance(1_000);
+        arrived() >= told
+    })
+    .await;
+    let received = receiver.received();
+    let mut bodies: HashMap<&str, &[u8]> = HashMap::new();
+    for message in &received {
+        let first = bodies.entry(message.id()).or_insert(&message.bytes);
+        assert_eq!(*first, message.bytes, "one id, one message");
+    }
+    assert_eq!(bodies.len(), told, "no event has two ids");
+    let distinct: HashSet<&[u8]> = bodies.values().copied().collect();
+    // Two updates to the same name within a millisecond are not made by this load.
+    assert_eq!(distinct.len(), told, "no event was told under two ids");
+    eprintln!(
+        "{told} webhooks arrived, {} of them again, in {WEBHOOK_ROUNDS} rounds",
+        received.len() - told
+    );
+}
+
+/// How many events of the project the outside world is to be told of.
+async fn expected_webhooks(server: &TestServer, project: &Project) -> usize {
+    let count: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM events WHERE project_id = $1
+         AND event_type IN ('UserCreated', 'UserUpdated', 'TeamCreated')",
+    )
+    .bind(&project.id)
+    .fetch_one(server.pool())
+    .await
+    .unwrap();
+    usize::try_from(count).unwrap()
 }

@@ -57,3 +57,4 @@ mod user_api_keys;
 mod user_search;
 mod users;
 mod webhooks;
+mod webhooks_svix;

@@ -38,6 +38,11 @@ async fn the_published_sdk_manages_projects_and_their_configuration() {
     drive("projects.mjs", json!({})).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn receivers_verify_webhooks_with_the_package_of_svix() {
+    drive("webhooks.mjs", json!({})).await;
+}
+
 async fn drive(scenario: &str, config: Value) {
     if let Some(reason) = missing_tools() {
         eprintln!("skipped: {reason}");
@@ -126,6 +131,7 @@ fn install() -> PathBuf {
         "permissions.mjs",
         "sign_in.mjs",
         "projects.mjs",
+        "webhooks.mjs",
     ] {
         std::fs::copy(source.join(file), target.join(file)).unwrap();
     }

@@ -4,7 +4,7 @@ use muniment::webhooks::Delivery;
 use muniment::webhooks::courier::Reach;
 use serde_json::{Value, json};
 
-use crate::receiver::Receiver;
+use crate::receiver::{Received, Receiver};
 use crate::support::{PASSWORD, TestServer, database, eventually, unique_email};
 
 const ENDPOINTS: &str = "/internal/webhooks/endpoints";
@@ -34,7 +34,7 @@ async fn sorted_kinds(receiver: &Receiver, count: usize) -> Vec<String> {
         receiver.received().len() >= count
     })
     .await;
-    let mut kinds: Vec<String> = receiver.received().iter().map(|m| m.kind()).collect();
+    let mut kinds: Vec<String> = receiver.received().iter().map(Received::kind).collect();
     kinds.sort();
     kinds
 }
@@ -305,6 +305,7 @@ async fn failures_are_tried_again_on_schedule_under_the_same_id() {
     assert_eq!(logged[0]["payload"], received[0].body());
 
     // Whoever repaired the receiver asks for what was missed.
+    server.clock.advance(1_000);
     receiver.answer(204);
     let path = format!("{ENDPOINTS}/{id}/recover");
     let body = json!({"since_millis": 0});

@@ -248,11 +248,11 @@ async fn add_secret(
     let key = sealer
         .key_for_writing(connection, &endpoint.project_id)
         .await?;
-    let sealed = key.seal(secret.as_bytes(), &binding(&endpoint.id))?;
+    let kept = key.seal(secret.as_bytes(), &binding(&endpoint.id))?;
     sqlx::query!(
         "INSERT INTO webhook_secrets (endpoint_id, sealed) VALUES ($1, $2)",
         endpoint.id,
-        sealed
+        kept
     )
     .execute(connection)
     .await?;
@@ -287,7 +287,7 @@ pub async fn secrets(
     endpoint: &Endpoint,
     now: Millis,
 ) -> Result<Vec<String>, LedgerError> {
-    let sealed = sqlx::query_scalar!(
+    let kept = sqlx::query_scalar!(
         "SELECT sealed FROM webhook_secrets
          WHERE endpoint_id = $1 AND (expires_at IS NULL OR expires_at > $2)
          ORDER BY ordinal DESC",
@@ -301,8 +301,8 @@ pub async fn secrets(
     let key = keys
         .get(&endpoint.project_id)
         .ok_or(LedgerError::Unsealing)?;
-    let opened = sealed.iter().map(|sealed| {
-        let plain = key.open(sealed, &binding(&endpoint.id))?;
+    let opened = kept.iter().map(|secret| {
+        let plain = key.open(secret, &binding(&endpoint.id))?;
         String::from_utf8(plain).map_err(|_| LedgerError::Unsealing)
     });
     opened.collect()

@@ -179,7 +179,7 @@ pub async fn happenings(
         .map(|event| (event, told_as(&event.event)))
         .filter(|(_, told)| !told.is_empty())
         .collect();
-    let past = Past::read(log, &told).await?;
+    let mut past = Past::read(log, &told).await?;
     let mut happenings = Vec::new();
     for (event, told) in told {
         for (ordinal, told) in told.into_iter().enumerate() {
@@ -211,9 +211,37 @@ fn message_id(event: &Recorded, ordinal: usize) -> String {
     format!("msg_{}", characters.collect::<String>())
 }
 
-/// The streams that the state is folded from.
+/// The streams that the state is folded from. Events are looked up in the log's order, so each
+/// stream is folded once, however many of its events are told of.
 struct Past {
-    streams: HashMap<(&'static str, String), Vec<Recorded>>,
+    streams: HashMap<(&'static str, String), Stream>,
+}
+
+/// A stream, and its state after the first of its events.
+#[derive(Default)]
+struct Stream {
+    events: Vec<Recorded>,
+    folded: usize,
+    models: ReadModels,
+    /// When the user whose stream it is last did something that is on it.
+    last_seen: Option<i64>,
+}
+
+impl Stream {
+    /// Folds on up to the end of the unit of work that `event` belongs to.
+    fn advance(&mut self, event: &Recorded) {
+        while let Some(next) = self.events.get(self.folded) {
+            if next.cursor > event.cursor && !same_unit(next, event) {
+                return;
+            }
+            let id = &next.aggregate_id;
+            if next.metadata.get("actor") == Some(&format!("user:{id}")) {
+                self.last_seen = self.last_seen.max(Some(next.recorded_at.0));
+            }
+            self.models.fold(&next.project_id, id, next.event.clone());
+            self.folded += 1;
+        }
+    }
 }
 
 impl Past {
@@ -261,14 +289,14 @@ impl Past {
         let ids: Vec<String> = ids.into_iter().collect();
         for event in log.streams(aggregate_type, &ids).await? {
             let key = (aggregate_type, event.aggregate_id.clone());
-            self.streams.entry(key).or_default().push(event);
+            self.streams.entry(key).or_default().events.push(event);
         }
         Ok(())
     }
 
     /// Every team that one of the users ever had selected.
     fn selected_teams(&self) -> Vec<String> {
-        let events = self.streams.values().flatten();
+        let events = self.streams.values().flat_map(|stream| &stream.events);
         let selected = events.filter_map(|event| match &event.event {
             LedgerEvent::User(UserEvent::SelectedTeamChanged { selected_team_id }) => {
                 *selected_team_id
@@ -281,19 +309,19 @@ impl Past {
         selected.map(|team| team.to_string()).collect()
     }
 
-    /// The events of a stream up to the end of the unit of work that `event` belongs to.
-    fn until<'s>(
-        &'s self,
+    /// A stream as it was at the end of the unit of work that `event` belongs to.
+    fn as_of(
+        &mut self,
         aggregate_type: &'static str,
         id: &str,
-        event: &'s Recorded,
-    ) -> impl Iterator<Item = &'s Recorded> {
-        let stream = self.streams.get(&(aggregate_type, id.to_owned()));
-        let stream = stream.into_iter().flatten();
-        stream.filter(move |other| other.cursor <= event.cursor || same_unit(other, event))
+        event: &Recorded,
+    ) -> Option<&Stream> {
+        let stream = self.streams.get_mut(&(aggregate_type, id.to_owned()))?;
+        stream.advance(event);
+        Some(stream)
     }
 
-    fn look_up(&self, event: &Recorded, told: Told) -> Option<Happened> {
+    fn look_up(&mut self, event: &Recorded, told: Told) -> Option<Happened> {
         let id = event.aggregate_id.parse::<Uuid>().ok()?;
         Some(match told {
             Told::User(occasion) => {
@@ -323,9 +351,10 @@ impl Past {
         })
     }
 
-    fn user(&self, event: &Recorded, id: Uuid, occasion: Occasion) -> Option<UserRecord> {
-        let models = fold(self.until(User::TYPE, &event.aggregate_id, event));
-        let mut user = models.users.get(&id)?.clone();
+    fn user(&mut self, event: &Recorded, id: Uuid, occasion: Occasion) -> Option<UserRecord> {
+        let stream = self.as_of(User::TYPE, &event.aggregate_id, event)?;
+        let mut user = stream.models.users.get(&id)?.clone();
+        let last_active_at = stream.last_seen;
         if occasion == Occasion::Created {
             // As the user was before the personal team.
             user.selected_team_id = None;
@@ -334,35 +363,27 @@ impl Past {
             .selected_team_id
             .and_then(|team| self.team_of_member(event, team, id));
         Some(UserRecord {
-            last_active_at: self.last_seen(event, id),
-            selected_team,
             user,
+            last_active_at,
+            selected_team,
         })
     }
 
-    /// When the user last did something that is in the log.
-    fn last_seen(&self, event: &Recorded, id: Uuid) -> Option<i64> {
-        let actor = format!("user:{id}");
-        let stream = self.until(User::TYPE, &event.aggregate_id, event);
-        let own = stream.filter(|event| event.metadata.get("actor") == Some(&actor));
-        own.map(|event| event.recorded_at.0).max()
-    }
-
-    fn team_of_member(&self, event: &Recorded, team: Uuid, user: Uuid) -> Option<TeamRow> {
-        let models = fold(self.until(Team::TYPE, &team.to_string(), event));
+    fn team_of_member(&mut self, event: &Recorded, team: Uuid, user: Uuid) -> Option<TeamRow> {
+        let models = &self.as_of(Team::TYPE, &team.to_string(), event)?.models;
         models.memberships.get(&(team, user))?;
         models.teams.get(&team).cloned()
     }
 
-    fn team(&self, event: &Recorded, id: Uuid) -> Option<TeamRow> {
-        let models = fold(self.until(Team::TYPE, &id.to_string(), event));
-        models.teams.get(&id).cloned()
+    fn team(&mut self, event: &Recorded, id: Uuid) -> Option<TeamRow> {
+        let stream = self.as_of(Team::TYPE, &id.to_string(), event)?;
+        stream.models.teams.get(&id).cloned()
     }
 
-    fn project(&self, event: &Recorded) -> Option<ProjectRow> {
+    fn project(&mut self, event: &Recorded) -> Option<ProjectRow> {
         let id = event.project_id.to_string();
-        let models = fold(self.until(Project::TYPE, &id, event));
-        models.projects.get(&id).cloned()
+        let stream = self.as_of(Project::TYPE, &id, event)?;
+        stream.models.projects.get(&id).cloned()
     }
 
     /// The teams that the user left by being deleted.
@@ -375,8 +396,8 @@ impl Past {
                 };
                 *user_id == user && same_unit(event, deletion)
             };
-            if *aggregate_type == Team::TYPE && stream.iter().any(leaves) {
-                let created = stream.first().map(|event| match &event.event {
+            if *aggregate_type == Team::TYPE && stream.events.iter().any(leaves) {
+                let created = stream.events.first().map(|event| match &event.event {
                     LedgerEvent::Team(TeamEvent::TeamCreated(created)) => created.created_at,
                     _ => event.recorded_at,
                 });
@@ -392,14 +413,6 @@ impl Past {
 fn same_unit(one: &Recorded, other: &Recorded) -> bool {
     one.cursor.transaction == other.cursor.transaction
         && one.metadata.get("correlation_id") == other.metadata.get("correlation_id")
-}
-
-fn fold<'e>(events: impl Iterator<Item = &'e Recorded>) -> ReadModels {
-    let mut models = ReadModels::default();
-    for event in events {
-        models.fold(&event.project_id, &event.aggregate_id, event.event.clone());
-    }
-    models
 }
 
 /// The teams that the user ever left.
