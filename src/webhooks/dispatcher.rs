@@ -38,8 +38,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 const REPLAYED: i64 = 500;
 /// How long messages and attempts are kept: ninety days.
 const KEPT_MILLIS: i64 = 90 * 24 * 60 * 60 * 1000;
-/// How often old ones are forgotten.
-const TIDY: Duration = Duration::from_secs(60);
+/// How often old ones, and those about people who were erased, are forgotten.
+const TIDY: Duration = Duration::from_secs(600);
 
 /// Delivers, or stands by, for ever.
 pub async fn run(app: App, courier: Courier) {
@@ -98,7 +98,7 @@ async fn hold_office(app: &App, courier: &Courier) -> Result<(), LedgerError> {
 }
 
 async fn tidy(app: &App, connection: &mut PgConnection) -> Result<(), LedgerError> {
-    queue::forget_told(connection).await?;
+    queue::forget_erased(connection).await?;
     queue::forget_old(connection, app.now().plus(-KEPT_MILLIS)).await?;
     Ok(())
 }

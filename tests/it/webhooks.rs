@@ -2,6 +2,7 @@
 
 use muniment::webhooks::Delivery;
 use muniment::webhooks::courier::Reach;
+use muniment_projections::webhooks::queue;
 use serde_json::{Value, json};
 
 use crate::receiver::{Received, Receiver};
@@ -659,4 +660,26 @@ async fn the_backlog_is_a_metric() {
     ] {
         assert!(metrics.contains(name), "{name}");
     }
+}
+
+#[tokio::test]
+async fn what_was_told_of_the_erased_is_forgotten() {
+    let (server, receiver) = (TestServer::start().await, Receiver::open().await);
+    endpoint(&server, &receiver, json!({})).await;
+    let user = server.sign_up(&unique_email()).await;
+    let created = receiver.first("user.created").await;
+    let path = format!("/users/{}", user.user_id);
+    server.server("DELETE", &path).expect(200).await;
+    let deleted = receiver.first("user.deleted").await;
+    let payload = async |id: &str| {
+        let path = format!("/internal/webhooks/messages/{id}");
+        server.admin("GET", &path).expect(200).await["payload"].clone()
+    };
+    eventually("it is forgotten", || async {
+        let mut connection = server.pool().acquire().await.unwrap();
+        queue::forget_erased(&mut connection).await.unwrap();
+        payload(created.id()).await == Value::Null
+    })
+    .await;
+    assert_eq!(payload(deleted.id()).await, deleted.body());
 }

@@ -136,13 +136,14 @@ pub async fn enqueue(
     Ok(())
 }
 
-/// What was told of somebody who was deleted is forgotten, as soon as it need not be sent any more.
-pub async fn forget_told(connection: &mut PgConnection) -> Result<u64, LedgerError> {
+/// What was told of users and teams that were erased is forgotten, as soon as it need not be sent
+/// any more. That they were deleted may still be said: it tells no more than the log.
+pub async fn forget_erased(connection: &mut PgConnection) -> Result<u64, LedgerError> {
     let done = sqlx::query!(
         "UPDATE webhook_messages m SET content = NULL
-         WHERE content IS NOT NULL AND event_type NOT IN ('user.deleted', 'team.deleted')
-           AND subject IN (SELECT subject FROM webhook_messages
-                           WHERE event_type IN ('user.deleted', 'team.deleted'))
+         WHERE content IS NOT NULL
+           AND event_type IN ('user.created', 'user.updated', 'team.created', 'team.updated')
+           AND NOT EXISTS (SELECT FROM subject_keys k WHERE k.subject = m.subject)
            AND NOT EXISTS (SELECT FROM webhook_deliveries d
                            WHERE d.message_id = m.id AND d.due_at IS NOT NULL)"
     )
