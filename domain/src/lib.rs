@@ -7,6 +7,7 @@
 //! - [`user`], [`team`], [`session`], [`project`], [`verification_code`], [`outgoing_email`],
 //!   [`cli_login`]: one aggregate each, as `{mod: state and decisions, command, event}`.
 //! - [`api_key`]: a key that a user or a team hands to programs, likewise.
+//! - [`customer`]: who has items and products; its stream is the ledger of quantities.
 //! - [`notification`]: categories of mails, and whether they are wanted.
 //! - [`permission`]: definitions, containment and the system permissions.
 //! - [`restriction`]: why a user's tokens are restricted.
@@ -15,6 +16,7 @@
 
 pub mod api_key;
 pub mod cli_login;
+pub mod customer;
 pub mod email;
 pub mod ids;
 pub mod notification;
@@ -34,8 +36,8 @@ pub mod verification_code;
 
 pub use email::EmailAddress;
 pub use ids::{
-    ApiKeyId, CliLoginId, ContactChannelId, KeySetId, OutgoingEmailId, PermissionId, ProjectId,
-    SessionId, TeamId, UserId, VerificationCodeId,
+    ApiKeyId, CliLoginId, ContactChannelId, CustomerId, KeySetId, OutgoingEmailId, PermissionId,
+    ProjectId, PurchaseId, SessionId, TeamId, UserId, VerificationCodeId,
 };
 pub use patch::Patch;
 pub use personal::Personal;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::payments::PaymentsConfig;
 use crate::PermissionId;
 use crate::permission::{DefinitionChanges, Definitions};
 use crate::restriction::EmailVerification;
@@ -185,6 +186,8 @@ pub struct ProjectConfig {
     pub rbac: RbacConfig,
     /// Outgoing mail.
     pub emails: EmailsConfig,
+    /// Items, products and purchases.
+    pub payments: PaymentsConfig,
 }
 
 /// `project.*`

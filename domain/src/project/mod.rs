@@ -3,6 +3,7 @@
 mod command;
 pub mod config;
 mod event;
+pub mod payments;
 pub mod schema;
 
 use std::collections::BTreeMap;

@@ -6,6 +6,8 @@
 //! Types, names and levels are checked. Ranges are not, by the contract: a number that makes no
 //! sense is kept, and does nothing.
 
+mod payments;
+
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -26,19 +28,28 @@ enum Shape {
     Object(&'static [(&'static str, Shape)]),
     /// Entries of one shape under ids that operators choose.
     Record(&'static Shape),
+    /// Such a record, or something else that it is asked about.
+    RecordOr(&'static Shape, fn(&Value) -> bool),
+    /// What it is asked about, and what to say otherwise.
+    That(fn(&Value) -> bool, &'static str),
+    /// Something that only the environment level may hold.
+    AtEnvironment(&'static Shape),
 }
 
 /// The settings that can be overridden at the branch level and above.
-const SETTINGS: Shape = Shape::Object(&[(
-    "auth",
-    Shape::Object(&[
-        ("signUpRules", Shape::Record(&SIGN_UP_RULE)),
-        (
-            "signUpRulesDefaultAction",
-            Shape::OneOf(&["allow", "reject"]),
-        ),
-    ]),
-)]);
+const SETTINGS: Shape = Shape::Object(&[
+    (
+        "auth",
+        Shape::Object(&[
+            ("signUpRules", Shape::Record(&SIGN_UP_RULE)),
+            (
+                "signUpRulesDefaultAction",
+                Shape::OneOf(&["allow", "reject"]),
+            ),
+        ]),
+    ),
+    ("payments", payments::PAYMENTS),
+]);
 const SIGN_UP_RULE: Shape = Shape::Object(&[
     ("enabled", Shape::Boolean),
     ("displayName", Shape::Text),
@@ -92,12 +103,12 @@ fn check_entry(level: Level, key: &str, value: &Value) -> Result<(), Violation> 
         extend(&mut path, segment);
         shape = match shape {
             Shape::Object(fields) if level != Level::Project => field(fields, segment),
-            Shape::Record(entry) if is_id(segment) => Some(*entry),
+            Shape::Record(entry) | Shape::RecordOr(entry, _) if is_id(segment) => Some(*entry),
             _ => None,
         }
         .ok_or_else(|| unknown(key, &path, level))?;
     }
-    check_value(shape, &path, value)
+    check_value(level, shape, &path, value)
 }
 
 fn unknown(key: &str, prefix: &str, level: Level) -> Violation {
@@ -115,8 +126,12 @@ fn field(fields: &'static [(&'static str, Shape)], name: &str) -> Option<&'stati
     found.map(|(_, shape)| shape)
 }
 
-fn check_value(shape: &Shape, path: &str, value: &Value) -> Result<(), Violation> {
+fn check_value(level: Level, shape: &Shape, path: &str, value: &Value) -> Result<(), Violation> {
     match (shape, value) {
+        (Shape::AtEnvironment(_), _) if level != Level::Environment => {
+            Err(violation(path, "can only be set at the level environment"))
+        }
+        (Shape::AtEnvironment(shape), value) => check_value(level, shape, path, value),
         (_, Value::Null)
         | (Shape::Boolean, Value::Bool(_))
         | (Shape::Number, Value::Number(_))
@@ -128,19 +143,24 @@ fn check_value(shape: &Shape, path: &str, value: &Value) -> Result<(), Violation
         )),
         (Shape::Condition, Value::String(text)) => check_condition(path, text),
         (Shape::Object(fields), Value::Object(object)) => {
-            check_object(path, object, |name| field(fields, name))
+            check_object(level, path, object, |name| field(fields, name))
         }
-        (Shape::Record(entry), Value::Object(object)) => {
-            check_object(path, object, |_| Some(*entry))
+        (Shape::Record(entry) | Shape::RecordOr(entry, _), Value::Object(object)) => {
+            check_object(level, path, object, |_| Some(*entry))
         }
+        (Shape::RecordOr(_, accepts) | Shape::That(accepts, _), value) if accepts(value) => Ok(()),
+        (Shape::That(_, problem), _) => Err(violation(path, problem)),
         (Shape::Boolean, _) => Err(violation(path, "must be true or false")),
         (Shape::Number, _) => Err(violation(path, "must be a number")),
         (Shape::Text | Shape::Condition, _) => Err(violation(path, "must be a string")),
-        (Shape::Object(_) | Shape::Record(_), _) => Err(violation(path, "must be an object")),
+        (Shape::Object(_) | Shape::Record(_) | Shape::RecordOr(..), _) => {
+            Err(violation(path, "must be an object"))
+        }
     }
 }
 
 fn check_object(
+    level: Level,
     path: &str,
     object: &Map<String, Value>,
     shape_of: impl Fn(&str) -> Option<&'static Shape>,
@@ -158,7 +178,7 @@ fn check_object(
             ));
         }
         let shape = shape_of(name).ok_or_else(|| violation(path.clone(), "is not known"))?;
-        check_value(shape, &path, value)?;
+        check_value(level, shape, &path, value)?;
     }
     Ok(())
 }
@@ -228,6 +248,41 @@ mod tests {
                 assert_eq!(checked(level, &document), Ok(()), "{document}");
             }
         }
+    }
+
+    #[test]
+    fn payments_are_checked_by_type_only() {
+        let product = json!({
+            "customerType": "team", "isAddOnTo": {"base": true}, "freeTrial": [7, "day"],
+            "prices": {"monthly": {"USD": "not money", "interval": [1, "month"]}},
+            "includedItems": {"seats": {"quantity": 1.5, "repeat": "never", "expires": "never"}},
+        });
+        for document in [
+            json!({"payments.products.pro": product}),
+            json!({"payments": {"products": {"pro": product}, "items": {"seats": {}}}}),
+            json!({"payments.products.pro.prices": "include-by-default"}),
+            json!({"payments.products.pro.prices.monthly.USD": "5", "payments.products.a.isAddOnTo": false}),
+        ] {
+            for level in [Level::Branch, Level::Environment] {
+                assert_eq!(checked(level, &document), Ok(()), "{document}");
+            }
+        }
+        for document in [
+            json!({"payments.products.pro.prices": "free"}),
+            json!({"payments.products.pro.prices.monthly.CHF": "5"}),
+            json!({"payments.products.pro.customerType": "everyone"}),
+            json!({"payments.products.pro.isAddOnTo": true}),
+            json!({"payments.products.pro.freeTrial": [1.5, "day"]}),
+            json!({"payments.products.pro.freeTrial": [1, "hour"]}),
+            json!({"payments.products.pro.includedItems.seats.quantity": "1"}),
+            json!({"payments.items.seats.price": 1}),
+            json!({"payments.items.-seats": {}}),
+        ] {
+            assert!(checked(Level::Branch, &document).is_err(), "{document}");
+        }
+        let test_mode = json!({"payments.testMode": false});
+        assert_eq!(checked(Level::Environment, &test_mode), Ok(()));
+        assert!(checked(Level::Branch, &test_mode).is_err());
     }
 
     #[test]
