@@ -5,7 +5,7 @@
 //! - [`read_models`]: the projectors; [`users`], [`teams`], [`sessions`], [`projects`],
 //!   [`permissions`], [`passkeys`], [`verification_codes`], [`cli_logins`], [`outgoing_emails`]: one
 //!   read model each, with its queries.
-//!   [`permissions`], [`api_keys`], [`notifications`]: one read model each, with its queries.
+//!   [`permissions`], [`api_keys`], [`notifications`], [`customers`]: one read model each, with its queries.
 //! - [`subscription`]: durable cursors for what leaves the transaction; [`subscribers`]: those
 //!   that exist.
 //! - [`replay`], [`verify`], [`history`]: what an operator does with a log.
@@ -15,6 +15,7 @@
 pub mod api_keys;
 pub mod cli_logins;
 pub mod context;
+pub mod customers;
 pub mod error;
 pub mod event_log;
 mod group_commit;

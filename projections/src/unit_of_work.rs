@@ -17,6 +17,7 @@ use cqrs_es::{Aggregate, EventStore};
 use moka::sync::Cache;
 use muniment_domain::api_key::ApiKey;
 use muniment_domain::cli_login::CliLogin;
+use muniment_domain::customer::Customer;
 use muniment_domain::outgoing_email::OutgoingEmail;
 use muniment_domain::project::Project;
 use muniment_domain::session::Session;
@@ -24,7 +25,8 @@ use muniment_domain::team::Team;
 use muniment_domain::user::User;
 use muniment_domain::verification_code::VerificationCode;
 use muniment_domain::{
-    ApiKeyId, CliLoginId, OutgoingEmailId, ProjectId, SessionId, TeamId, UserId, VerificationCodeId,
+    ApiKeyId, CliLoginId, CustomerId, OutgoingEmailId, ProjectId, SessionId, TeamId, UserId,
+    VerificationCodeId,
 };
 
 use crate::group_commit::Prepared;
@@ -96,6 +98,7 @@ ledgered!(
 ledgered!(OutgoingEmail, OutgoingEmailId, emails, OutgoingEmail);
 ledgered!(CliLogin, CliLoginId, cli_logins, CliLogin);
 ledgered!(ApiKey, ApiKeyId, api_keys, ApiKey);
+ledgered!(Customer, CustomerId, customers, Customer);
 
 /// The states that a process remembers. Possibly out of date: the append's sequence check finds
 /// out, and what was decided on a stale state is decided anew.
@@ -108,6 +111,7 @@ pub struct WarmAggregates {
     emails: Cache<String, Arc<Versioned<OutgoingEmail>>>,
     cli_logins: Cache<String, Arc<Versioned<CliLogin>>>,
     api_keys: Cache<String, Arc<Versioned<ApiKey>>>,
+    customers: Cache<String, Arc<Versioned<Customer>>>,
 }
 
 impl Default for WarmAggregates {
@@ -127,6 +131,7 @@ impl Default for WarmAggregates {
             emails: memory(256),
             cli_logins: memory(64),
             api_keys: memory(64),
+            customers: memory(4096),
         }
     }
 }
@@ -164,6 +169,7 @@ pub struct UnitOfWork {
     emails: Slots<OutgoingEmail>,
     cli_logins: Slots<CliLogin>,
     api_keys: Slots<ApiKey>,
+    customers: Slots<Customer>,
     /// All events in the order in which they were decided, for the read models.
     decided: Vec<(String, LedgerEvent)>,
 }
@@ -183,6 +189,7 @@ impl UnitOfWork {
             emails: Slots::new(),
             cli_logins: Slots::new(),
             api_keys: Slots::new(),
+            customers: Slots::new(),
             decided: Vec::new(),
         }
     }
@@ -314,6 +321,7 @@ impl UnitOfWork {
             || idle(&self.emails)
             || idle(&self.cli_logins)
             || idle(&self.api_keys)
+            || idle(&self.customers)
     }
 
     /// Appends and projects everything, in one transaction; see [`crate::group_commit`].
@@ -338,6 +346,7 @@ impl UnitOfWork {
         stage::<OutgoingEmail>(self, staging).await?;
         stage::<CliLogin>(self, staging).await?;
         stage::<ApiKey>(self, staging).await?;
+        stage::<Customer>(self, staging).await?;
         let Staged { events, snapshots } = staging.take();
         let prepared = Prepared {
             events: self.in_order_of_decision(events),
@@ -374,6 +383,7 @@ impl UnitOfWork {
         remember::<OutgoingEmail>(self);
         remember::<CliLogin>(self);
         remember::<ApiKey>(self);
+        remember::<Customer>(self);
     }
 
     fn forget(&mut self) {
@@ -385,6 +395,7 @@ impl UnitOfWork {
         forget::<OutgoingEmail>(self);
         forget::<CliLogin>(self);
         forget::<ApiKey>(self);
+        forget::<Customer>(self);
     }
 }
 

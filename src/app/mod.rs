@@ -6,6 +6,7 @@ pub mod api_keys;
 pub mod cli_login;
 pub mod codes;
 pub mod contact_channels;
+pub mod customers;
 pub mod housekeeping;
 pub mod letters;
 pub mod magic_link;
@@ -13,6 +14,7 @@ pub mod passkeys;
 pub mod password;
 pub mod permissions;
 pub mod projects;
+pub mod queues;
 pub mod redirects;
 pub mod seed;
 pub mod sessions;
@@ -36,6 +38,7 @@ use crate::settings::TrustedProxy;
 use crate::tokens::TokenIssuer;
 
 use projects::ProjectDirectory;
+use queues::Queues;
 
 /// Everything a request may need. Cheap to clone.
 #[derive(Clone)]
@@ -63,6 +66,8 @@ pub struct Parts {
     pub public_url: String,
     /// How often something may be tried.
     pub limits: Limits,
+    /// Turns of requests that change the same customer.
+    pub queues: Queues,
     /// The proxies whose word about a caller's address counts.
     pub trusted_proxy: Option<TrustedProxy>,
 }

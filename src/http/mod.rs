@@ -31,6 +31,7 @@ mod otp;
 mod owner_api_keys;
 mod passkeys;
 mod passwords;
+mod payments;
 mod permission_definitions;
 mod project_permissions;
 mod projects;
@@ -152,6 +153,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(team_api_keys::router())
         .merge(credential_scanning::router())
         .merge(notification_preferences::router())
+        .merge(payments::router())
 }
 
 /// The paths as callers see them: below the version that everybody uses.

@@ -36,6 +36,8 @@ mod otp;
 mod passkeys;
 mod password_changes;
 mod passwords;
+mod payments_items;
+mod payments_products;
 mod permissions;
 mod private_postgres;
 mod projects;

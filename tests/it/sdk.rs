@@ -22,6 +22,11 @@ async fn the_published_sdk_manages_permissions_and_api_keys() {
     drive("permissions.mjs", config).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_published_sdk_counts_items_and_sells_products() {
+    drive("payments.mjs", json!({"allow_localhost": true})).await;
+}
+
 async fn drive(scenario: &str, config: Value) {
     if let Some(reason) = missing_tools() {
         eprintln!("skipped: {reason}");
@@ -81,6 +86,7 @@ fn install() -> PathBuf {
         "package-lock.json",
         "scenario.mjs",
         "permissions.mjs",
+        "payments.mjs",
     ] {
         std::fs::copy(source.join(file), target.join(file)).unwrap();
     }
