@@ -433,7 +433,7 @@ impl Pair {
                 repeat,
                 expires,
             } => {
-                self.buy(item(*amount, *repeat, *expires), None);
+                self.buy(&item(*amount, *repeat, *expires), None);
             }
             Happening::Subscribe {
                 amount,
@@ -442,18 +442,18 @@ impl Pair {
                 paid_for,
             } => {
                 let paid_until = self.now + paid_for * STEP;
-                self.buy(item(*amount, *repeat, *expires), Some(paid_until));
+                self.buy(&item(*amount, *repeat, *expires), Some(paid_until));
             }
             Happening::EndNow(which) => self.end(*which, |now, _| now),
             Happening::EndWhenPaid(which) => self.end(*which, |_, paid_until| paid_until),
         }
     }
 
-    fn buy(&mut self, included: IncludedItem, paid_until: Option<i64>) {
+    fn buy(&mut self, included: &IncludedItem, paid_until: Option<i64>) {
         let now = Millis(self.now);
         let subscription = paid_until.map(|end| running(now, Millis(end)));
         let id = Uuid::from_u128(self.model.purchases.len() as u128);
-        let source = Source::new(&included, 1, now, subscription.as_ref());
+        let source = Source::new(included, 1, now, subscription.as_ref());
         self.ledger.add_source(id, source);
         self.model.purchases.push(Row {
             start: self.now,

@@ -262,7 +262,7 @@ async fn nor_do_they_across_two_servers() {
         .expect(200)
         .await;
     let servers = [Arc::clone(&one), two];
-    assert_eq!(take_at_once(&servers, &one.project, 400).await, 100);
+    assert_eq!(take_at_once(&servers, &one.project, 1_000).await, 100);
     assert_eq!(read(&one, "custom/hot/units").await, 0);
     one.assert_verified().await;
 }

@@ -141,8 +141,7 @@ pub(super) fn is_amount(text: &str, decimals: usize) -> bool {
 
 /// A product as it is shown.
 pub(super) fn view(product: &Product) -> Value {
-    let prices = product.prices.listed().iter();
-    view_with(product, prices.map(|(id, price)| (id, price)))
+    view_with(product, product.prices.listed().iter())
 }
 
 /// A product as it is shown with some of its prices.

@@ -185,15 +185,12 @@ async fn cancel(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         form.finish((|| Some((named?, product?, subscription?)))())?;
     named.check_client(&app, auth).await?;
     let customer = named.find(&app, auth).await?;
-    let selection = match subscription.filter(|id| !id.is_empty()) {
-        Some(id) => Selection::Subscription(
-            id.parse()
-                .map_err(|_| refuse("The customer has no active subscription of that id."))?,
-        ),
-        None => {
-            named.require_type(Some(&product), &configured(auth, &product)?)?;
-            Selection::Product(product.clone())
-        }
+    let selection = if let Some(id) = subscription.filter(|id| !id.is_empty()) {
+        let missing = |_| refuse("The customer has no active subscription of that id.");
+        Selection::Subscription(id.parse().map_err(missing)?)
+    } else {
+        named.require_type(Some(&product), &configured(auth, &product)?)?;
+        Selection::Product(product.clone())
     };
     let context = caller.event_context(&app, auth.project_id());
     let command = CustomerCommand::Cancel {
