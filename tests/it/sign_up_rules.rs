@@ -445,7 +445,7 @@ async fn settings_are_checked_before_they_are_kept() {
             r#"{"auth.signUpRules.a.action.type": "ban"}"#,
             "auth.signUpRules.a.action.type",
         ),
-        (r#"{"payments.testMode": true}"#, "payments.testMode"),
+        (r#"{"payments.nothing": true}"#, "payments.nothing"),
         (
             r#"{"auth.signUpRules.a": {"displayName": "\u0000"}}"#,
             "NUL",
