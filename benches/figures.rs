@@ -37,11 +37,11 @@ use muniment::server::{self, Configuration};
 use muniment::tokens::{NewClaims, TokenIssuer};
 use muniment::webhooks::Delivery;
 use muniment::webhooks::courier::Reach;
-use muniment_domain::project::{Level, ProjectCommand};
+use muniment_domain::project::{Level, Project, ProjectCommand};
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{Millis, ProjectId, SessionId, UserId};
 use muniment_projections::replay::replay;
-use muniment_projections::{EventContext, EventLog, MasterKey};
+use muniment_projections::{EventContext, EventLog, LedgerError, MasterKey};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -62,6 +62,10 @@ const PASSWORD: &str = "long enough";
 const USERS_FOR_REPLAY: usize = 20_000;
 /// Webhooks that have not arrived by then are lost.
 const WEBHOOK_PATIENCE: Duration = Duration::from_secs(300);
+/// Together with the connections, 10,000 customers.
+const CUSTOMERS_PER_CONNECTION: u64 = 313;
+/// Changes that make a history long.
+const HISTORY: usize = 100_000;
 const CLIENT_KEY: &str = "pck_benchmark";
 const SERVER_KEY: &str = "ssk_benchmark";
 const ADMIN_KEY: &str = "sak_benchmark";
@@ -124,6 +128,7 @@ async fn main() {
         None,
         "",
     );
+    items(&url, &secret, &server, &project).await;
     println!(
         "memory under load                {:>9.1} MiB",
         server.memory()
@@ -291,7 +296,7 @@ async fn report_features(server: &Server, app: &App, project: &str, users: &[Val
     let body = json!({"api_key": key["value"]}).to_string();
     let check =
         |_: &Value, _| Server::secret_request("POST", "/user-api-keys/check", project, &body);
-    let rate = load_for(server, users, &check, BRIEF_WARM_UP, BRIEFLY).await;
+    let rate = load_for(server, users, &check, (64, BRIEF_WARM_UP, BRIEFLY)).await;
     report("API-key checks", rate, None, "");
 
     let team = server
@@ -313,7 +318,7 @@ async fn report_features(server: &Server, app: &App, project: &str, users: &[Val
         );
         Server::secret_request("GET", &path, project, "")
     };
-    let rate = load_for(server, users, &check, BRIEF_WARM_UP, BRIEFLY).await;
+    let rate = load_for(server, users, &check, (64, BRIEF_WARM_UP, BRIEFLY)).await;
     let name = format!("permission checks, depth {DEPTH}");
     report(&name, rate, None, "");
 
@@ -332,7 +337,7 @@ async fn report_features(server: &Server, app: &App, project: &str, users: &[Val
             &body,
         )
     };
-    let rate = load_for(server, users, &sign_in, BRIEF_WARM_UP, BRIEFLY).await;
+    let rate = load_for(server, users, &sign_in, (64, BRIEF_WARM_UP, BRIEFLY)).await;
     report("password sign-ins", rate, Some(bare), "of argon2");
 
     let known = users[0]["email"].as_str().unwrap();
@@ -587,21 +592,30 @@ async fn sign_up(server: &Server, project: &str) -> Vec<Value> {
 
 /// Requests answered per second, over [`CONNECTIONS`] connections.
 async fn load(server: &Server, users: &[Value], request: &impl Fn(&Value, u64) -> Vec<u8>) -> f64 {
-    load_for(server, users, request, WARM_UP, MEASURED).await
+    load_for(server, users, request, (64, WARM_UP, MEASURED)).await
+}
+
+/// Like [`load`], with so many different requests on each connection.
+async fn load_many(
+    server: &Server,
+    users: &[Value],
+    different: u64,
+    request: &impl Fn(&Value, u64) -> Vec<u8>,
+) -> f64 {
+    load_for(server, users, request, (different, WARM_UP, MEASURED)).await
 }
 
 async fn load_for(
     server: &Server,
     users: &[Value],
     request: &impl Fn(&Value, u64) -> Vec<u8>,
-    warm_up: Duration,
-    measured: Duration,
+    (different, warm_up, measured): (u64, Duration, Duration),
 ) -> f64 {
     let count = Arc::new(AtomicU64::new(0));
     let done = Arc::new(AtomicBool::new(false));
     let mut tasks = Vec::new();
     for user in users {
-        let requests: Vec<Vec<u8>> = (0..64).map(|n| request(user, n)).collect();
+        let requests: Vec<Vec<u8>> = (0..different).map(|n| request(user, n)).collect();
         let (count, done, address) = (Arc::clone(&count), Arc::clone(&done), server.address);
         tasks.push(tokio::spawn(async move {
             let mut stream = TcpStream::connect(address).await.unwrap();
@@ -629,6 +643,107 @@ async fn load_for(
         task.await.unwrap();
     }
     rate
+}
+
+/// Changes and reads item quantities: of one hot item, and of many customers; with no history, and
+/// with a long one.
+async fn items(url: &str, secret: &ServerSecret, server: &Server, project: &str) {
+    configure_items(url, secret, project).await;
+    let customers: Vec<Value> = (0..CONNECTIONS).map(|n| json!(n)).collect();
+    let hot = |_: &Value, _| {
+        item_request(
+            "POST",
+            project,
+            "hot",
+            "/update-quantity?allow_negative=false",
+        )
+    };
+    let spread = |connection: &Value, n: u64| {
+        let customer = format!("{connection}-{}", n % CUSTOMERS_PER_CONNECTION);
+        item_request(
+            "POST",
+            project,
+            &customer,
+            "/update-quantity?allow_negative=false",
+        )
+    };
+    let read =
+        |customer: &'static str| move |_: &Value, _| item_request("GET", project, customer, "");
+    let fresh = load(server, &customers, &hot).await;
+    report("update-quantity, one hot item", fresh, None, "");
+    let rate = load_many(server, &customers, CUSTOMERS_PER_CONNECTION, &spread).await;
+    report("update-quantity, 10,000 items", rate, None, "");
+    let empty = load(server, &customers, &read("nobody")).await;
+    report("balance read, empty history", empty, None, "");
+    lengthen(server, project).await;
+    let rate = load(server, &customers, &hot).await;
+    report(
+        "update-quantity, long history",
+        rate,
+        Some(fresh),
+        "of a short one",
+    );
+    let rate = load(server, &customers, &read("hot")).await;
+    report(
+        "balance read, long history",
+        rate,
+        Some(empty),
+        "of an empty one",
+    );
+}
+
+async fn configure_items(url: &str, secret: &ServerSecret, project: &str) {
+    let pool = server::connect(url, 2).await.unwrap();
+    let log = EventLog::new(pool.clone(), MasterKey::derive(secret.as_bytes()));
+    let id = ProjectId::from_caller(project);
+    let context = EventContext::system(id.clone(), "benchmark", Clock::system().now());
+    let changes = json!({"payments.items.units": {"customerType": "custom"}});
+    let command = ProjectCommand::Override {
+        level: Level::Environment,
+        changes: changes.as_object().unwrap().clone(),
+    };
+    log.transact(&context, |mut unit| {
+        let (id, command) = (id.clone(), command.clone());
+        async move {
+            unit.execute::<Project>(&id, command).await?;
+            Ok::<_, LedgerError>((unit, ()))
+        }
+    })
+    .await
+    .unwrap();
+    pool.close().await;
+    // Another process learns of a change within half a second.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+}
+
+/// Gives the hot item 100,000 changes.
+async fn lengthen(server: &Server, project: &str) {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let request = item_request(
+        "POST",
+        project,
+        "hot",
+        "/update-quantity?allow_negative=false",
+    );
+    for _ in 0..HISTORY {
+        let answer = exchange(&mut stream, &request).await;
+        assert!(answer.starts_with(b"HTTP/1.1 200"));
+    }
+}
+
+fn item_request(method: &str, project: &str, customer: &str, rest: &str) -> Vec<u8> {
+    let (kind, body) = match method {
+        "GET" => ("", String::new()),
+        _ => ("application/json", json!({"delta": 1}).to_string()),
+    };
+    format!(
+        "{method} /api/v1/payments/items/custom/{customer}/units{rest} HTTP/1.1\r\nhost: x\r\n\
+         x-stack-access-type: server\r\nx-stack-project-id: {project}\r\n\
+         x-stack-secret-server-key: {SERVER_KEY}\r\ncontent-type: {kind}\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// Fills the log with many streams, for the replay.

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::housekeeping::{self, Housekeeping};
 use crate::app::projects::ProjectDirectory;
+use crate::app::queues::Queues;
 use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::http::{Metrics, router};
@@ -122,6 +123,7 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         random: Random::system(),
         limits: Limits::new(configuration.quotas),
         webhooks: Webhooks::new(&configuration.webhooks)?,
+        queues: Queues::default(),
         trusted_proxy: configuration.trusted_proxy,
         public_url,
         log,

@@ -77,6 +77,15 @@ uuid_id!(
     CliLoginId
 );
 
+uuid_id!(
+    /// A customer's stream. It follows from the project and who the customer is.
+    CustomerId
+);
+uuid_id!(
+    /// A subscription or a one-time purchase.
+    PurchaseId
+);
+
 /// A project: a UUID, or the literal `internal` for the project that owns all others.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Debug)]
 #[serde(transparent)]

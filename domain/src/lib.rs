@@ -8,6 +8,7 @@
 //!   [`cli_login`]: one aggregate each, as `{mod: state and decisions, command, event}`.
 //! - [`api_key`]: a key that a user or a team hands to programs, likewise.
 //! - [`vault_entry`]: a sealed value of the data vault.
+//! - [`customer`]: who has items and products; its stream is the ledger of quantities.
 //! - [`notification`]: categories of mails, and whether they are wanted.
 //! - [`permission`]: definitions, containment and the system permissions.
 //! - [`restriction`]: why a user's tokens are restricted.
@@ -16,6 +17,7 @@
 
 pub mod api_key;
 pub mod cli_login;
+pub mod customer;
 pub mod email;
 pub mod ids;
 pub mod notification;
@@ -36,8 +38,8 @@ pub mod verification_code;
 
 pub use email::EmailAddress;
 pub use ids::{
-    ApiKeyId, CliLoginId, ContactChannelId, KeySetId, OutgoingEmailId, PermissionId, ProjectId,
-    SessionId, TeamId, UserId, VaultEntryId, VerificationCodeId,
+    ApiKeyId, CliLoginId, ContactChannelId, CustomerId, KeySetId, OutgoingEmailId, PermissionId,
+    ProjectId, PurchaseId, SessionId, TeamId, UserId, VaultEntryId, VerificationCodeId,
 };
 pub use patch::Patch;
 pub use personal::Personal;

@@ -3,6 +3,7 @@
 use cqrs_es::AggregateError;
 use muniment_domain::api_key::ApiKeyError;
 use muniment_domain::cli_login::CliLoginError;
+use muniment_domain::customer::CustomerError;
 use muniment_domain::outgoing_email::OutgoingEmailError;
 use muniment_domain::project::ProjectError;
 use muniment_domain::session::SessionError;
@@ -60,6 +61,9 @@ pub enum LedgerError {
     /// An API key refused the command.
     #[error(transparent)]
     ApiKey(#[from] ApiKeyError),
+    /// A customer refused the command.
+    #[error(transparent)]
+    Customer(#[from] CustomerError),
     /// Postgres failed.
     #[error("the database failed: {0}")]
     Database(sqlx::Error),

@@ -13,6 +13,7 @@ use cqrs_es::persist::{
 use data_encoding::BASE64;
 use muniment_domain::api_key::{ApiKey, ApiKeyEvent};
 use muniment_domain::cli_login::{CliLogin, CliLoginEvent};
+use muniment_domain::customer::{Customer, CustomerEvent};
 use muniment_domain::outgoing_email::{OutgoingEmail, OutgoingEmailEvent};
 use muniment_domain::project::{Project, ProjectEvent};
 use muniment_domain::session::{Session, SessionEvent};
@@ -72,6 +73,8 @@ pub enum LedgerEvent {
     ApiKey(ApiKeyEvent),
     /// Of an entry of the data vault.
     VaultEntry(VaultEntryEvent),
+    /// Of a customer.
+    Customer(CustomerEvent),
 }
 
 impl LedgerEvent {
@@ -87,6 +90,7 @@ impl LedgerEvent {
             CliLogin::TYPE => Self::CliLogin(serde_json::from_value(payload)?),
             ApiKey::TYPE => Self::ApiKey(serde_json::from_value(payload)?),
             VaultEntry::TYPE => Self::VaultEntry(serde_json::from_value(payload)?),
+            Customer::TYPE => Self::Customer(serde_json::from_value(payload)?),
             other => return Err(LedgerError::UnknownAggregate(other.to_owned())),
         })
     }

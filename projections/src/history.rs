@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::event_log::{Recorded, StoredEvent};
 use crate::read_models::ReadModels;
-use crate::{EventLog, LedgerError};
+use crate::{EventLog, LedgerError, customers};
 
 /// Everything the log tells about a user, oldest first: the user's own stream, sessions, API keys,
 /// memberships, and the end of teams the user was in.
@@ -22,9 +22,9 @@ pub async fn timeline(log: &EventLog, user: UserId) -> Result<Vec<Recorded>, Led
            FROM events
            WHERE (aggregate_type = 'user' AND aggregate_id = $1)
               OR payload ->> 'user_id' = $1
-              OR (aggregate_type IN ('session', 'api_key') AND aggregate_id IN
+              OR (aggregate_type IN ('session', 'api_key', 'customer') AND aggregate_id IN
                      (SELECT aggregate_id FROM about
-                      WHERE aggregate_type IN ('session', 'api_key')))
+                      WHERE aggregate_type IN ('session', 'api_key', 'customer')))
               OR (aggregate_type = 'team' AND event_type = 'TeamDeleted' AND aggregate_id IN
                      (SELECT aggregate_id FROM about WHERE aggregate_type = 'team'))
            ORDER BY transaction, position"#,
@@ -110,6 +110,11 @@ pub fn state_at(timeline: &[Recorded], user: UserId, at: Millis) -> Option<Value
             "expires_at": key.expires_at,
             "revoked_at": key.revoked_at,
         })).collect::<Vec<_>>(),
+        "items": models.item_balances.iter().map(|balance| json!({
+            "item_id": balance.item_id,
+            "quantity": balance.quantity(at),
+        })).collect::<Vec<_>>(),
+        "products": customers::owned_products(&models.purchases.iter().cloned().collect::<Vec<_>>(), at),
         "sessions": models.sessions.iter().map(|session| json!({
             "id": session.id,
             "created_at": session.created_at,
@@ -144,6 +149,7 @@ pub fn as_json(event: &Recorded) -> Result<Value, LedgerError> {
         crate::LedgerEvent::CliLogin(event) => serde_json::to_value(event)?,
         crate::LedgerEvent::ApiKey(event) => serde_json::to_value(event)?,
         crate::LedgerEvent::VaultEntry(event) => serde_json::to_value(event)?,
+        crate::LedgerEvent::Customer(event) => serde_json::to_value(event)?,
     };
     // A letter's variables hold the code that it carries.
     for secret in [

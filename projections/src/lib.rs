@@ -5,7 +5,8 @@
 //! - [`read_models`]: the projectors; [`users`], [`teams`], [`sessions`], [`projects`],
 //!   [`permissions`], [`passkeys`], [`verification_codes`], [`cli_logins`], [`outgoing_emails`]: one
 //!   read model each, with its queries.
-//!   [`permissions`], [`api_keys`], [`notifications`]: one read model each, with its queries.
+//!   [`permissions`], [`api_keys`], [`notifications`], [`customers`]: one read model each, with its
+//!   queries.
 //! - [`user_loader`]: reading many users at once.
 //! - [`subscription`]: durable cursors for what leaves the transaction; [`subscribers`]: those
 //!   that exist.
@@ -17,6 +18,7 @@
 pub mod api_keys;
 pub mod cli_logins;
 pub mod context;
+pub mod customers;
 pub mod error;
 pub mod event_log;
 mod group_commit;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::read_models::{Demand, ReadModels};
 use crate::rows::{Table, TableRow};
-use crate::{LedgerError, permissions};
+use crate::{LedgerError, customers, permissions};
 
 /// A row of `projects`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -247,6 +247,7 @@ pub(crate) async fn delete(
     connection: &mut PgConnection,
     ids: &[String],
 ) -> Result<(), LedgerError> {
+    customers::delete_of_projects(connection, ids).await?;
     sqlx::query!("DELETE FROM project_keys WHERE project_id = ANY($1)", ids)
         .execute(&mut *connection)
         .await?;

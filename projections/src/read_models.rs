@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use muniment_domain::ProjectId;
 use muniment_domain::api_key::ApiKeyEvent;
+use muniment_domain::customer::CustomerEvent;
 use muniment_domain::outgoing_email::OutgoingEmailEvent;
 use muniment_domain::project::ProjectEvent;
 use muniment_domain::team::TeamEvent;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 use crate::api_keys::ApiKeyRow;
 use crate::cli_logins::CliLoginRow;
+use crate::customers::{ItemBalanceRow, ItemQuantityChangeRow, PurchaseRow};
 use crate::notifications::NotificationPreferenceRow;
 use crate::outgoing_emails::OutgoingEmailRow;
 use crate::passkeys::PasskeyRow;
@@ -30,12 +32,12 @@ use crate::teams::{MembershipRow, TeamRow};
 use crate::users::{ContactChannelRow, UserRow};
 use crate::verification_codes::VerificationCodeRow;
 use crate::{
-    LedgerError, LedgerEvent, api_keys, cli_logins, outgoing_emails, passkeys, permissions,
-    projects, sessions, teams, users, verification_codes,
+    LedgerError, LedgerEvent, api_keys, cli_logins, customers, outgoing_emails, passkeys,
+    permissions, projects, sessions, teams, users, verification_codes,
 };
 
 /// The read tables, parents before children.
-pub const TABLES: [&str; 15] = [
+pub const TABLES: [&str; 18] = [
     "projects",
     "project_keys",
     "users",
@@ -51,6 +53,9 @@ pub const TABLES: [&str; 15] = [
     "permission_closure",
     "api_keys",
     "notification_preferences",
+    "item_balances",
+    "item_quantity_changes",
+    "purchases",
 ];
 
 /// The rows that a batch of events touches.
@@ -71,6 +76,9 @@ pub(crate) struct ReadModels {
     pub(crate) closure: Rows<ClosureRow>,
     pub(crate) api_keys: Rows<ApiKeyRow>,
     pub(crate) notification_preferences: Rows<NotificationPreferenceRow>,
+    pub(crate) item_balances: Rows<ItemBalanceRow>,
+    pub(crate) item_changes: Rows<ItemQuantityChangeRow>,
+    pub(crate) purchases: Rows<PurchaseRow>,
     cleared: Cleared,
 }
 
@@ -80,6 +88,7 @@ struct Cleared {
     users: BTreeSet<Uuid>,
     teams: BTreeSet<Uuid>,
     projects: BTreeSet<String>,
+    customers: BTreeSet<Uuid>,
 }
 
 /// The rows that must be read before a batch can be folded.
@@ -95,6 +104,9 @@ pub(crate) struct Demand {
     /// Memberships: team, user.
     pub(crate) memberships: BTreeSet<(Uuid, Uuid)>,
     pub(crate) api_keys: BTreeSet<Uuid>,
+    /// Balances: customer, item.
+    pub(crate) item_balances: BTreeSet<(Uuid, String)>,
+    pub(crate) purchases: BTreeSet<Uuid>,
 }
 
 /// Folds events into the read tables that `connection`'s search path names: (project, aggregate,
@@ -176,6 +188,7 @@ impl Demand {
             ) => {
                 self.api_keys.insert(id);
             }
+            LedgerEvent::Customer(event) => self.note_customer(id, event),
             LedgerEvent::Team(_)
             | LedgerEvent::Session(_)
             | LedgerEvent::VerificationCode(_)
@@ -183,6 +196,24 @@ impl Demand {
             | LedgerEvent::CliLogin(_)
             | LedgerEvent::VaultEntry(_)
             | LedgerEvent::ApiKey(_) => {}
+        }
+    }
+
+    fn note_customer(&mut self, id: Uuid, event: &CustomerEvent) {
+        let mut want = |item: &String| {
+            self.item_balances.insert((id, item.clone()));
+        };
+        match event {
+            CustomerEvent::ItemQuantityChanged(changed) => want(&changed.item_id),
+            CustomerEvent::ProductPurchased(purchased) => {
+                let items = purchased.purchase.product.included_items.keys();
+                items.for_each(want);
+            }
+            CustomerEvent::SubscriptionEnded(ended) => {
+                ended.item_ids.iter().for_each(want);
+                self.purchases.insert(ended.purchase_id.0);
+            }
+            CustomerEvent::CustomerClosed {} => {}
         }
     }
 }
@@ -206,6 +237,7 @@ impl ReadModels {
             LedgerEvent::OutgoingEmail(event) => outgoing_emails::fold(self, id, event),
             LedgerEvent::CliLogin(event) => cli_logins::fold(self, id, event),
             LedgerEvent::ApiKey(event) => api_keys::fold(self, id, event),
+            LedgerEvent::Customer(event) => customers::fold(self, id, event),
         }
     }
 
@@ -219,7 +251,8 @@ impl ReadModels {
         teams::load(self, connection, &demand).await?;
         verification_codes::load(self, connection, &demand).await?;
         outgoing_emails::load(self, connection, &demand).await?;
-        api_keys::load(self, connection, &demand).await
+        api_keys::load(self, connection, &demand).await?;
+        customers::load(self, connection, &demand).await
     }
 
     /// Everything that belongs to the user goes; memberships have events of their own.
@@ -241,6 +274,14 @@ impl ReadModels {
         self.cleared.teams.insert(id);
     }
 
+    pub(crate) fn clear_customer(&mut self, id: Uuid) {
+        self.item_balances
+            .remove_where(|row| row.customer_key == id);
+        self.item_changes.remove_where(|row| row.customer_key == id);
+        self.purchases.remove_where(|row| row.customer_key == id);
+        self.cleared.customers.insert(id);
+    }
+
     pub(crate) fn clear_project(&mut self, id: &str) {
         self.project_keys.remove_where(|row| row.project_id == id);
         self.channels.remove_where(|row| row.project_id == id);
@@ -257,6 +298,9 @@ impl ReadModels {
         self.emails.remove_where(|row| row.project_id == id);
         self.users.remove_where(|row| row.project_id == id);
         self.teams.remove_where(|row| row.project_id == id);
+        self.item_balances.remove_where(|row| row.project_id == id);
+        self.item_changes.remove_where(|row| row.project_id == id);
+        self.purchases.remove_where(|row| row.project_id == id);
         self.projects.remove_where(|row| row.id == id);
         self.cleared.projects.insert(id.to_owned());
     }
@@ -286,7 +330,10 @@ impl ReadModels {
         self.emails.upsert(connection).await?;
         self.closure.upsert(connection).await?;
         self.api_keys.upsert(connection).await?;
-        self.notification_preferences.upsert(connection).await
+        self.notification_preferences.upsert(connection).await?;
+        self.item_balances.upsert(connection).await?;
+        self.item_changes.upsert(connection).await?;
+        self.purchases.upsert(connection).await
     }
 }
 
@@ -299,6 +346,10 @@ impl Cleared {
         if !self.teams.is_empty() {
             let ids: Vec<Uuid> = self.teams.iter().copied().collect();
             teams::delete(connection, &ids).await?;
+        }
+        if !self.customers.is_empty() {
+            let ids: Vec<Uuid> = self.customers.iter().copied().collect();
+            customers::delete(connection, &ids).await?;
         }
         if !self.projects.is_empty() {
             let ids: Vec<String> = self.projects.iter().cloned().collect();

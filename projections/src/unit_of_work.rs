@@ -17,6 +17,7 @@ use cqrs_es::{Aggregate, EventStore};
 use moka::sync::Cache;
 use muniment_domain::api_key::ApiKey;
 use muniment_domain::cli_login::CliLogin;
+use muniment_domain::customer::Customer;
 use muniment_domain::outgoing_email::OutgoingEmail;
 use muniment_domain::project::Project;
 use muniment_domain::session::Session;
@@ -25,8 +26,8 @@ use muniment_domain::user::User;
 use muniment_domain::vault_entry::VaultEntry;
 use muniment_domain::verification_code::VerificationCode;
 use muniment_domain::{
-    ApiKeyId, CliLoginId, OutgoingEmailId, ProjectId, SessionId, TeamId, UserId, VaultEntryId,
-    VerificationCodeId,
+    ApiKeyId, CliLoginId, CustomerId, OutgoingEmailId, ProjectId, SessionId, TeamId, UserId,
+    VaultEntryId, VerificationCodeId,
 };
 
 use crate::group_commit::Prepared;
@@ -99,6 +100,7 @@ ledgered!(OutgoingEmail, OutgoingEmailId, emails, OutgoingEmail);
 ledgered!(CliLogin, CliLoginId, cli_logins, CliLogin);
 ledgered!(ApiKey, ApiKeyId, api_keys, ApiKey);
 ledgered!(VaultEntry, VaultEntryId, vault_entries, VaultEntry);
+ledgered!(Customer, CustomerId, customers, Customer);
 
 /// The states that a process remembers. Possibly out of date: the append's sequence check finds
 /// out, and what was decided on a stale state is decided anew.
@@ -112,6 +114,7 @@ pub struct WarmAggregates {
     cli_logins: Cache<String, Arc<Versioned<CliLogin>>>,
     api_keys: Cache<String, Arc<Versioned<ApiKey>>>,
     vault_entries: Cache<String, Arc<Versioned<VaultEntry>>>,
+    customers: Cache<String, Arc<Versioned<Customer>>>,
 }
 
 impl Default for WarmAggregates {
@@ -132,6 +135,7 @@ impl Default for WarmAggregates {
             cli_logins: memory(64),
             api_keys: memory(64),
             vault_entries: memory(64),
+            customers: memory(4096),
         }
     }
 }
@@ -170,6 +174,7 @@ pub struct UnitOfWork {
     cli_logins: Slots<CliLogin>,
     api_keys: Slots<ApiKey>,
     vault_entries: Slots<VaultEntry>,
+    customers: Slots<Customer>,
     /// All events in the order in which they were decided, for the read models.
     decided: Vec<(String, LedgerEvent)>,
 }
@@ -190,6 +195,7 @@ impl UnitOfWork {
             cli_logins: Slots::new(),
             api_keys: Slots::new(),
             vault_entries: Slots::new(),
+            customers: Slots::new(),
             decided: Vec::new(),
         }
     }
@@ -322,6 +328,7 @@ impl UnitOfWork {
             || idle(&self.cli_logins)
             || idle(&self.api_keys)
             || idle(&self.vault_entries)
+            || idle(&self.customers)
     }
 
     /// Appends and projects everything, in one transaction; see [`crate::group_commit`].
@@ -347,6 +354,7 @@ impl UnitOfWork {
         stage::<CliLogin>(self, staging).await?;
         stage::<ApiKey>(self, staging).await?;
         stage::<VaultEntry>(self, staging).await?;
+        stage::<Customer>(self, staging).await?;
         let Staged { events, snapshots } = staging.take();
         let prepared = Prepared {
             events: self.in_order_of_decision(events),
@@ -384,6 +392,7 @@ impl UnitOfWork {
         remember::<CliLogin>(self);
         remember::<ApiKey>(self);
         remember::<VaultEntry>(self);
+        remember::<Customer>(self);
     }
 
     fn forget(&mut self) {
@@ -396,6 +405,7 @@ impl UnitOfWork {
         forget::<CliLogin>(self);
         forget::<ApiKey>(self);
         forget::<VaultEntry>(self);
+        forget::<Customer>(self);
     }
 }
 

@@ -5,6 +5,7 @@ use sqlx::{Connection, PgConnection, QueryBuilder, Row};
 
 use crate::api_keys::ApiKeyRow;
 use crate::cli_logins::CliLoginRow;
+use crate::customers::{ItemBalanceRow, ItemQuantityChangeRow, PurchaseRow};
 use crate::notifications::NotificationPreferenceRow;
 use crate::outgoing_emails::OutgoingEmailRow;
 use crate::passkeys::PasskeyRow;
@@ -75,6 +76,9 @@ async fn compare_all(connection: &mut PgConnection) -> Result<Vec<Difference>, L
     found.extend(compare::<ClosureRow>(connection).await?);
     found.extend(compare::<ApiKeyRow>(connection).await?);
     found.extend(compare::<NotificationPreferenceRow>(connection).await?);
+    found.extend(compare::<ItemBalanceRow>(connection).await?);
+    found.extend(compare::<ItemQuantityChangeRow>(connection).await?);
+    found.extend(compare::<PurchaseRow>(connection).await?);
     Ok(found)
 }
 

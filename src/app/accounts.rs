@@ -1,6 +1,7 @@
 //! Accounts: opening, changing and closing them, with what hangs on them.
 
 use muniment_domain::api_key::{ApiKeyDeletion, ApiKeyOwner};
+use muniment_domain::customer::CustomerRef;
 use muniment_domain::permission::GrantCause;
 use muniment_domain::session::EndCause;
 use muniment_domain::team::{Entrance, MemberAdded, Team, TeamCommand, TeamError, TeamProfile};
@@ -11,7 +12,7 @@ use muniment_projections::{EventContext, LedgerError, Reservation, UnitOfWork, t
 use super::letters::CodeLetter;
 use super::projects::{DefaultsOf, LoadedProject};
 use super::sessions::{self, NewSession};
-use super::{App, api_keys};
+use super::{App, api_keys, customers};
 use crate::http::{ApiError, KnownError};
 
 /// The name of a personal team whose owner has neither name nor email.
@@ -290,6 +291,7 @@ pub async fn close(app: &App, context: &EventContext, id: UserId) -> Result<(), 
             }
             let owner = ApiKeyOwner::User { user_id: id };
             api_keys::delete_all(&mut unit, owner, ApiKeyDeletion::UserDeleted).await?;
+            customers::close(&mut unit, &CustomerRef::User { user_id: id }).await?;
             unit.execute::<User>(&id, UserCommand::Delete).await?;
             Ok::<_, ApiError>((unit, ()))
         })

@@ -207,6 +207,6 @@ async fn count_attempt(unit: &mut UnitOfWork, id: VerificationCodeId) -> Result<
         .await
 }
 
-fn tail_hash(code: &str) -> SecretHash {
+pub(super) fn tail_hash(code: &str) -> SecretHash {
     SecretHash::of(code.get(OTP_LENGTH..).unwrap_or_default())
 }

@@ -6,6 +6,7 @@ pub mod api_keys;
 pub mod cli_login;
 pub mod codes;
 pub mod contact_channels;
+pub mod customers;
 pub mod housekeeping;
 pub mod letters;
 pub mod magic_link;
@@ -13,6 +14,7 @@ pub mod passkeys;
 pub mod password;
 pub mod permissions;
 pub mod projects;
+pub mod queues;
 pub mod redirects;
 pub mod seed;
 pub mod sessions;
@@ -39,6 +41,7 @@ use crate::tokens::TokenIssuer;
 use crate::webhooks::Webhooks;
 
 use projects::ProjectDirectory;
+use queues::Queues;
 
 /// Everything a request may need. Cheap to clone.
 #[derive(Clone)]
@@ -70,6 +73,8 @@ pub struct Parts {
     pub limits: Limits,
     /// What delivers webhooks.
     pub webhooks: Webhooks,
+    /// Turns of requests that change the same customer.
+    pub queues: Queues,
     /// The proxies whose word about a caller's address counts.
     pub trusted_proxy: Option<TrustedProxy>,
 }

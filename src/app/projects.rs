@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
+use muniment_domain::customer::Catalogue;
 use muniment_domain::permission::{self, Scope};
 use muniment_domain::project::{
     KeySetIssued, Level, Project, ProjectCommand, ProjectConfig, ProjectCreated, ProjectProfile,
@@ -49,6 +50,8 @@ pub struct LoadedProject {
     pub profile: ProjectProfile,
     /// Its settings.
     pub config: ProjectConfig,
+    /// What it sells and counts, from its settings.
+    pub catalogue: Catalogue,
     keys: Vec<KeySet>,
 }
 
@@ -62,12 +65,14 @@ struct KeySet {
 
 impl LoadedProject {
     pub(crate) fn read(row: &ProjectRow, keys: Vec<ProjectKeyRow>) -> Result<Self, LedgerError> {
+        let config = ProjectConfig::render(&row.overrides()?)?;
         Ok(Self {
             id: ProjectId::from_caller(&row.id),
             created_at: Millis(row.created_at),
             owner_team_id: row.owner_team_id.map(TeamId),
             profile: row.profile()?,
-            config: ProjectConfig::render(&row.overrides()?)?,
+            catalogue: Catalogue::of(&config.payments),
+            config,
             keys: keys.into_iter().map(KeySet::read).collect(),
         })
     }

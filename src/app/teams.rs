@@ -1,6 +1,7 @@
 //! Teams and memberships, where users are concerned as well.
 
 use muniment_domain::api_key::{ApiKeyDeletion, ApiKeyOwner};
+use muniment_domain::customer::CustomerRef;
 use muniment_domain::team::{
     Entrance, MemberAdded, MemberProfileChange, Team, TeamChange, TeamCommand, TeamError,
     TeamProfile,
@@ -11,7 +12,7 @@ use muniment_projections::permissions::{self, Holding};
 use muniment_projections::{EventContext, LedgerError, teams};
 
 use super::projects::{DefaultsOf, LoadedProject};
-use super::{App, api_keys};
+use super::{App, api_keys, customers};
 use crate::http::{ApiError, KnownError};
 
 /// Founds a team, with its creator as the first member.
@@ -80,6 +81,7 @@ pub async fn delete(app: &App, context: &EventContext, id: TeamId) -> Result<(),
             }
             let owner = ApiKeyOwner::Team { team_id: id };
             api_keys::delete_all(&mut unit, owner, ApiKeyDeletion::TeamDeleted).await?;
+            customers::close(&mut unit, &CustomerRef::Team { team_id: id }).await?;
             unit.execute::<Team>(&id, TeamCommand::Delete).await?;
             Ok::<_, LedgerError>((unit, ()))
         })

@@ -3,6 +3,8 @@
 //! Codes, statuses and the names of details are the contract's. The texts are ours: each says what
 //! is wrong and what the caller can do about it.
 
+mod payments;
+
 use axum::http::StatusCode;
 use muniment_domain::permission::Scope;
 use muniment_domain::{Millis, PermissionId, ProjectId, RestrictedReason, TeamId, UserId};

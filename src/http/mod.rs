@@ -35,6 +35,7 @@ mod otp;
 mod owner_api_keys;
 mod passkeys;
 mod passwords;
+mod payments;
 mod permission_definitions;
 mod project_permissions;
 mod projects;
@@ -164,6 +165,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(data_vault::router())
         .merge(integrations::router())
         .merge(onboarding::router())
+        .merge(payments::router())
 }
 
 /// The paths as callers see them: below the version that everybody uses.

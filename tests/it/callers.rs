@@ -298,6 +298,79 @@ const WEBHOOK_ROUTES: [(&str, &str, Access); 15] = [
     ),
 ];
 
+/// Those of items, products and purchases.
+const PAYMENT_ROUTES: [(&str, &str, Access); 21] = [
+    (
+        "GET",
+        "/payments/items/{customer_type}/{customer_id}/{item_id}",
+        Client,
+    ),
+    (
+        "POST",
+        "/payments/items/{customer_type}/{customer_id}/{item_id}/update-quantity",
+        Server,
+    ),
+    (
+        "GET",
+        "/payments/products/{customer_type}/{customer_id}",
+        Client,
+    ),
+    (
+        "POST",
+        "/payments/products/{customer_type}/{customer_id}",
+        Server,
+    ),
+    (
+        "DELETE",
+        "/payments/products/{customer_type}/{customer_id}/{product_id}",
+        Client,
+    ),
+    (
+        "POST",
+        "/payments/products/{customer_type}/{customer_id}/switch",
+        Client,
+    ),
+    ("POST", "/payments/purchases/create-purchase-url", Client),
+    ("POST", "/payments/purchases/validate-code", Public),
+    ("GET", "/payments/purchases/validate-code", Public),
+    ("POST", "/payments/purchases/purchase-session", Public),
+    (
+        "POST",
+        "/internal/payments/test-mode-purchase-session",
+        Public,
+    ),
+    ("GET", "/internal/payments/transactions", Admin),
+    ("POST", "/internal/payments/transactions/refund", Admin),
+    ("GET", "/internal/payments/stripe/account-info", Admin),
+    (
+        "POST",
+        "/internal/payments/stripe-widgets/account-session",
+        Admin,
+    ),
+    ("GET", "/internal/payments/method-configs", Admin),
+    ("PATCH", "/internal/payments/method-configs", Admin),
+    (
+        "GET",
+        "/payments/billing/{customer_type}/{customer_id}",
+        Client,
+    ),
+    (
+        "GET",
+        "/payments/invoices/{customer_type}/{customer_id}",
+        Client,
+    ),
+    (
+        "POST",
+        "/payments/payment-method/{customer_type}/{customer_id}/setup-intent",
+        Client,
+    ),
+    (
+        "POST",
+        "/payments/payment-method/{customer_type}/{customer_id}/set-default",
+        Client,
+    ),
+];
+
 fn table() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
     let parts = ROUTES.into_iter().chain(KEY_ROUTES);
     parts
@@ -308,6 +381,7 @@ fn table() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
         .chain(CONFIG_ROUTES)
         .chain(WEBHOOK_ROUTES)
         .chain(INTEGRATION_ROUTES)
+        .chain(PAYMENT_ROUTES)
 }
 
 fn routes() -> impl Iterator<Item = (&'static str, String, Access)> {

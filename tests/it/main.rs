@@ -40,6 +40,8 @@ mod otp;
 mod passkeys;
 mod password_changes;
 mod passwords;
+mod payments_items;
+mod payments_products;
 mod permissions;
 mod prefixes;
 mod private_postgres;

@@ -43,6 +43,11 @@ async fn receivers_verify_webhooks_with_the_package_of_svix() {
     drive("webhooks.mjs", json!({})).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_published_sdk_counts_items_and_sells_products() {
+    drive("payments.mjs", json!({"allow_localhost": true})).await;
+}
+
 async fn drive(scenario: &str, config: Value) {
     if let Some(reason) = missing_tools() {
         eprintln!("skipped: {reason}");
@@ -132,6 +137,7 @@ fn install() -> PathBuf {
         "sign_in.mjs",
         "projects.mjs",
         "webhooks.mjs",
+        "payments.mjs",
     ] {
         std::fs::copy(source.join(file), target.join(file)).unwrap();
     }

@@ -41,6 +41,8 @@ pub enum Purpose {
     PasskeyRegistration,
     /// Signing in with a passkey: the challenge that the authenticator signs.
     PasskeyAuthentication,
+    /// Buying a product.
+    PurchaseUrl,
 }
 
 impl Purpose {
@@ -55,6 +57,7 @@ impl Purpose {
             Self::MfaAttempt => "mfa_attempt",
             Self::PasskeyRegistration => "passkey_registration",
             Self::PasskeyAuthentication => "passkey_authentication",
+            Self::PurchaseUrl => "purchase_url",
         }
     }
 }

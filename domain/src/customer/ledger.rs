@@ -1,0 +1,373 @@
+//! How much of an item a customer has, at any instant (contract 06 §4).
+//!
+//! An [`ItemLedger`] is what is left of the history of one item of one customer once everything that
+//! can no longer matter is folded away, so that it stays small however long the history is:
+//!
+//! - As long as no subscription that grants the item is running, the past is settled: it is one
+//!   [`Balance`].
+//! - When a subscription ends decides, after the fact, which grants were used first. So while one is
+//!   running, changes since its start are kept; but changes between two instants at which something
+//!   may expire or be granted amount to the same in any order, and are kept as two sums.
+//!
+//! Changes are told in the order of time; the aggregate sees to that.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::product::{Expiry, IncludedItem, Repeat};
+use super::{Quantity, Subscription};
+use crate::Millis;
+
+/// The history of one item of one customer, as far as it matters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ItemLedger {
+    /// Up to which instant the past is settled, that instant included.
+    settled_at: Option<Millis>,
+    settled: Balance,
+    changes: Vec<Changes>,
+    /// Grants by hand that expire, since.
+    expiring: Vec<ExpiringGrant>,
+    /// What purchases grant, by purchase.
+    sources: BTreeMap<Uuid, Source>,
+    latest: Option<Millis>,
+}
+
+/// What is there at one instant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Balance {
+    /// Open grants by their end.
+    expiring: BTreeMap<Millis, Quantity>,
+    /// Open grants without an end; or, if negative, a debt.
+    lasting: Quantity,
+}
+
+/// Permanent grants and removals between two instants at which something else may happen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Changes {
+    /// The last of them.
+    at: Millis,
+    granted: Quantity,
+    removed: Quantity,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct ExpiringGrant {
+    at: Millis,
+    ends: Millis,
+    quantity: Quantity,
+}
+
+/// What a purchase grants of an item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    start: Millis,
+    end: End,
+    amount: Quantity,
+    /// Milliseconds between grants.
+    period: Option<i64>,
+    expires: Expiry,
+}
+
+/// When a purchase ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// Never: it was made once and for all.
+    Never,
+    /// Nobody knows yet. It is paid until then.
+    Open(Millis),
+    /// Then.
+    At(Millis),
+}
+
+/// Something that changes a balance at an instant. In the order in which what happens at the same
+/// instant is told: grants, soonest end first, then removals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    GrantUntil(Millis, Quantity),
+    Grant(Quantity),
+    Remove(Quantity),
+}
+
+impl Balance {
+    fn total(&self) -> Quantity {
+        self.expiring.values().copied().sum::<Quantity>() + self.lasting
+    }
+
+    /// Only what was not used is lost.
+    fn expire(&mut self, now: Millis) {
+        self.expiring.retain(|end, _| *end > now);
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Grant(quantity) => self.lasting += quantity,
+            Step::GrantUntil(end, quantity) => self.grant_until(end, quantity),
+            Step::Remove(quantity) => self.remove(quantity),
+        }
+    }
+
+    /// A debt is paid first: what pays it does not come back.
+    fn grant_until(&mut self, end: Millis, quantity: Quantity) {
+        let debt = self.lasting.min(Quantity::ZERO);
+        let left = quantity + debt;
+        if left.is_positive() {
+            self.lasting -= debt;
+            *self.expiring.entry(end).or_default() += left;
+        } else {
+            self.lasting += quantity;
+        }
+    }
+
+    /// What ends soonest is used first.
+    fn remove(&mut self, mut quantity: Quantity) {
+        while quantity.is_positive()
+            && let Some(mut soonest) = self.expiring.first_entry()
+        {
+            let used = quantity.min(*soonest.get());
+            quantity -= used;
+            *soonest.get_mut() -= used;
+            if *soonest.get() == Quantity::ZERO {
+                soonest.remove();
+            }
+        }
+        self.lasting -= quantity;
+    }
+}
+
+impl Source {
+    /// What a purchase of `quantity` products grants of an item.
+    #[must_use]
+    pub fn new(
+        item: &IncludedItem,
+        quantity: i64,
+        start: Millis,
+        subscription: Option<&Subscription>,
+    ) -> Self {
+        Self {
+            start,
+            end: subscription.map_or(End::Never, Subscription::end),
+            amount: item.quantity.times(quantity),
+            period: match item.repeat {
+                Repeat::Never => None,
+                Repeat::Every(interval) => interval.fixed_millis(),
+            },
+            expires: item.expires,
+        }
+    }
+
+    fn known_end(&self) -> Option<Millis> {
+        match self.end {
+            End::At(end) => Some(end.max(self.start)),
+            End::Never | End::Open(_) => None,
+        }
+    }
+
+    /// The first grant after that instant; its number, counted from 0.
+    fn next_grant(&self, after: Option<Millis>) -> Option<i64> {
+        let Some(after) = after.filter(|after| *after >= self.start) else {
+            return Some(0);
+        };
+        let passed = after.0.saturating_sub(self.start.0);
+        self.period.map(|period| passed / period + 1)
+    }
+
+    /// The instant of a grant, if it comes to it.
+    fn grant_at(&self, number: i64) -> Option<Millis> {
+        if number == 0 {
+            return Some(self.start);
+        }
+        let at = self.start.plus(self.period?.saturating_mul(number));
+        self.known_end().is_none_or(|end| at < end).then_some(at)
+    }
+
+    /// When a grant is lost.
+    fn end_of(&self, number: i64) -> Option<Millis> {
+        match self.expires {
+            Expiry::Never => None,
+            Expiry::WhenPurchaseExpires => self.known_end(),
+            Expiry::WhenRepeated => self
+                .grant_at(number + 1)
+                .filter(|_| self.period.is_some())
+                .or(self.known_end()),
+        }
+    }
+
+    fn steps(&self, after: Option<Millis>, now: Millis, steps: &mut Vec<(Millis, Step)>) {
+        let Some(first) = self.next_grant(after) else {
+            return;
+        };
+        for number in first.. {
+            let Some(at) = self.grant_at(number).filter(|at| *at <= now) else {
+                return;
+            };
+            // A product may take something away, too.
+            let step = match self.end_of(number) {
+                _ if self.amount.is_negative() => Step::Remove(-self.amount),
+                Some(end) => Step::GrantUntil(end, self.amount),
+                None => Step::Grant(self.amount),
+            };
+            steps.push((at, step));
+            if self.period.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Whether a grant or the end may fall after `from` and not after `to`.
+    fn may_act_within(&self, from: Millis, to: Millis) -> bool {
+        let within = |at: Millis| from < at && at <= to;
+        let ends = match self.end {
+            End::Never => false,
+            End::Open(end) | End::At(end) => within(end),
+        };
+        let next = self
+            .next_grant(Some(from))
+            .and_then(|number| self.grant_at(number));
+        ends || next.is_some_and(within)
+    }
+
+    /// Whether nothing will come of it any more.
+    fn is_exhausted(&self, now: Millis) -> bool {
+        match self.next_grant(Some(now)) {
+            Some(number) => self.grant_at(number).is_none(),
+            None => true,
+        }
+    }
+}
+
+impl ItemLedger {
+    /// How much there is at that instant, or after the last change, if that is later: a server's
+    /// clock may be behind another's.
+    #[must_use]
+    pub fn quantity(&self, now: Millis) -> Quantity {
+        let now = self.latest.map_or(now, |latest| latest.max(now));
+        self.balance(now).total()
+    }
+
+    /// A change by hand. A removal has no end, and what ends before it begins grants nothing.
+    pub fn change(&mut self, at: Millis, quantity: Quantity, ends: Option<Millis>) {
+        self.advance(at);
+        match ends {
+            Some(ends) if quantity.is_positive() => {
+                if ends > at {
+                    self.expiring.push(ExpiringGrant { at, ends, quantity });
+                }
+            }
+            _ => self.note(at, quantity),
+        }
+    }
+
+    /// A purchase that grants this item.
+    pub fn add_source(&mut self, purchase: Uuid, source: Source) {
+        self.advance(source.start);
+        self.sources.insert(purchase, source);
+    }
+
+    /// The end of a subscription that grants this item, possibly before `now`.
+    pub fn end_source(&mut self, purchase: Uuid, end: Millis, now: Millis) {
+        self.latest = self.latest.max(Some(now));
+        if let Some(source) = self.sources.get_mut(&purchase) {
+            source.end = End::At(end);
+        }
+    }
+
+    fn note(&mut self, at: Millis, quantity: Quantity) {
+        let changes = match self.changes.last_mut() {
+            Some(last) if last.at == at => last,
+            _ => {
+                self.join_last();
+                self.changes.push(Changes {
+                    at,
+                    granted: Quantity::ZERO,
+                    removed: Quantity::ZERO,
+                });
+                let Some(last) = self.changes.last_mut() else {
+                    return;
+                };
+                last
+            }
+        };
+        if quantity.is_negative() {
+            changes.removed -= quantity;
+        } else {
+            changes.granted += quantity;
+        }
+    }
+
+    /// Joins the last changes to those before them, if nothing may happen in between. Those of the
+    /// present instant stay by themselves, because a subscription may still end at it.
+    fn join_last(&mut self) {
+        let [.., before, last] = self.changes.as_slice() else {
+            return;
+        };
+        if self.may_act_within(before.at, last.at) {
+            return;
+        }
+        if let Some(last) = self.changes.pop()
+            && let Some(before) = self.changes.last_mut()
+        {
+            before.at = last.at;
+            before.granted += last.granted;
+            before.removed += last.removed;
+        }
+    }
+
+    fn may_act_within(&self, from: Millis, to: Millis) -> bool {
+        let within = |at: Millis| from < at && at <= to;
+        let mut sources = self.sources.values();
+        let mut settled = self.settled.expiring.keys();
+        let mut grants = self.expiring.iter();
+        sources.any(|source| source.may_act_within(from, to))
+            || settled.any(|end| within(*end))
+            || grants.any(|grant| within(grant.at) || within(grant.ends))
+    }
+
+    /// Time has come to `at`: everything before it can be settled, unless a subscription's end may
+    /// still reach back.
+    fn advance(&mut self, at: Millis) {
+        self.latest = self.latest.max(Some(at));
+        let running = |source: &Source| matches!(source.end, End::Open(_));
+        if self.sources.values().any(running) {
+            return;
+        }
+        let before = at.plus(-1);
+        if self.settled_at.is_some_and(|settled| settled >= before) {
+            return;
+        }
+        self.settled = self.balance(before);
+        self.settled_at = Some(before);
+        self.changes.retain(|changes| changes.at > before);
+        self.expiring.retain(|grant| grant.at > before);
+        self.sources
+            .retain(|_, source| !source.is_exhausted(before));
+    }
+
+    fn balance(&self, now: Millis) -> Balance {
+        let mut steps = Vec::new();
+        for changes in self.changes.iter().filter(|changes| changes.at <= now) {
+            steps.push((changes.at, Step::Grant(changes.granted)));
+            steps.push((changes.at, Step::Remove(changes.removed)));
+        }
+        for grant in self.expiring.iter().filter(|grant| grant.at <= now) {
+            steps.push((grant.at, Step::GrantUntil(grant.ends, grant.quantity)));
+        }
+        for source in self.sources.values() {
+            source.steps(self.settled_at, now, &mut steps);
+        }
+        steps.sort_unstable();
+        let mut balance = self.settled.clone();
+        for (at, step) in steps {
+            balance.expire(at);
+            if !matches!(step, Step::GrantUntil(end, _) if end <= at) {
+                balance.take(step);
+            }
+        }
+        balance.expire(now);
+        balance
+    }
+}

@@ -1,0 +1,277 @@
+//! The customer: a user, a team or something of the project's own that has items and products. Its
+//! stream is the ledger.
+
+mod catalogue;
+mod command;
+mod event;
+mod interval;
+pub mod ledger;
+pub mod product;
+mod purchase;
+mod quantity;
+
+use std::collections::BTreeMap;
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+
+pub use catalogue::{AutoPay, Catalogue, Item, ProductLine};
+pub use command::{CustomerCommand, Floor, ItemChange, Selection, WantedPurchase};
+pub use event::{
+    CustomerEvent, CustomerRef, ItemChangeReason, ItemQuantityChanged, ProductPurchased,
+    PurchaseSource, SubscriptionEnded, derived_uuid,
+};
+pub use interval::{DayInterval, Unit};
+pub use ledger::ItemLedger;
+pub use product::{
+    Bases, Currency, CustomerType, Expiry, IncludedItem, Price, Prices, Product, Repeat,
+};
+pub use purchase::{Owned, Purchase, Subscription, SubscriptionStatus, check, owned};
+pub use quantity::Quantity;
+
+use crate::{Millis, ProjectId};
+
+/// Why a command to a customer was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CustomerError {
+    /// There is not enough of the item.
+    #[error("the customer does not have enough of the item")]
+    Insufficient,
+    /// The product has no such price.
+    #[error("the product has no price of that id")]
+    PriceUnknown,
+    /// The product can be owned once only.
+    #[error("the product is not stackable: its quantity can only be 1")]
+    NotStackable,
+    /// The product can be owned once only, and is.
+    #[error("the customer has the product already")]
+    AlreadyGranted,
+    /// The product adds to others, none of which is owned.
+    #[error("the product is an add-on, and the customer has none of the products it adds to")]
+    BaseMissing,
+    /// A product of the same line was bought for good.
+    #[error("the customer has a product of the same product line that was bought for good")]
+    LineTaken,
+    /// No running subscription has that id.
+    #[error("the customer has no active subscription of that id")]
+    SubscriptionUnknown,
+    /// The product is not owned.
+    #[error("the customer does not have the product")]
+    NotOwned,
+    /// The product is owned, but no running subscription is behind it.
+    #[error("the product was bought for good or is cancelled already: there is nothing to cancel")]
+    NothingToCancel,
+}
+
+/// The state that decisions about a customer need.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Customer {
+    items: BTreeMap<String, ItemLedger>,
+    purchases: Vec<Purchase>,
+    /// The time of the last event. Servers' clocks differ, and a ledger's time does not run back.
+    latest: Millis,
+}
+
+impl Customer {
+    /// Whether nothing is known of the customer.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.purchases.is_empty()
+    }
+
+    /// How much of an item there is.
+    #[must_use]
+    pub fn quantity(&self, item: &str, now: Millis) -> Quantity {
+        let ledger = self.items.get(item);
+        ledger.map_or(Quantity::ZERO, |ledger| ledger.quantity(now))
+    }
+
+    /// What was bought, in that order.
+    #[must_use]
+    pub fn purchases(&self) -> &[Purchase] {
+        &self.purchases
+    }
+
+    fn decide(
+        &self,
+        project: &ProjectId,
+        command: CustomerCommand,
+    ) -> Result<Vec<CustomerEvent>, CustomerError> {
+        match command {
+            CustomerCommand::ChangeItem(change) => self.changed(project, *change),
+            CustomerCommand::Purchase(wanted) => self.purchased(project, *wanted),
+            CustomerCommand::Cancel { selection, now } => self.canceled(&selection, now),
+            CustomerCommand::Close if self.is_empty() => Ok(Vec::new()),
+            CustomerCommand::Close => Ok(vec![CustomerEvent::CustomerClosed {}]),
+        }
+    }
+
+    fn changed(
+        &self,
+        project: &ProjectId,
+        change: ItemChange,
+    ) -> Result<Vec<CustomerEvent>, CustomerError> {
+        let at = change.now.max(self.latest);
+        let after = self.quantity(&change.item_id, at) + Quantity::whole(change.delta);
+        if change.floor == Floor::Zero && after.is_negative() {
+            return Err(CustomerError::Insufficient);
+        }
+        let reason = change
+            .description
+            .map(|description| ItemChangeReason { description }.into());
+        let changed = ItemQuantityChanged {
+            project_id: project.clone(),
+            subject: change.customer.subject(project),
+            customer: change.customer,
+            change_id: change.id,
+            item_id: change.item_id,
+            delta: change.delta,
+            expires_at: change.expires_at,
+            at,
+            personal: reason,
+        };
+        Ok(vec![CustomerEvent::ItemQuantityChanged(Box::new(changed))])
+    }
+
+    /// A product without prices can be had by nobody, so nothing happens.
+    fn purchased(
+        &self,
+        project: &ProjectId,
+        wanted: WantedPurchase,
+    ) -> Result<Vec<CustomerEvent>, CustomerError> {
+        let now = wanted.now.max(self.latest);
+        let replaced = check(&self.purchases, &wanted, now)?;
+        let Some(price) = wanted.price()? else {
+            return Ok(Vec::new());
+        };
+        let mut events: Vec<CustomerEvent> = self
+            .purchases
+            .iter()
+            .filter(|purchase| Some(purchase.id) == replaced)
+            .map(|purchase| ended(purchase, now, now))
+            .collect();
+        let subscription = price.interval.map(|interval| Subscription {
+            status: SubscriptionStatus::Active,
+            period_start: now,
+            period_end: interval.after(now),
+            canceled_at: None,
+            ended_at: None,
+        });
+        let purchased = ProductPurchased {
+            project_id: project.clone(),
+            customer: wanted.customer,
+            purchase: Purchase {
+                id: wanted.id,
+                product_id: wanted.product_id,
+                price_id: wanted.price_id,
+                product: wanted.product,
+                quantity: wanted.quantity,
+                source: wanted.source,
+                created_at: now,
+                subscription,
+            },
+        };
+        events.push(CustomerEvent::ProductPurchased(Box::new(purchased)));
+        Ok(events)
+    }
+
+    fn canceled(
+        &self,
+        selection: &Selection,
+        now: Millis,
+    ) -> Result<Vec<CustomerEvent>, CustomerError> {
+        let now = now.max(self.latest);
+        let active = self
+            .purchases
+            .iter()
+            .filter(|purchase| purchase.is_active());
+        let meant = active.filter(|purchase| match selection {
+            Selection::Subscription(id) => purchase.id == *id,
+            Selection::Product(id) => purchase.product_id.as_ref() == Some(id),
+        });
+        let events: Vec<CustomerEvent> = meant
+            .filter_map(|purchase| {
+                let paid_until = purchase.subscription.as_ref()?.period_end;
+                Some(ended(purchase, now, paid_until))
+            })
+            .collect();
+        match selection {
+            _ if !events.is_empty() => Ok(events),
+            Selection::Subscription(_) => Err(CustomerError::SubscriptionUnknown),
+            Selection::Product(id) if owned(&self.purchases, now).contains_key(&Some(id)) => {
+                Err(CustomerError::NothingToCancel)
+            }
+            Selection::Product(_) => Err(CustomerError::NotOwned),
+        }
+    }
+
+    fn add(&mut self, purchase: Purchase) {
+        self.latest = self.latest.max(purchase.created_at);
+        for (item, source) in purchase.sources() {
+            let ledger = self.items.entry(item.clone()).or_default();
+            ledger.add_source(purchase.id.0, source);
+        }
+        self.purchases.push(purchase);
+    }
+
+    fn end(&mut self, ended: &SubscriptionEnded) {
+        self.latest = self.latest.max(ended.canceled_at);
+        for item in &ended.item_ids {
+            if let Some(ledger) = self.items.get_mut(item) {
+                ledger.end_source(ended.purchase_id.0, ended.ended_at, ended.canceled_at);
+            }
+        }
+        let purchases = self.purchases.iter_mut();
+        for purchase in purchases.filter(|purchase| purchase.id == ended.purchase_id) {
+            purchase.end(ended.canceled_at, ended.ended_at);
+        }
+    }
+}
+
+fn ended(purchase: &Purchase, canceled_at: Millis, ended_at: Millis) -> CustomerEvent {
+    CustomerEvent::SubscriptionEnded(SubscriptionEnded {
+        purchase_id: purchase.id,
+        item_ids: purchase.product.included_items.keys().cloned().collect(),
+        canceled_at,
+        ended_at,
+    })
+}
+
+impl Aggregate for Customer {
+    const TYPE: &'static str = "customer";
+    type Command = (ProjectId, CustomerCommand);
+    type Event = CustomerEvent;
+    type Error = CustomerError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        (project, command): (ProjectId, CustomerCommand),
+        _services: &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), CustomerError> {
+        for event in self.decide(&project, command)? {
+            sink.write(event, self).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: CustomerEvent) {
+        match event {
+            CustomerEvent::ItemQuantityChanged(changed) => {
+                self.latest = self.latest.max(changed.at);
+                let ledger = self.items.entry(changed.item_id).or_default();
+                ledger.change(
+                    changed.at,
+                    Quantity::whole(changed.delta),
+                    changed.expires_at,
+                );
+            }
+            CustomerEvent::ProductPurchased(purchased) => self.add(purchased.purchase),
+            CustomerEvent::SubscriptionEnded(ended) => self.end(&ended),
+            CustomerEvent::CustomerClosed {} => *self = Self::default(),
+        }
+    }
+}

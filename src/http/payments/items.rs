@@ -1,0 +1,145 @@
+//! `/payments/items`: how much of an item a customer has.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::IntoResponse;
+use muniment_domain::Millis;
+use muniment_domain::customer::{CustomerError, CustomerRef, CustomerType, Floor, ItemChange};
+use muniment_projections::{LedgerError, customers};
+use serde_json::{Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Named;
+use crate::app::App;
+use crate::app::customers::{Delivery, change_id, change_item};
+use crate::http::caller::{Auth, Caller};
+use crate::http::error::ApiResult;
+use crate::http::input::{Fields, Input, integer, query_boolean, text};
+use crate::http::known_error::KnownError;
+use crate::timestamp;
+
+/// The header under which a change is made once, however often it is sent.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// The routes of this file.
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(read))
+        .routes(routes!(update_quantity))
+}
+
+/// How much of an item a customer has now.
+#[utoipa::path(get, path = "/payments/items/{customer_type}/{customer_id}/{item_id}", tag = "payments",
+    params(("customer_type" = String, Path), ("customer_id" = String, Path), ("item_id" = String, Path)),
+    responses((status = 200, description = "`{id, display_name, quantity}`"), (status = 400, description = "SCHEMA_ERROR, ITEM_CUSTOMER_TYPE_DOES_NOT_MATCH"),
+        (status = 403, description = "Somebody else's"), (status = 404, description = "ITEM_NOT_FOUND, USER_NOT_FOUND, TEAM_NOT_FOUND")))]
+async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let wanted = read_path(&mut form.params());
+    let (named, item) = form.finish(wanted)?;
+    named.check_client(&app, auth).await?;
+    let customer = find(&app, auth, &named, &item).await?;
+    let stream = customer.stream(auth.project_id());
+    let quantity = customers::quantity(app.pool(), stream, &item, app.now()).await?;
+    let configured = &auth.project.catalogue.items;
+    let name = configured
+        .get(&item)
+        .and_then(|item| item.display_name.as_ref());
+    let name = name.unwrap_or(&item);
+    Ok(Json(json!({"id": item, "display_name": name, "quantity": quantity})).into_response())
+}
+
+/// Changes how much of an item a customer has. With an `Idempotency-Key` header, the same change is
+/// made once, however often it is sent.
+#[utoipa::path(post, path = "/payments/items/{customer_type}/{customer_id}/{item_id}/update-quantity", tag = "payments", request_body = Value,
+    params(("customer_type" = String, Path), ("customer_id" = String, Path), ("item_id" = String, Path),
+        ("allow_negative" = bool, Query), ("idempotency-key" = Option<String>, Header)),
+    responses((status = 200, description = "Changed"), (status = 400, description = "SCHEMA_ERROR, ITEM_CUSTOMER_TYPE_DOES_NOT_MATCH, ITEM_QUANTITY_INSUFFICIENT_AMOUNT"),
+        (status = 404, description = "ITEM_NOT_FOUND, USER_NOT_FOUND, TEAM_NOT_FOUND")))]
+async fn update_quantity(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    input: Input,
+) -> ApiResult {
+    let auth = caller.server()?;
+    let mut form = input.form(auth.user_id());
+    let path = read_path(&mut form.params());
+    let mut query = form.query();
+    let allow_negative = query.required("allow_negative", query_boolean);
+    query.close();
+    let mut body = form.body();
+    let delta = body.required("delta", integer(i64::from(i32::MIN)..=i64::from(i32::MAX)));
+    let expires_at = body.optional("expires_at", instant);
+    let description = body.optional("description", text);
+    body.close();
+    let ((named, item), allow_negative, delta, expires_at, description) = form.finish((|| {
+        Some((path?, allow_negative?, delta?, expires_at?, description?))
+    })())?;
+    let customer = find(&app, auth, &named, &item).await?;
+    let key = headers
+        .get(IDEMPOTENCY_KEY)
+        .and_then(|key| key.to_str().ok());
+    let context = caller.event_context(&app, auth.project_id());
+    let change = ItemChange {
+        id: match key {
+            Some(key) => change_id(auth.project_id(), &customer, &item, key),
+            None => app.random.uuid(),
+        },
+        customer,
+        item_id: item.clone(),
+        delta,
+        expires_at,
+        description,
+        floor: if allow_negative {
+            Floor::None
+        } else {
+            Floor::Zero
+        },
+        now: context.now,
+    };
+    let delivery = match key {
+        Some(_) => Delivery::Repeatable,
+        None => Delivery::Single,
+    };
+    match change_item(&app, &context, change, delivery).await {
+        Err(LedgerError::Customer(CustomerError::Insufficient)) => {
+            Err(KnownError::item_quantity_insufficient_amount(&item, &named.id, delta).into())
+        }
+        done => {
+            done?;
+            Ok(Json(json!({})).into_response())
+        }
+    }
+}
+
+fn read_path(params: &mut Fields<'_>) -> Option<(Named, String)> {
+    let named = Named::read(params, &CustomerType::NAMES);
+    let item = params.required("item_id", text);
+    Some((named?, item?))
+}
+
+/// Makes sure that the item is configured, and for such customers; then, that the customer exists.
+async fn find(app: &App, auth: &Auth, named: &Named, item: &str) -> ApiResult<CustomerRef> {
+    let configured = auth.project.catalogue.items.get(item);
+    let configured = configured.ok_or_else(|| KnownError::item_not_found(item))?;
+    let expected = configured.customer_type;
+    if expected != named.kind {
+        let (id, actual) = (&named.id, named.kind);
+        return Err(
+            KnownError::item_customer_type_does_not_match(item, id, expected, actual).into(),
+        );
+    }
+    named.find(app, auth).await
+}
+
+/// A time in ISO 8601.
+fn instant(value: &Value) -> Result<Millis, String> {
+    let text = text(value)?;
+    let is_text = value.is_string() && text.contains('-');
+    let parsed = timestamp::parse(&text).ok().filter(|_| is_text);
+    parsed.ok_or_else(|| "must be a time, as 2026-11-23T12:00:00Z".to_owned())
+}

@@ -1,0 +1,216 @@
+//! `/payments` and `/internal/payments`: items, products, purchases, transactions (contract 06).
+//!
+//! No payment provider is connected yet: what needs one answers as for a project that has not set
+//! payments up. Everything else, test mode included, works without.
+
+mod billing;
+mod inline_product;
+mod items;
+mod products;
+mod purchases;
+mod stripe_account;
+mod transactions;
+
+use axum::http::StatusCode;
+use muniment_domain::customer::{CustomerError, CustomerRef, CustomerType, Product};
+use muniment_domain::{TeamId, UserId};
+use muniment_projections::{AccessType, LedgerError, teams, users};
+use utoipa_axum::router::OpenApiRouter;
+use uuid::Uuid;
+
+use super::caller::Auth;
+use super::error::{ApiError, ApiResult};
+use super::input::{Checked, Fields, one_of, text};
+use super::known_error::KnownError;
+use crate::app::App;
+use crate::app::teams::require_permission;
+
+/// What a client must hold in a team to speak for it.
+const TEAM_ADMIN: &str = "team_admin";
+
+/// The routes of this folder.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(items::router())
+        .merge(products::router())
+        .merge(purchases::router())
+        .merge(transactions::router())
+        .merge(billing::router())
+        .merge(stripe_account::router())
+}
+
+/// A customer as a request names it.
+#[derive(Clone, Debug)]
+struct Named {
+    kind: CustomerType,
+    id: String,
+}
+
+impl Named {
+    fn read(fields: &mut Fields<'_>, kinds: &'static [&'static str]) -> Checked<Self> {
+        let kind = fields.required("customer_type", one_of(kinds));
+        let id = fields.required("customer_id", text);
+        Some(Self {
+            kind: CustomerType::named(kind?)?,
+            id: id?,
+        })
+    }
+
+    /// Clients speak for themselves, and for teams that they administrate.
+    async fn check_client(&self, app: &App, auth: &Auth) -> ApiResult<()> {
+        if auth.access != AccessType::Client {
+            return Ok(());
+        }
+        let own = auth.signed_in()?.user.user_id();
+        match self.kind {
+            CustomerType::Custom => Err(ApiError::text(
+                StatusCode::FORBIDDEN,
+                "Custom customers can be reached with server access only.",
+            )),
+            CustomerType::User if self.id != own.to_string() => Err(ApiError::text(
+                StatusCode::FORBIDDEN,
+                "You can only reach your own items and products, and those of your teams.",
+            )),
+            CustomerType::User => Ok(()),
+            CustomerType::Team => {
+                let team = self.id.parse().map_err(|_| KnownError::no_team(&self.id))?;
+                require_permission(app, TeamId(team), own, TEAM_ADMIN).await
+            }
+        }
+    }
+
+    /// The customer, if it exists.
+    async fn find(&self, app: &App, auth: &Auth) -> ApiResult<CustomerRef> {
+        let uuid = || Uuid::parse_str(&self.id).ok();
+        match self.kind {
+            CustomerType::User => {
+                let id = uuid().ok_or_else(KnownError::user_not_found)?;
+                let user = users::by_id(app.pool(), auth.project_id(), UserId(id)).await?;
+                user.ok_or_else(KnownError::user_not_found)?;
+            }
+            CustomerType::Team => {
+                let missing = || KnownError::no_team(&self.id);
+                let id = uuid().ok_or_else(missing)?;
+                let team = teams::by_id(app.pool(), auth.project_id(), TeamId(id)).await?;
+                team.ok_or_else(missing)?;
+            }
+            CustomerType::Custom => {}
+        }
+        self.unchecked()
+    }
+
+    /// The customer, existing or not.
+    fn unchecked(&self) -> ApiResult<CustomerRef> {
+        let uuid = || Uuid::parse_str(&self.id);
+        Ok(match self.kind {
+            CustomerType::User => CustomerRef::User {
+                user_id: UserId(uuid().map_err(|_| KnownError::user_not_found())?),
+            },
+            CustomerType::Team => CustomerRef::Team {
+                team_id: TeamId(uuid().map_err(|_| KnownError::no_team(&self.id))?),
+            },
+            CustomerType::Custom => CustomerRef::Custom {
+                custom_id: self.id.clone(),
+            },
+        })
+    }
+
+    /// Makes sure that a product is for customers of this kind.
+    fn require_type(&self, id: Option<&str>, product: &Product) -> ApiResult<()> {
+        if product.customer_type == self.kind {
+            return Ok(());
+        }
+        let expected = product.customer_type;
+        Err(
+            KnownError::product_customer_type_does_not_match(id, &self.id, expected, self.kind)
+                .into(),
+        )
+    }
+}
+
+/// A product as a request names or describes it.
+#[derive(Clone, Debug)]
+enum Meant {
+    Configured(String),
+    Inline(Box<Product>),
+}
+
+impl Meant {
+    /// Reads `{name}_id` and `{name}_inline`.
+    fn read(body: &mut Fields<'_>, name: &str) -> Checked<(Option<String>, Option<Box<Product>>)> {
+        let id = body.optional(&format!("{name}_id"), text);
+        let inline = body.optional(&format!("{name}_inline"), inline_product::read);
+        let id = id?.filter(|id| !id.is_empty());
+        Some((id, inline?.flatten().map(Box::new)))
+    }
+
+    fn choose(
+        auth: &Auth,
+        (id, inline): (Option<String>, Option<Box<Product>>),
+    ) -> ApiResult<Self> {
+        let refuse = |text: &str| Err(ApiError::text(StatusCode::BAD_REQUEST, text));
+        match (id, inline) {
+            (Some(_), Some(_)) => refuse("Give product_id or product_inline, not both."),
+            (None, Some(_)) if auth.access == AccessType::Client => {
+                refuse("Products can be described with server access only. Give product_id.")
+            }
+            (None, None) => refuse("Give product_id or product_inline."),
+            (None, Some(inline)) => Ok(Self::Inline(inline)),
+            (Some(id), None) => Ok(Self::Configured(id)),
+        }
+    }
+
+    /// Its id and the product itself.
+    fn resolve(self, auth: &Auth) -> ApiResult<(Option<String>, Product)> {
+        match self {
+            Self::Inline(product) => Ok((None, *product)),
+            Self::Configured(id) => {
+                let product = configured(auth, &id)?;
+                Ok((Some(id), product))
+            }
+        }
+    }
+}
+
+/// A product of the settings, if this caller may know of it.
+fn configured(auth: &Auth, id: &str) -> ApiResult<Product> {
+    let payments = &auth.project.catalogue;
+    let missing = |context| KnownError::product_does_not_exist(id, context).into();
+    match payments.product(id) {
+        Some(product) if product.server_only && auth.access == AccessType::Client => {
+            Err(missing(Some("server_only")))
+        }
+        Some(product) => Ok(product),
+        None => Err(missing(
+            payments.items.contains_key(id).then_some("item_exists"),
+        )),
+    }
+}
+
+fn require_open(auth: &Auth) -> ApiResult<()> {
+    if auth.project.catalogue.block_new_purchases {
+        return Err(KnownError::new_purchases_blocked().into());
+    }
+    Ok(())
+}
+
+/// What a customer refuses, in the words of the contract.
+fn refused(error: LedgerError, product: Option<&str>, customer: &str) -> ApiError {
+    match error {
+        LedgerError::Customer(CustomerError::AlreadyGranted) => {
+            KnownError::product_already_granted(product, customer).into()
+        }
+        LedgerError::Customer(refusal) => {
+            ApiError::text(StatusCode::BAD_REQUEST, refusal.to_string())
+        }
+        LedgerError::VerificationCode(_) => KnownError::verification_code_not_found().into(),
+        other => other.into(),
+    }
+}
+
+fn no_payments() -> ApiError {
+    ApiError::text(
+        StatusCode::BAD_REQUEST,
+        "Payments are not set up for this project.",
+    )
+}

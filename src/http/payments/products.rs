@@ -1,0 +1,304 @@
+//! `/payments/products`: what a customer owns, grants without payment, cancelling and switching.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use muniment_domain::PurchaseId;
+use muniment_domain::customer::{
+    CustomerCommand, CustomerType, Owned, Prices, Product, PurchaseSource, Selection,
+    WantedPurchase, owned,
+};
+use muniment_projections::{AccessType, customers};
+use serde_json::{Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::inline_product::{view, view_with};
+use super::{Meant, Named, configured, no_payments, refused, require_open};
+use crate::app::App;
+use crate::app::customers::{carry_out, purchase};
+use crate::app::projects::string_order;
+use crate::http::caller::{Auth, Caller};
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::input::{Input, integer, text};
+use crate::http::success;
+use crate::timestamp::format_with_millis;
+
+/// Who can switch plans.
+const SWITCHERS: [&str; 2] = ["user", "team"];
+/// The key of the products that were made up for a purchase.
+const INLINE: &str = "__null__";
+
+/// The routes of this file.
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, grant))
+        .routes(routes!(cancel))
+        .routes(routes!(switch))
+}
+
+/// The products that a customer owns now.
+#[utoipa::path(get, path = "/payments/products/{customer_type}/{customer_id}", tag = "payments",
+    params(("customer_type" = String, Path), ("customer_id" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<i64>, Query)),
+    responses((status = 200, description = "A page of products"), (status = 400, description = "SCHEMA_ERROR; an unknown cursor"),
+        (status = 403, description = "Somebody else's"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND")))]
+async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    let mut form = input.form(auth.user_id());
+    let named = Named::read(&mut form.params(), &CustomerType::NAMES);
+    let mut query = form.query();
+    let cursor = query.optional("cursor", text);
+    let limit = query.or_default("limit", integer(1..=100), 10);
+    query.close();
+    let (named, cursor, limit) = form.finish((|| Some((named?, cursor?, limit?)))())?;
+    named.check_client(&app, auth).await?;
+    let customer = named.find(&app, auth).await?;
+    let stream = customer.stream(auth.project_id());
+    let purchases = customers::purchases_of(app.pool(), stream).await?;
+    let mut products: Vec<(Option<&str>, Owned<'_>)> = owned(&purchases, app.now())
+        .into_iter()
+        .filter(|(_, owned)| auth.access != AccessType::Client || !owned.product.server_only)
+        .collect();
+    let key = |id: Option<&str>| id.unwrap_or(INLINE).to_owned();
+    products.sort_by(|(a, _), (b, _)| string_order(&key(*a), &key(*b)));
+    let start = match cursor {
+        None => 0,
+        Some(cursor) => products
+            .iter()
+            .position(|(id, _)| key(*id) == cursor)
+            .ok_or_else(|| refuse("The cursor is none of this list's."))?,
+    };
+    let page = usize::try_from(limit).unwrap_or(usize::MAX);
+    let next = products.get(start + page).map(|(id, _)| key(*id));
+    let shown = products.iter().skip(start).take(page);
+    let items: Vec<Value> = shown.map(|(id, owned)| show(auth, *id, owned)).collect();
+    let body = json!({"items": items, "is_paginated": true, "pagination": {"next_cursor": next}});
+    Ok(Json(body).into_response())
+}
+
+fn show(auth: &Auth, id: Option<&str>, owned: &Owned<'_>) -> Value {
+    let subscription = owned.subscription.and_then(|purchase| {
+        let subscription = purchase.subscription.as_ref()?;
+        Some(json!({
+            "subscription_id": purchase.id,
+            "current_period_end": format_with_millis(subscription.period_end),
+            "cancel_at_period_end": false,
+            "is_cancelable": true,
+        }))
+    });
+    let kind = if subscription.is_some() {
+        "subscription"
+    } else {
+        "one_time"
+    };
+    let mut shown = json!({
+        "id": id,
+        "quantity": owned.quantity,
+        "product": view(owned.product),
+        "type": kind,
+        "subscription": subscription,
+    });
+    if let Some(line) = &owned.product.product_line_id {
+        shown["switch_options"] = switch_options(auth, id, owned.product, line);
+    }
+    shown
+}
+
+/// What could be had instead, in the same line.
+fn switch_options(auth: &Auth, id: Option<&str>, product: &Product, line: &str) -> Value {
+    let payments = &auth.project.catalogue;
+    let others = payments
+        .products
+        .keys()
+        .filter(|other| Some(other.as_str()) != id);
+    let options = others.filter_map(|id| {
+        let option = payments.product(id)?;
+        let fits = option.is_in_line(line)
+            && option.customer_type == product.customer_type
+            && option.is_add_on_to.ids().is_empty()
+            && option.interval_prices().next().is_some()
+            && !(auth.access == AccessType::Client && option.server_only);
+        fits.then(
+            || json!({"product_id": id, "product": view_with(&option, option.interval_prices())}),
+        )
+    });
+    options.collect()
+}
+
+/// Gives a customer a product without payment.
+#[utoipa::path(post, path = "/payments/products/{customer_type}/{customer_id}", tag = "payments", request_body = Value,
+    params(("customer_type" = String, Path), ("customer_id" = String, Path)),
+    responses((status = 200, description = "`{success, subscription_id?}`"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND"),
+        (status = 400, description = "SCHEMA_ERROR, PRODUCT_DOES_NOT_EXIST, PRODUCT_CUSTOMER_TYPE_DOES_NOT_MATCH, PRODUCT_ALREADY_GRANTED, or a sentence")))]
+async fn grant(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.server()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let named = Named::read(&mut form.params(), &CustomerType::NAMES);
+    let mut body = form.body();
+    let meant = Meant::read(&mut body, "product");
+    let quantity = body.or_default("quantity", integer(1..=i64::from(i32::MAX)), 1);
+    body.close();
+    let (named, meant, quantity) = form.finish((|| Some((named?, meant?, quantity?)))())?;
+    let customer = named.find(&app, auth).await?;
+    let (product_id, product) = Meant::choose(auth, meant)?.resolve(auth)?;
+    named.require_type(product_id.as_deref(), &product)?;
+    let context = caller.event_context(&app, auth.project_id());
+    let id = PurchaseId(app.random.uuid());
+    let wanted = WantedPurchase {
+        customer,
+        id,
+        product_id: product_id.clone(),
+        product,
+        price_id: None,
+        quantity,
+        source: PurchaseSource::ApiGrant,
+        now: context.now,
+    };
+    purchase(&app, &context, wanted, None)
+        .await
+        .map_err(|error| refused(error, product_id.as_deref(), &named.id))?;
+    let made = customers::purchase(app.pool(), auth.project_id(), id).await?;
+    let mut answer = json!({"success": true});
+    if made.is_some_and(|purchase| purchase.subscription.is_some()) {
+        answer["subscription_id"] = json!(id);
+    }
+    Ok(Json(answer).into_response())
+}
+
+/// Cancels the subscriptions behind a product, or one of them, at the end of what is paid.
+#[utoipa::path(delete, path = "/payments/products/{customer_type}/{customer_id}/{product_id}", tag = "payments",
+    params(("customer_type" = String, Path), ("customer_id" = String, Path), ("product_id" = String, Path), ("subscription_id" = Option<String>, Query)),
+    responses((status = 200, description = "Cancelled"), (status = 403, description = "Somebody else's"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND"),
+        (status = 400, description = "PRODUCT_DOES_NOT_EXIST, PRODUCT_CUSTOMER_TYPE_DOES_NOT_MATCH, or a sentence: there is nothing to cancel")))]
+async fn cancel(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    let mut form = input.form(auth.user_id());
+    let mut params = form.params();
+    let named = Named::read(&mut params, &CustomerType::NAMES);
+    let product = params.required("product_id", text);
+    params.close();
+    let mut query = form.query();
+    let subscription = query.optional("subscription_id", text);
+    query.close();
+    let (named, product, subscription) =
+        form.finish((|| Some((named?, product?, subscription?)))())?;
+    named.check_client(&app, auth).await?;
+    let customer = named.find(&app, auth).await?;
+    let selection = if let Some(id) = subscription.filter(|id| !id.is_empty()) {
+        let missing = |_| refuse("The customer has no active subscription of that id.");
+        Selection::Subscription(id.parse().map_err(missing)?)
+    } else {
+        named.require_type(Some(&product), &configured(auth, &product)?)?;
+        Selection::Product(product.clone())
+    };
+    let context = caller.event_context(&app, auth.project_id());
+    let command = CustomerCommand::Cancel {
+        selection,
+        now: context.now,
+    };
+    carry_out(&app, &context, &customer, &command, None, None)
+        .await
+        .map_err(|error| refused(error, Some(&product), &named.id))?;
+    Ok(success())
+}
+
+/// Switches a subscription to another product of its line.
+#[utoipa::path(post, path = "/payments/products/{customer_type}/{customer_id}/switch", tag = "payments", request_body = Value,
+    params(("customer_type" = String, Path), ("customer_id" = String, Path)),
+    responses((status = 400, description = "SCHEMA_ERROR; the products cannot be switched; payments are not set up"), (status = 403, description = "NEW_PURCHASES_BLOCKED; somebody else's"),
+        (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND")))]
+async fn switch(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let named = Named::read(&mut form.params(), &SWITCHERS);
+    let mut body = form.body();
+    let from = body.required("from_product_id", text);
+    let to = body.required("to_product_id", text);
+    let price = body.optional("price_id", text);
+    let quantity = body.optional("quantity", integer(1..=i64::from(i32::MAX)));
+    body.close();
+    let (named, from, to, price, quantity) =
+        form.finish((|| Some((named?, from?, to?, price?, quantity?)))())?;
+    require_open(auth)?;
+    named.check_client(&app, auth).await?;
+    let (from_product, to_product) = switchable(auth, &named, &from, &to)?;
+    let customer = named.find(&app, auth).await?;
+    let stream = customer.stream(auth.project_id());
+    let purchases = customers::purchases_of(app.pool(), stream).await?;
+    let line = from_product.product_line_id.as_deref().unwrap_or_default();
+    let owned = owned(&purchases, app.now());
+    let mut in_line = owned
+        .values()
+        .filter(|owned| owned.product.is_in_line(line));
+    if in_line.any(|owned| owned.subscription.is_none()) {
+        return Err(refuse(
+            "A product of the line is owned without an active subscription.",
+        ));
+    }
+    // Subscriptions that no payment provider knows of cannot be switched at it.
+    if from_product.prices != Prices::IncludeByDefault {
+        return Err(refuse("The product is not owned by a paid subscription."));
+    }
+    check_price(&to_product, price.as_deref())?;
+    if quantity.is_some_and(|quantity| quantity != 1) && !to_product.stackable {
+        return Err(refuse(
+            "The product is not stackable: its quantity can only be 1.",
+        ));
+    }
+    Err(no_payments())
+}
+
+/// The two products, if one can be switched to the other.
+fn switchable(auth: &Auth, named: &Named, from: &str, to: &str) -> ApiResult<(Product, Product)> {
+    let payments = &auth.project.catalogue;
+    let (Some(from_product), Some(to_product)) = (payments.product(from), payments.product(to))
+    else {
+        return Err(refuse("One of the products does not exist."));
+    };
+    let problem =
+        if from_product.customer_type != named.kind || to_product.customer_type != named.kind {
+            "One of the products is for customers of another type."
+        } else if from_product.product_line_id.is_none()
+            || from_product.product_line_id != to_product.product_line_id
+        {
+            "The products are not in one product line."
+        } else if from == to {
+            "The products are the same."
+        } else if !to_product.is_add_on_to.ids().is_empty() {
+            "Nobody can switch to an add-on."
+        } else if to_product.prices == Prices::IncludeByDefault {
+            "Nobody can switch to a product that is included by default."
+        } else if from_product.prices != Prices::IncludeByDefault
+            && from_product.interval_prices().next().is_none()
+        {
+            "The present product is no subscription."
+        } else {
+            return Ok((from_product, to_product));
+        };
+    Err(refuse(problem))
+}
+
+fn check_price(product: &Product, id: Option<&str>) -> ApiResult<()> {
+    let mut prices = product.interval_prices();
+    let chosen = match id {
+        Some(id) => prices.find(|(known, _)| *known == id),
+        None => prices.next(),
+    };
+    let Some((_, price)) = chosen else {
+        return Err(refuse("The product has no such price that comes round."));
+    };
+    if price
+        .amounts
+        .contains_key(&muniment_domain::customer::Currency::Usd)
+    {
+        return Ok(());
+    }
+    Err(refuse(
+        "The price is not in US dollars, which is all that can be charged.",
+    ))
+}
+
+fn refuse(text: &str) -> ApiError {
+    ApiError::text(StatusCode::BAD_REQUEST, text)
+}

@@ -1,0 +1,287 @@
+//! `/internal/payments/transactions`: what moved products and items, and refunds.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use data_encoding::BASE64URL_NOPAD;
+use muniment_domain::PurchaseId;
+use muniment_domain::customer::{Currency, CustomerType, Price, Purchase, PurchaseSource};
+use muniment_projections::customers::{self, Kinds, Transaction, TransactionKind, TransactionPage};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::inline_product::{is_amount, view};
+use super::no_payments;
+use crate::app::App;
+use crate::http::caller::Caller;
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::input::{Input, integer, one_of, text};
+use crate::http::known_error::KnownError;
+
+const KINDS: [&str; 6] = [
+    "purchase",
+    "subscription-cancellation",
+    "subscription-renewal",
+    "manual-item-quantity-change",
+    "chargeback",
+    "product-change",
+];
+const DEFAULT_LIMIT: i64 = 50;
+const MAX_LIMIT: i64 = 200;
+
+/// The routes of this file.
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(refund))
+}
+
+/// The last transaction of a page.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Cursor {
+    created_at_millis: i64,
+    txn_id: String,
+}
+
+impl Cursor {
+    fn read(text: &str) -> ApiResult<Self> {
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
+        let cursor = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        cursor.ok_or_else(|| {
+            ApiError::text(
+                StatusCode::BAD_REQUEST,
+                "The cursor is none of this list's.",
+            )
+        })
+    }
+
+    fn of(last: &Transaction) -> ApiResult<String> {
+        let cursor = Self {
+            created_at_millis: last.created_at,
+            txn_id: last.key.clone(),
+        };
+        let bytes = serde_json::to_vec(&cursor).map_err(ApiError::internal)?;
+        Ok(BASE64URL_NOPAD.encode(&bytes))
+    }
+}
+
+/// Lists transactions, newest first.
+#[utoipa::path(get, path = "/internal/payments/transactions", tag = "payments",
+    params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query), ("type" = Option<String>, Query), ("customer_type" = Option<String>, Query)),
+    responses((status = 200, description = "`{transactions, next_cursor}`"), (status = 400, description = "SCHEMA_ERROR; an unknown cursor")))]
+async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let mut form = input.form(auth.user_id());
+    let mut query = form.query();
+    let limit = query.optional("limit", text);
+    let cursor = query.optional("cursor", text);
+    let kind = query.optional("type", one_of(&KINDS));
+    let customer_type = query.optional("customer_type", one_of(&CustomerType::NAMES));
+    query.close();
+    let (limit, cursor, kind, customer_type) =
+        form.finish((|| Some((limit?, cursor?, kind?, customer_type?)))())?;
+    let limit = limit.and_then(|text| text.trim().parse().ok());
+    let limit = limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+    let cursor = cursor.as_deref().filter(|cursor| !cursor.is_empty());
+    let cursor = cursor.map(Cursor::read).transpose()?;
+    let kinds = match kind {
+        None => Kinds::All,
+        Some("purchase") => Kinds::Purchases,
+        Some("manual-item-quantity-change") => Kinds::ItemChanges,
+        // Renewals come with payments; the others are never listed.
+        Some(_) => {
+            return Ok(Json(json!({"transactions": [], "next_cursor": null})).into_response());
+        }
+    };
+    let page = TransactionPage {
+        kinds,
+        customer_type: customer_type.and_then(CustomerType::named),
+        after: cursor
+            .as_ref()
+            .map(|cursor| (cursor.created_at_millis, cursor.txn_id.as_str())),
+        limit: limit + 1,
+    };
+    let mut found = customers::transactions(app.pool(), auth.project_id(), &page).await?;
+    let size = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = found.len() > size;
+    found.truncate(size);
+    let next = match found.last().filter(|_| more) {
+        Some(last) => Some(Cursor::of(last)?),
+        None => None,
+    };
+    let shown: Vec<Value> = found.iter().map(show).collect();
+    Ok(Json(json!({"transactions": shown, "next_cursor": next})).into_response())
+}
+
+fn show(transaction: &Transaction) -> Value {
+    let (kind, entries, test_mode) = match &transaction.kind {
+        TransactionKind::Purchase(purchase) => (
+            "purchase",
+            purchase_entries(transaction, purchase),
+            purchase.source == PurchaseSource::TestMode,
+        ),
+        TransactionKind::ItemChange { item_id, delta } => (
+            "manual-item-quantity-change",
+            vec![entry(
+                transaction,
+                "item_quantity_change",
+                json!({"item_id": item_id, "quantity": delta}),
+            )],
+            false,
+        ),
+    };
+    json!({
+        "id": transaction.id,
+        "created_at_millis": transaction.created_at,
+        "effective_at_millis": transaction.created_at,
+        "type": kind,
+        "entries": entries,
+        "adjusted_by": [],
+        "test_mode": test_mode,
+    })
+}
+
+fn entry(transaction: &Transaction, kind: &str, more: Value) -> Value {
+    let mut entry = json!({
+        "type": kind,
+        "adjusted_transaction_id": null,
+        "adjusted_entry_index": null,
+        "customer_type": transaction.customer_type,
+        "customer_id": transaction.customer_id,
+    });
+    if let (Some(entry), Value::Object(more)) = (entry.as_object_mut(), more) {
+        entry.extend(more);
+    }
+    entry
+}
+
+fn purchase_entries(transaction: &Transaction, purchase: &Purchase) -> Vec<Value> {
+    let mut grant = json!({
+        "product_id": purchase.product_id,
+        "product": view(&purchase.product),
+        "price_id": purchase.price_id,
+        "quantity": purchase.quantity,
+    });
+    let id = if purchase.subscription.is_some() {
+        "subscription_id"
+    } else {
+        "one_time_purchase_id"
+    };
+    grant[id] = json!(purchase.id);
+    let mut entries = vec![entry(transaction, "product_grant", grant)];
+    let paid = purchase.source == PurchaseSource::PurchasePage;
+    if let Some(price) = purchase.price().filter(|_| paid) {
+        let transfer = money(price, purchase.quantity);
+        entries.push(entry(transaction, "money_transfer", transfer));
+    }
+    for (item, included) in &purchase.product.included_items {
+        let quantity = included.quantity.times(purchase.quantity);
+        let change = json!({"item_id": item, "quantity": quantity});
+        entries.push(entry(transaction, "item_quantity_change", change));
+    }
+    entries
+}
+
+fn money(price: &Price, quantity: i64) -> Value {
+    let charged = price.amounts.iter().filter_map(|(currency, amount)| {
+        let total = minor_units(amount, currency.decimals())?.checked_mul(i128::from(quantity))?;
+        Some((
+            code(*currency).to_owned(),
+            json!(amount_text(total, currency.decimals())),
+        ))
+    });
+    let charged: Map<String, Value> = charged.collect();
+    let net = charged.get("USD").cloned().unwrap_or_else(|| json!("0"));
+    json!({"charged_amount": charged, "net_amount": {"USD": net}})
+}
+
+fn code(currency: Currency) -> &'static str {
+    let known = Currency::ALL.iter().find(|(known, _)| *known == currency);
+    known.map_or("USD", |(_, code)| code)
+}
+
+/// Cents, or what a currency has instead. None for what is no money, which settings may hold.
+fn minor_units(amount: &str, decimals: usize) -> Option<i128> {
+    if !is_amount(amount, decimals) {
+        return None;
+    }
+    let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
+    format!("{whole}{fraction:0<decimals$}").parse().ok()
+}
+
+fn amount_text(units: i128, decimals: usize) -> String {
+    let digits = format!("{units:0>width$}", width = decimals + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - decimals);
+    match fraction.trim_end_matches('0') {
+        "" => whole.to_owned(),
+        _ => format!("{whole}.{fraction}"),
+    }
+}
+
+/// Pays a purchase back. Purchases that no payment provider knows of cannot be.
+#[utoipa::path(post, path = "/internal/payments/transactions/refund", tag = "payments", request_body = Value,
+    responses((status = 400, description = "SCHEMA_ERROR, TEST_MODE_PURCHASE_NON_REFUNDABLE; payments are not set up"), (status = 404, description = "SUBSCRIPTION_INVOICE_NOT_FOUND, ONE_TIME_PURCHASE_NOT_FOUND")))]
+async fn refund(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let mut body = form.body();
+    let kind = body.required("type", one_of(&["subscription", "one-time-purchase"]));
+    let id = body.required("id", text);
+    let entries = body.optional_list("refund_entries", |entry| {
+        let index = entry.required("entry_index", integer(0..=i64::from(i32::MAX)));
+        let quantity = entry.required(
+            "quantity",
+            integer(i64::from(i32::MIN)..=i64::from(i32::MAX)),
+        );
+        let amount = entry.required("amount_usd", usd);
+        Some((index?, quantity?, amount?))
+    });
+    body.close();
+    if entries.as_ref().is_some_and(Option::is_none) {
+        form.violation("body.refund_entries", "is required");
+    }
+    let (kind, id, _) = form.finish((|| Some((kind?, id?, entries?)))())?;
+    // Subscriptions get invoices from a payment provider.
+    if kind == "subscription" {
+        return Err(KnownError::subscription_invoice_not_found(&id).into());
+    }
+    let missing = || KnownError::one_time_purchase_not_found(&id);
+    let purchase: PurchaseId = id.parse().map_err(|_| missing())?;
+    let purchase = customers::purchase(app.pool(), auth.project_id(), purchase).await?;
+    let purchase = purchase.filter(|purchase| purchase.subscription.is_none());
+    let purchase = purchase.ok_or_else(missing)?;
+    if purchase.source == PurchaseSource::TestMode {
+        return Err(KnownError::test_mode_purchase_non_refundable().into());
+    }
+    Err(no_payments())
+}
+
+/// An amount of US dollars.
+fn usd(value: &Value) -> Result<String, String> {
+    let amount = text(value)?;
+    if is_amount(&amount, Currency::Usd.decimals()) {
+        return Ok(amount);
+    }
+    Err("must be an amount of money, as 12.34".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_is_multiplied_exactly() {
+        let times = |amount: &str, decimals, quantity: i128| {
+            amount_text(minor_units(amount, decimals).unwrap() * quantity, decimals)
+        };
+        assert_eq!(times("12.34", 2, 3), "37.02");
+        assert_eq!(times("0.1", 2, 3), "0.30");
+        assert_eq!(times("5", 2, 2), "10");
+        assert_eq!(times("100", 0, 7), "700");
+        assert_eq!(minor_units("x", 2), None);
+    }
+}

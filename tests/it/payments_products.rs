@@ -1,0 +1,491 @@
+//! Contract 06 §5, §6 and §11: products, purchases in test mode, transactions.
+
+use muniment_projections::replay::replay;
+use serde_json::{Value, json};
+
+use crate::support::{Call, TestServer, unique_email};
+
+const DAY: i64 = 86_400_000;
+
+async fn start() -> TestServer {
+    let server = TestServer::start().await;
+    let monthly = json!({"monthly": {"USD": "9.99", "interval": [1, "month"]}});
+    let seats = |quantity: i64| json!({"seats": {"quantity": quantity, "expires": "when-purchase-expires"}});
+    let settings = json!({
+        "payments.items.seats": {"customerType": "custom"},
+        "payments.productLines.plans": {"displayName": "Plans"},
+        "payments.products.base": {
+            "customerType": "custom", "productLineId": "plans", "prices": monthly, "includedItems": seats(2),
+        },
+        "payments.products.premium": {
+            "displayName": "Premium", "customerType": "custom", "productLineId": "plans",
+            "prices": monthly, "includedItems": seats(3),
+        },
+        "payments.products.forever": {
+            "customerType": "custom", "productLineId": "plans", "prices": {"once": {"USD": "99"}},
+        },
+        "payments.products.boost": {
+            "customerType": "custom", "isAddOnTo": {"base": true}, "prices": {"once": {"USD": "5"}},
+        },
+        "payments.products.pack": {
+            "customerType": "custom", "stackable": true, "prices": {"once": {"USD": "1.50", "EUR": "1.40"}},
+            "includedItems": {"seats": {"quantity": 2, "expires": "never"}},
+        },
+        "payments.products.secret": {"customerType": "user", "serverOnly": true, "prices": {"once": {"USD": "1"}}},
+        "payments.products.mine": {"customerType": "user", "prices": monthly},
+        "payments.products.free": {"customerType": "custom", "prices": "include-by-default"},
+    });
+    let call = server.admin("PATCH", "/internal/config/override/branch");
+    let body = json!({"config_override_string": settings.to_string()});
+    call.body(body).expect(200).await;
+    server
+}
+
+const ACME: &str = "/payments/products/custom/acme";
+
+fn grant(server: &TestServer, product: &str) -> Call {
+    let body = json!({"product_id": product});
+    server.server("POST", ACME).body(body)
+}
+
+async fn list(server: &TestServer) -> Value {
+    server.server("GET", ACME).expect(200).await
+}
+
+async fn seats(server: &TestServer) -> Value {
+    let call = server.server("GET", "/payments/items/custom/acme/seats");
+    call.expect(200).await["quantity"].clone()
+}
+
+#[tokio::test]
+async fn a_subscription_is_granted_listed_and_cancelled() {
+    let server = start().await;
+    let granted = grant(&server, "base").expect(200).await;
+    let id = granted["subscription_id"].as_str().unwrap();
+    assert_eq!(granted["success"], true);
+    assert_eq!(seats(&server).await, 2);
+    let listed = list(&server).await;
+    assert_eq!(listed["pagination"], json!({"next_cursor": null}));
+    let shown = &listed["items"][0];
+    assert_eq!(shown["id"], "base");
+    assert_eq!(shown["quantity"], 1);
+    assert_eq!(shown["type"], "subscription");
+    assert_eq!(shown["subscription"]["subscription_id"], id);
+    assert_eq!(shown["subscription"]["is_cancelable"], true);
+    let product = &shown["product"];
+    assert_eq!(product["display_name"], "base");
+    assert_eq!(
+        product["prices"],
+        json!({"monthly": {"USD": "9.99", "interval": [1, "month"]}})
+    );
+    assert_eq!(
+        product["included_items"],
+        json!({"seats": {"quantity": 2, "repeat": "never", "expires": "when-purchase-expires"}})
+    );
+    let options = shown["switch_options"].as_array().unwrap();
+    let options: Vec<&Value> = options.iter().map(|option| &option["product_id"]).collect();
+    assert_eq!(options, ["premium"]);
+    let details = grant(&server, "base")
+        .refused(400, "PRODUCT_ALREADY_GRANTED")
+        .await;
+    assert_eq!(
+        details,
+        json!({"product_id": "base", "customer_id": "acme"})
+    );
+    let cancel = || server.server("DELETE", &format!("{ACME}/base"));
+    cancel().expect(200).await;
+    // It is paid until the end of the period.
+    let shown = &list(&server).await["items"][0];
+    assert_eq!(
+        (&shown["type"], &shown["subscription"]),
+        (&json!("one_time"), &Value::Null)
+    );
+    assert_eq!(seats(&server).await, 2);
+    cancel().refused_in_words(400).await;
+    server.clock.advance(31 * DAY);
+    assert_eq!(list(&server).await["items"], json!([]));
+    assert_eq!(seats(&server).await, 0);
+    cancel().refused_in_words(400).await;
+    server.assert_verified().await;
+    replay(server.log(), &[], |_| ()).await.unwrap();
+    server.assert_verified().await;
+}
+
+#[tokio::test]
+async fn products_of_a_line_replace_each_other() {
+    let server = start().await;
+    grant(&server, "base").expect(200).await;
+    grant(&server, "premium").expect(200).await;
+    let listed = list(&server).await;
+    let ids: Vec<&Value> = listed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["id"])
+        .collect();
+    assert_eq!(ids, ["premium"]);
+    assert_eq!(seats(&server).await, 3);
+    grant(&server, "forever").expect(200).await;
+    // What was bought for good stands in the way.
+    grant(&server, "base").refused_in_words(400).await;
+    server.assert_verified().await;
+}
+
+#[tokio::test]
+async fn add_ons_stacks_and_free_products() {
+    let server = start().await;
+    grant(&server, "boost").refused_in_words(400).await;
+    grant(&server, "base").expect(200).await;
+    let granted = grant(&server, "boost").expect(200).await;
+    assert_eq!(granted, json!({"success": true}));
+    let call = |product: &str, quantity: i64| {
+        let body = json!({"product_id": product, "quantity": quantity});
+        server.server("POST", ACME).body(body)
+    };
+    call("pack", 3).expect(200).await;
+    call("pack", 1).expect(200).await;
+    assert_eq!(seats(&server).await, 2 + 8);
+    call("premium", 2).refused_in_words(400).await;
+    call("pack", 0).refused(400, "SCHEMA_ERROR").await;
+    // It has no price, so nothing is stored.
+    call("free", 1).expect(200).await;
+    let listed = list(&server).await;
+    let owned = listed["items"].as_array().unwrap().iter();
+    let owned: Vec<(&Value, &Value)> = owned.map(|it| (&it["id"], &it["quantity"])).collect();
+    let expected = [("base", 1), ("boost", 1), ("pack", 4)].map(|(id, n)| (json!(id), json!(n)));
+    let expected: Vec<(&Value, &Value)> = expected.iter().map(|(id, n)| (id, n)).collect();
+    assert_eq!(owned, expected);
+    let page = server
+        .server("GET", &format!("{ACME}?limit=2"))
+        .expect(200)
+        .await;
+    assert_eq!(page["pagination"]["next_cursor"], "pack");
+    let rest = server
+        .server("GET", &format!("{ACME}?limit=2&cursor=pack"))
+        .expect(200)
+        .await;
+    assert_eq!(rest["items"].as_array().unwrap().len(), 1);
+    server
+        .server("GET", &format!("{ACME}?cursor=x"))
+        .refused_in_words(400)
+        .await;
+    for limit in ["0", "101", "x"] {
+        let call = server.server("GET", &format!("{ACME}?limit={limit}"));
+        call.refused(400, "SCHEMA_ERROR").await;
+    }
+}
+
+#[tokio::test]
+async fn products_are_named_or_described() {
+    let server = start().await;
+    let post = |body: Value| server.server("POST", ACME).body(body);
+    let inline = json!({
+        "display_name": "Deal", "customer_type": "custom", "stackable": true,
+        "prices": {"once": {"USD": "3"}}, "included_items": {"seats": {"quantity": 0.5}},
+        "server_metadata": {"deal": 7},
+    });
+    post(json!({})).refused_in_words(400).await;
+    post(json!({"product_id": ""})).refused_in_words(400).await;
+    post(json!({"product_id": "base", "product_inline": inline}))
+        .refused_in_words(400)
+        .await;
+    let details = post(json!({"product_id": "nothing"}))
+        .refused(400, "PRODUCT_DOES_NOT_EXIST")
+        .await;
+    assert_eq!(details, json!({"product_id": "nothing", "context": null}));
+    let details = post(json!({"product_id": "seats"}))
+        .refused(400, "PRODUCT_DOES_NOT_EXIST")
+        .await;
+    assert_eq!(details["context"], "item_exists");
+    let details = post(json!({"product_id": "mine"}))
+        .refused(400, "PRODUCT_CUSTOMER_TYPE_DOES_NOT_MATCH")
+        .await;
+    let expected = json!({
+        "product_id": "mine", "customer_id": "acme",
+        "product_customer_type": "user", "actual_customer_type": "custom",
+    });
+    assert_eq!(details, expected);
+    for bad in [
+        json!({"product_inline": {"display_name": "x"}}),
+        json!({"product_inline": {"display_name": "x", "customer_type": "custom", "prices": {"a": {}}, "included_items": {}}}),
+        json!({"product_inline": {"display_name": "x", "customer_type": "custom", "prices": {"a": {"USD": "01"}}, "included_items": {}}}),
+        json!({"product_inline": {"display_name": "x", "customer_type": "custom", "prices": {"a": {"CHF": "1"}}, "included_items": {}}}),
+        json!({"product_inline": {"display_name": "x", "customer_type": "custom", "prices": {}, "included_items": {}, "more": 1}}),
+    ] {
+        post(bad).refused(400, "SCHEMA_ERROR").await;
+    }
+    post(json!({"product_inline": inline})).expect(200).await;
+    post(json!({"product_inline": inline})).expect(200).await;
+    // All of them count as one product, and are never stackable.
+    let shown = list(&server).await["items"][0].clone();
+    assert_eq!(shown["id"], Value::Null);
+    assert_eq!(shown["quantity"], 2);
+    assert_eq!(shown["product"]["stackable"], false);
+    assert_eq!(shown["product"]["server_metadata"], json!({"deal": 7}));
+    assert_eq!(
+        shown["product"]["included_items"]["seats"]["expires"],
+        "never"
+    );
+    assert_eq!(seats(&server).await, 1);
+}
+
+#[tokio::test]
+async fn clients_see_and_cancel_their_own() {
+    let server = start().await;
+    let user = server.sign_up(&unique_email()).await;
+    let other = server.sign_up(&unique_email()).await;
+    let path = format!("/payments/products/user/{}", user.user_id);
+    for product in ["secret", "mine"] {
+        let call = server
+            .server("POST", &path)
+            .body(json!({"product_id": product}));
+        call.expect(200).await;
+    }
+    let mine = server.client("GET", &path).user(&user).expect(200).await;
+    assert_eq!(mine["items"].as_array().unwrap().len(), 1);
+    server
+        .client("GET", &path)
+        .user(&other)
+        .refused_in_words(403)
+        .await;
+    server
+        .client("POST", &path)
+        .user(&user)
+        .refused(401, "INSUFFICIENT_ACCESS_TYPE")
+        .await;
+    let cancel = |product: &str| {
+        server
+            .client("DELETE", &format!("{path}/{product}"))
+            .user(&user)
+    };
+    let details = cancel("secret")
+        .refused(400, "PRODUCT_DOES_NOT_EXIST")
+        .await;
+    assert_eq!(details["context"], "server_only");
+    let id = mine["items"][0]["subscription"]["subscription_id"]
+        .as_str()
+        .unwrap();
+    cancel(&format!("any?subscription_id={user}", user = user.user_id))
+        .refused_in_words(400)
+        .await;
+    cancel(&format!("any?subscription_id={id}"))
+        .expect(200)
+        .await;
+    cancel("mine").refused_in_words(400).await;
+    let billing = format!("/payments/billing/user/{}", user.user_id);
+    let shown = server.client("GET", &billing).user(&user).expect(200).await;
+    assert_eq!(
+        shown,
+        json!({"has_customer": false, "default_payment_method": null})
+    );
+    server
+        .server("GET", "/payments/billing/custom/x")
+        .refused(400, "SCHEMA_ERROR")
+        .await;
+    let switch = json!({"from_product_id": "mine", "to_product_id": "mine"});
+    let call = server.client("POST", &format!("{path}/switch")).user(&user);
+    call.body(switch).refused_in_words(400).await;
+}
+
+fn sell(server: &TestServer, product: &str) -> Call {
+    let body = json!({"customer_type": "custom", "customer_id": "acme", "product_id": product});
+    server
+        .server("POST", "/payments/purchases/create-purchase-url")
+        .body(body)
+}
+
+async fn code(server: &TestServer, product: &str) -> String {
+    let answer = sell(server, product).expect(200).await;
+    let url = answer["url"].as_str().unwrap();
+    url.rsplit_once('/').unwrap().1.to_owned()
+}
+
+fn try_out(server: &TestServer, code: &str, price: &str) -> Call {
+    let path = "/internal/payments/test-mode-purchase-session";
+    server
+        .call("POST", path)
+        .body(json!({"full_code": code, "price_id": price}))
+}
+
+#[tokio::test]
+async fn a_purchase_in_test_mode() {
+    let server = start().await;
+    let bought = code(&server, "premium").await;
+    let (project, secret) = bought.split_once('_').unwrap();
+    assert_eq!((project, secret.len()), (server.project.id.as_str(), 45));
+    let look = |code: &str| {
+        let call = server.call("POST", "/payments/purchases/validate-code");
+        call.body(json!({"full_code": code}))
+    };
+    let shown = look(&bought).expect(200).await;
+    assert_eq!(shown["product"]["display_name"], "Premium");
+    assert_eq!(shown["project_id"], server.project.id);
+    assert_eq!(shown["test_mode"], true);
+    assert_eq!(shown["already_bought_non_stackable"], false);
+    assert_eq!(shown["conflicting_products"], json!([]));
+    grant(&server, "base").expect(200).await;
+    let conflicts = look(&bought).expect(200).await["conflicting_products"].clone();
+    assert_eq!(
+        conflicts,
+        json!([{"product_id": "base", "display_name": "base"}])
+    );
+    try_out(&server, &bought, "yearly")
+        .refused_in_words(400)
+        .await;
+    try_out(&server, &bought, "monthly").expect(200).await;
+    try_out(&server, &bought, "monthly")
+        .refused(404, "VERIFICATION_CODE_NOT_FOUND")
+        .await;
+    look(&bought)
+        .refused(404, "VERIFICATION_CODE_NOT_FOUND")
+        .await;
+    assert_eq!(seats(&server).await, 3);
+    sell(&server, "premium")
+        .refused(400, "PRODUCT_ALREADY_GRANTED")
+        .await;
+    for bad in ["", "x", "nowhere_x", &format!("{project}_x")] {
+        look(bad).refused(404, "VERIFICATION_CODE_NOT_FOUND").await;
+    }
+    let valid = |code: &str| {
+        server.call(
+            "GET",
+            &format!("/payments/purchases/validate-code?full_code={code}"),
+        )
+    };
+    assert_eq!(
+        valid(&format!("{project}_x")).expect(200).await,
+        json!({"valid": true})
+    );
+    valid("nowhere_x")
+        .refused(404, "VERIFICATION_CODE_NOT_FOUND")
+        .await;
+    let late = code(&server, "pack").await;
+    server.clock.advance(DAY);
+    look(&late)
+        .refused(404, "VERIFICATION_CODE_NOT_FOUND")
+        .await;
+    server.assert_verified().await;
+}
+
+#[tokio::test]
+async fn purchases_can_be_blocked_and_test_mode_left() {
+    let server = start().await;
+    let sold = code(&server, "pack").await;
+    server
+        .override_settings(json!({"payments.blockNewPurchases": true}))
+        .await;
+    sell(&server, "pack")
+        .refused(403, "NEW_PURCHASES_BLOCKED")
+        .await;
+    try_out(&server, &sold, "once")
+        .refused(403, "NEW_PURCHASES_BLOCKED")
+        .await;
+    grant(&server, "pack").expect(200).await;
+    let off = json!({"payments.blockNewPurchases": false, "payments.testMode": false});
+    server.override_settings(off).await;
+    sell(&server, "pack").refused_in_words(400).await;
+    try_out(&server, &sold, "once").refused_in_words(403).await;
+    let session = server.call("POST", "/payments/purchases/purchase-session");
+    let body = json!({"full_code": sold, "price_id": "once"});
+    session.body(body).refused_in_words(400).await;
+    let url = json!({
+        "customer_type": "custom", "customer_id": "acme", "offer_id": "pack",
+        "return_url": "https://evil.example",
+    });
+    server
+        .override_settings(json!({"payments.testMode": true}))
+        .await;
+    let call = server.server("POST", "/payments/purchases/create-purchase-url");
+    call.body(url)
+        .refused(400, "REDIRECT_URL_NOT_WHITELISTED")
+        .await;
+}
+
+#[tokio::test]
+async fn transactions_are_paged_across_their_sources() {
+    let server = start().await;
+    // All at one time, by the clock of the test.
+    grant(&server, "base").expect(200).await;
+    try_out(&server, &code(&server, "pack").await, "once")
+        .expect(200)
+        .await;
+    for delta in [5, -2] {
+        let path = "/payments/items/custom/acme/seats/update-quantity?allow_negative=true";
+        let call = server.server("POST", path).body(json!({"delta": delta}));
+        call.expect(200).await;
+    }
+    let read =
+        |query: String| server.admin("GET", &format!("/internal/payments/transactions{query}"));
+    let all = read(String::new()).expect(200).await;
+    assert_eq!(all["next_cursor"], Value::Null);
+    let all = all["transactions"].as_array().unwrap().clone();
+    let types: Vec<&Value> = all.iter().map(|transaction| &transaction["type"]).collect();
+    assert_eq!(
+        types,
+        [
+            "purchase",
+            "purchase",
+            "manual-item-quantity-change",
+            "manual-item-quantity-change"
+        ]
+    );
+    let pack = &all[1];
+    assert_eq!(pack["test_mode"], true);
+    assert_eq!(pack["entries"][0]["type"], "product_grant");
+    assert_eq!(pack["entries"][0]["price_id"], "once");
+    assert_eq!(pack["entries"][1]["type"], "item_quantity_change");
+    assert_eq!(pack["entries"][1]["quantity"], 2);
+    assert_eq!(pack["adjusted_by"], json!([]));
+    let mut paged = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = read(format!("?limit=1&cursor={cursor}")).expect(200).await;
+        paged.extend(page["transactions"].as_array().unwrap().clone());
+        match page["next_cursor"].as_str() {
+            Some(next) => next.clone_into(&mut cursor),
+            None => break,
+        }
+    }
+    assert_eq!(paged, all);
+    let purchases = read("?type=purchase".to_owned()).expect(200).await;
+    assert_eq!(purchases["transactions"].as_array().unwrap().len(), 2);
+    let none = read("?customer_type=user".to_owned()).expect(200).await;
+    assert_eq!(none["transactions"], json!([]));
+    read("?type=gift".to_owned())
+        .refused(400, "SCHEMA_ERROR")
+        .await;
+    read("?cursor=x!".to_owned()).refused_in_words(400).await;
+    server
+        .admin("GET", "/internal/payments/stripe/account-info")
+        .refused(404, "STRIPE_ACCOUNT_INFO_NOT_FOUND")
+        .await;
+    let switch = |updates: Value| {
+        let body = json!({"config_id": "x", "updates": updates});
+        let call = server.admin("PATCH", "/internal/payments/method-configs");
+        call.body(body)
+    };
+    switch(json!({})).expect(200).await;
+    switch(json!({"card": "on"}))
+        .refused(404, "STRIPE_ACCOUNT_INFO_NOT_FOUND")
+        .await;
+    switch(json!({"cash": "on"}))
+        .refused(400, "SCHEMA_ERROR")
+        .await;
+    let refund = |kind: &str, id: &Value| {
+        let entries = json!([{"entry_index": 0, "quantity": 1, "amount_usd": "1"}]);
+        let body = json!({"type": kind, "id": id, "refund_entries": entries});
+        server
+            .admin("POST", "/internal/payments/transactions/refund")
+            .body(body)
+    };
+    let details = refund("subscription", &all[0]["id"])
+        .refused(404, "SUBSCRIPTION_INVOICE_NOT_FOUND")
+        .await;
+    assert_eq!(details, json!({"subscription_invoice_id": all[0]["id"]}));
+    refund("one-time-purchase", &pack["id"])
+        .refused(400, "TEST_MODE_PURCHASE_NON_REFUNDABLE")
+        .await;
+    refund("one-time-purchase", &all[0]["id"])
+        .refused(404, "ONE_TIME_PURCHASE_NOT_FOUND")
+        .await;
+}
