@@ -284,21 +284,8 @@ impl EventLog {
         aggregate_type: &str,
         aggregate_id: &str,
     ) -> Result<Vec<Recorded>, LedgerError> {
-        let stored = sqlx::query_as!(
-            StoredEvent,
-            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
-                      aggregate_type, aggregate_id, sequence, event_type, event_version,
-                      payload, metadata,
-                      (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
-               FROM events
-               WHERE aggregate_type = $1 AND aggregate_id = $2
-               ORDER BY sequence"#,
-            aggregate_type,
-            aggregate_id,
-        )
-        .fetch_all(self.pool())
-        .await?;
-        self.open(stored).await
+        self.streams(aggregate_type, &[aggregate_id.to_owned()])
+            .await
     }
 
     /// Whole streams of aggregates of one type, each in order.

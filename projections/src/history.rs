@@ -1,5 +1,7 @@
 //! The history of one account: its timeline, and its state at a point in time.
 
+use cqrs_es::Aggregate;
+use muniment_domain::project::Project;
 use muniment_domain::{Millis, ProjectId, UserId};
 use serde_json::{Map, Value, json};
 
@@ -40,20 +42,7 @@ pub async fn project_timeline(
     log: &EventLog,
     project: &ProjectId,
 ) -> Result<Vec<Recorded>, LedgerError> {
-    let stored = sqlx::query_as!(
-        StoredEvent,
-        r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
-                  aggregate_type, aggregate_id, sequence, event_type, event_version,
-                  payload, metadata,
-                  (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
-           FROM events
-           WHERE aggregate_type = 'project' AND aggregate_id = $1
-           ORDER BY sequence"#,
-        project.as_str(),
-    )
-    .fetch_all(log.pool())
-    .await?;
-    log.open(stored).await
+    log.stream(Project::TYPE, project.as_str()).await
 }
 
 /// What the read tables said about a project itself at that time. `None` if it did not exist.

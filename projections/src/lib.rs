@@ -1,12 +1,11 @@
 //! The event log and everything that follows it inside Postgres.
 //!
 //! - [`event_log`]: appending and reading; [`unit_of_work`]: several aggregates and their read
-//!   models in one transaction, and `group_commit`: several units in one, under load; [`sealing`]: personal data under one key per subject.
+//!   models in one transaction, and `group_commit`: several units in one, under load; [`sealing`]:
+//!   personal data under one key per subject.
 //! - [`read_models`]: the projectors; [`users`], [`teams`], [`sessions`], [`projects`],
-//!   [`permissions`], [`passkeys`], [`verification_codes`], [`cli_logins`], [`outgoing_emails`]: one
-//!   read model each, with its queries.
-//!   [`permissions`], [`api_keys`], [`notifications`], [`customers`]: one read model each, with its
-//!   queries.
+//!   [`permissions`], [`passkeys`], [`verification_codes`], [`cli_logins`], [`outgoing_emails`],
+//!   [`api_keys`], [`notifications`], [`customers`]: one read model each, with its queries.
 //! - [`user_loader`]: reading many users at once.
 //! - [`subscription`]: durable cursors for what leaves the transaction; [`subscribers`]: those
 //!   that exist.
@@ -38,6 +37,7 @@ pub mod sealing;
 pub mod sessions;
 mod shadow;
 pub mod sign_up_rules;
+mod sole_holder;
 mod staging;
 pub mod subscribers;
 pub mod subscription;
@@ -57,6 +57,7 @@ pub use error::{LedgerError, Reservation};
 pub use event_log::{Cursor, EventLog, LedgerEvent, Recorded};
 pub use read_models::TABLES as READ_TABLES;
 pub use sealing::{MasterKey, Sealer};
+pub use sole_holder::sole_holder;
 pub use unit_of_work::UnitOfWork;
 
 /// The migrations of the Postgres schema, embedded.

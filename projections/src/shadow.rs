@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::event_log::{Cursor, Occurrence, StoredEvent};
 use crate::read_models::{self, TABLES};
-use crate::{EventLog, LedgerError};
+use crate::{EventLog, LedgerError, sole_holder};
 
 /// Events per page: many enough to write in bulk, few enough for memory.
 const PAGE: i64 = 8_000;
@@ -42,17 +42,11 @@ impl Shadow {
     /// # Errors
     /// `Refused` when another process works in that schema.
     pub(crate) async fn create(log: &EventLog, schema: Schema) -> Result<Self, LedgerError> {
-        let mut connection = log.pool().acquire().await?.detach();
-        let free = sqlx::query_scalar!(
-            r#"SELECT pg_try_advisory_lock(hashtextextended('muniment schema ' || $1, 0)) AS "free!""#,
-            schema.0
-        )
-        .fetch_one(&mut connection)
-        .await?;
-        if !free {
+        let name = format!("muniment schema {}", schema.0);
+        let Some(mut connection) = sole_holder(log.pool(), &name).await? else {
             let busy = "another replay or verification is running; wait until it has finished";
             return Err(LedgerError::Refused(busy.to_owned()));
-        }
+        };
         drop_schema(&mut connection, schema).await?;
         run(&mut connection, &["CREATE SCHEMA ", schema.0]).await?;
         for table in TABLES {

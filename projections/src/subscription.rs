@@ -16,7 +16,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::task::JoinHandle;
 
 use crate::event_log::{Cursor, Recorded};
-use crate::{EventLog, LedgerError};
+use crate::{EventLog, LedgerError, sole_holder};
 
 /// Something that follows the log.
 pub trait Subscriber: Send + Sync + 'static {
@@ -119,12 +119,10 @@ impl<S: Subscriber> Follower<S> {
 
     /// Follows the log while this process holds the lock. Returns at once if another one does.
     async fn hold(&self) -> Result<(), LedgerError> {
-        // The lock belongs to the connection, so that connection must not go back to the pool.
-        let mut connection = self.log.pool().acquire().await?.detach();
-        if !self.lock(&mut connection).await? {
-            connection.close().await?;
+        let name = format!("muniment subscription {}", self.subscriber.name());
+        let Some(mut connection) = sole_holder(self.log.pool(), &name).await? else {
             return Ok(());
-        }
+        };
         self.enroll(&mut connection).await?;
         let mut appended = self.log.notifier().watch();
         let mut failures = 0;
@@ -152,16 +150,6 @@ impl<S: Subscriber> Follower<S> {
                 }
             }
         }
-    }
-
-    async fn lock(&self, connection: &mut PgConnection) -> Result<bool, LedgerError> {
-        let locked = sqlx::query_scalar!(
-            r#"SELECT pg_try_advisory_lock(hashtextextended('muniment subscription ' || $1, 0)) AS "locked!""#,
-            self.subscriber.name(),
-        )
-        .fetch_one(connection)
-        .await?;
-        Ok(locked)
     }
 
     async fn enroll(&self, connection: &mut PgConnection) -> Result<(), LedgerError> {

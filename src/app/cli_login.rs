@@ -190,14 +190,9 @@ async fn carry_out(
     id: CliLoginId,
     command: CliLoginCommand,
 ) -> Result<(), ApiError> {
-    let command = &command;
     let done = visit
         .app
-        .log
-        .transact(visit.context, |mut unit| async move {
-            unit.execute::<CliLogin>(&id, command.clone()).await?;
-            Ok::<_, LedgerError>((unit, ()))
-        })
+        .execute::<CliLogin>(visit.context, &id, &command)
         .await;
     done.map_err(|error| match error {
         LedgerError::CliLogin(error) => refusal(&format!("Not possible: {error}.")),
@@ -212,13 +207,7 @@ async fn pending(visit: Visit<'_>, login_code: &str) -> Result<(CliLoginId, CliL
     let id = cli_logins::by_login_code(app.pool(), &visit.project.id, code)
         .await?
         .ok_or_else(dead)?;
-    let login = app
-        .log
-        .transact(context, |mut unit| async move {
-            let login = unit.state::<CliLogin>(&id).await?;
-            Ok::<_, LedgerError>((unit, login))
-        })
-        .await?;
+    let login = app.state::<CliLogin>(context, &id).await?;
     if login.is_pending(context.now) {
         Ok((id, login))
     } else {

@@ -82,12 +82,6 @@ impl NewCode {
         self.id
     }
 
-    /// When it stops working.
-    #[must_use]
-    pub fn expires_at(&self) -> Millis {
-        self.expires_at
-    }
-
     /// The part to be typed by hand.
     #[must_use]
     pub fn otp(&self) -> String {

@@ -91,14 +91,7 @@ pub async fn change(
     command: UserCommand,
     shown: Option<&str>,
 ) -> Result<(), ChangeError> {
-    let command = &command;
-    let done = app
-        .log
-        .transact(context, |mut unit| async move {
-            unit.execute::<User>(&user, command.clone()).await?;
-            Ok::<_, LedgerError>((unit, ()))
-        })
-        .await;
+    let done = app.execute::<User>(context, &user, &command).await;
     done.map_err(|error| match error {
         LedgerError::Taken(Reservation::EmailForAuth) => {
             ChangeError::TakenForAuth(shown.map(str::to_owned))

@@ -54,12 +54,7 @@ pub async fn discard_expired_codes(app: &App) -> Result<usize, LedgerError> {
         }
         for (project, id) in expired {
             let context = &EventContext::system(project, "housekeeping", app.now());
-            app.log
-                .transact(context, |mut unit| async move {
-                    let discard = VerificationCodeCommand::Discard;
-                    unit.execute::<VerificationCode>(&id, discard).await?;
-                    Ok::<_, LedgerError>((unit, ()))
-                })
+            app.execute::<VerificationCode>(context, &id, &VerificationCodeCommand::Discard)
                 .await?;
             count += 1;
         }

@@ -5,7 +5,6 @@ use muniment_domain::session::Opening as SessionOpening;
 use muniment_domain::user::{User, UserCommand};
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{EmailAddress, UserId};
-use muniment_projections::LedgerError;
 use muniment_projections::users::{self, UserRow};
 
 use super::admission::country_in;
@@ -94,18 +93,8 @@ async fn owner(visit: Visit<'_>, email: &EmailAddress) -> Result<Option<UserRow>
         return Ok(None);
     };
     if !user.otp_enabled {
-        enable(visit, user.user_id()).await?;
+        app.execute::<User>(visit.context, &user.user_id(), &UserCommand::EnableOtp)
+            .await?;
     }
     Ok(Some(user))
-}
-
-async fn enable(visit: Visit<'_>, user: UserId) -> Result<(), LedgerError> {
-    visit
-        .app
-        .log
-        .transact(visit.context, |mut unit| async move {
-            unit.execute::<User>(&user, UserCommand::EnableOtp).await?;
-            Ok::<_, LedgerError>((unit, ()))
-        })
-        .await
 }

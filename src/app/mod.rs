@@ -115,6 +115,23 @@ impl App {
             .await
     }
 
+    /// The state of one aggregate.
+    ///
+    /// # Errors
+    /// When its stream cannot be read.
+    pub async fn state<A>(&self, context: &EventContext, id: &A::Id) -> Result<A, LedgerError>
+    where
+        A: Ledgered,
+        A::Error: Into<LedgerError>,
+    {
+        self.log
+            .transact(context, |mut unit| async move {
+                let state = unit.state::<A>(id).await?;
+                Ok::<_, LedgerError>((unit, state))
+            })
+            .await
+    }
+
     /// The database, for reading.
     #[must_use]
     pub fn pool(&self) -> &sqlx::PgPool {

@@ -12,7 +12,7 @@ use muniment_domain::session::Opening as SessionOpening;
 use muniment_domain::user::{Passkey, User, UserCommand};
 use muniment_domain::verification_code::Purpose;
 use muniment_projections::users::{self, UserRow};
-use muniment_projections::{EventContext, LedgerError, Reservation, passkeys};
+use muniment_projections::{LedgerError, Reservation, passkeys};
 use serde_json::{Value, json};
 use url::Url;
 use webauthn_rs_core::WebauthnCore;
@@ -22,7 +22,6 @@ use webauthn_rs_core::proto::{
     RegisterPublicKeyCredential, RegistrationState, UserVerificationPolicy,
 };
 
-use super::App;
 use super::codes::{self, Handling, NewCode};
 use super::projects::LoadedProject;
 use super::redirects;
@@ -134,7 +133,7 @@ pub async fn register(
         .and_then(|origin| check_registration(response, &state, origin).ok())
         .ok_or_else(failed)?;
     let id = passkey.credential_id.clone();
-    change(app, context, user, UserCommand::RegisterPasskey(passkey))
+    app.execute::<User>(context, &user, &UserCommand::RegisterPasskey(passkey))
         .await
         .map_err(|error| match error {
             LedgerError::Taken(Reservation::PasskeyCredential) => failed(),
@@ -193,7 +192,8 @@ pub async fn sign_in(visit: Visit<'_>, code: &str, response: Value) -> Result<Si
     let record = record.ok_or_else(failed)?;
     let origin = trusted_origin(&response, visit.project).ok_or_else(failed)?;
     let signed = check_signature(response, state, origin, passkey).map_err(|_| failed())?;
-    change(app, context, user, UserCommand::UsePasskey(signed)).await?;
+    app.execute::<User>(context, &user, &UserCommand::UsePasskey(signed))
+        .await?;
     after_first_factor(visit, &record.user, SessionOpening::Passkey, Novelty::Known).await
 }
 
@@ -269,19 +269,4 @@ fn passkey(credential: &Credential) -> Result<Passkey, WebauthnError> {
         credential_id: BASE64URL_NOPAD.encode(&credential.cred_id),
         credential: serde_json::to_value(credential).map_err(WebauthnError::ParseJSONFailure)?,
     })
-}
-
-async fn change(
-    app: &App,
-    context: &EventContext,
-    user: UserId,
-    command: UserCommand,
-) -> Result<(), LedgerError> {
-    let command = &command;
-    app.log
-        .transact(context, |mut unit| async move {
-            unit.execute::<User>(&user, command.clone()).await?;
-            Ok::<_, LedgerError>((unit, ()))
-        })
-        .await
 }

@@ -45,14 +45,7 @@ pub async fn sign_in(
     if verdict == Verdict::MatchNeedsRehash {
         let hash = hash(app, password).await?;
         let renew = UserCommand::RenewPasswordHash(hash);
-        change(
-            app,
-            context,
-            user.user_id(),
-            renew,
-            Sessions::All(Fate::Kept),
-        )
-        .await?;
+        change(app, context, user.user_id(), renew, Sessions::Kept).await?;
     }
     after_first_factor(visit, &user, SessionOpening::Password, Novelty::Known).await
 }
@@ -71,7 +64,7 @@ pub async fn set(
         hash: hash_strong(app, password).await?,
         occasion: PasswordOccasion::First,
     };
-    change(app, context, user, choose, Sessions::All(Fate::Kept)).await
+    change(app, context, user, choose, Sessions::Kept).await
 }
 
 /// Changes a password that its owner still knows. All sessions end but the one of `refresh_token`.
@@ -110,11 +103,15 @@ pub async fn update(
         hash: hash(app, new).await?,
         occasion: PasswordOccasion::Change,
     };
-    let sessions = match kept {
-        Some(session) => Sessions::AllBut(session.session_id()),
-        None => Sessions::All(Fate::Ended),
-    };
-    change(app, context, user.user_id(), choose, sessions).await
+    let kept = kept.map(|session| session.session_id());
+    change(
+        app,
+        context,
+        user.user_id(),
+        choose,
+        Sessions::EndedBut(kept),
+    )
+    .await
 }
 
 /// Mails a link to choose a new password with, if somebody signs in with the address. If nobody
@@ -166,22 +163,16 @@ pub async fn reset(visit: Visit<'_>, code: &str, password: &str) -> Result<(), A
         hash: hash_strong(app, password).await?,
         occasion: PasswordOccasion::Reset,
     };
-    change(app, context, user, choose, Sessions::All(Fate::Ended)).await
+    change(app, context, user, choose, Sessions::EndedBut(None)).await
 }
 
 /// What becomes of sessions when the password changes.
 #[derive(Clone, Copy)]
 enum Sessions {
-    /// The same for all.
-    All(Fate),
-    /// All end but this one.
-    AllBut(SessionId),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+    /// They go on.
     Kept,
-    Ended,
+    /// They end, but this one.
+    EndedBut(Option<SessionId>),
 }
 
 async fn change(
@@ -197,14 +188,8 @@ async fn change(
         .transact(context, |mut unit| async move {
             unit.execute::<User>(&user, command.clone()).await?;
             let cause = EndCause::PasswordChanged;
-            match fate {
-                Sessions::All(Fate::Kept) => {}
-                Sessions::All(Fate::Ended) => {
-                    sessions::end_all(&mut unit, user, None, cause).await?;
-                }
-                Sessions::AllBut(kept) => {
-                    sessions::end_all(&mut unit, user, Some(kept), cause).await?;
-                }
+            if let Sessions::EndedBut(kept) = fate {
+                sessions::end_all(&mut unit, user, kept, cause).await?;
             }
             Ok::<_, LedgerError>((unit, ()))
         })

@@ -91,12 +91,7 @@ pub async fn end(
     id: SessionId,
     cause: EndCause,
 ) -> Result<(), LedgerError> {
-    app.log
-        .transact(context, |mut unit| async move {
-            unit.execute::<Session>(&id, SessionCommand::End(cause))
-                .await?;
-            Ok::<_, LedgerError>((unit, ()))
-        })
+    app.execute::<Session>(context, &id, &SessionCommand::End(cause))
         .await
 }
 

@@ -18,7 +18,7 @@ use muniment_domain::outgoing_email::{
     EmailRequested, Failure, OutgoingEmail, OutgoingEmailCommand, OutgoingEmailError,
 };
 use muniment_domain::{OutgoingEmailId, ProjectId};
-use muniment_projections::{EventContext, LedgerError, outgoing_emails};
+use muniment_projections::{EventContext, LedgerError, outgoing_emails, sole_holder};
 use sqlx::PgConnection;
 use tokio::task::JoinHandle;
 
@@ -85,15 +85,9 @@ pub fn start(app: App) -> Sending {
 
 /// Sends as long as the lock is held. Returns when another process holds it.
 async fn hold_office(app: &App) -> Result<(), LedgerError> {
-    let mut connection = app.pool().acquire().await?.detach();
-    let is_ours = sqlx::query_scalar!(
-        r#"SELECT pg_try_advisory_lock(hashtextextended('muniment mail', 0)) AS "locked!""#
-    )
-    .fetch_one(&mut connection)
-    .await?;
-    if !is_ours {
+    let Some(mut connection) = sole_holder(app.pool(), "muniment mail").await? else {
         return Ok(());
-    }
+    };
     let mut appends = app.log.appends();
     loop {
         appends.mark_unchanged();
@@ -125,7 +119,8 @@ async fn send(app: &App, project: &ProjectId, id: OutgoingEmailId) -> Result<(),
             OutgoingEmailCommand::NoteFailure(failure(app, &rejection, failures))
         }
     };
-    match note(app, project, id, command).await {
+    let context = context(app, project);
+    match app.execute::<OutgoingEmail>(&context, &id, &command).await {
         // It was erased in the meantime.
         Err(LedgerError::OutgoingEmail(OutgoingEmailError::NotPending)) => Ok(()),
         outcome => outcome,
@@ -152,33 +147,11 @@ async fn pending(
     project: &ProjectId,
     id: OutgoingEmailId,
 ) -> Result<Option<(EmailRequested, u32)>, LedgerError> {
-    let context = &context(app, project);
-    let state = app
-        .log
-        .transact(context, |mut unit| async move {
-            let state = unit.state::<OutgoingEmail>(&id).await?;
-            Ok::<_, LedgerError>((unit, state))
-        })
-        .await?;
-    Ok(match state {
+    let context = context(app, project);
+    Ok(match app.state::<OutgoingEmail>(&context, &id).await? {
         OutgoingEmail::Pending { request, failures } => Some((*request, failures)),
         OutgoingEmail::Unborn | OutgoingEmail::Done => None,
     })
-}
-
-async fn note(
-    app: &App,
-    project: &ProjectId,
-    id: OutgoingEmailId,
-    command: OutgoingEmailCommand,
-) -> Result<(), LedgerError> {
-    let (context, command) = (&context(app, project), &command);
-    app.log
-        .transact(context, |mut unit| async move {
-            unit.execute::<OutgoingEmail>(&id, command.clone()).await?;
-            Ok::<_, LedgerError>((unit, ()))
-        })
-        .await
 }
 
 fn context(app: &App, project: &ProjectId) -> EventContext {

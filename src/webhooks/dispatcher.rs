@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use muniment_domain::{Millis, ProjectId};
-use muniment_projections::LedgerError;
 use muniment_projections::webhooks::endpoints::{self, Endpoint, Failing};
 use muniment_projections::webhooks::queue::{self, Attempt, Due, Fate, Message, Replay};
+use muniment_projections::{LedgerError, sole_holder};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 use sqlx::PgConnection;
 use tokio::task::JoinHandle;
 
 use super::announcer::{messages, pairs};
-use super::body;
 use super::courier::{Courier, Parcel};
 use super::event_types::TEST;
 use super::health::{self, Verdict};
+use super::{HOLDER, body};
 use crate::app::App;
 
 /// Messages in flight to one endpoint at once.
@@ -65,15 +65,9 @@ impl Drop for Rounds {
 
 /// Delivers as long as the lock is held. Returns when another process holds it.
 async fn hold_office(app: &App, courier: &Courier) -> Result<(), LedgerError> {
-    let mut connection = app.pool().acquire().await?.detach();
-    let is_ours = sqlx::query_scalar!(
-        r#"SELECT pg_try_advisory_lock(hashtextextended('muniment webhooks', 0)) AS "locked!""#
-    )
-    .fetch_one(&mut connection)
-    .await?;
-    if !is_ours {
+    let Some(mut connection) = sole_holder(app.pool(), HOLDER).await? else {
         return Ok(());
-    }
+    };
     let mut rounds = Rounds::default();
     let mut tidied = tokio::time::Instant::now();
     loop {

@@ -33,6 +33,9 @@ use submitter::SvixServer;
 
 pub use dispatcher::test_delivery;
 
+/// The lock of whoever sends: the dispatcher and the submitter must not both.
+const HOLDER: &str = "muniment webhooks";
+
 /// How long messages to an endpoint are signed with a secret that was replaced: a day.
 pub const OVERLAP_MILLIS: i64 = 24 * 60 * 60 * 1000;
 

@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use muniment_domain::{Millis, ProjectId};
-use muniment_projections::LedgerError;
 use muniment_projections::webhooks::submissions::{self, Submission};
+use muniment_projections::{LedgerError, sole_holder};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use svix::api::{MessageAttemptListByMsgOptions, MessageCreateOptions, Svix, SvixOptions};
 use svix::error::Error;
 use svix::models::{AppPortalAccessIn, ApplicationIn, EventTypeIn, MessageIn, MessageStatus};
 
+use super::HOLDER;
 use super::event_types::{CATALOGUE, TEST};
 use crate::app::App;
 
@@ -233,15 +234,9 @@ pub async fn run(app: App, server: SvixServer) {
 
 /// Submits as long as the lock is held. Returns when another process holds it.
 async fn hold_office(app: &App, server: &SvixServer) -> Result<(), LedgerError> {
-    let mut connection = app.pool().acquire().await?.detach();
-    let is_ours = sqlx::query_scalar!(
-        r#"SELECT pg_try_advisory_lock(hashtextextended('muniment webhooks', 0)) AS "locked!""#
-    )
-    .fetch_one(&mut connection)
-    .await?;
-    if !is_ours {
+    let Some(mut connection) = sole_holder(app.pool(), HOLDER).await? else {
         return Ok(());
-    }
+    };
     while let Err(error) = server.declare_event_types().await {
         tracing::warn!(%error, "event types could not be declared; trying again");
         tokio::time::sleep(PAUSE).await;

@@ -135,6 +135,26 @@ fn acknowledged(done: &Mutex<Acknowledged>) -> usize {
     done.users.len() + done.teams.len() + done.names.len()
 }
 
+/// Starts the callers of a round.
+fn callers(
+    server: &Binary,
+    project: &Project,
+    done: &Arc<Mutex<Acknowledged>>,
+) -> Vec<tokio::task::JoinHandle<()>> {
+    let start = |_| tokio::spawn(load(server.base.clone(), project.clone(), Arc::clone(done)));
+    (0..CALLERS).map(start).collect()
+}
+
+/// Waits until a round has had `least` answers and some more. On a busy machine as on an idle one
+/// there is load then, and the moment is any.
+async fn until_loaded(done: &Mutex<Acknowledged>, least: usize) {
+    let wanted = acknowledged(done) + least + usize::from(rand::random::<u8>() % 30);
+    eventually("the round has load", || async {
+        acknowledged(done) >= wanted
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_crashes_lose_and_duplicate_nothing() {
     let url = database().await;
@@ -144,21 +164,8 @@ async fn twenty_crashes_lose_and_duplicate_nothing() {
     let done = Arc::new(Mutex::new(Acknowledged::default()));
     for _ in 0..ROUNDS {
         let mut server = Binary::serve(&url).await;
-        let callers: Vec<_> = (0..CALLERS)
-            .map(|_| {
-                tokio::spawn(load(
-                    server.base.clone(),
-                    project.clone(),
-                    Arc::clone(&done),
-                ))
-            })
-            .collect();
-        // On a busy machine as on an idle one there is load, and the moment is any.
-        let wanted = acknowledged(&done) + 1 + usize::from(rand::random::<u8>() % 30);
-        eventually("the round has load", || async {
-            acknowledged(&done) >= wanted
-        })
-        .await;
+        let callers = callers(&server, &project, &done);
+        until_loaded(&done, 1).await;
         tokio::time::sleep(Duration::from_micros(rand::random::<u64>() % 40_000)).await;
         server.kill();
         for caller in callers {
@@ -247,20 +254,8 @@ async fn crashes_lose_no_webhook_and_change_no_id() {
     let done = Arc::new(Mutex::new(Acknowledged::default()));
     for round in 0..WEBHOOK_ROUNDS {
         let mut server = Binary::serve(&url).await;
-        let callers: Vec<_> = (0..CALLERS)
-            .map(|_| {
-                tokio::spawn(load(
-                    server.base.clone(),
-                    project.clone(),
-                    Arc::clone(&done),
-                ))
-            })
-            .collect();
-        let wanted = acknowledged(&done) + 5 + usize::from(rand::random::<u8>() % 30);
-        eventually("the round has load", || async {
-            acknowledged(&done) >= wanted
-        })
-        .await;
+        let callers = callers(&server, &project, &done);
+        until_loaded(&done, 5).await;
         // In every other round the receiver is away for a while.
         if round % 2 == 1 {
             receiver.break_down().await;

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::customer::{CustomerType, DayInterval, Product};
+use crate::customer::{CustomerType, Product};
 use crate::project::payments::PaymentsConfig;
 
 /// What a project sells and counts.
@@ -19,9 +19,6 @@ pub struct Catalogue {
     pub block_new_purchases: bool,
     /// Purchases can be tried out without paying.
     pub test_mode: bool,
-    /// Kept, and of no effect.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub auto_pay: Option<AutoPay>,
     /// Lines of products that exclude each other.
     pub product_lines: BTreeMap<String, ProductLine>,
     /// What is sold.
@@ -35,7 +32,6 @@ impl Default for Catalogue {
         Self {
             block_new_purchases: false,
             test_mode: true,
-            auto_pay: None,
             product_lines: BTreeMap::new(),
             products: BTreeMap::new(),
             items: BTreeMap::new(),
@@ -74,15 +70,6 @@ fn readable<T: DeserializeOwned>(entries: Option<Value>) -> BTreeMap<String, T> 
     };
     let read = |(id, entry)| Some((id, serde_json::from_value(entry).ok()?));
     entries.into_iter().filter_map(read).collect()
-}
-
-/// `payments.autoPay`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct AutoPay {
-    /// How often.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub interval: Option<DayInterval>,
 }
 
 /// `payments.productLines.{id}`

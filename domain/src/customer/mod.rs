@@ -16,7 +16,7 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
-pub use catalogue::{AutoPay, Catalogue, Item, ProductLine};
+pub use catalogue::{Catalogue, Item, ProductLine};
 pub use command::{CustomerCommand, Floor, ItemChange, Selection, WantedPurchase};
 pub use event::{
     CustomerEvent, CustomerRef, ItemChangeReason, ItemQuantityChanged, ProductPurchased,
