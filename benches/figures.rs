@@ -22,10 +22,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use muniment::app::App;
 use muniment::app::codes::{self, MAILED_MILLIS, NewCode};
 use muniment::app::projects::{self, NewKeys};
 use muniment::app::seed;
+use muniment::app::{App, QueryErrors};
 use muniment::cache_folder::cache_folder;
 use muniment::clock::Clock;
 use muniment::limits::Quotas;
@@ -251,6 +251,8 @@ async fn seed(url: &str, secret: &ServerSecret) -> App {
         trusted_proxy: None,
         quotas: Quotas::Off,
         webhooks: Delivery::Embedded(Reach::Anywhere),
+        analytics: None,
+        query_errors: QueryErrors::Withheld,
         clock: Clock::system(),
     };
     let app = server::assemble(pool, configuration).unwrap();

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use muniment_projections::analytics::AnalyticsStore;
 use muniment_projections::subscribers::{Erasure, Tally};
 use muniment_projections::subscription::{Pace, Subscription, follow, listen};
 use muniment_projections::telemetry::Activity;
@@ -18,7 +19,7 @@ use tokio::task::JoinHandle;
 use crate::app::housekeeping::{self, Housekeeping};
 use crate::app::projects::ProjectDirectory;
 use crate::app::queues::Queues;
-use crate::app::{App, Parts};
+use crate::app::{App, Parts, QueryErrors};
 use crate::clock::Clock;
 use crate::http::{Metrics, router};
 use crate::limits::{Limits, Quotas};
@@ -75,6 +76,10 @@ pub struct Configuration {
     pub quotas: Quotas,
     /// How webhooks are delivered.
     pub webhooks: Delivery,
+    /// The analytics store, if there is one. Its schema is up to date.
+    pub analytics: Option<AnalyticsStore>,
+    /// How much callers learn of why the analytics store refused a query.
+    pub query_errors: QueryErrors,
     /// The time.
     pub clock: Clock,
 }
@@ -116,6 +121,8 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         projects: ProjectDirectory::new(&log),
         users: UserLoader::start(&pool),
         activity: Activity::new(pool),
+        analytics: configuration.analytics,
+        query_errors: configuration.query_errors,
         tokens: TokenIssuer::new(&secret, &public_url, configuration.access_token_seconds),
         passwords: Passwords::new(configuration.password_cost)?,
         mail: configuration.mail,

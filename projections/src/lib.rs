@@ -11,9 +11,11 @@
 //!   that exist.
 //! - [`replay`], [`verify`], [`history`]: what an operator does with a log.
 //! - [`webhooks`]: what the outside world is told of what happened, and the queue it is sent from.
+//! - [`analytics`]: the store that tenants query, ClickHouse or the embedded engine.
 //! - [`telemetry`]: last-active times, which are no mutations; [`sign_up_rules`]: how often rules
 //!   applied.
 
+pub mod analytics;
 pub mod api_keys;
 pub mod cli_logins;
 pub mod context;

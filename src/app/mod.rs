@@ -26,6 +26,7 @@ pub mod teams;
 use std::sync::Arc;
 
 use muniment_domain::Millis;
+use muniment_projections::analytics::AnalyticsStore;
 use muniment_projections::telemetry::Activity;
 use muniment_projections::unit_of_work::Ledgered;
 use muniment_projections::user_loader::UserLoader;
@@ -47,6 +48,16 @@ use queues::Queues;
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
 
+/// How much callers learn of why the analytics store refused a query. Some of its texts name tables
+/// and columns that the caller may not know of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryErrors {
+    /// Only what is safe to show.
+    Withheld,
+    /// The store's own text as well: for development and tests.
+    Shown,
+}
+
 /// The parts an [`App`] is made of.
 pub struct Parts {
     /// The event log and its database.
@@ -57,6 +68,10 @@ pub struct Parts {
     pub users: UserLoader,
     /// Last-active times.
     pub activity: Activity,
+    /// The analytics store, if there is one.
+    pub analytics: Option<AnalyticsStore>,
+    /// How much callers learn of why the analytics store refused a query.
+    pub query_errors: QueryErrors,
     /// Access tokens.
     pub tokens: TokenIssuer,
     /// Where mail goes that projects send without a server of their own.

@@ -13,7 +13,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::app::App;
+use crate::analytics_engine::child as analytics_engine;
+use crate::app::{App, QueryErrors};
 use crate::clock::Clock;
 use crate::mail::Carrier;
 use crate::passwords::Cost;
@@ -50,21 +51,33 @@ enum Command {
     Verify(operator::VerifyArguments),
     /// Show what happened to an account, or its state at a point in time.
     History(history::Arguments),
+    /// The process of the embedded analytics engine. `dev` starts it.
+    #[command(hide = true)]
+    AnalyticsEngine(analytics_engine::Arguments),
 }
 
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let Arguments { command } = Arguments::parse();
+    log_to_stderr();
+    // Confines itself before there are threads, so it brings its own.
+    if let Command::AnalyticsEngine(arguments) = &command {
+        return reported(analytics_engine::run(arguments).map(|()| ExitCode::SUCCESS));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let done = runtime.map_err(Failure::from).and_then(|runtime| {
-        let done = runtime.block_on(run(arguments.command));
+        let done = runtime.block_on(run(command));
         // A thread that still hashes a password need not be waited for.
         runtime.shutdown_timeout(Duration::from_secs(1));
         done
     });
+    reported(done)
+}
+
+fn reported(done: Result<ExitCode, Failure>) -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
@@ -75,7 +88,6 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<ExitCode, Failure> {
-    log_to_stderr();
     match command {
         Command::Dev(arguments) => dev::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
@@ -83,6 +95,9 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Replay(arguments) => operator::replay(arguments).await,
         Command::Verify(arguments) => operator::verify(arguments).await,
         Command::History(arguments) => history::run(arguments).await,
+        Command::AnalyticsEngine(arguments) => {
+            analytics_engine::run(&arguments).map(|()| ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -122,6 +137,8 @@ async fn build(
         trusted_proxy: settings.trusted_proxy.clone(),
         quotas: settings.rate_limits.clone(),
         webhooks: settings.webhooks.delivery(reach)?,
+        analytics: None,
+        query_errors: QueryErrors::Withheld,
         clock: Clock::system(),
     };
     Ok(server::assemble(pool, configuration)?)

@@ -20,6 +20,7 @@
 
 mod abuse;
 mod account_history;
+mod analytics_store;
 mod authenticator;
 mod callers;
 mod cli_login;

@@ -1,8 +1,11 @@
 //! A server per test on a database of its own, and a client that says what it expects.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use muniment::analytics_engine::{AnalyticsEngine, Home};
+use muniment::app::QueryErrors;
 use muniment::app::projects::{self, NewKeys};
 use muniment::app::seed::{self, Seed};
 use muniment::cache_folder::cache_folder;
@@ -18,6 +21,7 @@ use muniment::webhooks::Delivery;
 use muniment::webhooks::courier::Reach;
 use muniment_domain::ProjectId;
 use muniment_domain::project::{Level, ProjectCommand};
+use muniment_projections::analytics::AnalyticsStore;
 use muniment_projections::{EventContext, EventLog};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -28,6 +32,8 @@ use crate::smtp::MailBox;
 
 /// The cluster of this test run. Its watchdog stops and removes it when the process ends.
 static CLUSTER: OnceCell<PrivatePostgres> = OnceCell::const_new();
+/// The analytics engine of this test run, which every server uses: each test has its own projects.
+static ENGINE: OnceCell<AnalyticsEngine> = OnceCell::const_new();
 const TEMPLATE: &str = "muniment_template";
 
 /// Keys of the `internal` project.
@@ -53,6 +59,30 @@ async fn cluster() -> &'static PrivatePostgres {
             postgres
         })
         .await
+}
+
+/// The engine that all tests share. It ends with the process.
+pub async fn engine() -> &'static AnalyticsEngine {
+    ENGINE
+        .get_or_init(|| async {
+            let engine = start_engine().await;
+            engine.store().migrate().await.unwrap();
+            engine
+        })
+        .await
+}
+
+/// An engine of one's own, to be killed and the like. It has no schema yet.
+pub async fn start_engine() -> AnalyticsEngine {
+    let program = Path::new(env!("CARGO_BIN_EXE_muniment"));
+    AnalyticsEngine::start(program, Home::Temporary, &cache_folder())
+        .await
+        .unwrap()
+}
+
+/// The store that all tests share.
+pub async fn analytics() -> AnalyticsStore {
+    engine().await.store().clone()
 }
 
 /// The URL of a fresh database with the schema in it.
@@ -90,6 +120,30 @@ pub async fn close_off(name: &str) {
 /// The secret that tests run with.
 pub fn secret() -> ServerSecret {
     ServerSecret::generate(&Random::seeded(42))
+}
+
+/// How a test's server may differ from the usual one.
+pub struct Variant {
+    pub follow: Follow,
+    pub quotas: Quotas,
+    pub trusted_proxy: Option<TrustedProxy>,
+    pub webhooks: Delivery,
+    pub analytics: Option<AnalyticsStore>,
+    pub query_errors: QueryErrors,
+}
+
+impl Variant {
+    /// What most tests want: everything runs.
+    pub async fn usual() -> Self {
+        Self {
+            follow: Follow::Everything,
+            quotas: Quotas::default(),
+            trusted_proxy: None,
+            webhooks: Delivery::Embedded(Reach::Anywhere),
+            analytics: Some(analytics().await),
+            query_errors: QueryErrors::Shown,
+        }
+    }
 }
 
 /// A server with an `internal` project and one project to test with.
@@ -138,10 +192,22 @@ impl TestServer {
         Self::start_limited(url, follow, Quotas::default(), None).await
     }
 
+    /// A server with that analytics store, or none.
+    pub async fn start_analysing(analytics: Option<AnalyticsStore>) -> Self {
+        let variant = Variant {
+            analytics,
+            ..Variant::usual().await
+        };
+        Self::start_with(&database().await, variant).await
+    }
+
     /// A server that delivers webhooks that way.
     pub async fn start_delivering(url: &str, webhooks: Delivery) -> Self {
-        let quotas = Quotas::default();
-        Self::start_with(url, Follow::Everything, quotas, None, webhooks).await
+        let variant = Variant {
+            webhooks,
+            ..Variant::usual().await
+        };
+        Self::start_with(url, variant).await
     }
 
     /// A server with limits of its own, behind proxies.
@@ -151,17 +217,25 @@ impl TestServer {
         quotas: Quotas,
         trusted_proxy: Option<TrustedProxy>,
     ) -> Self {
-        let webhooks = Delivery::Embedded(Reach::Anywhere);
-        Self::start_with(url, follow, quotas, trusted_proxy, webhooks).await
+        let variant = Variant {
+            follow,
+            quotas,
+            trusted_proxy,
+            ..Variant::usual().await
+        };
+        Self::start_with(url, variant).await
     }
 
-    async fn start_with(
-        url: &str,
-        follow: Follow,
-        quotas: Quotas,
-        trusted_proxy: Option<TrustedProxy>,
-        webhooks: Delivery,
-    ) -> Self {
+    /// A server that differs from the usual one.
+    pub async fn start_with(url: &str, variant: Variant) -> Self {
+        let Variant {
+            follow,
+            quotas,
+            trusted_proxy,
+            webhooks,
+            analytics,
+            query_errors,
+        } = variant;
         let pool = server::connect(url, 20).await.unwrap();
         let clock = Clock::fixed(Clock::system().now());
         let mail = MailBox::open().await;
@@ -177,6 +251,8 @@ impl TestServer {
             trusted_proxy,
             quotas,
             webhooks,
+            analytics,
+            query_errors,
             clock: clock.clone(),
         };
         let app = server::assemble(pool, configuration).unwrap();
