@@ -304,6 +304,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_clickhouse_server_is_named_by_its_url() {
+        let secret: ServerSecret = "A".repeat(43).parse().unwrap();
+        let server = |url: &str| {
+            let clickhouse_url = Some(url.to_owned());
+            AnalyticsSettings { clickhouse_url }.server(&secret)
+        };
+        let endpoint = server("https://us%40er:p%3Aw@db.example.com:8443/muniment?x=1");
+        let endpoint = endpoint.unwrap().unwrap();
+        assert_eq!(endpoint.url, "https://db.example.com:8443");
+        assert_eq!(endpoint.owner, "us@er");
+        assert_eq!(endpoint.owner_password, "p:w");
+        assert_eq!(endpoint.tenant_password.len(), 64);
+        let endpoint = server("http://localhost:8123").unwrap().unwrap();
+        assert_eq!(
+            (endpoint.owner.as_str(), endpoint.owner_password.as_str()),
+            ("default", "")
+        );
+        assert!(server("").unwrap().is_none());
+        for unusable in ["localhost:8123", "tcp://localhost:9000", "http://"] {
+            assert!(server(unusable).is_err(), "{unusable}");
+        }
+    }
+
+    #[test]
     fn trusted_proxies_are_read() {
         let read = |text: &str| text.parse::<TrustedProxy>();
         assert_eq!(read("cloud-run"), Ok(TrustedProxy::CloudRun));

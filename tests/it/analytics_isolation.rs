@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use muniment::secrets::Random;
 use muniment_projections::analytics::{AnalyticsError, AnalyticsStore, TenantQuery, VIEWS};
 use proptest::prelude::*;
@@ -13,7 +14,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
 
 use crate::analytics_store::ask;
-use crate::support::analytics;
+use crate::support::{analytics, start_engine};
 
 /// What must become of a query.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -615,4 +616,49 @@ async fn a_server_is_told_the_truth_about_itself() {
         answer("SELECT database, name FROM system.tables").await,
         Value::from(tables)
     );
+}
+
+#[tokio::test]
+async fn queries_that_run_at_once_do_not_mix() {
+    let store = analytics().await;
+    let (first, second) = two_projects(&store).await;
+    let asking = (0..100).map(|n| {
+        let project = if n % 2 == 0 { &first } else { &second };
+        let store = &store;
+        async move {
+            let text = "SELECT project_id, sleepEachRow(0.01) FROM users";
+            let rows = ask(store, project, text).await.unwrap().rows;
+            assert_eq!(rows.len(), 1);
+            assert!(rows[0].get().contains(project.as_str()), "{}", rows[0]);
+        }
+    });
+    join_all(asking).await;
+}
+
+/// The second wall: without any check, with all rights, the engine's process still reaches neither
+/// files nor the network.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_engine_is_confined_where_the_kernel_can() {
+    use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
+    let kernel_can = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI::V4))
+        .is_ok_and(|ruleset| ruleset.create().is_ok());
+    if !kernel_can {
+        eprintln!("skipped: this kernel has no Landlock");
+        return;
+    }
+    let engine = start_engine().await;
+    engine.store().migrate().await.unwrap();
+    for query in [
+        "SELECT file('/etc/passwd')",
+        "SELECT * FROM file('/etc/passwd', 'LineAsString')",
+        "SELECT 1 INTO OUTFILE '/tmp/muniment-canary'",
+    ] {
+        let refused = engine.store().owner().query_raw(query).execute().await;
+        let text = refused.unwrap_err().to_string();
+        assert!(text.contains("Permission denied"), "{query}: {text}");
+    }
+    assert!(!Path::new(CANARY).exists());
 }

@@ -83,13 +83,13 @@ pub async fn start_engine() -> AnalyticsEngine {
 /// Names a ClickHouse server to test with, as `CLICKHOUSE_URL` does, instead of the engine.
 const SERVER_VARIABLE: &str = "MUNIMENT_TEST_CLICKHOUSE_URL";
 
-/// The store that all tests share.
+/// The store that all tests share, by connections of the test's own: they end with its runtime.
 pub async fn analytics() -> AnalyticsStore {
     let settings = AnalyticsSettings {
         clickhouse_url: std::env::var(SERVER_VARIABLE).ok(),
     };
     let Some(endpoint) = settings.server(&secret()).unwrap() else {
-        return engine().await.store().clone();
+        return engine().await.store().reconnected();
     };
     let store = AnalyticsStore::new(endpoint);
     store.migrate().await.unwrap();
