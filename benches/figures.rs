@@ -194,7 +194,7 @@ async fn analytics() {
         ),
         (
             "most visited pages",
-            "SELECT data.path AS path, count() AS n FROM events GROUP BY path ORDER BY n DESC LIMIT 10",
+            "SELECT data.path::String AS path, count() AS n FROM events GROUP BY path ORDER BY n DESC LIMIT 10",
         ),
     ] {
         let mut millis = Vec::new();

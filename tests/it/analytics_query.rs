@@ -210,3 +210,44 @@ async fn without_a_store_the_answer_says_so() {
     assert_eq!(answer.status.as_u16(), 503);
     assert!(answer.text.contains("CLICKHOUSE_URL"), "{}", answer.text);
 }
+
+#[tokio::test]
+async fn what_analysts_write_is_answered() {
+    let server = TestServer::start().await;
+    let mut refused = Vec::new();
+    for query in [
+        "SELECT toStartOfDay(event_at) AS day, count(), uniq(user_id) FROM events WHERE event_type = '$page-view' GROUP BY day ORDER BY day WITH FILL",
+        "SELECT data.path::String AS path, countIf(data.is_anonymous = true) FROM events GROUP BY path HAVING count() > 1 ORDER BY 2 DESC LIMIT 10",
+        "SELECT data.ip_info.country_code::String AS country, uniqExact(user_id) FROM events GROUP BY ALL",
+        "SELECT data.file, data.system.cpu, data.url AS url FROM events",
+        "SELECT u.display_name, count(t.team_id) FROM users u LEFT JOIN team_member_profiles t ON t.user_id = u.id GROUP BY u.display_name",
+        "SELECT * FROM users WHERE id IN (SELECT user_id FROM team_permissions WHERE id LIKE 'team%')",
+        "WITH first AS (SELECT user_id, min(event_at) AS at FROM events GROUP BY user_id) SELECT toMonday(at) AS week, count() FROM first GROUP BY week",
+        "SELECT user_id, row_number() OVER (PARTITION BY user_id ORDER BY event_at), lagInFrame(event_at) OVER w FROM events WINDOW w AS (PARTITION BY user_id ORDER BY event_at ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)",
+        "SELECT quantiles(0.5, 0.9)(dateDiff('second', signed_up_at, now())) FROM users",
+        "SELECT CASE WHEN is_anonymous THEN 'anonymous' ELSE 'known' END AS kind, count() FROM users GROUP BY kind WITH TOTALS",
+        "SELECT arrayMap(x -> upper(x), splitByChar('@', assumeNotNull(primary_email))) FROM users",
+        "SELECT arrayMap(upper, ['a']), arraySum(x -> x * 2, [1, 2]), [1, 2, 3][2], (1, 'a').2, map('a', 1)['a']",
+        "SELECT JSONExtractString(client_metadata, 'plan'), toJSONString(data) FROM users CROSS JOIN events",
+        "SELECT DATE '2026-01-01' + INTERVAL 1 DAY, CAST(1 AS Decimal(10, 2)), EXTRACT(YEAR FROM now()), trim(BOTH 'a' FROM 'aba')",
+        "SELECT 1 BETWEEN 0 AND 2, NOT 1, 1 IS NULL, 'a' ILIKE 'A', - -1, 1 - (-1), 0.5e-3, 0xff, 1_000, true",
+        "SELECT count(DISTINCT user_id) FILTER (WHERE event_at > now() - INTERVAL 30 DAY) FROM events",
+        "SELECT * EXCEPT (client_metadata) REPLACE (upper(display_name) AS display_name) FROM teams",
+        "SELECT * APPLY toString FROM team_permissions",
+        "SELECT number, n FROM numbers(3) ARRAY JOIN [1, 2] AS n WHERE number > {least:UInt8} OR 1",
+        "SELECT windowFunnel(3600)(toDateTime(event_at), event_type = '$page-view', event_type = '$click') FROM events GROUP BY user_id",
+        "SELECT sumMerge(s) FROM (SELECT sumState(1) AS s FROM users)",
+        "SELECT (SELECT count() FROM users) AS users, EXISTS (SELECT 1 FROM teams) AS any",
+        "SELECT 1 UNION DISTINCT SELECT 2 INTERSECT SELECT 2 EXCEPT SELECT 3",
+        "DESCRIBE TABLE users",
+        "EXPLAIN PLAN SELECT * FROM users",
+        "SELECT name, type FROM system.columns WHERE table = 'users'",
+    ] {
+        let body = json!({"query": query, "params": {"least": 1}});
+        let answer = server.admin("POST", QUERY).body(body).send().await;
+        if answer.status.as_u16() != 200 {
+            refused.push((query, answer.text));
+        }
+    }
+    assert!(refused.is_empty(), "{refused:#?}");
+}
