@@ -204,6 +204,7 @@ impl Keeper {
         File::options().create(true).append(true).open(&self.log)
     }
 
+    /// Looks again and again, because waiting for a process cannot be interrupted.
     fn wait_for(&self, mut child: Child) {
         let status = loop {
             match child.try_wait() {
