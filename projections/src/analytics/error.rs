@@ -69,21 +69,23 @@ fn code_and_rest(text: &str) -> Option<(u32, &str)> {
 /// Without `(version …)`, or the name of the error in capitals, at the end.
 fn without_trailing_note(message: &str) -> &str {
     let message = message.trim_end();
+    // The version may have brackets of its own: `(version 25.8.1 (official build))`.
+    if let Some(at) = message.rfind(" (version ")
+        && message.trim_end_matches('.').ends_with(')')
+    {
+        return message[..at].trim_end();
+    }
     let Some((before, note)) = message.rsplit_once(" (") else {
         return message;
     };
-    let Some(note) = note.strip_suffix(')').or_else(|| note.strip_suffix(").")) else {
+    let Some(name) = note.strip_suffix(')') else {
         return message;
     };
-    let is_name = note.len() > 2
-        && note
+    let is_name = name.len() > 2
+        && name
             .bytes()
             .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
-    if is_name || note.starts_with("version ") {
-        before.trim_end()
-    } else {
-        message
-    }
+    if is_name { before.trim_end() } else { message }
 }
 
 #[cfg(test)]
