@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use axum::Router;
 use muniment_projections::analytics::AnalyticsStore;
+use muniment_projections::analytics::sync::erasure::{self, Erasing};
+use muniment_projections::analytics::sync::{self, Synchronizer};
 use muniment_projections::subscribers::{Erasure, Tally};
 use muniment_projections::subscription::{Pace, Subscription, follow, listen};
 use muniment_projections::telemetry::Activity;
@@ -149,6 +151,7 @@ pub struct Server {
     sending: Option<Sending>,
     delivering: Option<Delivering>,
     housekeeping: Option<Housekeeping>,
+    erasing: Option<Erasing>,
 }
 
 /// Whether a server follows the log as well.
@@ -182,6 +185,7 @@ impl Server {
             sending: (follow == Follow::Everything).then(|| mail::start(app.clone())),
             delivering: (follow == Follow::Everything).then(|| webhooks::start(&app)),
             housekeeping: (follow == Follow::Everything).then(|| housekeeping::start(app.clone())),
+            erasing: erase(&app, follow),
             address,
             app,
             stop,
@@ -212,6 +216,7 @@ impl Server {
         drop(self.sending);
         drop(self.delivering);
         drop(self.housekeeping);
+        drop(self.erasing);
         if let Err(error) = self.app.activity.flush_all(self.app.now()).await {
             tracing::warn!(%error, "the latest last-active times could not be written");
         }
@@ -237,9 +242,20 @@ fn subscribe(app: &App, wanted: Follow) -> Vec<Subscription> {
     if wanted == Follow::Nothing {
         return vec![listen(log.clone())];
     }
-    vec![
+    let mut subscriptions = vec![
         listen(log.clone()),
         follow(log.clone(), Tally, pace),
         follow(log.clone(), Erasure::new(log), pace),
-    ]
+    ];
+    if let Some(store) = &app.analytics {
+        let synchronizer = Synchronizer::new(app.pool().clone(), store);
+        subscriptions.push(follow(log.clone(), synchronizer, sync::PACE));
+    }
+    subscriptions
+}
+
+/// Removes from the analytics store what was deleted, if there is a store.
+fn erase(app: &App, wanted: Follow) -> Option<Erasing> {
+    let store = app.analytics.as_ref()?;
+    (wanted == Follow::Everything).then(|| erasure::start(app.pool().clone(), store))
 }

@@ -20,7 +20,9 @@
 
 mod abuse;
 mod account_history;
+mod analytics_repair;
 mod analytics_store;
+mod analytics_sync;
 mod authenticator;
 mod callers;
 mod cli_login;

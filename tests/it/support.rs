@@ -80,9 +80,9 @@ pub async fn start_engine() -> AnalyticsEngine {
         .unwrap()
 }
 
-/// The store that all tests share.
+/// The store that all tests share, by connections of the test's own: they end with its runtime.
 pub async fn analytics() -> AnalyticsStore {
-    engine().await.store().clone()
+    AnalyticsStore::new(engine().await.store().endpoint().clone())
 }
 
 /// The URL of a fresh database with the schema in it.

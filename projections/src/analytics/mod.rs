@@ -17,6 +17,7 @@
 mod access;
 mod error;
 mod migrations;
+pub mod sync;
 mod tenant;
 mod timing;
 
@@ -95,6 +96,12 @@ impl AnalyticsStore {
                 .with_database(TENANT_DATABASE),
             endpoint: Arc::new(endpoint),
         }
+    }
+
+    /// Where it is, and how to be let in.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// All rights, with the tables' database as the default one: inserts and the server's own
