@@ -20,6 +20,7 @@
 
 mod abuse;
 mod account_history;
+mod analytics_crash;
 mod analytics_isolation;
 mod analytics_query;
 mod analytics_repair;
