@@ -4,6 +4,7 @@
 //! is wrong and what the caller can do about it.
 
 mod payments;
+mod telemetry;
 
 use axum::http::StatusCode;
 use muniment_domain::permission::Scope;

@@ -82,7 +82,7 @@ pub async fn start_engine() -> AnalyticsEngine {
 
 /// The store that all tests share.
 pub async fn analytics() -> AnalyticsStore {
-    engine().await.store().clone()
+    engine().await.store().reconnected()
 }
 
 /// The URL of a fresh database with the schema in it.
