@@ -22,6 +22,7 @@ mod images;
 mod ingestion;
 mod input;
 mod integrations;
+mod internal_analytics;
 mod internal_config;
 mod internal_metrics;
 mod internal_projects;
@@ -89,8 +90,8 @@ const VERSIONS: [&str; 7] = [
     "/api/v2beta5",
     "/api/latest",
 ];
-/// The longest that a request may take.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest that a request may take: a query over analytics may run for two minutes.
+const TIMEOUT: Duration = Duration::from_secs(140);
 
 /// The description of the API, to which every handler adds its own.
 #[derive(OpenApi)]
@@ -153,6 +154,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(projects::router())
         .merge(jwks::router())
         .merge(internal_projects::router())
+        .merge(internal_analytics::router())
         .merge(internal_config::router())
         .merge(internal_sign_up_rules::router())
         .merge(api_keys::router())

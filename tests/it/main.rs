@@ -20,6 +20,8 @@
 
 mod abuse;
 mod account_history;
+mod analytics_isolation;
+mod analytics_query;
 mod analytics_store;
 mod authenticator;
 mod callers;
