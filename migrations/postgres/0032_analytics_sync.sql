@@ -14,5 +14,8 @@ CREATE TABLE analytics_erasures (
     kind text NOT NULL,
     subject text NOT NULL,
     -- The SHA-256 digests, in hexadecimal, of the addresses that a user had.
-    email_digests text[] NOT NULL
+    email_digests text[] NOT NULL,
+    -- Where the telemetry spool ended then: what is in it up to there may be the subject's.
+    spooled bigint NOT NULL,
+    noted_at timestamptz NOT NULL DEFAULT now()
 );

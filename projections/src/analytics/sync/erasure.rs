@@ -60,8 +60,9 @@ pub(crate) async fn note(
     let digests: Vec<String> = emails.iter().map(|email| digest(email)).collect();
     sqlx::query!(
         "INSERT INTO analytics_erasures
-             (transaction, position, project_id, kind, subject, email_digests)
-         SELECT $1::bigint::text::xid8, $2, $3, $4, $5, $6
+             (transaction, position, project_id, kind, subject, email_digests, spooled)
+         SELECT $1::bigint::text::xid8, $2, $3, $4, $5, $6,
+                coalesce(pg_sequence_last_value('telemetry_spool_position_seq'), 0)
          WHERE EXISTS (SELECT FROM subscriptions WHERE name = $7)
          ON CONFLICT DO NOTHING",
         deletion.cursor.transaction,
@@ -130,13 +131,17 @@ struct Deletion {
     email_digests: Vec<String>,
 }
 
-/// The deletions that have reached the store: no row of theirs comes after the mutation.
+/// The deletions whose subjects nothing is on its way of any more, neither of the log nor of
+/// telemetry: no row of theirs comes after the mutation.
 async fn due(pool: &PgPool) -> Result<Vec<Deletion>, LedgerError> {
     let due = sqlx::query_as!(
         Deletion,
         "SELECT e.position, e.project_id, e.kind, e.subject, e.email_digests
          FROM analytics_erasures e JOIN subscriptions s
               ON s.name = $1 AND (e.transaction, e.position) <= (s.transaction, s.position)
+         WHERE e.noted_at < now() - interval '3 seconds'
+           AND NOT EXISTS (SELECT FROM telemetry_spool t
+                           WHERE t.position <= e.spooled OR t.user_id::text = e.subject)
          ORDER BY e.position LIMIT $2",
         NAME,
         BATCH,
