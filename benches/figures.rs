@@ -174,14 +174,20 @@ async fn main() {
     analytics().await;
 }
 
-/// Queries of one of a hundred projects, which have ten million events together.
-async fn analytics() {
+/// An analytics engine, empty but for its schema.
+async fn start_engine() -> AnalyticsEngine {
     let program = Path::new(env!("CARGO_BIN_EXE_muniment"));
     let engine = AnalyticsEngine::start(program, Home::Temporary, &cache_folder())
         .await
         .unwrap();
+    engine.store().migrate().await.unwrap();
+    engine
+}
+
+/// Queries of one of a hundred projects, which have ten million events together.
+async fn analytics() {
+    let engine = start_engine().await;
     let store = engine.store();
-    store.migrate().await.unwrap();
     let insert = format!(
         "INSERT INTO events (event_type, event_at, data, project_id, branch_id, user_id) \
          SELECT '$page-view', now() - number % 2000000, \
@@ -875,11 +881,7 @@ async fn create_users(server: &Server, project: &str) {
 /// What browsers observe, per second: over HTTP into the spool, and from the spool into the embedded
 /// analytics engine. That server runs in this process, with subscribers of its own.
 async fn observations(url: &str, secret: &ServerSecret, project: &str, users: &[Value]) {
-    let program = Path::new(env!("CARGO_BIN_EXE_muniment"));
-    let engine = AnalyticsEngine::start(program, Home::Temporary, &cache_folder())
-        .await
-        .unwrap();
-    engine.store().migrate().await.unwrap();
+    let engine = start_engine().await;
     let app = assemble(url, 20, secret, Some(engine.store().clone())).await;
     let pool = app.pool().clone();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -923,12 +925,8 @@ async fn observations(url: &str, secret: &ServerSecret, project: &str, users: &[
 
 /// How fast the log reaches the analytics store: all of it at once, and sign-ups at a steady pace.
 async fn synchronization(url: &str, secret: &ServerSecret, project: &str) {
-    let program = Path::new(env!("CARGO_BIN_EXE_muniment"));
-    let engine = AnalyticsEngine::start(program, Home::Temporary, &cache_folder())
-        .await
-        .unwrap();
+    let engine = start_engine().await;
     let store = engine.store();
-    store.migrate().await.unwrap();
     let rewind =
         "UPDATE subscriptions SET transaction = '0', position = 0 WHERE name = 'analytics'";
     execute(url, rewind).await;

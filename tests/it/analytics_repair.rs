@@ -235,7 +235,7 @@ async fn of_the_erased_nothing_is_left_in_any_version_of_any_row() {
             assert_eq!(traces(&store, table, text).await, 0, "{text} in {table}");
         }
     }
-    assert_eq!(traces(&store, "events", &stays.user_id).await, 1);
+    assert!(traces(&store, "events", &stays.user_id).await > 0);
     assert!(traces(&store, "users", &stays.user_id).await > 0);
     assert_verified(&server).await;
 }
