@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use muniment_projections::analytics::AnalyticsStore;
 use muniment_projections::analytics::sync::erasure::{self, Erasing};
+use muniment_projections::analytics::sync::usage::{self, FollowingUse};
 use muniment_projections::analytics::sync::{self, Synchronizer};
 use muniment_projections::subscribers::{Erasure, Tally};
 use muniment_projections::subscription::{Pace, Subscription, follow, listen};
@@ -164,6 +165,7 @@ pub struct Server {
     draining: Option<Draining>,
     housekeeping: Option<Housekeeping>,
     erasing: Option<Erasing>,
+    following_use: Option<FollowingUse>,
 }
 
 /// Whether a server follows the log as well.
@@ -201,7 +203,10 @@ impl Server {
                 .then(|| draining(&app))
                 .flatten(),
             housekeeping: (follow == Follow::Everything).then(|| housekeeping::start(app.clone())),
-            erasing: erase(&app, follow),
+            erasing: store_to_write(&app, follow)
+                .map(|store| erasure::start(app.pool().clone(), store)),
+            following_use: store_to_write(&app, follow)
+                .map(|store| usage::start(app.pool().clone(), store)),
             address,
             app,
             stop,
@@ -235,6 +240,7 @@ impl Server {
         drop(self.draining);
         drop(self.housekeeping);
         drop(self.erasing);
+        drop(self.following_use);
         if let Err(error) = self.app.activity.flush_all(self.app.now()).await {
             tracing::warn!(%error, "the latest last-active times could not be written");
         }
@@ -281,8 +287,8 @@ fn subscribe(app: &App, wanted: Follow) -> Vec<Subscription> {
     subscriptions
 }
 
-/// Removes from the analytics store what was deleted, if there is a store.
-fn erase(app: &App, wanted: Follow) -> Option<Erasing> {
-    let store = app.analytics.as_ref()?;
-    (wanted == Follow::Everything).then(|| erasure::start(app.pool().clone(), store))
+/// The analytics store, if there is one and this server writes to it.
+fn store_to_write(app: &App, wanted: Follow) -> Option<&AnalyticsStore> {
+    let store = app.analytics.as_ref();
+    store.filter(|_| wanted == Follow::Everything)
 }

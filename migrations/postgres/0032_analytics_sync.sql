@@ -19,3 +19,6 @@ CREATE TABLE analytics_erasures (
     spooled bigint NOT NULL,
     noted_at timestamptz NOT NULL DEFAULT now()
 );
+
+-- Which sessions were used lately is looked up every few seconds.
+CREATE INDEX session_activity_recent ON session_activity (last_active_at);

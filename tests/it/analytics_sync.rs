@@ -437,3 +437,23 @@ async fn projects_do_not_see_each_other() {
     assert_eq!(of(&server.project).await, Vec::<Value>::new());
     assert_eq!(of(&other).await, [json!({"id": theirs.user_id})]);
 }
+
+#[tokio::test]
+async fn sessions_are_known_to_be_used() {
+    let server = TestServer::start().await;
+    let user = server.sign_up(&unique_email()).await;
+    let unused = "refresh_tokens WHERE last_used_at < created_at + INTERVAL 1 HOUR";
+    assert_eq!(count(&server, unused).await, 1);
+    server.clock.advance(60 * 60 * 1000);
+    server
+        .client("POST", "/auth/sessions/current/refresh")
+        .header("x-stack-refresh-token", &user.refresh)
+        .expect(200)
+        .await;
+    server.flush_activity().await;
+    eventually("the use has reached the store", || async {
+        count(&server, unused).await == 0
+    })
+    .await;
+    assert_eq!(count(&server, "refresh_tokens").await, 1);
+}

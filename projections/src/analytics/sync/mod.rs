@@ -11,6 +11,7 @@
 //!
 //! - [`rows`]: what is in the tables, and where it is read.
 //! - [`subscriber`]: follows the log; [`replay`]: makes the tables anew; [`verify`]: compares.
+//! - [`usage`]: when sessions were last used, which is not in the log.
 //! - [`erasure`]: removes what was kept of those who were deleted, from disk as well.
 
 pub mod erasure;
@@ -19,6 +20,7 @@ mod rows;
 mod subscriber;
 mod tables;
 mod touched;
+pub mod usage;
 pub mod verify;
 
 pub use subscriber::{PACE, Synchronizer};

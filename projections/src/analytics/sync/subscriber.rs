@@ -59,12 +59,18 @@ impl Subscriber for Synchronizer {
         connection: &mut PgConnection,
         batch: &[Recorded],
     ) -> Result<(), LedgerError> {
-        sqlx::query!(
-            "SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))",
-            LOCK
-        )
-        .execute(&mut *connection)
-        .await?;
+        share_tables(&mut *connection).await?;
         synchronize(&self.pool, connection, &self.tables, Touched::by(batch)).await
     }
+}
+
+/// Keeps the tables in their places until the transaction ends.
+pub(super) async fn share_tables(connection: &mut PgConnection) -> Result<(), LedgerError> {
+    sqlx::query!(
+        "SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))",
+        LOCK
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
