@@ -4,11 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use data_encoding::{BASE64, BASE64URL_NOPAD, Encoding, Specification};
+use data_encoding::{BASE64, BASE64URL_NOPAD, Encoding, HEXLOWER, Specification};
+use hkdf::Hkdf;
 use muniment_domain::ApiKeyId;
 use muniment_domain::api_key::{ApiKeyKind, ApiKeyOwner};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use sha2::Sha256;
 use uuid::Uuid;
 
 /// Crockford's base 32 in lower case: no i, l, o or u.
@@ -187,6 +189,15 @@ impl ServerSecret {
     #[must_use]
     pub fn to_base64url(&self) -> String {
         BASE64URL_NOPAD.encode(&self.0)
+    }
+
+    /// A password for another system, the same on every node: 256 bits, in hexadecimal.
+    #[must_use]
+    pub fn derive_password(&self, purpose: &str) -> String {
+        let mut password = [0; 32];
+        let derived = Hkdf::<Sha256>::new(None, &self.0).expand(purpose.as_bytes(), &mut password);
+        debug_assert!(derived.is_ok(), "32 bytes are not too many for HKDF");
+        HEXLOWER.encode(&password)
     }
 
     /// The secret itself.

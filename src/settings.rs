@@ -6,6 +6,9 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
+use muniment_projections::analytics::{Endpoint, Engine};
+use percent_encoding::percent_decode_str;
+use url::Url;
 
 use crate::limits::Quotas;
 use crate::mail::transport::MailServerError;
@@ -61,6 +64,9 @@ pub struct Settings {
     /// Webhooks.
     #[command(flatten)]
     pub webhooks: WebhookSettings,
+    /// Analytics.
+    #[command(flatten)]
+    pub analytics: AnalyticsSettings,
     /// The `internal` project.
     #[command(flatten)]
     pub internal: InternalProject,
@@ -135,6 +141,44 @@ impl WebhookSettings {
             })),
             _ => Err("set both SVIX_SERVER_URL and SVIX_API_KEY, or neither".to_owned()),
         }
+    }
+}
+
+/// Where analytics are kept.
+#[derive(Args, Clone, Debug)]
+pub struct AnalyticsSettings {
+    /// A ClickHouse server, as `http://user:password@host:8123`; the user must be allowed to manage
+    /// users [default: in `dev`, the embedded engine; in `serve`, no analytics].
+    #[arg(long, env = "CLICKHOUSE_URL", hide_env_values = true)]
+    pub clickhouse_url: Option<String>,
+}
+
+impl AnalyticsSettings {
+    /// The ClickHouse server, if one is named. The password of the user that tenants' queries run
+    /// as derives from `secret`, so that all nodes know it.
+    ///
+    /// # Errors
+    /// When the URL does not name a server.
+    pub fn server(&self, secret: &ServerSecret) -> Result<Option<Endpoint>, String> {
+        // Compose files pass on unset variables as empty ones.
+        let Some(text) = self.clickhouse_url.as_deref().filter(|url| !url.is_empty()) else {
+            return Ok(None);
+        };
+        let unusable = || "CLICKHOUSE_URL must look like http://user:password@host:8123".to_owned();
+        let url: Url = text.parse().map_err(|_| unusable())?;
+        if !["http", "https"].contains(&url.scheme()) || url.host().is_none() {
+            return Err(unusable());
+        }
+        let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+        let user = Some(decoded(url.username())).filter(|user| !user.is_empty());
+        Ok(Some(Endpoint {
+            engine: Engine::Server,
+            // A path names a database; ours have names of their own.
+            url: url.origin().ascii_serialization(),
+            owner: user.unwrap_or_else(|| "default".to_owned()),
+            owner_password: decoded(url.password().unwrap_or_default()),
+            tenant_password: secret.derive_password("muniment analytics tenants v1"),
+        }))
     }
 }
 

@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use muniment_projections::analytics::AnalyticsStore;
 use serde::{Deserialize, Serialize};
 
 use super::serve::internal_seed;
-use super::{Failure, asked_to_stop, build, start};
+use super::{Failure, Surroundings, analytics, asked_to_stop, build, start};
+use crate::analytics_engine::AnalyticsEngine;
+use crate::app::QueryErrors;
 use crate::app::projects::NewKeys;
 use crate::app::seed;
 use crate::cache_folder::cache_folder;
@@ -60,14 +63,14 @@ pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode,
         settings.public_url = format!("http://localhost:{}", settings.port);
     }
     let shown_secret = secret.to_base64url();
-    let app = build(
-        &settings,
-        secret,
-        &url,
-        Carrier::Catcher(Catcher::default()),
-        Reach::Anywhere,
-    )
-    .await?;
+    let (engine, analytics) = analytics_store(&dir, &settings, &secret).await?;
+    let surroundings = Surroundings {
+        mail: Carrier::Catcher(Catcher::default()),
+        reach: Reach::Anywhere,
+        analytics,
+        query_errors: QueryErrors::Shown,
+    };
+    let app = build(&settings, secret, &url, surroundings).await?;
     kept.fill_in(&mut settings.internal);
     seed::internal_project(&app, &internal_seed(&settings.internal, Switch::On)).await?;
     let demo = seed::demo_project(&app, &kept.demo.as_new()).await?;
@@ -80,6 +83,7 @@ pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode,
     print!("{}", for_operators(&url, &shown_secret));
     asked_to_stop().await?;
     server.stop().await;
+    drop(engine);
     if let Some(postgres) = postgres {
         postgres.stop().await?;
     }
@@ -98,6 +102,20 @@ async fn database(
     let postgres = PrivatePostgres::start(Lifetime::Kept(home), &cache_folder()).await?;
     let url = postgres.url("postgres");
     Ok((Some(postgres), url))
+}
+
+/// The server named, or the embedded engine.
+async fn analytics_store(
+    dir: &Path,
+    settings: &Settings,
+    secret: &ServerSecret,
+) -> Result<(Option<AnalyticsEngine>, Option<AnalyticsStore>), Failure> {
+    if let Some(store) = analytics::server(&settings.analytics, secret).await? {
+        return Ok((None, Some(store)));
+    }
+    let engine = analytics::embedded(dir).await?;
+    let store = engine.as_ref().map(|engine| engine.store().clone());
+    Ok((engine, store))
 }
 
 impl Kept {

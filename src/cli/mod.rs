@@ -1,5 +1,6 @@
 //! The command line.
 
+mod analytics;
 mod dev;
 mod history;
 mod operator;
@@ -11,9 +12,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use muniment_projections::analytics::AnalyticsStore;
 use tracing_subscriber::EnvFilter;
 
-use crate::analytics_engine::child as analytics_engine;
+use crate::analytics_engine::child;
 use crate::app::{App, QueryErrors};
 use crate::clock::Clock;
 use crate::mail::Carrier;
@@ -53,7 +55,7 @@ enum Command {
     History(history::Arguments),
     /// The process of the embedded analytics engine. `dev` starts it.
     #[command(hide = true)]
-    AnalyticsEngine(analytics_engine::Arguments),
+    AnalyticsEngine(child::Arguments),
 }
 
 /// Runs the program.
@@ -63,7 +65,7 @@ pub fn main() -> ExitCode {
     log_to_stderr();
     // Confines itself before there are threads, so it brings its own.
     if let Command::AnalyticsEngine(arguments) = &command {
-        return reported(analytics_engine::run(arguments).map(|()| ExitCode::SUCCESS));
+        return reported(child::run(arguments).map(|()| ExitCode::SUCCESS));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -95,9 +97,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Replay(arguments) => operator::replay(arguments).await,
         Command::Verify(arguments) => operator::verify(arguments).await,
         Command::History(arguments) => history::run(arguments).await,
-        Command::AnalyticsEngine(arguments) => {
-            analytics_engine::run(&arguments).map(|()| ExitCode::SUCCESS)
-        }
+        Command::AnalyticsEngine(_) => Err("runs before there are threads".into()),
     }
 }
 
@@ -117,15 +117,29 @@ fn log_to_stderr() {
     }
 }
 
-/// Puts the application together. Without a mail server, mail goes to `otherwise`; unless something
-/// else was said, webhooks go as far as `reach`.
+/// What differs between `dev` and `serve`.
+struct Surroundings {
+    /// Where mail goes without a mail server.
+    mail: Carrier,
+    /// How far webhooks go, unless something else was said.
+    reach: Reach,
+    analytics: Option<AnalyticsStore>,
+    query_errors: QueryErrors,
+}
+
+/// Puts the application together.
 async fn build(
     settings: &Settings,
     secret: ServerSecret,
     url: &str,
-    otherwise: Carrier,
-    reach: Reach,
+    surroundings: Surroundings,
 ) -> Result<App, Failure> {
+    let Surroundings {
+        mail,
+        reach,
+        analytics,
+        query_errors,
+    } = surroundings;
     let pool = server::connect(url, settings.database_connections).await?;
     server::migrate(&pool).await?;
     let configuration = Configuration {
@@ -133,12 +147,12 @@ async fn build(
         public_url: settings.public_url.clone(),
         access_token_seconds: settings.access_token_seconds,
         password_cost: Cost::Standard,
-        mail: settings.mail.shared(otherwise)?,
+        mail: settings.mail.shared(mail)?,
         trusted_proxy: settings.trusted_proxy.clone(),
         quotas: settings.rate_limits.clone(),
         webhooks: settings.webhooks.delivery(reach)?,
-        analytics: None,
-        query_errors: QueryErrors::Withheld,
+        analytics,
+        query_errors,
         clock: Clock::system(),
     };
     Ok(server::assemble(pool, configuration)?)

@@ -3,6 +3,7 @@
 //! Codes, statuses and the names of details are the contract's. The texts are ours: each says what
 //! is wrong and what the caller can do about it.
 
+mod analytics;
 mod payments;
 
 use axum::http::StatusCode;

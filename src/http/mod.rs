@@ -20,6 +20,7 @@ mod error;
 mod images;
 mod input;
 mod integrations;
+mod internal_analytics;
 mod internal_config;
 mod internal_projects;
 mod internal_sign_up_rules;
@@ -84,8 +85,8 @@ const VERSIONS: [&str; 7] = [
     "/api/v2beta5",
     "/api/latest",
 ];
-/// The longest that a request may take.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest that a request may take: a query over analytics may run for two minutes.
+const TIMEOUT: Duration = Duration::from_secs(140);
 
 /// The description of the API, to which every handler adds its own.
 #[derive(OpenApi)]
@@ -148,6 +149,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(projects::router())
         .merge(jwks::router())
         .merge(internal_projects::router())
+        .merge(internal_analytics::router())
         .merge(internal_config::router())
         .merge(internal_sign_up_rules::router())
         .merge(api_keys::router())

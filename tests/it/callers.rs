@@ -72,6 +72,11 @@ const ROUTES: [(&str, &str, Access); 41] = [
     ("POST", "/internal/sign-up-rules-test", Admin),
     ("GET", "/internal/sign-up-rules-stats", Admin),
 ];
+/// Those of analytics.
+const ANALYTICS_ROUTES: [(&str, &str, Access); 2] = [
+    ("POST", "/internal/analytics/query", Admin),
+    ("POST", "/internal/analytics/query/timing", Server),
+];
 /// Those of signing in by other means than a password, and of what belongs to it.
 const SIGN_IN_ROUTES: [(&str, &str, Access); 25] = [
     ("POST", "/auth/password/set", Client),
@@ -382,6 +387,7 @@ fn table() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
         .chain(WEBHOOK_ROUTES)
         .chain(INTEGRATION_ROUTES)
         .chain(PAYMENT_ROUTES)
+        .chain(ANALYTICS_ROUTES)
 }
 
 fn routes() -> impl Iterator<Item = (&'static str, String, Access)> {

@@ -20,7 +20,12 @@
 
 mod abuse;
 mod account_history;
+<<<<<<< HEAD
 mod analytics_repair;
+=======
+mod analytics_isolation;
+mod analytics_query;
+>>>>>>> engine
 mod analytics_store;
 mod analytics_sync;
 mod authenticator;

@@ -16,7 +16,7 @@ use muniment::passwords::Cost;
 use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
 use muniment::secrets::{Random, ServerSecret};
 use muniment::server::{self, Configuration, Follow, Server};
-use muniment::settings::TrustedProxy;
+use muniment::settings::{AnalyticsSettings, TrustedProxy};
 use muniment::webhooks::Delivery;
 use muniment::webhooks::courier::Reach;
 use muniment_domain::ProjectId;
@@ -80,9 +80,20 @@ pub async fn start_engine() -> AnalyticsEngine {
         .unwrap()
 }
 
+/// Names a ClickHouse server to test with, as `CLICKHOUSE_URL` does, instead of the engine.
+const SERVER_VARIABLE: &str = "MUNIMENT_TEST_CLICKHOUSE_URL";
+
 /// The store that all tests share, by connections of the test's own: they end with its runtime.
 pub async fn analytics() -> AnalyticsStore {
-    AnalyticsStore::new(engine().await.store().endpoint().clone())
+    let settings = AnalyticsSettings {
+        clickhouse_url: std::env::var(SERVER_VARIABLE).ok(),
+    };
+    let Some(endpoint) = settings.server(&secret()).unwrap() else {
+        return AnalyticsStore::new(engine().await.store().endpoint().clone());
+    };
+    let store = AnalyticsStore::new(endpoint);
+    store.migrate().await.unwrap();
+    store
 }
 
 /// The URL of a fresh database with the schema in it.

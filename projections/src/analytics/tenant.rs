@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use clickhouse::query::BytesCursor;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -13,6 +14,10 @@ use super::{AnalyticsError, AnalyticsStore};
 const MAX_ROWS: u32 = 10_000;
 /// The largest answer, in bytes.
 const MAX_BYTES: u32 = 10 * 1024 * 1024;
+/// The longest answer as JSON, which says the same in more words.
+const MAX_TEXT: usize = 4 * 10 * 1024 * 1024;
+/// ClickHouse's code of an answer that is too large.
+const TOO_MANY_ROWS_OR_BYTES: u32 = 396;
 /// The memory that a query may use, in bytes.
 const MAX_MEMORY: u64 = 2 * 1024 * 1024 * 1024;
 /// How long after the query's own limit the store may be silent.
@@ -85,7 +90,7 @@ impl AnalyticsStore {
                 request = request.with_setting(format!("param_{name}"), parameter(value));
             }
         }
-        let answer = request.fetch_bytes("JSONEachRow")?.collect().await?;
+        let answer = limited(request.fetch_bytes("JSONEachRow")?).await?;
         let rows = answer
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
@@ -94,6 +99,22 @@ impl AnalyticsStore {
             .map_err(|error| AnalyticsError::Unreadable(error.to_string()))?;
         Ok(TenantAnswer { rows })
     }
+}
+
+/// The whole answer. The store counts bytes as it keeps them, where a value that is the same in
+/// all rows counts once; here they count as they are sent.
+async fn limited(mut answer: BytesCursor) -> Result<Vec<u8>, AnalyticsError> {
+    let mut text = Vec::new();
+    while let Some(chunk) = answer.next().await? {
+        if text.len() + chunk.len() > MAX_TEXT {
+            return Err(AnalyticsError::Refused {
+                code: TOO_MANY_ROWS_OR_BYTES,
+                message: format!("Limit for result exceeded, max bytes: {MAX_TEXT} as JSON."),
+            });
+        }
+        text.extend_from_slice(&chunk);
+    }
+    Ok(text)
 }
 
 /// One semicolon at the end is what many people are used to.

@@ -11,15 +11,15 @@ use tempfile::NamedTempFile;
 
 use super::chdb::{Chdb, ChdbError, Connection, Exception, Output};
 use super::configuration::{TENANCY_SEPARATOR, TENANCY_SETTING, TENANT_ROLE};
-use super::statement::{Catalogue, Listed, Refusal, Tenancy, approve, quoted};
+use super::statement::{Catalogue, Kind, Listed, Refusal, Tenancy, approve, quoted};
 
 /// A server's query log, as far as it is asked for. The engine does not keep one.
 const QUERY_LOG: &str = "CREATE TABLE IF NOT EXISTS system.query_log \
     (type LowCardinality(String), event_time DateTime, query_id String, \
     ProfileEvents Map(LowCardinality(String), UInt64)) \
     ENGINE = Memory SETTINGS min_rows_to_keep = 1000, max_rows_to_keep = 10000";
-const FUNCTIONS: &str = "SELECT name, alias_to, categories, is_aggregate FROM system.functions \
-    UNION ALL SELECT name, '', '', 0 FROM system.table_functions";
+const FUNCTIONS: &str = "SELECT name, alias_to, categories, if(is_aggregate, 'aggregate', 'scalar') \
+    FROM system.functions UNION ALL SELECT name, '', '', 'table' FROM system.table_functions";
 /// The longest query that the engine's parser takes, in bytes.
 const MAX_QUERY: usize = 262_144;
 /// What a tenant's request sets for itself. Nothing else is taken from it.
@@ -144,9 +144,7 @@ impl Sessions {
         let approved = approve(&canonical, &self.catalogue, tenancy).map_err(refused)?;
         let mut connection = self.tenant_session(request, tenancy)?;
         let started = (Instant::now(), clock_gettime(ClockId::ProcessCPUTime));
-        let output = connection
-            .run(approved.as_bytes(), &request.format)
-            .map_err(as_a_server_says)?;
+        let output = connection.run(approved.as_bytes(), &request.format)?;
         self.log(&request.query_id, started);
         Ok(output)
     }
@@ -165,6 +163,8 @@ impl Sessions {
             "max_query_size",
             &(4 * MAX_QUERY).to_string(),
         )?;
+        // Of an expression without SELECT, a server makes nothing.
+        set(&mut connection, "implicit_select", "0")?;
         let hex = data_encoding::HEXUPPER.encode(text.as_bytes());
         let asking = format!("SELECT formatQuerySingleLine(unhex('{hex}'))");
         let canonical = connection
@@ -271,7 +271,11 @@ fn read_catalogue(listed: &str) -> Catalogue {
             name: fields.next()?,
             alias_to: fields.next()?,
             category: fields.next()?,
-            is_aggregate: fields.next()? == "1",
+            kind: match fields.next()? {
+                "aggregate" => Kind::Aggregate,
+                "table" => Kind::Table,
+                _ => Kind::Scalar,
+            },
         })
     }))
 }
@@ -291,18 +295,4 @@ fn without_our_question(Exception(text): Exception) -> Exception {
         .find(": In scope SELECT formatQuery")
         .unwrap_or(text.len());
     Exception(text[..end].to_owned())
-}
-
-/// A server knows the tenancy's settings, and that they cannot be changed.
-fn as_a_server_says(Exception(text): Exception) -> Exception {
-    let tenancy = [PROJECT_SETTING, BRANCH_SETTING]
-        .into_iter()
-        .find(|setting| text.contains(&format!("Unknown setting '{setting}'")));
-    match tenancy {
-        Some(setting) => exception(
-            164,
-            &format!("Cannot modify '{setting}' setting in readonly mode."),
-        ),
-        None => Exception(text),
-    }
 }

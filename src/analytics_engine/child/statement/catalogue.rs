@@ -72,8 +72,19 @@ pub struct Listed<'a> {
     pub alias_to: &'a str,
     /// Its category, or nothing.
     pub category: &'a str,
-    /// Whether it aggregates.
-    pub is_aggregate: bool,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a function yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A value from the values of one row.
+    Scalar,
+    /// A value from many rows.
+    Aggregate,
+    /// A table.
+    Table,
 }
 
 /// The functions of an engine, and which of them are for tenants.
@@ -82,6 +93,8 @@ pub struct Catalogue {
     /// In lower case, because some are found in any case.
     known: HashSet<String>,
     allowed: HashSet<String>,
+    table_functions: HashSet<String>,
+    scalars: HashSet<String>,
 }
 
 impl Catalogue {
@@ -96,12 +109,18 @@ impl Catalogue {
             if !function.alias_to.is_empty() {
                 aliases.insert(name.clone(), function.alias_to.to_ascii_lowercase());
             }
-            let computes = COMPUTING.contains(&function.category) || function.is_aggregate;
+            let computes =
+                COMPUTING.contains(&function.category) || function.kind == Kind::Aggregate;
             let is_allowed =
                 (computes && !HARMFUL.contains(&name.as_str())) || harmless.contains(name.as_str());
             if is_allowed {
                 catalogue.allowed.insert(name.clone());
             }
+            let kind = match function.kind {
+                Kind::Table => &mut catalogue.table_functions,
+                Kind::Scalar | Kind::Aggregate => &mut catalogue.scalars,
+            };
+            kind.insert(name.clone());
             catalogue.known.insert(name);
         }
         for (alias, name) in aliases {
@@ -123,10 +142,16 @@ impl Catalogue {
         self.allowed.contains(&name) || !self.known.contains(&name)
     }
 
-    /// How many functions it knows.
+    /// Whether a query may use that name without calling it. A function's bare name stands for
+    /// the function where one is expected: `arrayMap(file, ['/etc/passwd'])`.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.known.len()
+    pub fn allows_bare(&self, name: &str) -> bool {
+        // Table functions cannot be passed on, and some have the names of everyday columns: `url`.
+        self.allows(name) || self.is_table_function_only(&name.to_ascii_lowercase())
+    }
+
+    fn is_table_function_only(&self, name: &str) -> bool {
+        self.table_functions.contains(name) && !self.scalars.contains(name)
     }
 
     /// Whether it knows none, which would make it useless.

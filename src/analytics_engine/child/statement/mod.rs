@@ -16,7 +16,7 @@ use std::fmt::Write;
 
 use muniment_projections::analytics::{TENANT_USER, VIEWS};
 
-pub use catalogue::{Catalogue, Listed};
+pub use catalogue::{Catalogue, Kind, Listed};
 use lexer::{Token, tokens};
 
 /// Tables of the database `system` that say nothing of other people.
@@ -106,6 +106,7 @@ const EXPLANATIONS: [&str; 6] = ["AST", "SYNTAX", "QUERY", "TREE", "PLAN", "PIPE
 mod code {
     pub(super) const BAD_ARGUMENTS: u32 = 36;
     pub(super) const SYNTAX_ERROR: u32 = 62;
+    pub(super) const READONLY: u32 = 164;
     pub(super) const ACCESS_DENIED: u32 = 497;
     pub(super) const CANNOT_EXTRACT_TABLE_STRUCTURE: u32 = 636;
 }
@@ -220,11 +221,19 @@ fn shown_grants() -> String {
     )
 }
 
-/// Writing into files, and several statements in one.
+/// Writing into files, several statements in one, and settings, in whatever part of the query.
 fn check_words(tokens: &[Token<'_>]) -> Result<(), Refusal> {
-    let [first, second, ..] = tokens else {
+    let [first, second, rest @ ..] = tokens else {
         return Ok(());
     };
+    let is_assigned = rest.first().is_some_and(|third| third.is_punctuation('='));
+    if first.is_word("SETTINGS") && is_assigned {
+        let setting = second.name().unwrap_or_default();
+        return Err(Refusal {
+            code: code::READONLY,
+            message: format!("Cannot modify '{setting}' setting in readonly mode."),
+        });
+    }
     if first.is_word("INTO") && second.is_word("OUTFILE") {
         return Err(Refusal::denied("INTO OUTFILE writes a file"));
     }
@@ -276,7 +285,12 @@ fn check_function(tokens: &[Token<'_>], at: usize, catalogue: &Catalogue) -> Res
         .is_some_and(|next| next.is_punctuation('('));
     let is_keyword = KEYWORDS.iter().any(|word| tokens[at].is_word(word));
     let is_function = (is_called && !is_keyword) || is_applied(tokens, at);
-    if !is_function || catalogue.allows(&name) {
+    let is_allowed = if is_function {
+        catalogue.allows(&name)
+    } else {
+        is_qualified_or_alias(tokens, at) || catalogue.allows_bare(&name)
+    };
+    if is_allowed {
         return Ok(());
     }
     if name.eq_ignore_ascii_case("merge") {
@@ -288,6 +302,15 @@ fn check_function(tokens: &[Token<'_>], at: usize, catalogue: &Catalogue) -> Res
         });
     }
     Err(Refusal::denied(format!("the function {name}")))
+}
+
+/// `data.name`, `name.id`, `1 AS name`: no function, whatever it is called.
+fn is_qualified_or_alias(tokens: &[Token<'_>], at: usize) -> bool {
+    let before = at.checked_sub(1).map(|before| &tokens[before]);
+    before.is_some_and(|token| token.is_punctuation('.') || token.is_word("AS"))
+        || tokens
+            .get(at + 1)
+            .is_some_and(|next| next.is_punctuation('.'))
 }
 
 /// `* APPLY name`, `* APPLY(name)`
