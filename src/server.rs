@@ -9,7 +9,8 @@ use muniment_projections::analytics::sync::erasure::{self, Erasing};
 use muniment_projections::analytics::sync::{self, Synchronizer};
 use muniment_projections::subscribers::{Erasure, Tally};
 use muniment_projections::subscription::{Pace, Subscription, follow, listen};
-use muniment_projections::telemetry::Activity;
+use muniment_projections::telemetry::recorder::Destination;
+use muniment_projections::telemetry::{Activity, Draining, Recorder, drain};
 use muniment_projections::user_loader::UserLoader;
 use muniment_projections::{EventLog, LedgerError, MIGRATOR, MasterKey};
 use sqlx::PgPool;
@@ -122,7 +123,8 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
     Ok(App::new(Parts {
         projects: ProjectDirectory::new(&log),
         users: UserLoader::start(&pool),
-        activity: Activity::new(pool),
+        activity: Activity::new(pool.clone()),
+        recorder: Recorder::new(pool, destination(configuration.analytics.as_ref())),
         analytics: configuration.analytics,
         query_errors: configuration.query_errors,
         tokens: TokenIssuer::new(&secret, &public_url, configuration.access_token_seconds),
@@ -139,17 +141,27 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
     }))
 }
 
+/// Telemetry is kept for the analytics store; without one, it would be kept for nobody.
+fn destination(store: Option<&AnalyticsStore>) -> Destination {
+    match store {
+        Some(_) => Destination::Store,
+        None => Destination::Nowhere,
+    }
+}
+
 /// A server that is listening.
 pub struct Server {
     address: SocketAddr,
     app: App,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
-    telemetry: JoinHandle<()>,
+    activity: JoinHandle<()>,
+    recording: JoinHandle<()>,
     directory: JoinHandle<()>,
     subscriptions: Vec<Subscription>,
     sending: Option<Sending>,
     delivering: Option<Delivering>,
+    draining: Option<Draining>,
     housekeeping: Option<Housekeeping>,
     erasing: Option<Erasing>,
 }
@@ -179,11 +191,15 @@ impl Server {
         let clock = app.clock.clone();
         Ok(Self {
             serving: tokio::spawn(serve(listener, routes, stopped)),
-            telemetry: tokio::spawn(app.activity.clone().keep_writing(move || clock.now())),
+            activity: tokio::spawn(app.activity.clone().keep_writing(move || clock.now())),
+            recording: tokio::spawn(app.recorder.clone().keep_writing()),
             directory: tokio::spawn(app.projects.clone().keep_up(app.log.clone())),
             subscriptions: subscribe(&app, follow),
             sending: (follow == Follow::Everything).then(|| mail::start(app.clone())),
             delivering: (follow == Follow::Everything).then(|| webhooks::start(&app)),
+            draining: (follow == Follow::Everything)
+                .then(|| draining(&app))
+                .flatten(),
             housekeeping: (follow == Follow::Everything).then(|| housekeeping::start(app.clone())),
             erasing: erase(&app, follow),
             address,
@@ -210,18 +226,29 @@ impl Server {
         if tokio::time::timeout(GRACE, self.serving).await.is_err() {
             tracing::warn!("some requests did not finish in time and were dropped");
         }
-        self.telemetry.abort();
+        self.activity.abort();
+        self.recording.abort();
         self.directory.abort();
         drop(self.subscriptions);
         drop(self.sending);
         drop(self.delivering);
+        drop(self.draining);
         drop(self.housekeeping);
         drop(self.erasing);
         if let Err(error) = self.app.activity.flush_all(self.app.now()).await {
             tracing::warn!(%error, "the latest last-active times could not be written");
         }
+        if let Err(error) = self.app.recorder.flush().await {
+            tracing::warn!(%error, "the latest telemetry could not be written");
+        }
         self.app.pool().close().await;
     }
+}
+
+/// Starts to move telemetry into the analytics store, if there is one.
+fn draining(app: &App) -> Option<Draining> {
+    let store = app.analytics.as_ref()?.owner();
+    Some(drain(app.pool().clone(), app.recorder.clone(), store))
 }
 
 async fn serve(listener: TcpListener, routes: Router, stopped: oneshot::Receiver<()>) {

@@ -18,7 +18,8 @@ use uuid::Uuid;
 use crate::analytics::sync::erasure::{self, Erased};
 use crate::event_log::{LedgerEvent, Recorded};
 use crate::subscription::Subscriber;
-use crate::{EventLog, LedgerError, history, images, sign_up_rules};
+use crate::telemetry::spool;
+use crate::{EventLog, LedgerError, history, images, session_replays, sign_up_rules};
 
 /// Counts what happened, per project and UTC day, into `event_tally`. Each event counts once,
 /// because the counts commit with the cursor.
@@ -162,6 +163,9 @@ impl Subscriber for Erasure {
             match &event.event {
                 LedgerEvent::User(UserEvent::UserDeleted {}) => {
                     self.forget_user(connection, event).await?;
+                    if let Ok(user) = Uuid::parse_str(&id) {
+                        session_replays::delete_of_user(connection, user).await?;
+                    }
                     subjects.extend(sessions_of(connection, &id).await?);
                     subjects.push(id);
                 }
@@ -177,6 +181,8 @@ impl Subscriber for Erasure {
                 LedgerEvent::Project(ProjectEvent::ProjectDeleted {}) => {
                     sign_up_rules::delete_of_project(connection, &id).await?;
                     erasure::note(connection, Erased::Project, event, &[]).await?;
+                    session_replays::delete_of_project(connection, &id).await?;
+                    spool::delete_of_project(connection, &id).await?;
                     subjects.extend(streams_of(connection, &id).await?);
                 }
                 _ => {}

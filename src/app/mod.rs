@@ -13,10 +13,12 @@ pub mod magic_link;
 pub mod passkeys;
 pub mod password;
 pub mod permissions;
+pub mod place;
 pub mod projects;
 pub mod queues;
 pub mod redirects;
 pub mod seed;
+pub mod session_replays;
 pub mod sessions;
 pub mod sign_in;
 pub mod sign_up;
@@ -27,7 +29,7 @@ use std::sync::Arc;
 
 use muniment_domain::Millis;
 use muniment_projections::analytics::AnalyticsStore;
-use muniment_projections::telemetry::Activity;
+use muniment_projections::telemetry::{Activity, Recorder};
 use muniment_projections::unit_of_work::Ledgered;
 use muniment_projections::user_loader::UserLoader;
 use muniment_projections::{EventContext, EventLog, LedgerError};
@@ -72,6 +74,8 @@ pub struct Parts {
     pub analytics: Option<AnalyticsStore>,
     /// How much callers learn of why the analytics store refused a query.
     pub query_errors: QueryErrors,
+    /// What takes events for the analytics store.
+    pub recorder: Recorder,
     /// Access tokens.
     pub tokens: TokenIssuer,
     /// Where mail goes that projects send without a server of their own.

@@ -5,6 +5,7 @@
 
 mod analytics;
 mod payments;
+mod telemetry;
 
 use axum::http::StatusCode;
 use muniment_domain::permission::Scope;

@@ -5,6 +5,7 @@
 //! it is routed. A handler says which access it wants, reads its [`input`], acts, and answers with
 //! one of the [`views`] or an [`error`].
 
+mod analytics_events;
 mod anonymous;
 mod api_keys;
 mod body;
@@ -18,11 +19,14 @@ mod end_user;
 mod envelope;
 mod error;
 mod images;
+mod ingestion;
 mod input;
 mod integrations;
 mod internal_analytics;
 mod internal_config;
+mod internal_metrics;
 mod internal_projects;
+mod internal_session_replays;
 mod internal_sign_up_rules;
 mod internal_webhooks;
 mod jwks;
@@ -41,6 +45,7 @@ mod permission_definitions;
 mod project_permissions;
 mod projects;
 mod root;
+mod session_replays;
 mod sessions;
 mod team_api_keys;
 mod team_invitations;
@@ -168,6 +173,10 @@ fn api() -> OpenApiRouter<App> {
         .merge(integrations::router())
         .merge(onboarding::router())
         .merge(payments::router())
+        .merge(analytics_events::router())
+        .merge(session_replays::router())
+        .merge(internal_session_replays::router())
+        .merge(internal_metrics::router())
 }
 
 /// The paths as callers see them: below the version that everybody uses.
@@ -187,7 +196,8 @@ async fn prepare(
         return Ok(next.run(request).await);
     }
     let (mut parts, http_body) = request.into_parts();
-    let body = body::read(&parts.method, &parts.headers, http_body).await?;
+    let reading = body::Reading::at(parts.uri.path());
+    let body = body::read(&parts.method, &parts.headers, http_body, reading).await?;
     let id = parts
         .extensions
         .get::<envelope::RequestId>()

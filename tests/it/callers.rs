@@ -303,6 +303,34 @@ const WEBHOOK_ROUTES: [(&str, &str, Access); 15] = [
     ),
 ];
 
+/// Those of what browsers observe, and of figures.
+const TELEMETRY_ROUTES: [(&str, &str, Access); 8] = [
+    ("POST", "/analytics/events/batch", Client),
+    ("POST", "/session-replays/batch", Client),
+    ("GET", "/internal/session-replays", Admin),
+    (
+        "GET",
+        "/internal/session-replays/{session_replay_id}",
+        Admin,
+    ),
+    (
+        "GET",
+        "/internal/session-replays/{session_replay_id}/chunks",
+        Admin,
+    ),
+    (
+        "GET",
+        "/internal/session-replays/{session_replay_id}/chunks/{chunk_id}/events",
+        Admin,
+    ),
+    (
+        "GET",
+        "/internal/session-replays/{session_replay_id}/events",
+        Admin,
+    ),
+    ("GET", "/internal/metrics", Admin),
+];
+
 /// Those of items, products and purchases.
 const PAYMENT_ROUTES: [(&str, &str, Access); 21] = [
     (
@@ -388,6 +416,7 @@ fn table() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
         .chain(INTEGRATION_ROUTES)
         .chain(PAYMENT_ROUTES)
         .chain(ANALYTICS_ROUTES)
+        .chain(TELEMETRY_ROUTES)
 }
 
 fn routes() -> impl Iterator<Item = (&'static str, String, Access)> {

@@ -48,6 +48,11 @@ async fn the_published_sdk_counts_items_and_sells_products() {
     drive("payments.mjs", json!({"allow_localhost": true})).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_published_sdk_sends_recordings_and_shows_them() {
+    drive("analytics.mjs", json!({})).await;
+}
+
 async fn drive(scenario: &str, config: Value) {
     if let Some(reason) = missing_tools() {
         eprintln!("skipped: {reason}");
@@ -138,6 +143,7 @@ fn install() -> PathBuf {
         "projects.mjs",
         "webhooks.mjs",
         "payments.mjs",
+        "analytics.mjs",
     ] {
         std::fs::copy(source.join(file), target.join(file)).unwrap();
     }

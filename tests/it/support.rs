@@ -89,7 +89,7 @@ pub async fn analytics() -> AnalyticsStore {
         clickhouse_url: std::env::var(SERVER_VARIABLE).ok(),
     };
     let Some(endpoint) = settings.server(&secret()).unwrap() else {
-        return AnalyticsStore::new(engine().await.store().endpoint().clone());
+        return engine().await.store().reconnected();
     };
     let store = AnalyticsStore::new(endpoint);
     store.migrate().await.unwrap();

@@ -104,6 +104,13 @@ impl AnalyticsStore {
         &self.endpoint
     }
 
+    /// The same store over connections of its own: a connection belongs to the runtime that opened
+    /// it, and ends with it.
+    #[must_use]
+    pub fn reconnected(&self) -> Self {
+        Self::new((*self.endpoint).clone())
+    }
+
     /// All rights, with the tables' database as the default one: inserts and the server's own
     /// reads.
     #[must_use]

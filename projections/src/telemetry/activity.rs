@@ -1,7 +1,7 @@
 //! When sessions and users were last active, and where from.
 //!
-//! This is telemetry, not history: it is kept in memory, written in batches at most once a minute
-//! per session, and lost up to that minute in a crash. `replay` and `verify` leave it alone.
+//! Kept in memory, written in batches at most once a minute per session, and lost up to that minute
+//! in a crash.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -69,6 +69,21 @@ impl Activity {
     #[must_use]
     pub fn of_user(&self, user: UserId, stored: Option<i64>) -> Option<i64> {
         stored.max(self.seen().users.get(&user).copied())
+    }
+
+    /// The users this process has seen last, the latest first, of whatever project.
+    #[must_use]
+    pub fn latest(&self, limit: usize) -> Vec<UserId> {
+        let mut seen: Vec<(i64, UserId)> = {
+            let seen = self.seen();
+            seen.users.iter().map(|(user, at)| (*at, *user)).collect()
+        };
+        if seen.len() > limit {
+            seen.select_nth_unstable_by_key(limit, |(at, _)| std::cmp::Reverse(*at));
+            seen.truncate(limit);
+        }
+        seen.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
+        seen.into_iter().map(|(_, user)| user).collect()
     }
 
     /// When and where the session was last active: stored, or seen since.
