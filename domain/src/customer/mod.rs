@@ -6,6 +6,7 @@ mod command;
 mod event;
 mod interval;
 pub mod ledger;
+mod money;
 pub mod product;
 mod purchase;
 mod quantity;
