@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::objects::{
-    Account, AccountLink, AccountSession, List, PaymentMethodConfiguration,
-};
+use super::objects::{Account, AccountLink, AccountSession, List, PaymentMethodConfiguration};
 use super::{Call, ConnectedStripe, Stripe, StripeError, path_of};
 
 /// Whether a way to pay is offered.
@@ -65,15 +63,22 @@ impl Stripe {
             "return_url": return_url,
             "type": "account_onboarding",
         });
-        self.call(Call::post("accountLinks.create", "/v1/account_links", params))
-            .await
+        self.call(Call::post(
+            "accountLinks.create",
+            "/v1/account_links",
+            params,
+        ))
+        .await
     }
 
     /// Lets a page embed Stripe's own views of an account: payments, notices, payouts.
     ///
     /// # Errors
     /// What Stripe refuses.
-    pub async fn create_account_session(&self, account: &str) -> Result<AccountSession, StripeError> {
+    pub async fn create_account_session(
+        &self,
+        account: &str,
+    ) -> Result<AccountSession, StripeError> {
         let params = json!({
             "account": account,
             "components": {
@@ -111,7 +116,11 @@ impl ConnectedStripe {
         &self,
     ) -> Result<Vec<PaymentMethodConfiguration>, StripeError> {
         let name = "paymentMethodConfigurations.list";
-        let call = Call::get(name, "/v1/payment_method_configurations", json!({"limit": 100}));
+        let call = Call::get(
+            name,
+            "/v1/payment_method_configurations",
+            json!({"limit": 100}),
+        );
         let list: List<PaymentMethodConfiguration> = self.call(call).await?;
         Ok(list.data)
     }

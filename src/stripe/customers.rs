@@ -68,7 +68,8 @@ impl ConnectedStripe {
         id: &str,
         metadata: &Metadata,
     ) -> Result<Customer, StripeError> {
-        self.update_customer(id, json!({"metadata": metadata})).await
+        self.update_customer(id, json!({"metadata": metadata}))
+            .await
     }
 
     /// Makes a card the one that invoices are paid with.
@@ -87,7 +88,8 @@ impl ConnectedStripe {
 
     async fn update_customer(&self, id: &str, params: Value) -> Result<Customer, StripeError> {
         let path = path_of("customers.update", "customers", id)?;
-        self.call(Call::post("customers.update", path, params)).await
+        self.call(Call::post("customers.update", path, params))
+            .await
     }
 
     /// A customer's first card.
@@ -112,8 +114,12 @@ impl ConnectedStripe {
             "usage": "off_session",
             "payment_method_types": ["card"],
         });
-        self.call(Call::post("setupIntents.create", "/v1/setup_intents", params))
-            .await
+        self.call(Call::post(
+            "setupIntents.create",
+            "/v1/setup_intents",
+            params,
+        ))
+        .await
     }
 
     /// The saving of a card.

@@ -122,7 +122,8 @@ impl Default for ErrorObject {
 impl Refusal {
     /// Reads an error answer. Proxies on the way answer in other shapes: such a body says nothing.
     pub(super) fn read(status: u16, body: &[u8]) -> Self {
-        let error = serde_json::from_slice(body).map_or_else(|_| ErrorObject::default(), |it: Body| it.error);
+        let error = serde_json::from_slice(body)
+            .map_or_else(|_| ErrorObject::default(), |it: Body| it.error);
         Self {
             status,
             kind: error.kind,

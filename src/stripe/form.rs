@@ -56,8 +56,9 @@ mod tests {
             "enabled": true,
         });
         let encoded = encode(&params);
-        let pairs: Vec<(String, String)> =
-            form_urlencoded::parse(encoded.as_bytes()).into_owned().collect();
+        let pairs: Vec<(String, String)> = form_urlencoded::parse(encoded.as_bytes())
+            .into_owned()
+            .collect();
         let expected = [
             ("enabled", "true"),
             ("expand[0]", "latest_invoice"),
@@ -65,8 +66,10 @@ mod tests {
             ("items[0][price_data][unit_amount]", "500"),
             ("metadata[a b]", "&"),
         ];
-        let mut pairs: Vec<(&str, &str)> =
-            pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut pairs: Vec<(&str, &str)> = pairs
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         pairs.sort_unstable();
         assert_eq!(pairs, expected);
     }

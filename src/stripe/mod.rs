@@ -15,7 +15,6 @@
 //! the process: see [`mock`].
 
 mod accounts;
-mod cents;
 mod customers;
 mod error;
 mod form;
@@ -33,7 +32,6 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use accounts::Preference;
-pub use cents::Cents;
 pub use error::{Refusal, StripeError};
 pub use objects::{
     Account, AccountLink, AccountSession, Card, Customer, Expandable, Identified, Invoice,
@@ -122,11 +120,16 @@ impl Stripe {
     /// When the key is none, or the HTTP client cannot be made.
     pub fn new(access: StripeAccess, random: Random) -> Result<Self, StripeSetupError> {
         let is_mock = access.is_mock();
-        let base = access.api_base.or_else(|| (!is_mock).then(|| API_BASE.to_owned()));
+        let base = access
+            .api_base
+            .or_else(|| (!is_mock).then(|| API_BASE.to_owned()));
         let carrier = match base {
-            Some(base) => {
-                Carrier::Http(Http::new(&access.secret_key, &base, access.first_pause, random)?)
-            }
+            Some(base) => Carrier::Http(Http::new(
+                &access.secret_key,
+                &base,
+                access.first_pause,
+                random,
+            )?),
             None => Carrier::Mock(Mock::new(random)),
         };
         Ok(Self {

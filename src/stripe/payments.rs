@@ -2,15 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::cents::Cents;
 use super::objects::{Invoice, Metadata, PaymentIntent, Product, Refund};
 use super::{Call, ConnectedStripe, StripeError, path_of};
 
 /// A payment that is to be made.
 #[derive(Clone, Debug)]
 pub struct NewPaymentIntent<'p> {
-    /// How much.
-    pub amount: Cents,
+    /// How much, in US cents.
+    pub amount: i64,
     /// Whose: `cus_…`.
     pub customer: &'p str,
     /// For what (contract 06 §8.3).
@@ -60,17 +59,18 @@ impl ConnectedStripe {
     pub async fn retrieve_invoice(&self, id: &str) -> Result<Invoice, StripeError> {
         let path = path_of("invoices.retrieve", "invoices", id)?;
         let params: Value = json!({"expand": ["payments"]});
-        self.call(Call::get("invoices.retrieve", path, params)).await
+        self.call(Call::get("invoices.retrieve", path, params))
+            .await
     }
 
-    /// Pays back some of a payment; once only under the same key.
+    /// Pays back some of a payment, in US cents; once only under the same key.
     ///
     /// # Errors
     /// What Stripe refuses.
     pub async fn create_refund(
         &self,
         payment_intent: &str,
-        amount: Cents,
+        amount: i64,
         metadata: &Metadata,
         key: Option<&str>,
     ) -> Result<Refund, StripeError> {

@@ -3,7 +3,6 @@
 use muniment_domain::customer::DayInterval;
 use serde_json::{Value, json};
 
-use super::cents::Cents;
 use super::objects::{List, Metadata, Subscription};
 use super::{Call, ConnectedStripe, StripeError, path_of};
 
@@ -35,8 +34,8 @@ impl PaymentBehavior {
 pub struct RecurringPrice<'p> {
     /// `prod_…`
     pub product: &'p str,
-    /// How much for one.
-    pub amount: Cents,
+    /// How much for one, in US cents.
+    pub amount: i64,
     /// How often.
     pub interval: DayInterval,
 }

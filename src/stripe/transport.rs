@@ -62,12 +62,15 @@ impl Http {
         first_pause: Duration,
         random: Random,
     ) -> Result<Self, StripeSetupError> {
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {key}"))
-            .map_err(|_| StripeSetupError::Key)?;
+        let mut bearer =
+            HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| StripeSetupError::Key)?;
         bearer.set_sensitive(true);
         let headers = HeaderMap::from_iter([
             (AUTHORIZATION, bearer),
-            (reqwest::header::HeaderName::from_static("stripe-version"), VERSION),
+            (
+                reqwest::header::HeaderName::from_static("stripe-version"),
+                VERSION,
+            ),
         ]);
         let client = Client::builder()
             .default_headers(headers)
@@ -171,7 +174,10 @@ async fn read(call: &'static str, response: Response) -> Attempt {
 
 /// Stripe may say so itself; else after lock conflicts, rate limits and faults of its own.
 fn should_retry(status: StatusCode, headers: &HeaderMap) -> bool {
-    match headers.get("stripe-should-retry").map(HeaderValue::as_bytes) {
+    match headers
+        .get("stripe-should-retry")
+        .map(HeaderValue::as_bytes)
+    {
         Some(b"true") => true,
         Some(b"false") => false,
         _ => {

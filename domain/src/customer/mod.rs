@@ -6,7 +6,6 @@ mod command;
 mod event;
 mod interval;
 pub mod ledger;
-mod money;
 pub mod product;
 mod purchase;
 mod quantity;

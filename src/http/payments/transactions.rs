@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::inline_product::view;
+use super::inline_product::{is_amount, view};
 use super::no_payments;
 use crate::app::App;
 use crate::http::caller::Caller;
@@ -188,7 +188,7 @@ fn purchase_entries(transaction: &Transaction, purchase: &Purchase) -> Vec<Value
 
 fn money(price: &Price, quantity: i64) -> Value {
     let charged = price.amounts.iter().filter_map(|(currency, amount)| {
-        let total = currency.minor_units(amount)?.checked_mul(i128::from(quantity))?;
+        let total = minor_units(amount, currency.decimals())?.checked_mul(i128::from(quantity))?;
         Some((
             code(*currency).to_owned(),
             json!(amount_text(total, currency.decimals())),
@@ -202,6 +202,15 @@ fn money(price: &Price, quantity: i64) -> Value {
 fn code(currency: Currency) -> &'static str {
     let known = Currency::ALL.iter().find(|(known, _)| *known == currency);
     known.map_or("USD", |(_, code)| code)
+}
+
+/// Cents, or what a currency has instead. None for what is no money, which settings may hold.
+fn minor_units(amount: &str, decimals: usize) -> Option<i128> {
+    if !is_amount(amount, decimals) {
+        return None;
+    }
+    let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
+    format!("{whole}{fraction:0<decimals$}").parse().ok()
 }
 
 fn amount_text(units: i128, decimals: usize) -> String {
@@ -254,7 +263,7 @@ async fn refund(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
 /// An amount of US dollars.
 fn usd(value: &Value) -> Result<String, String> {
     let amount = text(value)?;
-    if Currency::Usd.accepts(&amount) {
+    if is_amount(&amount, Currency::Usd.decimals()) {
         return Ok(amount);
     }
     Err("must be an amount of money, as 12.34".to_owned())
@@ -266,13 +275,13 @@ mod tests {
 
     #[test]
     fn money_is_multiplied_exactly() {
-        let times = |amount: &str, currency: Currency, quantity: i128| {
-            let units = currency.minor_units(amount).unwrap() * quantity;
-            amount_text(units, currency.decimals())
+        let times = |amount: &str, decimals, quantity: i128| {
+            amount_text(minor_units(amount, decimals).unwrap() * quantity, decimals)
         };
-        assert_eq!(times("12.34", Currency::Usd, 3), "37.02");
-        assert_eq!(times("0.1", Currency::Usd, 3), "0.30");
-        assert_eq!(times("5", Currency::Usd, 2), "10");
-        assert_eq!(times("100", Currency::Jpy, 7), "700");
+        assert_eq!(times("12.34", 2, 3), "37.02");
+        assert_eq!(times("0.1", 2, 3), "0.30");
+        assert_eq!(times("5", 2, 2), "10");
+        assert_eq!(times("100", 0, 7), "700");
+        assert_eq!(minor_units("x", 2), None);
     }
 }
