@@ -251,6 +251,7 @@ async fn seed(url: &str, secret: &ServerSecret) -> App {
         trusted_proxy: None,
         quotas: Quotas::Off,
         webhooks: Delivery::Embedded(Reach::Anywhere),
+        stripe: None,
         clock: Clock::system(),
     };
     let app = server::assemble(pool, configuration).unwrap();

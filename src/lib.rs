@@ -5,6 +5,7 @@
 //! - [`app`]: what the routes do, where it takes more than one aggregate or a password.
 //! - [`tokens`], [`passwords`], [`secrets`]: credentials.
 //! - [`limits`]: how often something may be tried.
+//! - [`stripe`]: payments.
 //! - [`cli`]: the command line; [`settings`]: its configuration.
 //! - [`private_postgres`]: Postgres for `muniment dev` and for tests.
 //!
@@ -24,6 +25,7 @@ pub mod registry_package;
 pub mod secrets;
 pub mod server;
 pub mod settings;
+pub mod stripe;
 pub mod timestamp;
 pub mod tokens;
 pub mod totp;

@@ -26,6 +26,7 @@ use crate::mail::{self, Sending, SharedMail};
 use crate::passwords::{Cost, PasswordError, Passwords};
 use crate::secrets::{Random, ServerSecret};
 use crate::settings::TrustedProxy;
+use crate::stripe::{Stripe, StripeAccess, StripeSetupError};
 use crate::tokens::TokenIssuer;
 use crate::webhooks::{self, Delivering, Delivery, Webhooks};
 
@@ -54,6 +55,9 @@ pub enum ServerError {
     /// The HTTP client that delivers webhooks.
     #[error("the HTTP client for webhooks cannot be made: {0}")]
     Webhooks(#[from] reqwest::Error),
+    /// The client for Stripe.
+    #[error(transparent)]
+    Stripe(#[from] StripeSetupError),
 }
 
 /// What it takes to put an [`App`] together.
@@ -75,6 +79,8 @@ pub struct Configuration {
     pub quotas: Quotas,
     /// How webhooks are delivered.
     pub webhooks: Delivery,
+    /// How to reach Stripe, if payments are taken.
+    pub stripe: Option<StripeAccess>,
     /// The time.
     pub clock: Clock,
 }
@@ -111,6 +117,9 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         secret, public_url, ..
     } = configuration;
     let public_url = public_url.trim_end_matches('/').to_owned();
+    let random = Random::system();
+    let stripe = configuration.stripe;
+    let stripe = stripe.map(|access| Stripe::new(access, random.clone()));
     let log = EventLog::new(pool.clone(), MasterKey::derive(secret.as_bytes()));
     Ok(App::new(Parts {
         projects: ProjectDirectory::new(&log),
@@ -120,9 +129,10 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         passwords: Passwords::new(configuration.password_cost)?,
         mail: configuration.mail,
         clock: configuration.clock,
-        random: Random::system(),
+        random,
         limits: Limits::new(configuration.quotas),
         webhooks: Webhooks::new(&configuration.webhooks)?,
+        stripe: stripe.transpose()?,
         queues: Queues::default(),
         trusted_proxy: configuration.trusted_proxy,
         public_url,

@@ -11,6 +11,7 @@ use crate::limits::Quotas;
 use crate::mail::transport::MailServerError;
 use crate::mail::{Carrier, SharedMail};
 use crate::secrets::ServerSecret;
+use crate::stripe::StripeAccess;
 use crate::webhooks::Delivery;
 use crate::webhooks::courier::Reach;
 
@@ -61,6 +62,9 @@ pub struct Settings {
     /// Webhooks.
     #[command(flatten)]
     pub webhooks: WebhookSettings,
+    /// Payments.
+    #[command(flatten)]
+    pub payments: PaymentSettings,
     /// The `internal` project.
     #[command(flatten)]
     pub internal: InternalProject,
@@ -135,6 +139,55 @@ impl WebhookSettings {
             })),
             _ => Err("set both SVIX_SERVER_URL and SVIX_API_KEY, or neither".to_owned()),
         }
+    }
+}
+
+/// How payments are taken.
+#[derive(Args, Clone, Debug)]
+pub struct PaymentSettings {
+    /// The secret key of the Stripe platform that projects' accounts belong to. With
+    /// `sk_test_mockstripekey`, payments are pretended [default: in `dev`, that one; in `serve`, no
+    /// payments].
+    #[arg(long, env = "STRIPE_SECRET_KEY", hide_env_values = true)]
+    pub stripe_secret_key: Option<String>,
+    /// What Stripe signs its webhooks with; without it they are refused.
+    #[arg(long, env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true)]
+    pub stripe_webhook_secret: Option<String>,
+    /// The base of Stripe's API [default: <https://api.stripe.com>].
+    #[arg(long, env = "STRIPE_API_BASE")]
+    pub stripe_api_base: Option<String>,
+    /// The key's older name.
+    #[arg(
+        long = "stack-stripe-secret-key",
+        env = "STACK_STRIPE_SECRET_KEY",
+        hide_env_values = true,
+        hide = true
+    )]
+    pub old_secret_key: Option<String>,
+    /// The webhook secret's older name.
+    #[arg(
+        long = "stack-stripe-webhook-secret",
+        env = "STACK_STRIPE_WEBHOOK_SECRET",
+        hide_env_values = true,
+        hide = true
+    )]
+    pub old_webhook_secret: Option<String>,
+}
+
+impl PaymentSettings {
+    /// How to reach Stripe; without a key, `otherwise`.
+    #[must_use]
+    pub fn access(&self, otherwise: Option<StripeAccess>) -> Option<StripeAccess> {
+        // Compose files pass on unset variables as empty ones.
+        let set = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+        let key = set(&self.stripe_secret_key).or_else(|| set(&self.old_secret_key));
+        let access = key.map(|key| StripeAccess::with_key(&key)).or(otherwise)?;
+        let secret = set(&self.stripe_webhook_secret).or_else(|| set(&self.old_webhook_secret));
+        Some(StripeAccess {
+            webhook_secret: secret.or(access.webhook_secret),
+            api_base: set(&self.stripe_api_base).or(access.api_base),
+            ..access
+        })
     }
 }
 

@@ -37,6 +37,7 @@ use crate::mail::SharedMail;
 use crate::passwords::Passwords;
 use crate::secrets::Random;
 use crate::settings::TrustedProxy;
+use crate::stripe::Stripe;
 use crate::tokens::TokenIssuer;
 use crate::webhooks::Webhooks;
 
@@ -73,6 +74,8 @@ pub struct Parts {
     pub limits: Limits,
     /// What delivers webhooks.
     pub webhooks: Webhooks,
+    /// What takes payments, if anything does.
+    pub stripe: Option<Stripe>,
     /// Turns of requests that change the same customer.
     pub queues: Queues,
     /// The proxies whose word about a caller's address counts.

@@ -11,7 +11,8 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::serve::internal_seed;
-use super::{Failure, asked_to_stop, build, start};
+use super::{Failure, Fallback, asked_to_stop, build, start};
+use crate::app::App;
 use crate::app::projects::NewKeys;
 use crate::app::seed;
 use crate::cache_folder::cache_folder;
@@ -20,7 +21,11 @@ use crate::mail::catcher::Catcher;
 use crate::private_postgres::{Lifetime, PrivatePostgres};
 use crate::secrets::{KeyPrefix, Random, ServerSecret};
 use crate::settings::{InternalProject, Settings, Switch};
+use crate::stripe::{MOCK_KEY, StripeAccess};
 use crate::webhooks::courier::Reach;
+
+/// What signs the webhooks of a Stripe that is pretended.
+const MOCK_WEBHOOK_SECRET: &str = "mock_stripe_webhook_secret";
 
 /// The flags of `dev`.
 #[derive(Args)]
@@ -60,14 +65,15 @@ pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode,
         settings.public_url = format!("http://localhost:{}", settings.port);
     }
     let shown_secret = secret.to_base64url();
-    let app = build(
-        &settings,
-        secret,
-        &url,
-        Carrier::Catcher(Catcher::default()),
-        Reach::Anywhere,
-    )
-    .await?;
+    let fallback = Fallback {
+        mail: Carrier::Catcher(Catcher::default()),
+        reach: Reach::Anywhere,
+        stripe: Some(StripeAccess {
+            webhook_secret: Some(MOCK_WEBHOOK_SECRET.to_owned()),
+            ..StripeAccess::with_key(MOCK_KEY)
+        }),
+    };
+    let app = build(&settings, secret, &url, fallback).await?;
     kept.fill_in(&mut settings.internal);
     seed::internal_project(&app, &internal_seed(&settings.internal, Switch::On)).await?;
     let demo = seed::demo_project(&app, &kept.demo.as_new()).await?;
@@ -77,6 +83,7 @@ pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode,
         "{}",
         greeting(&base, &demo.to_string(), &kept, &settings.internal)
     );
+    print!("{}", about_payments(server.app()));
     print!("{}", for_operators(&url, &shown_secret));
     asked_to_stop().await?;
     server.stop().await;
@@ -162,6 +169,17 @@ impl Keys {
             publishable_client_key: Some(self.publishable_client_key.clone()),
             secret_server_key: Some(self.secret_server_key.clone()),
             super_secret_admin_key: Some(self.super_secret_admin_key.clone()),
+        }
+    }
+}
+
+/// Whether payments are real.
+fn about_payments(app: &App) -> &'static str {
+    match &app.stripe {
+        Some(stripe) if !stripe.is_mock() => "Payments go through Stripe.\n\n",
+        _ => {
+            "Payments are pretended: no Stripe key is set, so nothing is ever charged. To charge, set\n\
+             STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET.\n\n"
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::passwords::Cost;
 use crate::secrets::ServerSecret;
 use crate::server::{self, Configuration, Follow, Server};
 use crate::settings::{Settings, Switch};
+use crate::stripe::StripeAccess;
 use crate::webhooks::courier::Reach;
 
 /// Every address of the machine.
@@ -102,14 +103,22 @@ fn log_to_stderr() {
     }
 }
 
-/// Puts the application together. Without a mail server, mail goes to `otherwise`; unless something
-/// else was said, webhooks go as far as `reach`.
+/// What a role does about settings that were not made.
+struct Fallback {
+    /// Where mail goes without a mail server.
+    mail: Carrier,
+    /// How far webhooks go.
+    reach: Reach,
+    /// What takes payments, if anything does.
+    stripe: Option<StripeAccess>,
+}
+
+/// Puts the application together.
 async fn build(
     settings: &Settings,
     secret: ServerSecret,
     url: &str,
-    otherwise: Carrier,
-    reach: Reach,
+    fallback: Fallback,
 ) -> Result<App, Failure> {
     let pool = server::connect(url, settings.database_connections).await?;
     server::migrate(&pool).await?;
@@ -118,10 +127,11 @@ async fn build(
         public_url: settings.public_url.clone(),
         access_token_seconds: settings.access_token_seconds,
         password_cost: Cost::Standard,
-        mail: settings.mail.shared(otherwise)?,
+        mail: settings.mail.shared(fallback.mail)?,
         trusted_proxy: settings.trusted_proxy.clone(),
         quotas: settings.rate_limits.clone(),
-        webhooks: settings.webhooks.delivery(reach)?,
+        webhooks: settings.webhooks.delivery(fallback.reach)?,
+        stripe: settings.payments.access(fallback.stripe),
         clock: Clock::system(),
     };
     Ok(server::assemble(pool, configuration)?)

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{ANYWHERE, Failure, asked_to_stop, build, start};
+use super::{ANYWHERE, Failure, Fallback, asked_to_stop, build, start};
 use crate::app::projects::NewKeys;
 use crate::app::seed::{self, Seed};
 use crate::mail::Carrier;
@@ -26,7 +26,12 @@ pub async fn run(Arguments { settings }: Arguments) -> Result<ExitCode, Failure>
     let secret = settings.server_secret.clone().ok_or(
         "MUNIMENT_SERVER_SECRET is not set; make one with: openssl rand -base64 32 | tr '+/' '-_'",
     )?;
-    let app = build(&settings, secret, &url, Carrier::Nobody, Reach::Public).await?;
+    let fallback = Fallback {
+        mail: Carrier::Nobody,
+        reach: Reach::Public,
+        stripe: None,
+    };
+    let app = build(&settings, secret, &url, fallback).await?;
     seed::internal_project(&app, &internal_seed(&settings.internal, Switch::Off)).await?;
     let server = start(app, &settings, ANYWHERE).await?;
     tracing::info!(address = %server.address(), "serving");

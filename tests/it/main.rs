@@ -51,6 +51,8 @@ mod sdk;
 mod sessions;
 mod sign_up_rules;
 mod smtp;
+mod stripe_client;
+mod stripe_server;
 mod support;
 mod team_invitations;
 mod teams;

@@ -14,6 +14,7 @@ use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
 use muniment::secrets::{Random, ServerSecret};
 use muniment::server::{self, Configuration, Follow, Server};
 use muniment::settings::TrustedProxy;
+use muniment::stripe::StripeAccess;
 use muniment::webhooks::Delivery;
 use muniment::webhooks::courier::Reach;
 use muniment_domain::ProjectId;
@@ -141,7 +142,14 @@ impl TestServer {
     /// A server that delivers webhooks that way.
     pub async fn start_delivering(url: &str, webhooks: Delivery) -> Self {
         let quotas = Quotas::default();
-        Self::start_with(url, Follow::Everything, quotas, None, webhooks).await
+        Self::start_with(url, Follow::Everything, quotas, None, webhooks, None).await
+    }
+
+    /// A server that takes payments through that Stripe.
+    pub async fn start_charging(url: &str, stripe: StripeAccess) -> Self {
+        let (quotas, webhooks) = (Quotas::default(), Delivery::Embedded(Reach::Anywhere));
+        let follow = Follow::Everything;
+        Self::start_with(url, follow, quotas, None, webhooks, Some(stripe)).await
     }
 
     /// A server with limits of its own, behind proxies.
@@ -152,7 +160,7 @@ impl TestServer {
         trusted_proxy: Option<TrustedProxy>,
     ) -> Self {
         let webhooks = Delivery::Embedded(Reach::Anywhere);
-        Self::start_with(url, follow, quotas, trusted_proxy, webhooks).await
+        Self::start_with(url, follow, quotas, trusted_proxy, webhooks, None).await
     }
 
     async fn start_with(
@@ -161,6 +169,7 @@ impl TestServer {
         quotas: Quotas,
         trusted_proxy: Option<TrustedProxy>,
         webhooks: Delivery,
+        stripe: Option<StripeAccess>,
     ) -> Self {
         let pool = server::connect(url, 20).await.unwrap();
         let clock = Clock::fixed(Clock::system().now());
@@ -177,6 +186,7 @@ impl TestServer {
             trusted_proxy,
             quotas,
             webhooks,
+            stripe,
             clock: clock.clone(),
         };
         let app = server::assemble(pool, configuration).unwrap();
