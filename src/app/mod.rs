@@ -20,6 +20,7 @@ pub mod seed;
 pub mod sessions;
 pub mod sign_in;
 pub mod sign_up;
+pub mod stripe_events;
 pub mod team_invitations;
 pub mod teams;
 

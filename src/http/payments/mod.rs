@@ -13,6 +13,7 @@ mod transactions;
 
 use axum::http::StatusCode;
 use muniment_domain::customer::{CustomerError, CustomerRef, CustomerType, Product};
+use muniment_domain::permission::TEAM_ADMIN;
 use muniment_domain::{TeamId, UserId};
 use muniment_projections::{AccessType, LedgerError, teams, users};
 use utoipa_axum::router::OpenApiRouter;
@@ -24,9 +25,6 @@ use super::input::{Checked, Fields, one_of, text};
 use super::known_error::KnownError;
 use crate::app::App;
 use crate::app::teams::require_permission;
-
-/// What a client must hold in a team to speak for it.
-const TEAM_ADMIN: &str = "team_admin";
 
 /// The routes of this folder.
 pub fn router() -> OpenApiRouter<App> {
