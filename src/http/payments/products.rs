@@ -83,7 +83,7 @@ fn show(auth: &Auth, id: Option<&str>, owned: &Owned<'_>) -> Value {
         Some(json!({
             "subscription_id": purchase.id,
             "current_period_end": format_with_millis(subscription.period_end),
-            "cancel_at_period_end": false,
+            "cancel_at_period_end": subscription.cancel_at_period_end,
             "is_cancelable": true,
         }))
     });
@@ -160,7 +160,7 @@ async fn grant(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
         .map_err(|error| refused(error, product_id.as_deref(), &named.id))?;
     let made = customers::purchase(app.pool(), auth.project_id(), id).await?;
     let mut answer = json!({"success": true});
-    if made.is_some_and(|purchase| purchase.subscription.is_some()) {
+    if made.is_some_and(|made| made.purchase.subscription.is_some()) {
         answer["subscription_id"] = json!(id);
     }
     Ok(Json(answer).into_response())
