@@ -242,6 +242,7 @@ async fn seed(url: &str, secret: &ServerSecret) -> App {
     let configuration = Configuration {
         secret: secret.clone(),
         public_url: "http://localhost:8102".to_owned(),
+        dashboard_url: "http://localhost:8102".to_owned(),
         access_token_seconds: 600,
         mail: SharedMail {
             carrier: Carrier::Nobody,

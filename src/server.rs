@@ -67,6 +67,8 @@ pub struct Configuration {
     pub secret: ServerSecret,
     /// Where callers reach the API.
     pub public_url: String,
+    /// Where the dashboard is.
+    pub dashboard_url: String,
     /// The life of an access token, in seconds.
     pub access_token_seconds: i64,
     /// How hard passwords are hashed.
@@ -130,6 +132,7 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         mail: configuration.mail,
         clock: configuration.clock,
         random,
+        dashboard_url: configuration.dashboard_url.trim_end_matches('/').to_owned(),
         limits: Limits::new(configuration.quotas),
         webhooks: Webhooks::new(&configuration.webhooks)?,
         stripe: stripe.transpose()?,

@@ -20,6 +20,7 @@ pub mod seed;
 pub mod sessions;
 pub mod sign_in;
 pub mod sign_up;
+pub mod stripe_customers;
 pub mod stripe_events;
 pub mod team_invitations;
 pub mod teams;
@@ -71,6 +72,8 @@ pub struct Parts {
     pub random: Random,
     /// Where callers reach the server, without a slash at the end.
     pub public_url: String,
+    /// Where the dashboard is, without a slash at the end.
+    pub dashboard_url: String,
     /// How often something may be tried.
     pub limits: Limits,
     /// What delivers webhooks.

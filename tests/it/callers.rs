@@ -300,7 +300,7 @@ const WEBHOOK_ROUTES: [(&str, &str, Access); 15] = [
 ];
 
 /// Those of items, products and purchases.
-const PAYMENT_ROUTES: [(&str, &str, Access); 21] = [
+const PAYMENT_ROUTES: [(&str, &str, Access); 22] = [
     (
         "GET",
         "/payments/items/{customer_type}/{customer_id}/{item_id}",
@@ -342,6 +342,7 @@ const PAYMENT_ROUTES: [(&str, &str, Access); 21] = [
     ),
     ("GET", "/internal/payments/transactions", Admin),
     ("POST", "/internal/payments/transactions/refund", Admin),
+    ("POST", "/internal/payments/setup", Admin),
     ("GET", "/internal/payments/stripe/account-info", Admin),
     (
         "POST",

@@ -36,6 +36,10 @@ pub const INTERNAL_CLIENT: &str = "pck_internal-client-key";
 pub const INTERNAL_SERVER: &str = "ssk_internal-server-key";
 pub const INTERNAL_ADMIN: &str = "sak_internal-admin-key";
 
+/// Where tests say that the API and the dashboard are.
+pub const PUBLIC_URL: &str = "http://localhost:8102";
+pub const DASHBOARD_URL: &str = "https://dashboard.example.com";
+
 async fn cluster() -> &'static PrivatePostgres {
     CLUSTER
         .get_or_init(|| async {
@@ -146,7 +150,8 @@ impl TestServer {
     }
 
     /// A server that takes payments through that Stripe.
-    pub async fn start_charging(url: &str, stripe: StripeAccess) -> Self {
+    pub async fn start_charging(stripe: StripeAccess) -> Self {
+        let url = &database().await;
         let (quotas, webhooks) = (Quotas::default(), Delivery::Embedded(Reach::Anywhere));
         let follow = Follow::Everything;
         Self::start_with(url, follow, quotas, None, webhooks, Some(stripe)).await
@@ -176,7 +181,8 @@ impl TestServer {
         let mail = MailBox::open().await;
         let configuration = Configuration {
             secret: secret(),
-            public_url: "http://localhost:8102".to_owned(),
+            public_url: PUBLIC_URL.to_owned(),
+            dashboard_url: DASHBOARD_URL.to_owned(),
             access_token_seconds: 600,
             password_cost: Cost::Minimal,
             mail: SharedMail {
@@ -399,6 +405,12 @@ impl TestServer {
     pub async fn configure(&self, config: Value) {
         let call = self.admin("PATCH", "/internal/projects/current");
         call.body(json!({"config": config})).expect(200).await;
+    }
+
+    /// Gives the test project an account at Stripe.
+    pub async fn set_up_payments(&self) {
+        let call = self.admin("POST", "/internal/payments/setup");
+        call.body(json!({})).expect(200).await;
     }
 
     /// Writes settings of the test project as they are kept: dotted keys and their values.

@@ -1,12 +1,14 @@
 //! `/payments` and `/internal/payments`: items, products, purchases, transactions (contract 06).
 //!
-//! No payment provider is connected yet: what needs one answers as for a project that has not set
-//! payments up. Everything else, test mode included, works without.
+//! Whoever is to be charged is charged through Stripe, in the name of the project's account there.
+//! Items, grants and lists work without.
 
 mod billing;
 mod inline_product;
 mod items;
+mod method_configs;
 mod products;
+mod purchase_sessions;
 mod purchases;
 mod stripe_account;
 mod transactions;
@@ -24,7 +26,10 @@ use super::error::{ApiError, ApiResult};
 use super::input::{Checked, Fields, one_of, text};
 use super::known_error::KnownError;
 use crate::app::App;
+use crate::app::projects::LoadedProject;
+use crate::app::stripe_customers::{self, LookupError};
 use crate::app::teams::require_permission;
+use crate::stripe::ConnectedStripe;
 
 /// The routes of this folder.
 pub fn router() -> OpenApiRouter<App> {
@@ -32,9 +37,11 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(items::router())
         .merge(products::router())
         .merge(purchases::router())
+        .merge(purchase_sessions::router())
         .merge(transactions::router())
         .merge(billing::router())
         .merge(stripe_account::router())
+        .merge(method_configs::router())
 }
 
 /// A customer as a request names it.
@@ -203,6 +210,20 @@ fn refused(error: LedgerError, product: Option<&str>, customer: &str) -> ApiErro
         }
         LedgerError::VerificationCode(_) => KnownError::verification_code_not_found().into(),
         other => other.into(),
+    }
+}
+
+/// Stripe in the name of the project's account.
+fn require_connected(app: &App, project: &LoadedProject) -> ApiResult<ConnectedStripe> {
+    stripe_customers::connected(app, project).ok_or_else(no_payments)
+}
+
+impl From<LookupError> for ApiError {
+    fn from(error: LookupError) -> Self {
+        match error {
+            LookupError::Stripe(error) => error.into(),
+            ambiguous @ LookupError::Ambiguous(_) => Self::internal(ambiguous),
+        }
     }
 }
 
