@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::purchases::{Offer, open};
-use super::{no_payments, refused};
+use super::{make_way, no_payments, refused};
 use crate::app::App;
 use crate::app::customers::purchase;
 use crate::app::projects::LoadedProject;
@@ -104,6 +104,7 @@ async fn test_mode_session(State(app): State<App>, caller: Caller, input: Input)
     let wanted = session.wanted(&app, opened.offer);
     let (product, customer) = (wanted.product_id.clone(), wanted.customer.id_text());
     let context = caller.event_context(&app, &opened.project.id);
+    make_way(&app, &opened.project, &wanted).await?;
     purchase(&app, &context, wanted, Some(opened.row.code_id()))
         .await
         .map_err(|error| refused(error, product.as_deref(), &customer))?;
