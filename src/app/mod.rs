@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod admission;
 pub mod api_keys;
+pub mod checkout;
 pub mod cli_login;
 pub mod codes;
 pub mod contact_channels;

@@ -96,10 +96,15 @@ pub async fn for_purchase(
     customer: &CustomerRef,
     now: Millis,
 ) -> Result<Customer, StripeError> {
-    match search(stripe, customer).await?.into_iter().next() {
-        Some(found) => Ok(found),
-        None => create(stripe, customer, now).await,
+    let Some(found) = search(stripe, customer).await?.into_iter().next() else {
+        return create(stripe, customer, now).await;
+    };
+    // What is paid is booked under the type that the customer names.
+    if found.metadata.contains_key("customerType") || stripe.platform().is_mock() {
+        return Ok(found);
     }
+    let identity = identity(customer);
+    stripe.update_customer_metadata(&found.id, &identity).await
 }
 
 async fn create(

@@ -1,5 +1,6 @@
 //! Payments and refunds on a connected account.
 
+use muniment_domain::customer::money::Cents;
 use serde_json::{Value, json};
 
 use super::objects::{Invoice, Metadata, PaymentIntent, Product, Refund};
@@ -8,8 +9,8 @@ use super::{Call, ConnectedStripe, StripeError, path_of};
 /// A payment that is to be made.
 #[derive(Clone, Debug)]
 pub struct NewPaymentIntent<'p> {
-    /// How much, in US cents.
-    pub amount: i64,
+    /// How much.
+    pub amount: Cents,
     /// Whose: `cus_…`.
     pub customer: &'p str,
     /// For what (contract 06 §8.3).
@@ -63,14 +64,14 @@ impl ConnectedStripe {
             .await
     }
 
-    /// Pays back some of a payment, in US cents; once only under the same key.
+    /// Pays back some of a payment; once only under the same key.
     ///
     /// # Errors
     /// What Stripe refuses.
     pub async fn create_refund(
         &self,
         payment_intent: &str,
-        amount: i64,
+        amount: Cents,
         metadata: &Metadata,
         key: Option<&str>,
     ) -> Result<Refund, StripeError> {

@@ -1,6 +1,7 @@
 //! Subscriptions on a connected account.
 
 use muniment_domain::customer::DayInterval;
+use muniment_domain::customer::money::Cents;
 use serde_json::{Value, json};
 
 use super::objects::{List, Metadata, Subscription};
@@ -34,8 +35,8 @@ impl PaymentBehavior {
 pub struct RecurringPrice<'p> {
     /// `prod_…`
     pub product: &'p str,
-    /// How much for one, in US cents.
-    pub amount: i64,
+    /// How much for one.
+    pub amount: Cents,
     /// How often.
     pub interval: DayInterval,
 }
