@@ -22,6 +22,7 @@ pub mod sessions;
 pub mod sign_in;
 pub mod sign_up;
 pub mod stripe_customers;
+pub mod stripe_events;
 pub mod team_invitations;
 pub mod teams;
 

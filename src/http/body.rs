@@ -1,6 +1,10 @@
 //! Request bodies (contract 01 §1.6).
 
+use std::convert::Infallible;
+
 use axum::body::{Body as HttpBody, Bytes, to_bytes};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use serde_json::{Map, Value};
 
@@ -28,11 +32,27 @@ pub enum Body {
     Bytes(Bytes),
 }
 
+/// A body as it was sent, for signatures. Empty if it was not read.
+#[derive(Clone, Debug, Default)]
+pub struct Sent(pub Bytes);
+
+impl<S: Send + Sync> FromRequestParts<S> for Sent {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.remove().unwrap_or_default())
+    }
+}
+
 /// Reads the body of a request. That of a GET is never read.
 ///
 /// # Errors
 /// `BODY_PARSING_ERROR`.
-pub async fn read(method: &Method, headers: &HeaderMap, body: HttpBody) -> Result<Body, ApiError> {
+pub async fn read(
+    method: &Method,
+    headers: &HeaderMap,
+    body: HttpBody,
+) -> Result<(Body, Sent), ApiError> {
     let content_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
@@ -41,10 +61,11 @@ pub async fn read(method: &Method, headers: &HeaderMap, body: HttpBody) -> Resul
         .map(str::trim);
     let media_type = media_type.filter(|media_type| !media_type.is_empty());
     let (Some(media_type), true) = (media_type, *method != Method::GET) else {
-        return Ok(Body::Absent);
+        return Ok((Body::Absent, Sent::default()));
     };
     let bytes = read_bytes(headers, body).await?;
-    parse(&media_type.to_ascii_lowercase(), bytes)
+    let body = parse(&media_type.to_ascii_lowercase(), bytes.clone())?;
+    Ok((body, Sent(bytes)))
 }
 
 async fn read_bytes(headers: &HeaderMap, body: HttpBody) -> Result<Bytes, ApiError> {
@@ -105,7 +126,9 @@ mod tests {
     async fn read_as(content_type: &str, body: &str) -> Result<Body, ApiError> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, content_type.parse().unwrap());
-        read(&Method::POST, &headers, HttpBody::from(body.to_owned())).await
+        let body = HttpBody::from(body.to_owned());
+        let (body, _) = read(&Method::POST, &headers, body).await?;
+        Ok(body)
     }
 
     fn code(result: Result<Body, ApiError>) -> &'static str {
@@ -156,9 +179,8 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_content_type_there_is_no_body() {
-        let body = read(&Method::POST, &HeaderMap::new(), HttpBody::from("{"))
-            .await
-            .unwrap();
-        assert_eq!(body, Body::Absent);
+        let body = HttpBody::from("{");
+        let (body, sent) = read(&Method::POST, &HeaderMap::new(), body).await.unwrap();
+        assert_eq!((body, sent.0.as_ref()), (Body::Absent, &b""[..]));
     }
 }

@@ -41,6 +41,7 @@ mod project_permissions;
 mod projects;
 mod root;
 mod sessions;
+mod stripe_webhooks;
 mod team_api_keys;
 mod team_invitations;
 mod team_member_profiles;
@@ -166,6 +167,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(integrations::router())
         .merge(onboarding::router())
         .merge(payments::router())
+        .merge(stripe_webhooks::router())
 }
 
 /// The paths as callers see them: below the version that everybody uses.
@@ -185,7 +187,7 @@ async fn prepare(
         return Ok(next.run(request).await);
     }
     let (mut parts, http_body) = request.into_parts();
-    let body = body::read(&parts.method, &parts.headers, http_body).await?;
+    let (body, sent) = body::read(&parts.method, &parts.headers, http_body).await?;
     let id = parts
         .extensions
         .get::<envelope::RequestId>()
@@ -195,6 +197,7 @@ async fn prepare(
     let caller = caller::establish(&app, &parts.headers, peer, id.unwrap_or_default()).await?;
     parts.extensions.insert(caller);
     parts.extensions.insert(body);
+    parts.extensions.insert(sent);
     Ok(next
         .run(Request::from_parts(parts, axum::body::Body::empty()))
         .await)

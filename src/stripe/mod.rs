@@ -23,6 +23,7 @@ mod objects;
 mod payments;
 mod subscriptions;
 mod transport;
+pub mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;

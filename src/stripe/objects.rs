@@ -236,6 +236,7 @@ impl Subscription {
 #[derive(Clone, Debug, Deserialize)]
 pub struct SubscriptionItem {
     /// `si_…`
+    #[serde(default)]
     pub id: String,
     /// How many of it.
     #[serde(default)]

@@ -193,6 +193,7 @@ const PERMISSION_ROUTES: [(&str, &str, Access); 28] = [
     ("GET", "/team-api-keys/{api_key_id}", Client),
     ("PATCH", "/team-api-keys/{api_key_id}", Client),
     ("POST", "/team-api-keys/check", Server),
+    ("POST", "/integrations/stripe/webhooks", Public),
     ("POST", "/integrations/credential-scanning/revoke", Public),
 ];
 /// Those of the configuration as documents, and of what depends on it.

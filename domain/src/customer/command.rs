@@ -7,6 +7,7 @@ use super::history::History;
 use super::invoice::InvoiceStatus;
 use super::money::Cents;
 use super::product::{Price, Product};
+use super::purchase::Purchase;
 use super::refund::RefundPlan;
 use super::{CustomerError, StripeSubscription};
 use crate::{Millis, PurchaseId};
@@ -230,4 +231,15 @@ pub enum Selection {
     Subscription(PurchaseId),
     /// All running ones of a product.
     Product(String),
+}
+
+impl Selection {
+    /// Whether a purchase is among those that are meant.
+    #[must_use]
+    pub fn means(&self, purchase: &Purchase) -> bool {
+        match self {
+            Self::Subscription(id) => purchase.id == *id,
+            Self::Product(id) => purchase.product_id.as_ref() == Some(id),
+        }
+    }
 }

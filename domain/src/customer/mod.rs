@@ -227,10 +227,7 @@ impl Customer {
             .purchases
             .iter()
             .filter(|purchase| purchase.is_active());
-        let meant = active.filter(|purchase| match selection {
-            Selection::Subscription(id) => purchase.id == *id,
-            Selection::Product(id) => purchase.product_id.as_ref() == Some(id),
-        });
+        let meant = active.filter(|purchase| selection.means(purchase));
         let mut meant = meant.peekable();
         if meant.peek().is_some() {
             let local = meant.filter(|purchase| purchase.stripe_subscription().is_none());

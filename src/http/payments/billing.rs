@@ -1,5 +1,4 @@
-//! `/payments/billing`, `/payments/invoices` and `/payments/payment-method`: a customer's cards and
-//! invoices (contract 06 §10).
+//! `/payments/billing` and `/payments/payment-method`: a customer's cards (contract 06 §10).
 
 use axum::Json;
 use axum::extract::State;
@@ -14,17 +13,16 @@ use crate::app::App;
 use crate::app::stripe_customers::{self, connected};
 use crate::http::caller::Caller;
 use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::{Input, integer, text};
+use crate::http::input::{Input, text};
 use crate::stripe::{ConnectedStripe, Metadata, PaymentMethod, SetupIntent};
 
 /// Who can pay.
-const PAYERS: [&str; 2] = ["user", "team"];
+pub(super) const PAYERS: [&str; 2] = ["user", "team"];
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(billing))
-        .routes(routes!(invoices))
         .routes(routes!(setup_intent))
         .routes(routes!(set_default))
 }
@@ -64,29 +62,6 @@ fn summary(method: PaymentMethod) -> Value {
         "exp_month": card.exp_month,
         "exp_year": card.exp_year,
     })
-}
-
-/// A customer's invoices, newest first.
-#[utoipa::path(get, path = "/payments/invoices/{customer_type}/{customer_id}", tag = "payments",
-    params(("customer_type" = String, Path), ("customer_id" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<i64>, Query)),
-    responses((status = 200, description = "A page of invoices"), (status = 400, description = "SCHEMA_ERROR; an unknown cursor"), (status = 403, description = "Somebody else's")))]
-async fn invoices(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
-    let named = Named::read(&mut form.params(), &PAYERS);
-    let mut query = form.query();
-    let cursor = query.optional("cursor", text);
-    let limit = query.or_default("limit", integer(1..=100), 10);
-    query.close();
-    let (named, cursor, _) = form.finish((|| Some((named?, cursor?, limit?)))())?;
-    named.check_client(&app, auth).await?;
-    if cursor.is_some_and(|cursor| !cursor.is_empty()) {
-        let text = "The cursor is none of this list's.";
-        return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
-    }
-    let none: [Value; 0] = [];
-    let body = json!({"items": none, "is_paginated": true, "pagination": {"next_cursor": null}});
-    Ok(Json(body).into_response())
 }
 
 /// Begins to save a card.

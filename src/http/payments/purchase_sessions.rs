@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::purchases::{Offer, Opened, open};
-use super::{no_payments, refused};
+use super::{make_way, no_payments, refused};
 use crate::app::App;
 use crate::app::checkout::{self, Charge, Sale};
 use crate::app::customers::{carry_out, purchase, record_product_version};
@@ -179,6 +179,7 @@ async fn test_mode_session(State(app): State<App>, caller: Caller, input: Input)
     let wanted = session.wanted(&app, opened.offer, PurchaseSource::TestMode);
     let (product, customer) = (wanted.product_id.clone(), wanted.customer.id_text());
     let context = caller.event_context(&app, &opened.project.id);
+    make_way(&app, &opened.project, &wanted).await?;
     purchase(&app, &context, wanted, Some(opened.row.code_id()))
         .await
         .map_err(|error| refused(error, product.as_deref(), &customer))?;

@@ -1,12 +1,11 @@
-//! `/internal/payments/transactions`: what moved products and items, and refunds.
+//! `/internal/payments/transactions`: what moved products, items and money.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use data_encoding::BASE64URL_NOPAD;
-use muniment_domain::PurchaseId;
-use muniment_domain::customer::money::{amount_text, is_amount, minor_units};
+use muniment_domain::customer::money::{amount_text, minor_units};
 use muniment_domain::customer::{Currency, CustomerType, Price, Purchase, PurchaseSource};
 use muniment_projections::customers::{self, Kinds, Transaction, TransactionKind, TransactionPage};
 use serde::{Deserialize, Serialize};
@@ -15,12 +14,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::inline_product::view;
-use super::no_payments;
 use crate::app::App;
 use crate::http::caller::Caller;
 use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::{Input, integer, one_of, text};
-use crate::http::known_error::KnownError;
+use crate::http::input::{Input, one_of, text};
 
 const KINDS: [&str; 6] = [
     "purchase",
@@ -35,9 +32,7 @@ const MAX_LIMIT: i64 = 200;
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(refund))
+    OpenApiRouter::new().routes(routes!(list))
 }
 
 /// The last transaction of a page.
@@ -222,52 +217,4 @@ fn money_transfer(transaction: &Transaction, price: &Price, quantity: i64) -> Va
 fn code(currency: Currency) -> &'static str {
     let known = Currency::ALL.iter().find(|(known, _)| *known == currency);
     known.map_or("USD", |(_, code)| code)
-}
-
-/// Pays a purchase back. Purchases that no payment provider knows of cannot be.
-#[utoipa::path(post, path = "/internal/payments/transactions/refund", tag = "payments", request_body = Value,
-    responses((status = 400, description = "SCHEMA_ERROR, TEST_MODE_PURCHASE_NON_REFUNDABLE; payments are not set up"), (status = 404, description = "SUBSCRIPTION_INVOICE_NOT_FOUND, ONE_TIME_PURCHASE_NOT_FOUND")))]
-async fn refund(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
-    let mut body = form.body();
-    let kind = body.required("type", one_of(&["subscription", "one-time-purchase"]));
-    let id = body.required("id", text);
-    let entries = body.optional_list("refund_entries", |entry| {
-        let index = entry.required("entry_index", integer(0..=i64::from(i32::MAX)));
-        let quantity = entry.required(
-            "quantity",
-            integer(i64::from(i32::MIN)..=i64::from(i32::MAX)),
-        );
-        let amount = entry.required("amount_usd", usd);
-        Some((index?, quantity?, amount?))
-    });
-    body.close();
-    if entries.as_ref().is_some_and(Option::is_none) {
-        form.violation("body.refund_entries", "is required");
-    }
-    let (kind, id, _) = form.finish((|| Some((kind?, id?, entries?)))())?;
-    // Subscriptions get invoices from a payment provider.
-    if kind == "subscription" {
-        return Err(KnownError::subscription_invoice_not_found(&id).into());
-    }
-    let missing = || KnownError::one_time_purchase_not_found(&id);
-    let purchase: PurchaseId = id.parse().map_err(|_| missing())?;
-    let purchase = customers::purchase(app.pool(), auth.project_id(), purchase).await?;
-    let purchase = purchase.map(|owned| owned.purchase);
-    let purchase = purchase.filter(|purchase| purchase.subscription.is_none());
-    let purchase = purchase.ok_or_else(missing)?;
-    if purchase.source == PurchaseSource::TestMode {
-        return Err(KnownError::test_mode_purchase_non_refundable().into());
-    }
-    Err(no_payments())
-}
-
-/// An amount of US dollars.
-fn usd(value: &Value) -> Result<String, String> {
-    let amount = text(value)?;
-    if is_amount(&amount, Currency::Usd) {
-        return Ok(amount);
-    }
-    Err("must be an amount of money, as 12.34".to_owned())
 }
