@@ -5,7 +5,7 @@
 //! - [`app`]: what the routes do, where it takes more than one aggregate or a password.
 //! - [`tokens`], [`passwords`], [`secrets`]: credentials.
 //! - [`limits`]: how often something may be tried.
-//! - [`stripe`]: payments.
+//! - [`stripe`]: the client for Stripe, which takes payments.
 //! - [`cli`]: the command line; [`settings`]: its configuration.
 //! - [`private_postgres`]: Postgres for `muniment dev` and for tests.
 //!

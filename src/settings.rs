@@ -326,6 +326,45 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stripe::MOCK_KEY;
+
+    #[test]
+    fn stripe_is_reached_as_it_is_said() {
+        let unset = PaymentSettings {
+            stripe_secret_key: None,
+            stripe_webhook_secret: None,
+            stripe_api_base: None,
+            old_secret_key: None,
+            old_webhook_secret: None,
+        };
+        let text = |text: &str| Some(text.to_owned());
+        let pretended = || Some(StripeAccess::with_key(MOCK_KEY));
+        assert!(unset.access(None).is_none());
+        assert!(unset.access(pretended()).unwrap().is_mock());
+        let empty = PaymentSettings {
+            stripe_secret_key: text(""),
+            stripe_api_base: text(""),
+            ..unset.clone()
+        };
+        let access = empty.access(pretended()).unwrap();
+        assert!(access.is_mock() && access.api_base.is_none());
+        let old = PaymentSettings {
+            old_secret_key: text("sk_old"),
+            old_webhook_secret: text("whsec_old"),
+            ..empty
+        };
+        let access = old.access(pretended()).unwrap();
+        assert_eq!(access.secret_key, "sk_old");
+        assert_eq!(access.webhook_secret, text("whsec_old"));
+        let new = PaymentSettings {
+            stripe_secret_key: text("sk_new"),
+            stripe_api_base: text("http://x"),
+            ..old
+        };
+        let access = new.access(None).unwrap();
+        assert_eq!(access.secret_key, "sk_new");
+        assert_eq!(access.api_base, text("http://x"));
+    }
 
     #[test]
     fn trusted_proxies_are_read() {

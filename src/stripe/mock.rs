@@ -44,12 +44,12 @@ impl Mock {
             "accountSessions.create" => {
                 json!({"object": "account_session", "client_secret": self.secret("accs_secret")})
             }
-            "paymentMethodConfigurations.list" => list(vec![payment_methods("pmc_mock")]),
+            "paymentMethodConfigurations.list" => list(&[payment_methods("pmc_mock")]),
             "paymentMethodConfigurations.update" => payment_methods(id()),
-            "customers.search" | "customers.list" => list(vec![customer(CUSTOMER, &json!({}))]),
+            "customers.search" | "customers.list" => list(&[customer(CUSTOMER, &json!({}))]),
             "customers.create" => customer(CUSTOMER, params),
             "customers.retrieve" | "customers.update" => customer(id(), params),
-            "customers.listPaymentMethods" => list(vec![card(CUSTOMER)]),
+            "customers.listPaymentMethods" => list(&[card(CUSTOMER)]),
             "paymentMethods.attach" => card(params["customer"].as_str().unwrap_or(CUSTOMER)),
             "setupIntents.create" => self.setup_intent(&self.id("seti"), &params["customer"]),
             "setupIntents.retrieve" => self.setup_intent(id(), &json!(CUSTOMER)),
@@ -76,7 +76,7 @@ impl Mock {
                 params,
             ),
             // `subscriptions.list`: nobody has any.
-            _ => list(Vec::new()),
+            _ => list(&[]),
         }
     }
 
@@ -107,7 +107,7 @@ impl Mock {
             "object": "subscription",
             "status": status,
             "customer": CUSTOMER,
-            "items": list(vec![item]),
+            "items": list(&[item]),
             "metadata": object(&params["metadata"]),
             "cancel_at_period_end": params["cancel_at_period_end"] == true,
             "latest_invoice": self.invoice("in_mock"),
@@ -124,12 +124,12 @@ impl Mock {
                 "type": "payment_intent",
                 "client_secret": self.secret("pi_mock_secret"),
             },
-            "payments": list(vec![json!({"status": "paid", "payment": intent})]),
+            "payments": list(&[json!({"status": "paid", "payment": intent})]),
         })
     }
 }
 
-fn list(data: Vec<Value>) -> Value {
+fn list(data: &[Value]) -> Value {
     json!({"object": "list", "has_more": false, "data": data})
 }
 

@@ -41,6 +41,7 @@ mod passkeys;
 mod password_changes;
 mod passwords;
 mod payments_billing;
+mod payments_checkout;
 mod payments_items;
 mod payments_products;
 mod payments_refunds;

@@ -30,6 +30,9 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::input::{Fields, Input, text, url_text};
 use crate::http::known_error::KnownError;
 
+/// The versions of the API that call a product by its new name only (contract 06 §13).
+const WITHOUT_OLD_NAMES: [&str; 2] = ["/api/v2beta5/", "/api/latest/"];
+
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -69,7 +72,7 @@ async fn create_url(State(app): State<App>, caller: Caller, input: Input) -> Api
     let mut form = input.form(auth.user_id()).no_query();
     let mut body = form.body();
     let named = Named::read(&mut body, &CustomerType::NAMES);
-    let meant = read_meant(&mut body);
+    let meant = read_meant(&mut body, &input.path);
     let return_url = body.optional("return_url", url_text);
     body.close();
     let (named, meant, return_url) = form.finish((|| Some((named?, meant?, return_url?)))())?;
@@ -115,9 +118,15 @@ async fn create_url(State(app): State<App>, caller: Caller, input: Input) -> Api
     Ok(Json(json!({"url": url})).into_response())
 }
 
-/// Reads the product, also under the names of old.
-fn read_meant(body: &mut Fields<'_>) -> Option<(Option<String>, Option<Box<Product>>)> {
+/// Reads the product, in older versions of the API also under the names of old.
+fn read_meant(body: &mut Fields<'_>, path: &str) -> Option<(Option<String>, Option<Box<Product>>)> {
     let new = Meant::read(body, "product");
+    if WITHOUT_OLD_NAMES
+        .iter()
+        .any(|prefix| path.starts_with(prefix))
+    {
+        return new;
+    }
     let old = Meant::read(body, "offer");
     let ((id, inline), (old_id, old_inline)) = (new?, old?);
     if id.is_some() || inline.is_some() {
