@@ -242,6 +242,7 @@ async fn seed(url: &str, secret: &ServerSecret) -> App {
     let configuration = Configuration {
         secret: secret.clone(),
         public_url: "http://localhost:8102".to_owned(),
+        dashboard_url: "http://localhost:8102".to_owned(),
         access_token_seconds: 600,
         mail: SharedMail {
             carrier: Carrier::Nobody,
@@ -253,6 +254,7 @@ async fn seed(url: &str, secret: &ServerSecret) -> App {
         webhooks: Delivery::Embedded(Reach::Anywhere),
         analytics: None,
         query_errors: QueryErrors::Withheld,
+        stripe: None,
         clock: Clock::system(),
     };
     let app = server::assemble(pool, configuration).unwrap();

@@ -6,6 +6,7 @@
 //! - [`analytics_engine`]: the analytics store of `muniment dev` and of tests.
 //! - [`tokens`], [`passwords`], [`secrets`]: credentials.
 //! - [`limits`]: how often something may be tried.
+//! - [`stripe`]: the client for Stripe, which takes payments.
 //! - [`cli`]: the command line; [`settings`]: its configuration.
 //! - [`private_postgres`]: Postgres for `muniment dev` and for tests.
 //!
@@ -26,6 +27,7 @@ pub mod registry_package;
 pub mod secrets;
 pub mod server;
 pub mod settings;
+pub mod stripe;
 pub mod timestamp;
 pub mod tokens;
 pub mod totp;

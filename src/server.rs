@@ -30,6 +30,7 @@ use crate::mail::{self, Sending, SharedMail};
 use crate::passwords::{Cost, PasswordError, Passwords};
 use crate::secrets::{Random, ServerSecret};
 use crate::settings::TrustedProxy;
+use crate::stripe::{Stripe, StripeAccess, StripeSetupError};
 use crate::tokens::TokenIssuer;
 use crate::webhooks::{self, Delivering, Delivery, Webhooks};
 
@@ -58,6 +59,9 @@ pub enum ServerError {
     /// The HTTP client that delivers webhooks.
     #[error("the HTTP client for webhooks cannot be made: {0}")]
     Webhooks(#[from] reqwest::Error),
+    /// The client for Stripe.
+    #[error(transparent)]
+    Stripe(#[from] StripeSetupError),
 }
 
 /// What it takes to put an [`App`] together.
@@ -67,6 +71,8 @@ pub struct Configuration {
     pub secret: ServerSecret,
     /// Where callers reach the API.
     pub public_url: String,
+    /// Where the dashboard is.
+    pub dashboard_url: String,
     /// The life of an access token, in seconds.
     pub access_token_seconds: i64,
     /// How hard passwords are hashed.
@@ -83,6 +89,8 @@ pub struct Configuration {
     pub analytics: Option<AnalyticsStore>,
     /// How much callers learn of why the analytics store refused a query.
     pub query_errors: QueryErrors,
+    /// How to reach Stripe, if payments are taken.
+    pub stripe: Option<StripeAccess>,
     /// The time.
     pub clock: Clock,
 }
@@ -119,6 +127,9 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         secret, public_url, ..
     } = configuration;
     let public_url = public_url.trim_end_matches('/').to_owned();
+    let random = Random::system();
+    let stripe = configuration.stripe;
+    let stripe = stripe.map(|access| Stripe::new(access, random.clone()));
     let log = EventLog::new(pool.clone(), MasterKey::derive(secret.as_bytes()));
     Ok(App::new(Parts {
         projects: ProjectDirectory::new(&log),
@@ -131,9 +142,11 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         passwords: Passwords::new(configuration.password_cost)?,
         mail: configuration.mail,
         clock: configuration.clock,
-        random: Random::system(),
+        random,
+        dashboard_url: configuration.dashboard_url.trim_end_matches('/').to_owned(),
         limits: Limits::new(configuration.quotas),
         webhooks: Webhooks::new(&configuration.webhooks)?,
+        stripe: stripe.transpose()?,
         queues: Queues::default(),
         trusted_proxy: configuration.trusted_proxy,
         public_url,

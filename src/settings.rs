@@ -14,6 +14,7 @@ use crate::limits::Quotas;
 use crate::mail::transport::MailServerError;
 use crate::mail::{Carrier, SharedMail};
 use crate::secrets::ServerSecret;
+use crate::stripe::StripeAccess;
 use crate::webhooks::Delivery;
 use crate::webhooks::courier::Reach;
 
@@ -39,6 +40,12 @@ pub struct Settings {
         default_value = "http://localhost:8102"
     )]
     pub public_url: String,
+    /// Where the dashboard is: the base of links that lead people there [default: the public URL].
+    #[arg(long, env = "MUNIMENT_DASHBOARD_URL")]
+    pub dashboard_url: Option<String>,
+    /// The same, under the name that existing installations use.
+    #[arg(long, env = "NEXT_PUBLIC_STACK_DASHBOARD_URL", hide = true)]
+    pub stack_dashboard_url: Option<String>,
     /// The master secret, base64url, at least 32 bytes. Signing keys and seals derive from it.
     #[arg(long, env = "MUNIMENT_SERVER_SECRET", hide_env_values = true)]
     pub server_secret: Option<ServerSecret>,
@@ -67,6 +74,9 @@ pub struct Settings {
     /// Analytics.
     #[command(flatten)]
     pub analytics: AnalyticsSettings,
+    /// Payments.
+    #[command(flatten)]
+    pub payments: PaymentSettings,
     /// The `internal` project.
     #[command(flatten)]
     pub internal: InternalProject,
@@ -179,6 +189,55 @@ impl AnalyticsSettings {
             owner_password: decoded(url.password().unwrap_or_default()),
             tenant_password: secret.derive_password("muniment analytics tenants v1"),
         }))
+    }
+}
+
+/// How payments are taken.
+#[derive(Args, Clone, Debug)]
+pub struct PaymentSettings {
+    /// The secret key of the Stripe platform that projects' accounts belong to. With
+    /// `sk_test_mockstripekey`, payments are pretended [default: in `dev`, that one; in `serve`, no
+    /// payments].
+    #[arg(long, env = "STRIPE_SECRET_KEY", hide_env_values = true)]
+    pub stripe_secret_key: Option<String>,
+    /// What Stripe signs its webhooks with; without it they are refused.
+    #[arg(long, env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true)]
+    pub stripe_webhook_secret: Option<String>,
+    /// The base of Stripe's API [default: <https://api.stripe.com>].
+    #[arg(long, env = "STRIPE_API_BASE")]
+    pub stripe_api_base: Option<String>,
+    /// The key's older name.
+    #[arg(
+        long = "stack-stripe-secret-key",
+        env = "STACK_STRIPE_SECRET_KEY",
+        hide_env_values = true,
+        hide = true
+    )]
+    pub old_secret_key: Option<String>,
+    /// The webhook secret's older name.
+    #[arg(
+        long = "stack-stripe-webhook-secret",
+        env = "STACK_STRIPE_WEBHOOK_SECRET",
+        hide_env_values = true,
+        hide = true
+    )]
+    pub old_webhook_secret: Option<String>,
+}
+
+impl PaymentSettings {
+    /// How to reach Stripe; without a key, `otherwise`.
+    #[must_use]
+    pub fn access(&self, otherwise: Option<StripeAccess>) -> Option<StripeAccess> {
+        // Compose files pass on unset variables as empty ones.
+        let set = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+        let key = set(&self.stripe_secret_key).or_else(|| set(&self.old_secret_key));
+        let access = key.map(|key| StripeAccess::with_key(&key)).or(otherwise)?;
+        let secret = set(&self.stripe_webhook_secret).or_else(|| set(&self.old_webhook_secret));
+        Some(StripeAccess {
+            webhook_secret: secret.or(access.webhook_secret),
+            api_base: set(&self.stripe_api_base).or(access.api_base),
+            ..access
+        })
     }
 }
 
@@ -297,11 +356,59 @@ impl Settings {
     pub fn listen_on(&self, fallback: IpAddr) -> SocketAddr {
         SocketAddr::new(self.bind.unwrap_or(fallback), self.port)
     }
+
+    /// Where the dashboard is.
+    #[must_use]
+    pub fn dashboard(&self) -> &str {
+        let named = [&self.dashboard_url, &self.stack_dashboard_url];
+        // Compose files pass on unset variables as empty ones.
+        let mut named = named.into_iter().flatten().filter(|url| !url.is_empty());
+        named.next().unwrap_or(&self.public_url)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stripe::MOCK_KEY;
+
+    #[test]
+    fn stripe_is_reached_as_it_is_said() {
+        let unset = PaymentSettings {
+            stripe_secret_key: None,
+            stripe_webhook_secret: None,
+            stripe_api_base: None,
+            old_secret_key: None,
+            old_webhook_secret: None,
+        };
+        let text = |text: &str| Some(text.to_owned());
+        let pretended = || Some(StripeAccess::with_key(MOCK_KEY));
+        assert!(unset.access(None).is_none());
+        assert!(unset.access(pretended()).unwrap().is_mock());
+        let empty = PaymentSettings {
+            stripe_secret_key: text(""),
+            stripe_api_base: text(""),
+            ..unset.clone()
+        };
+        let access = empty.access(pretended()).unwrap();
+        assert!(access.is_mock() && access.api_base.is_none());
+        let old = PaymentSettings {
+            old_secret_key: text("sk_old"),
+            old_webhook_secret: text("whsec_old"),
+            ..empty
+        };
+        let access = old.access(pretended()).unwrap();
+        assert_eq!(access.secret_key, "sk_old");
+        assert_eq!(access.webhook_secret, text("whsec_old"));
+        let new = PaymentSettings {
+            stripe_secret_key: text("sk_new"),
+            stripe_api_base: text("http://x"),
+            ..old
+        };
+        let access = new.access(None).unwrap();
+        assert_eq!(access.secret_key, "sk_new");
+        assert_eq!(access.api_base, text("http://x"));
+    }
 
     #[test]
     fn trusted_proxies_are_read() {

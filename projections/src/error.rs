@@ -121,8 +121,19 @@ impl From<sqlx::Error> for LedgerError {
             (Some("23505"), Some("passkeys_credential")) => {
                 Self::Taken(Reservation::PasskeyCredential)
             }
-            // Unique sequence, foreign key, serialization failure, deadlock.
-            (Some("23505"), Some("events_sequence" | "snapshots_pkey" | "subject_keys_pkey"))
+            // Unique sequence, foreign key, serialization failure, deadlock; and what Stripe knows of
+            // was noted for another customer in the same moment.
+            (
+                Some("23505"),
+                Some(
+                    "events_sequence"
+                    | "snapshots_pkey"
+                    | "subject_keys_pkey"
+                    | "customer_subscriptions_stripe"
+                    | "one_time_purchases_stripe"
+                    | "subscription_invoices_stripe",
+                ),
+            )
             | (Some("23503" | "40001" | "40P01"), _) => Self::Conflict,
             _ => Self::Database(error),
         }

@@ -24,6 +24,7 @@ pub struct ProjectRow {
     pub profile: Value,
     pub overrides: Value,
     pub config_source: Value,
+    pub stripe_account_id: Option<String>,
 }
 
 impl TableRow for ProjectRow {
@@ -36,6 +37,7 @@ impl TableRow for ProjectRow {
             "profile",
             "overrides",
             "config_source",
+            "stripe_account_id",
         ],
     };
     type Key = String;
@@ -327,6 +329,7 @@ pub(crate) fn fold(models: &mut ReadModels, id: &str, event: ProjectEvent) {
                 profile: json!(created.profile),
                 overrides: json!(Overrides::default()),
                 config_source: json!(ConfigSource::default()),
+                stripe_account_id: None,
             });
             let defined = Overrides::default().definitions();
             permissions::fold_definitions(models, id, None, &defined);
@@ -364,6 +367,11 @@ pub(crate) fn fold(models: &mut ReadModels, id: &str, event: ProjectEvent) {
         | ProjectEvent::PermissionRenamed { definitions, .. }
         | ProjectEvent::PermissionRemoved { definitions, .. } => {
             fold_overrides(models, id, |overrides| overrides.redefine(definitions));
+        }
+        ProjectEvent::StripeAccountConnected { stripe_account_id } => {
+            if let Some(row) = models.projects.change(&id.to_owned()) {
+                row.stripe_account_id = Some(stripe_account_id);
+            }
         }
         ProjectEvent::ProjectTransferred { owner_team_id } => {
             if let Some(row) = models.projects.change(&id.to_owned()) {

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod admission;
 pub mod api_keys;
+pub mod checkout;
 pub mod cli_login;
 pub mod codes;
 pub mod contact_channels;
@@ -22,6 +23,8 @@ pub mod session_replays;
 pub mod sessions;
 pub mod sign_in;
 pub mod sign_up;
+pub mod stripe_customers;
+pub mod stripe_events;
 pub mod team_invitations;
 pub mod teams;
 
@@ -40,6 +43,7 @@ use crate::mail::SharedMail;
 use crate::passwords::Passwords;
 use crate::secrets::Random;
 use crate::settings::TrustedProxy;
+use crate::stripe::Stripe;
 use crate::tokens::TokenIssuer;
 use crate::webhooks::Webhooks;
 
@@ -88,10 +92,14 @@ pub struct Parts {
     pub random: Random,
     /// Where callers reach the server, without a slash at the end.
     pub public_url: String,
+    /// Where the dashboard is, without a slash at the end.
+    pub dashboard_url: String,
     /// How often something may be tried.
     pub limits: Limits,
     /// What delivers webhooks.
     pub webhooks: Webhooks,
+    /// What takes payments, if anything does.
+    pub stripe: Option<Stripe>,
     /// Turns of requests that change the same customer.
     pub queues: Queues,
     /// The proxies whose word about a caller's address counts.

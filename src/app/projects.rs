@@ -52,6 +52,8 @@ pub struct LoadedProject {
     pub config: ProjectConfig,
     /// What it sells and counts, from its settings.
     pub catalogue: Catalogue,
+    /// Its account at Stripe, once payments are set up.
+    pub stripe_account_id: Option<String>,
     keys: Vec<KeySet>,
 }
 
@@ -73,6 +75,7 @@ impl LoadedProject {
             profile: row.profile()?,
             catalogue: Catalogue::of(&config.payments),
             config,
+            stripe_account_id: row.stripe_account_id.clone(),
             keys: keys.into_iter().map(KeySet::read).collect(),
         })
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::serve::internal_seed;
 use super::{Failure, Surroundings, analytics, asked_to_stop, build, start};
 use crate::analytics_engine::AnalyticsEngine;
-use crate::app::QueryErrors;
+use crate::app::{App, QueryErrors};
 use crate::app::projects::NewKeys;
 use crate::app::seed;
 use crate::cache_folder::cache_folder;
@@ -23,7 +23,11 @@ use crate::mail::catcher::Catcher;
 use crate::private_postgres::{Lifetime, PrivatePostgres};
 use crate::secrets::{KeyPrefix, Random, ServerSecret};
 use crate::settings::{InternalProject, Settings, Switch};
+use crate::stripe::{MOCK_KEY, StripeAccess};
 use crate::webhooks::courier::Reach;
+
+/// What signs the webhooks of a Stripe that is pretended.
+const MOCK_WEBHOOK_SECRET: &str = "mock_stripe_webhook_secret";
 
 /// The flags of `dev`.
 #[derive(Args)]
@@ -67,6 +71,10 @@ pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode,
     let surroundings = Surroundings {
         mail: Carrier::Catcher(Catcher::default()),
         reach: Reach::Anywhere,
+        stripe: Some(StripeAccess {
+            webhook_secret: Some(MOCK_WEBHOOK_SECRET.to_owned()),
+            ..StripeAccess::with_key(MOCK_KEY)
+        }),
         analytics,
         query_errors: QueryErrors::Shown,
     };
@@ -80,6 +88,7 @@ pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode,
         "{}",
         greeting(&base, &demo.to_string(), &kept, &settings.internal)
     );
+    print!("{}", about_payments(server.app()));
     print!("{}", for_operators(&url, &shown_secret));
     asked_to_stop().await?;
     server.stop().await;
@@ -180,6 +189,17 @@ impl Keys {
             publishable_client_key: Some(self.publishable_client_key.clone()),
             secret_server_key: Some(self.secret_server_key.clone()),
             super_secret_admin_key: Some(self.super_secret_admin_key.clone()),
+        }
+    }
+}
+
+/// Whether payments are real.
+fn about_payments(app: &App) -> &'static str {
+    match &app.stripe {
+        Some(stripe) if !stripe.is_mock() => "Payments go through Stripe.\n\n",
+        _ => {
+            "Payments are pretended: no Stripe key is set, so nothing is ever charged. To charge, set\n\
+             STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET.\n\n"
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::passwords::Cost;
 use crate::secrets::ServerSecret;
 use crate::server::{self, Configuration, Follow, Server};
 use crate::settings::{Settings, Switch};
+use crate::stripe::StripeAccess;
 use crate::webhooks::courier::Reach;
 
 /// Every address of the machine.
@@ -123,6 +124,8 @@ struct Surroundings {
     mail: Carrier,
     /// How far webhooks go, unless something else was said.
     reach: Reach,
+    /// What takes payments, unless something else was said; if anything does.
+    stripe: Option<StripeAccess>,
     analytics: Option<AnalyticsStore>,
     query_errors: QueryErrors,
 }
@@ -137,6 +140,7 @@ async fn build(
     let Surroundings {
         mail,
         reach,
+        stripe,
         analytics,
         query_errors,
     } = surroundings;
@@ -145,12 +149,14 @@ async fn build(
     let configuration = Configuration {
         secret,
         public_url: settings.public_url.clone(),
+        dashboard_url: settings.dashboard().to_owned(),
         access_token_seconds: settings.access_token_seconds,
         password_cost: Cost::Standard,
         mail: settings.mail.shared(mail)?,
         trusted_proxy: settings.trusted_proxy.clone(),
         quotas: settings.rate_limits.clone(),
         webhooks: settings.webhooks.delivery(reach)?,
+        stripe: settings.payments.access(stripe),
         analytics,
         query_errors,
         clock: Clock::system(),

@@ -30,6 +30,7 @@ pub async fn run(Arguments { settings }: Arguments) -> Result<ExitCode, Failure>
     let surroundings = Surroundings {
         mail: Carrier::Nobody,
         reach: Reach::Public,
+        stripe: None,
         analytics: analytics::server(&settings.analytics, &secret).await?,
         query_errors: QueryErrors::Withheld,
     };

@@ -4,9 +4,12 @@
 //! between the two, counts as U+FFFD.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io::Read;
 
 use axum::body::{Body as HttpBody, Bytes, to_bytes};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use flate2::read::GzDecoder;
 use serde::de::IgnoredAny;
@@ -76,6 +79,18 @@ impl Reading {
     }
 }
 
+/// A body as it was sent, for signatures. Empty if it was not read.
+#[derive(Clone, Debug, Default)]
+pub struct Sent(pub Bytes);
+
+impl<S: Send + Sync> FromRequestParts<S> for Sent {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.remove().unwrap_or_default())
+    }
+}
+
 /// Reads the body of a request. That of a GET is never read.
 ///
 /// # Errors
@@ -85,7 +100,7 @@ pub async fn read(
     headers: &HeaderMap,
     body: HttpBody,
     reading: Reading,
-) -> Result<Body, ApiError> {
+) -> Result<(Body, Sent), ApiError> {
     let content_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
@@ -94,11 +109,12 @@ pub async fn read(
         .map(str::trim);
     let media_type = media_type.filter(|media_type| !media_type.is_empty());
     let (Some(media_type), true) = (media_type, *method != Method::GET) else {
-        return Ok(Body::Absent);
+        return Ok((Body::Absent, Sent::default()));
     };
     let bytes = read_bytes(headers, body).await?;
     let media_type = media_type.to_ascii_lowercase();
-    match (bytes.len() > LIMIT, reading, media_type.as_str()) {
+    let sent = Sent(bytes.clone());
+    let body = match (bytes.len() > LIMIT, reading, media_type.as_str()) {
         (false, Reading::Observations, "application/json") => observations(&mend(bytes)),
         (false, Reading::Observations, "application/octet-stream") => packed_observations(&bytes),
         (true, Reading::Observations, "application/json" | "application/octet-stream") => {
@@ -106,7 +122,8 @@ pub async fn read(
         }
         (false, _, _) => parse(&media_type, bytes),
         (true, _, _) => Err(too_large()),
-    }
+    }?;
+    Ok((body, sent))
 }
 
 async fn read_bytes(headers: &HeaderMap, body: HttpBody) -> Result<Bytes, ApiError> {
@@ -261,14 +278,16 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, content_type.parse().unwrap());
         let body = HttpBody::from(body.to_owned());
-        read(&Method::POST, &headers, body, Reading::Everything).await
+        let (body, _) = read(&Method::POST, &headers, body, Reading::Everything).await?;
+        Ok(body)
     }
 
     async fn observed(body: &str) -> Result<Body, ApiError> {
         let headers =
             HeaderMap::from_iter([(header::CONTENT_TYPE, "application/json".parse().unwrap())]);
         let body = HttpBody::from(body.to_owned());
-        read(&Method::POST, &headers, body, Reading::Observations).await
+        let (body, _) = read(&Method::POST, &headers, body, Reading::Observations).await?;
+        Ok(body)
     }
 
     fn code(result: Result<Body, ApiError>) -> &'static str {
@@ -321,8 +340,9 @@ mod tests {
     async fn without_a_content_type_there_is_no_body() {
         let headers = HeaderMap::new();
         let body = HttpBody::from("{");
-        let body = read(&Method::POST, &headers, body, Reading::Everything).await;
-        assert_eq!(body.unwrap(), Body::Absent);
+        let read = read(&Method::POST, &headers, body, Reading::Everything).await;
+        let (body, sent) = read.unwrap();
+        assert_eq!((body, sent.0.as_ref()), (Body::Absent, &b""[..]));
     }
 
     #[tokio::test]

@@ -168,6 +168,12 @@ impl Caller {
         &self.end_user
     }
 
+    /// The request's id.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
     /// The circumstances under which events of this request are appended.
     #[must_use]
     pub fn event_context(&self, app: &App, project: &ProjectId) -> EventContext {

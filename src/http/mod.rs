@@ -47,6 +47,7 @@ mod projects;
 mod root;
 mod session_replays;
 mod sessions;
+mod stripe_webhooks;
 mod team_api_keys;
 mod team_invitations;
 mod team_member_profiles;
@@ -177,6 +178,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(session_replays::router())
         .merge(internal_session_replays::router())
         .merge(internal_metrics::router())
+        .merge(stripe_webhooks::router())
 }
 
 /// The paths as callers see them: below the version that everybody uses.
@@ -197,7 +199,7 @@ async fn prepare(
     }
     let (mut parts, http_body) = request.into_parts();
     let reading = body::Reading::at(parts.uri.path());
-    let body = body::read(&parts.method, &parts.headers, http_body, reading).await?;
+    let (body, sent) = body::read(&parts.method, &parts.headers, http_body, reading).await?;
     let id = parts
         .extensions
         .get::<envelope::RequestId>()
@@ -207,6 +209,7 @@ async fn prepare(
     let caller = caller::establish(&app, &parts.headers, peer, id.unwrap_or_default()).await?;
     parts.extensions.insert(caller);
     parts.extensions.insert(body);
+    parts.extensions.insert(sent);
     Ok(next
         .run(Request::from_parts(parts, axum::body::Body::empty()))
         .await)

@@ -332,7 +332,8 @@ const TELEMETRY_ROUTES: [(&str, &str, Access); 8] = [
 ];
 
 /// Those of items, products and purchases.
-const PAYMENT_ROUTES: [(&str, &str, Access); 21] = [
+const PAYMENT_ROUTES: [(&str, &str, Access); 23] = [
+    ("POST", "/integrations/stripe/webhooks", Public),
     (
         "GET",
         "/payments/items/{customer_type}/{customer_id}/{item_id}",
@@ -374,6 +375,7 @@ const PAYMENT_ROUTES: [(&str, &str, Access); 21] = [
     ),
     ("GET", "/internal/payments/transactions", Admin),
     ("POST", "/internal/payments/transactions/refund", Admin),
+    ("POST", "/internal/payments/setup", Admin),
     ("GET", "/internal/payments/stripe/account-info", Admin),
     (
         "POST",

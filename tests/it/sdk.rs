@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use muniment::server::Follow;
+use muniment::stripe::MOCK_KEY;
 
 use crate::crash::Binary;
 use crate::smtp::MailBox;
@@ -67,7 +68,10 @@ async fn drive(scenario: &str, config: Value) {
     maker.sign_up_to(&maker.internal(), &owner).await;
     maker.stop().await;
     let mailbox = MailBox::open().await;
-    let settings = [("MUNIMENT_SMTP_URL", mailbox.url())];
+    let settings = [
+        ("MUNIMENT_SMTP_URL", mailbox.url()),
+        ("STRIPE_SECRET_KEY", MOCK_KEY.to_owned()),
+    ];
     let settings = settings
         .each_ref()
         .map(|(name, value)| (*name, value.as_str()));

@@ -17,6 +17,7 @@ use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
 use muniment::secrets::{Random, ServerSecret};
 use muniment::server::{self, Configuration, Follow, Server};
 use muniment::settings::{AnalyticsSettings, TrustedProxy};
+use muniment::stripe::StripeAccess;
 use muniment::webhooks::Delivery;
 use muniment::webhooks::courier::Reach;
 use muniment_domain::ProjectId;
@@ -40,6 +41,10 @@ const TEMPLATE: &str = "muniment_template";
 pub const INTERNAL_CLIENT: &str = "pck_internal-client-key";
 pub const INTERNAL_SERVER: &str = "ssk_internal-server-key";
 pub const INTERNAL_ADMIN: &str = "sak_internal-admin-key";
+
+/// Where tests say that the API and the dashboard are.
+pub const PUBLIC_URL: &str = "http://localhost:8102";
+pub const DASHBOARD_URL: &str = "https://dashboard.example.com";
 
 async fn cluster() -> &'static PrivatePostgres {
     CLUSTER
@@ -141,6 +146,7 @@ pub struct Variant {
     pub webhooks: Delivery,
     pub analytics: Option<AnalyticsStore>,
     pub query_errors: QueryErrors,
+    pub stripe: Option<StripeAccess>,
 }
 
 impl Variant {
@@ -153,6 +159,7 @@ impl Variant {
             webhooks: Delivery::Embedded(Reach::Anywhere),
             analytics: Some(analytics().await),
             query_errors: QueryErrors::Shown,
+            stripe: None,
         }
     }
 }
@@ -221,6 +228,15 @@ impl TestServer {
         Self::start_with(url, variant).await
     }
 
+    /// A server that takes payments through that Stripe.
+    pub async fn start_charging(stripe: StripeAccess) -> Self {
+        let variant = Variant {
+            stripe: Some(stripe),
+            ..Variant::usual().await
+        };
+        Self::start_with(&database().await, variant).await
+    }
+
     /// A server with limits of its own, behind proxies.
     pub async fn start_limited(
         url: &str,
@@ -246,13 +262,15 @@ impl TestServer {
             webhooks,
             analytics,
             query_errors,
+            stripe,
         } = variant;
         let pool = server::connect(url, 20).await.unwrap();
         let clock = Clock::fixed(Clock::system().now());
         let mail = MailBox::open().await;
         let configuration = Configuration {
             secret: secret(),
-            public_url: "http://localhost:8102".to_owned(),
+            public_url: PUBLIC_URL.to_owned(),
+            dashboard_url: DASHBOARD_URL.to_owned(),
             access_token_seconds: 600,
             password_cost: Cost::Minimal,
             mail: SharedMail {
@@ -264,6 +282,7 @@ impl TestServer {
             webhooks,
             analytics,
             query_errors,
+            stripe,
             clock: clock.clone(),
         };
         let app = server::assemble(pool, configuration).unwrap();
@@ -478,6 +497,12 @@ impl TestServer {
         call.body(json!({"config": config})).expect(200).await;
     }
 
+    /// Gives the test project an account at Stripe.
+    pub async fn set_up_payments(&self) {
+        let call = self.admin("POST", "/internal/payments/setup");
+        call.body(json!({})).expect(200).await;
+    }
+
     /// Writes settings of the test project as they are kept: dotted keys and their values.
     pub async fn override_settings(&self, changes: Value) {
         let app = self.server.app();
@@ -563,6 +588,12 @@ impl Call {
         let answer = self.send().await;
         assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
         answer.json()
+    }
+
+    /// Sends, and demands that status, whatever is said beside.
+    pub async fn expect_status(self, status: u16) {
+        let answer = self.send().await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
     }
 
     /// Sends, and demands that known error. Yields its details.

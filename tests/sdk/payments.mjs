@@ -1,9 +1,10 @@
 // Items, products and purchases through the published SDK.
 //
-// Reads what `scenario.mjs` reads, and MUNIMENT_ADMIN_KEY. The project must trust local hosts.
+// Reads what `scenario.mjs` reads, and MUNIMENT_ADMIN_KEY. The project must trust local hosts, and
+// the server pretend payments: STRIPE_SECRET_KEY=sk_test_mockstripekey.
 
 import assert from "node:assert/strict";
-import { StackClientApp, StackServerApp } from "@stackframe/js";
+import { StackAdminApp, StackClientApp, StackServerApp } from "@stackframe/js";
 
 const baseUrl = process.env.MUNIMENT_URL;
 const projectId = process.env.MUNIMENT_PROJECT_ID;
@@ -13,6 +14,8 @@ const superSecretAdminKey = process.env.MUNIMENT_ADMIN_KEY;
 
 const client = new StackClientApp({ baseUrl, projectId, publishableClientKey, tokenStore: "memory", noAutomaticPrefetch: true });
 const server = new StackServerApp({ baseUrl, projectId, publishableClientKey, secretServerKey, tokenStore: null });
+
+const admin = new StackAdminApp({ baseUrl, projectId, publishableClientKey, secretServerKey, superSecretAdminKey, tokenStore: null });
 
 async function step(name, run) {
   try {
@@ -88,6 +91,38 @@ await step("grants and lists products", async () => {
   const products = await serverUser.listProducts();
   assert.deepEqual(products.map((product) => [product.id, product.quantity, product.displayName]), [["pack", 2, "Pack"]]);
   assert.equal((await serverUser.getItem("credits")).quantity, 20);
+});
+
+await step("sets payments up", async () => {
+  assert.equal(await admin.getStripeAccountInfo(), null);
+  await assert.rejects(user.createCheckoutUrl({ productId: "pro" }));
+  const { url } = await admin.setupPayments();
+  assert.match(url, /^http/);
+  const account = await (new StackAdminApp({ baseUrl, projectId, publishableClientKey, secretServerKey, superSecretAdminKey, tokenStore: null })).getStripeAccountInfo();
+  assert.equal(account.charges_enabled, true);
+  const methods = await admin.getPaymentMethodConfigs();
+  const card = methods.methods.find((method) => method.id === "card");
+  assert.equal(card.name, "Credit/Debit Card");
+  await admin.updatePaymentMethodConfigs(methods.configId, { card: "on" });
+  const session = await admin.createStripeWidgetAccountSession();
+  assert.ok(session.client_secret);
+});
+
+await step("saves a card", async () => {
+  const intent = await user.createPaymentMethodSetupIntent();
+  assert.ok(intent.clientSecret);
+  assert.ok(intent.stripeAccountId);
+  const card = await user.setDefaultPaymentMethodFromSetupIntent(intent.clientSecret.split("_secret")[0]);
+  assert.equal(card.last4, "4242");
+  const billing = await user.getBilling();
+  assert.equal(billing.hasCustomer, true);
+  assert.equal(billing.defaultPaymentMethod.id, card.id);
+});
+
+await step("begins to pay", async () => {
+  const full_code = new URL(await user.createCheckoutUrl({ productId: "pack" })).pathname.split("/").at(-1);
+  const { client_secret } = await call("POST", "/payments/purchases/purchase-session", { full_code, price_id: "once", quantity: 2 });
+  assert.match(client_secret, /^pi_/);
 });
 
 await step("checks out in test mode", async () => {

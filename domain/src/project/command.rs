@@ -78,6 +78,11 @@ pub enum ProjectCommand {
         /// When.
         now: Millis,
     },
+    /// Take payments through an account of its own at Stripe. It keeps the first one.
+    ConnectStripe {
+        /// `acct_…`
+        account_id: String,
+    },
     /// Hand it over to another team of the `internal` project.
     Transfer(TeamId),
     /// Delete it.

@@ -64,6 +64,11 @@ pub enum ProjectEvent {
         /// When.
         revoked_at: Millis,
     },
+    /// The project has an account of its own at Stripe.
+    StripeAccountConnected {
+        /// `acct_…`
+        stripe_account_id: String,
+    },
     /// The project belongs to another team now.
     ProjectTransferred {
         /// The new owner, a team of the `internal` project.
@@ -316,6 +321,7 @@ impl DomainEvent for ProjectEvent {
             Self::KeySetIssued(_) => "KeySetIssued",
             Self::KeySetDescribed { .. } => "KeySetDescribed",
             Self::KeySetRevoked { .. } => "KeySetRevoked",
+            Self::StripeAccountConnected { .. } => "StripeAccountConnected",
             Self::ProjectTransferred { .. } => "ProjectTransferred",
             Self::ProjectDeleted {} => "ProjectDeleted",
         }

@@ -63,6 +63,8 @@ pub struct Project {
     #[serde(default)]
     config_source: ConfigSource,
     key_sets: BTreeMap<KeySetId, KeySetIssued>,
+    #[serde(default)]
+    stripe_account_id: Option<String>,
 }
 
 impl Project {
@@ -131,6 +133,7 @@ impl Project {
                     revoked_at: now,
                 })
             }
+            ProjectCommand::ConnectStripe { account_id } => self.connected(account_id),
             ProjectCommand::Transfer(owner_team_id) => {
                 Some(ProjectEvent::ProjectTransferred { owner_team_id })
             }
@@ -220,6 +223,13 @@ impl Project {
         (!unchanged).then_some(ProjectEvent::KeySetIssued(issued))
     }
 
+    /// Another account would lead to other customers and other money.
+    fn connected(&self, stripe_account_id: String) -> Option<ProjectEvent> {
+        self.stripe_account_id
+            .is_none()
+            .then_some(ProjectEvent::StripeAccountConnected { stripe_account_id })
+    }
+
     fn require_key_set(&self, id: KeySetId) -> Result<(), ProjectError> {
         self.key_sets
             .contains_key(&id)
@@ -286,6 +296,9 @@ impl Aggregate for Project {
                 if let Some(set) = self.key_sets.get_mut(&key_set_id) {
                     set.description = description;
                 }
+            }
+            ProjectEvent::StripeAccountConnected { stripe_account_id } => {
+                self.stripe_account_id = Some(stripe_account_id);
             }
             ProjectEvent::KeySetRevoked { .. } | ProjectEvent::ProjectTransferred { .. } => {}
             ProjectEvent::ProjectDeleted {} => {
