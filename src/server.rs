@@ -16,6 +16,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::app::housekeeping::{self, Housekeeping};
+use crate::app::integrations::Integrations;
+use crate::app::integrations::clients::Clients;
 use crate::app::projects::ProjectDirectory;
 use crate::app::queues::Queues;
 use crate::app::{App, Parts};
@@ -63,6 +65,10 @@ pub struct Configuration {
     pub secret: ServerSecret,
     /// Where callers reach the API.
     pub public_url: String,
+    /// Where the dashboard is.
+    pub dashboard_url: String,
+    /// Hosting platforms.
+    pub integration_clients: Clients,
     /// The life of an access token, in seconds.
     pub access_token_seconds: i64,
     /// How hard passwords are hashed.
@@ -121,6 +127,8 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         mail: configuration.mail,
         clock: configuration.clock,
         random: Random::system(),
+        dashboard_url: configuration.dashboard_url.trim_end_matches('/').to_owned(),
+        integrations: Integrations::new(configuration.integration_clients, &secret),
         limits: Limits::new(configuration.quotas),
         webhooks: Webhooks::new(&configuration.webhooks)?,
         queues: Queues::default(),

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
+use crate::app::integrations::clients::Clients;
 use crate::limits::Quotas;
 use crate::mail::transport::MailServerError;
 use crate::mail::{Carrier, SharedMail};
@@ -36,6 +37,22 @@ pub struct Settings {
         default_value = "http://localhost:8102"
     )]
     pub public_url: String,
+    /// Where the dashboard is: the base of links that lead people there [default: the public URL].
+    #[arg(long, env = "MUNIMENT_DASHBOARD_URL")]
+    pub dashboard_url: Option<String>,
+    /// The same, under the name that existing installations use.
+    #[arg(long, env = "NEXT_PUBLIC_STACK_DASHBOARD_URL", hide = true)]
+    pub stack_dashboard_url: Option<String>,
+    /// Hosting platforms that may make projects: a JSON list of `{client_id, client_secret,
+    /// redirect_uris, id_token_signed_response_alg}` [default: none].
+    #[arg(
+        long,
+        env = "STACK_INTEGRATION_CLIENTS_CONFIG",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub integration_clients: Clients,
     /// The master secret, base64url, at least 32 bytes. Signing keys and seals derive from it.
     #[arg(long, env = "MUNIMENT_SERVER_SECRET", hide_env_values = true)]
     pub server_secret: Option<ServerSecret>,
@@ -252,6 +269,15 @@ impl Settings {
     #[must_use]
     pub fn listen_on(&self, fallback: IpAddr) -> SocketAddr {
         SocketAddr::new(self.bind.unwrap_or(fallback), self.port)
+    }
+
+    /// Where the dashboard is.
+    #[must_use]
+    pub fn dashboard(&self) -> &str {
+        let named = [&self.dashboard_url, &self.stack_dashboard_url];
+        // Compose files pass on unset variables as empty ones.
+        let mut named = named.into_iter().flatten().filter(|url| !url.is_empty());
+        named.next().unwrap_or(&self.public_url)
     }
 }
 

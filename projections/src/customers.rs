@@ -4,7 +4,7 @@ use muniment_domain::customer::{
     CustomerEvent, CustomerRef, CustomerType, ItemLedger, Purchase, Quantity, SubscriptionEnded,
     owned,
 };
-use muniment_domain::{CustomerId, Millis, ProjectId, PurchaseId};
+use muniment_domain::{CustomerId, Millis, ProjectId, PurchaseId, TeamId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
@@ -176,6 +176,27 @@ pub async fn purchase(
     .fetch_optional(pool)
     .await?;
     Ok(stored.map(serde_json::from_value).transpose()?)
+}
+
+/// The teams of a project that never had a product of that line, oldest first.
+pub async fn teams_outside_line(
+    pool: &PgPool,
+    project: &ProjectId,
+    line: &str,
+) -> Result<Vec<TeamId>, LedgerError> {
+    let ids = sqlx::query_scalar!(
+        "SELECT t.id FROM teams t
+         WHERE t.project_id = $1 AND NOT EXISTS (
+             SELECT FROM purchases p
+             WHERE p.project_id = $1 AND p.customer_type = 'team' AND p.customer_id = t.id::text
+               AND p.purchase -> 'product' ->> 'productLineId' = $2)
+         ORDER BY t.created_at, t.id",
+        project.as_str(),
+        line,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(ids.into_iter().map(TeamId).collect())
 }
 
 /// Something that moved products or items.

@@ -8,11 +8,13 @@ pub mod codes;
 pub mod contact_channels;
 pub mod customers;
 pub mod housekeeping;
+pub mod integrations;
 pub mod letters;
 pub mod magic_link;
 pub mod passkeys;
 pub mod password;
 pub mod permissions;
+pub mod plans;
 pub mod projects;
 pub mod queues;
 pub mod redirects;
@@ -40,6 +42,7 @@ use crate::settings::TrustedProxy;
 use crate::tokens::TokenIssuer;
 use crate::webhooks::Webhooks;
 
+use integrations::Integrations;
 use projects::ProjectDirectory;
 use queues::Queues;
 
@@ -69,6 +72,10 @@ pub struct Parts {
     pub random: Random,
     /// Where callers reach the server, without a slash at the end.
     pub public_url: String,
+    /// Where the dashboard is, without a slash at the end.
+    pub dashboard_url: String,
+    /// Hosting platforms.
+    pub integrations: Integrations,
     /// How often something may be tried.
     pub limits: Limits,
     /// What delivers webhooks.

@@ -116,6 +116,8 @@ async fn build(
     let configuration = Configuration {
         secret,
         public_url: settings.public_url.clone(),
+        dashboard_url: settings.dashboard().to_owned(),
+        integration_clients: settings.integration_clients.clone(),
         access_token_seconds: settings.access_token_seconds,
         password_cost: Cost::Standard,
         mail: settings.mail.shared(otherwise)?,

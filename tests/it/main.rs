@@ -43,6 +43,7 @@ mod passwords;
 mod payments_items;
 mod payments_products;
 mod permissions;
+mod plans;
 mod prefixes;
 mod private_postgres;
 mod projects;

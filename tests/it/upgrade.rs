@@ -88,6 +88,17 @@ async fn read_back(recorded: &str) {
     let vault = server.server_of(&project, "POST", "/data-vault/stores/s/get");
     let vault = vault.body(json!({"hashed_key": "k"})).expect(200).await;
     assert_eq!(vault["encrypted_value"], "sealed");
+    // Teams that were founded before there were plans have one now.
+    let internal = server.internal();
+    let owners = server.server_of(&internal, "GET", "/teams");
+    let owners = owners.expect(200).await["items"].clone();
+    assert!(owners.as_array().unwrap().len() > 2);
+    for team in owners.as_array().unwrap() {
+        let team = team["id"].as_str().unwrap();
+        let path = format!("/payments/items/team/{team}/dashboard_admins");
+        let seats = server.server_of(&internal, "GET", &path).expect(200).await;
+        assert_eq!(seats["quantity"], 1, "{team}");
+    }
     let call = server.client_of(&project, "POST", "/auth/password/sign-in");
     call.body(json!({"email": EMAIL, "password": PASSWORD}))
         .expect(200)

@@ -40,6 +40,9 @@ pub enum ProjectError {
     /// The project has no such key set.
     #[error("the project has no key set with this id")]
     KeySetNotFound,
+    /// No such platform made the project, or it was claimed already.
+    #[error("the project is not waiting to be claimed: it was transferred already")]
+    NotClaimable,
     /// A permission's definition was refused.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
@@ -62,6 +65,9 @@ pub struct Project {
     overrides: Overrides,
     #[serde(default)]
     config_source: ConfigSource,
+    /// The platform that made it, until it is claimed.
+    #[serde(default)]
+    provisioned_by: Option<String>,
     key_sets: BTreeMap<KeySetId, KeySetIssued>,
 }
 
@@ -130,6 +136,18 @@ impl Project {
                     key_set_id,
                     revoked_at: now,
                 })
+            }
+            ProjectCommand::Provision { client_id } => {
+                Some(ProjectEvent::ProjectProvisioned { client_id })
+            }
+            ProjectCommand::Claim {
+                client_id,
+                owner_team_id,
+            } => {
+                if self.provisioned_by != Some(client_id) {
+                    return Err(ProjectError::NotClaimable);
+                }
+                Some(ProjectEvent::ProjectTransferred { owner_team_id })
             }
             ProjectCommand::Transfer(owner_team_id) => {
                 Some(ProjectEvent::ProjectTransferred { owner_team_id })
@@ -287,7 +305,11 @@ impl Aggregate for Project {
                     set.description = description;
                 }
             }
-            ProjectEvent::KeySetRevoked { .. } | ProjectEvent::ProjectTransferred { .. } => {}
+            ProjectEvent::ProjectProvisioned { client_id } => {
+                self.provisioned_by = Some(client_id);
+            }
+            ProjectEvent::ProjectTransferred { .. } => self.provisioned_by = None,
+            ProjectEvent::KeySetRevoked { .. } => {}
             ProjectEvent::ProjectDeleted {} => {
                 *self = Self {
                     life: Life::Deleted,
