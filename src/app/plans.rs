@@ -62,13 +62,13 @@ pub fn settings() -> Map<String, Value> {
     }
     for (at, (id, name, price, dollars)) in PLANS.into_iter().enumerate() {
         let included = ITEMS.iter().map(|(item, _, amounts)| (*item, amounts[at]));
-        let plan = product(name, json!(false), [price, dollars], included);
+        let plan = product(name, &json!(false), [price, dollars], included);
         settings.insert(format!("payments.products.{id}"), plan);
     }
     let bases = json!({"team": true, "growth": true});
     let mut seats = product(
         "Extra seats",
-        bases,
+        &bases,
         ["monthly", "29"],
         [(SEATS, 1)].into_iter(),
     );
@@ -79,7 +79,7 @@ pub fn settings() -> Map<String, Value> {
 
 fn product<'i>(
     name: &str,
-    is_add_on_to: Value,
+    is_add_on_to: &Value,
     [price, dollars]: [&str; 2],
     included: impl Iterator<Item = (&'i str, i64)>,
 ) -> Value {

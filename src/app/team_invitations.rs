@@ -106,7 +106,8 @@ pub async fn team_behind(
 /// Lets a user into a team who was invited at a verified address of theirs, without the code.
 ///
 /// # Errors
-/// `VERIFICATION_CODE_NOT_FOUND` for what is no open invitation to the user, `TEAM_NOT_FOUND`;
+/// `VERIFICATION_CODE_NOT_FOUND` for what is no open invitation to the user, `TEAM_NOT_FOUND`,
+/// `ITEM_QUANTITY_INSUFFICIENT_AMOUNT` as for [`accept_code`];
 /// `VERIFICATION_CODE_MAX_ATTEMPTS_REACHED` if its code was looked at too often.
 pub async fn accept_by_id(
     visit: Visit<'_>,

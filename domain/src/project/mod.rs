@@ -319,3 +319,48 @@ impl Aggregate for Project {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Millis, ProjectId, TeamId};
+    use uuid::Uuid;
+
+    /// A project after those events.
+    fn after(events: impl IntoIterator<Item = ProjectEvent>) -> Project {
+        let mut project = Project::default();
+        project.apply(ProjectEvent::ProjectCreated(ProjectCreated {
+            project_id: ProjectId::from_uuid(Uuid::from_u128(1)),
+            created_at: Millis(0),
+            owner_team_id: None,
+            profile: ProjectProfile::default(),
+        }));
+        for event in events {
+            project.apply(event);
+        }
+        project
+    }
+
+    fn claim(client: &str) -> ProjectCommand {
+        ProjectCommand::Claim {
+            client_id: client.to_owned(),
+            owner_team_id: TeamId(Uuid::from_u128(2)),
+        }
+    }
+
+    #[test]
+    fn a_project_is_claimed_once_from_the_platform_that_made_it() {
+        let provisioned = ProjectEvent::ProjectProvisioned {
+            client_id: "host".to_owned(),
+        };
+        let owner_team_id = TeamId(Uuid::from_u128(2));
+        let transferred = ProjectEvent::ProjectTransferred { owner_team_id };
+        let refused = Err(ProjectError::NotClaimable);
+        assert_eq!(after([]).decide(claim("host")), refused);
+        let waiting = after([provisioned.clone()]);
+        assert_eq!(waiting.decide(claim("rival")), refused);
+        assert_eq!(waiting.decide(claim("host")), Ok(vec![transferred.clone()]));
+        let owned = after([provisioned, transferred]);
+        assert_eq!(owned.decide(claim("host")), refused);
+    }
+}

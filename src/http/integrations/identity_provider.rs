@@ -196,15 +196,14 @@ async fn finish(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = internal_context(&app, &caller);
     let uid = uid_of(&input);
-    match login::finish(&app, &context, integration, uid, &code).await? {
-        // The platform is to be visited by GET.
-        Some(url) => Ok(Redirect::to(url.as_str()).into_response()),
-        None => {
-            let text = "The authorization code does not work, or not for this interaction. \
-                        Start again from where you came.";
-            Err(ApiError::text(StatusCode::BAD_REQUEST, text))
-        }
-    }
+    let answer = login::finish(&app, &context, integration, uid, &code).await?;
+    let url = answer.ok_or_else(|| {
+        let text = "The authorization code does not work, or not for this interaction. \
+                    Start again from where you came.";
+        ApiError::text(StatusCode::BAD_REQUEST, text)
+    })?;
+    // The platform is to be visited by GET.
+    Ok(Redirect::to(url.as_str()).into_response())
 }
 
 fn read_return(input: &Input, caller: &Caller) -> Result<(Integration, String), ApiError> {

@@ -4,7 +4,8 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::{HOST, RIVAL, provision};
-use crate::support::{Call, DASHBOARD_URL, TestServer, Tokens, unique_email};
+use crate::crash::Binary;
+use crate::support::{Call, DASHBOARD_URL, TestServer, Tokens, database, unique_email};
 
 const HOUR: i64 = 60 * 60 * 1000;
 
@@ -216,6 +217,36 @@ async fn codes_fail_as_the_contract_says() {
         .refused(400, "VERIFICATION_CODE_EXPIRED")
         .await;
     server.assert_verified().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_environment_names_platforms_and_the_dashboard() {
+    let clients = json!([{"client_id": "named", "client_secret": "s", "redirect_uris": []}]);
+    let settings = [
+        ("STACK_INTEGRATION_CLIENTS_CONFIG", clients.to_string()),
+        ("MUNIMENT_DASHBOARD_URL", String::new()),
+        (
+            "NEXT_PUBLIC_STACK_DASHBOARD_URL",
+            "https://console.example.com/".to_owned(),
+        ),
+    ];
+    let settings = settings
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let server = Binary::serve_with(&database().await, &settings).await;
+    let http = reqwest::Client::new();
+    let post = async |rest: &str, body: Value| -> Value {
+        let url = format!("{}/api/v1/integrations/custom/projects/{rest}", server.base);
+        let request = http.post(url).basic_auth("named", Some("s")).json(&body);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.json().await.unwrap()
+    };
+    let made = post("provision", json!({"display_name": "Shop"})).await;
+    let link = post("transfer", json!({"project_id": made["project_id"]})).await;
+    let link = link["confirmation_url"].as_str().unwrap();
+    let start = "https://console.example.com/integrations/custom/projects/transfer/confirm?code=";
+    assert!(link.starts_with(start), "{link}");
 }
 
 #[tokio::test]
