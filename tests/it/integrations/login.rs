@@ -192,6 +192,8 @@ async fn a_platform_is_let_into_a_project() {
         );
 
         let keys_before = key_sets(&server).await;
+        // The newest set comes first.
+        server.clock.advance(1);
         let confirmed = platform.confirm(json!({
             "interaction_uid": uid, "project_id": server.project.id, "external_project_name": "My shop",
         }));
