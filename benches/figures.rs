@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use muniment::app::codes::{self, MAILED_MILLIS, NewCode};
+use muniment::app::integrations::clients::Clients;
 use muniment::app::projects::{self, NewKeys};
 use muniment::app::seed;
 use muniment::app::{App, QueryErrors};
@@ -243,6 +244,7 @@ async fn seed(url: &str, secret: &ServerSecret) -> App {
         secret: secret.clone(),
         public_url: "http://localhost:8102".to_owned(),
         dashboard_url: "http://localhost:8102".to_owned(),
+        integration_clients: Clients::default(),
         access_token_seconds: 600,
         mail: SharedMail {
             carrier: Carrier::Nobody,

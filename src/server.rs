@@ -20,6 +20,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::app::housekeeping::{self, Housekeeping};
+use crate::app::integrations::Integrations;
+use crate::app::integrations::clients::Clients;
 use crate::app::projects::ProjectDirectory;
 use crate::app::queues::Queues;
 use crate::app::{App, Parts, QueryErrors};
@@ -73,6 +75,8 @@ pub struct Configuration {
     pub public_url: String,
     /// Where the dashboard is.
     pub dashboard_url: String,
+    /// Hosting platforms.
+    pub integration_clients: Clients,
     /// The life of an access token, in seconds.
     pub access_token_seconds: i64,
     /// How hard passwords are hashed.
@@ -144,6 +148,7 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         clock: configuration.clock,
         random,
         dashboard_url: configuration.dashboard_url.trim_end_matches('/').to_owned(),
+        integrations: Integrations::new(configuration.integration_clients, &secret),
         limits: Limits::new(configuration.quotas),
         webhooks: Webhooks::new(&configuration.webhooks)?,
         stripe: stripe.transpose()?,

@@ -10,6 +10,7 @@ use muniment_projections::analytics::{Endpoint, Engine};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use crate::app::integrations::clients::Clients;
 use crate::limits::Quotas;
 use crate::mail::transport::MailServerError;
 use crate::mail::{Carrier, SharedMail};
@@ -46,6 +47,10 @@ pub struct Settings {
     /// The same, under the name that existing installations use.
     #[arg(long, env = "NEXT_PUBLIC_STACK_DASHBOARD_URL", hide = true)]
     pub stack_dashboard_url: Option<String>,
+    /// Hosting platforms that may make projects: a JSON list of `{client_id, client_secret,
+    /// redirect_uris, id_token_signed_response_alg}` [default: none].
+    #[arg(long, env = "STACK_INTEGRATION_CLIENTS_CONFIG", hide_env_values = true)]
+    pub integration_clients: Option<String>,
     /// The master secret, base64url, at least 32 bytes. Signing keys and seals derive from it.
     #[arg(long, env = "MUNIMENT_SERVER_SECRET", hide_env_values = true)]
     pub server_secret: Option<ServerSecret>,
@@ -364,6 +369,16 @@ impl Settings {
         // Compose files pass on unset variables as empty ones.
         let mut named = named.into_iter().flatten().filter(|url| !url.is_empty());
         named.next().unwrap_or(&self.public_url)
+    }
+
+    /// The hosting platforms.
+    ///
+    /// # Errors
+    /// When the list makes no sense. The message does not repeat it: secrets are in it.
+    pub fn platforms(&self) -> Result<Clients, String> {
+        let list = self.integration_clients.as_deref().unwrap_or_default();
+        list.parse()
+            .map_err(|error| format!("STACK_INTEGRATION_CLIENTS_CONFIG: {error}"))
     }
 }
 

@@ -9,12 +9,14 @@ pub mod codes;
 pub mod contact_channels;
 pub mod customers;
 pub mod housekeeping;
+pub mod integrations;
 pub mod letters;
 pub mod magic_link;
 pub mod passkeys;
 pub mod password;
 pub mod permissions;
 pub mod place;
+pub mod plans;
 pub mod projects;
 pub mod queues;
 pub mod redirects;
@@ -47,6 +49,7 @@ use crate::stripe::Stripe;
 use crate::tokens::TokenIssuer;
 use crate::webhooks::Webhooks;
 
+use integrations::Integrations;
 use projects::ProjectDirectory;
 use queues::Queues;
 
@@ -94,6 +97,8 @@ pub struct Parts {
     pub public_url: String,
     /// Where the dashboard is, without a slash at the end.
     pub dashboard_url: String,
+    /// Hosting platforms.
+    pub integrations: Integrations,
     /// How often something may be tried.
     pub limits: Limits,
     /// What delivers webhooks.

@@ -150,6 +150,7 @@ async fn build(
         secret,
         public_url: settings.public_url.clone(),
         dashboard_url: settings.dashboard().to_owned(),
+        integration_clients: settings.platforms()?,
         access_token_seconds: settings.access_token_seconds,
         password_cost: Cost::Standard,
         mail: settings.mail.shared(mail)?,

@@ -393,6 +393,18 @@ impl<'f> Fields<'f> {
         ))
     }
 
+    /// A list of objects that must be there.
+    pub fn required_list<T>(
+        &mut self,
+        name: &str,
+        read: impl Fn(&mut Fields<'_>) -> Option<T>,
+    ) -> Checked<Vec<T>> {
+        match self.optional_list(name, read)? {
+            Some(items) => Some(items),
+            None => self.missing(name),
+        }
+    }
+
     /// A list of objects that may be missing.
     pub fn optional_list<T>(
         &mut self,

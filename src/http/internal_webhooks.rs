@@ -73,19 +73,61 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     let secret = body.optional("secret", signing_secret);
     let change = read_change(&mut body);
     body.close();
-    let (url, secret, change) = form.finish((|| Some((url?, secret?, change?)))())?;
-    courier(&app)?;
+    let wanted = form.finish((|| {
+        Some(WantedEndpoint {
+            url: url?,
+            secret: secret?,
+            change: change?,
+        })
+    })())?;
+    let (endpoint, _) = register(&app, auth, wanted).await?;
+    Ok((StatusCode::CREATED, Json(endpoint_view(&endpoint))).into_response())
+}
+
+/// An endpoint that is to be made.
+pub(super) struct WantedEndpoint {
+    url: String,
+    secret: Option<String>,
+    change: Change,
+}
+
+impl WantedEndpoint {
+    /// Reads where the endpoint is and, if that is said, what it is for.
+    pub(super) fn read(body: &mut Fields<'_>) -> Option<Self> {
+        let url = body.required("url", endpoint_url);
+        let description = body.optional("description", text_max(MAX_DESCRIPTION));
+        Some(Self {
+            url: url?,
+            secret: None,
+            change: Change {
+                description: description?,
+                ..Change::default()
+            },
+        })
+    }
+}
+
+/// Makes an endpoint of the caller's project. Yields it with its secret.
+///
+/// # Errors
+/// Text 400 when there are too many, or a Svix server delivers the webhooks.
+pub(super) async fn register(
+    app: &App,
+    auth: &Auth,
+    wanted: WantedEndpoint,
+) -> Result<(Endpoint, String), ApiError> {
+    courier(app)?;
     let present = endpoints::of_project(app.pool(), auth.project_id()).await?;
     if present.len() >= MAX_ENDPOINTS {
         let text = format!("A project may have at most {MAX_ENDPOINTS} endpoints.");
         return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
     }
     let mut endpoint = new_endpoint(&app.random, auth.project_id().as_str(), app.now());
-    endpoint.url = url;
-    change.apply_to(&mut endpoint);
-    let secret = secret.unwrap_or_else(|| new_secret(&app.random));
+    endpoint.url = wanted.url;
+    wanted.change.apply_to(&mut endpoint);
+    let secret = wanted.secret.unwrap_or_else(|| new_secret(&app.random));
     endpoints::insert(app.pool(), app.log.sealer(), &endpoint, &secret).await?;
-    Ok((StatusCode::CREATED, Json(endpoint_view(&endpoint))).into_response())
+    Ok((endpoint, secret))
 }
 
 /// One endpoint.
@@ -330,6 +372,7 @@ async fn endpoint_and_stretch(
 const MAX_MILLIS: i64 = 253_402_300_799_999;
 
 /// What a request changes of an endpoint.
+#[derive(Default)]
 struct Change {
     description: Option<String>,
     is_disabled: Option<bool>,

@@ -216,7 +216,78 @@ const CONFIG_ROUTES: [(&str, &str, Access); 8] = [
     ("DELETE", "/internal/config/source", Admin),
 ];
 /// Those of hosting platforms.
-const INTEGRATION_ROUTES: [(&str, &str, Access); 13] = [
+const INTEGRATION_ROUTES: [(&str, &str, Access); 32] = [
+    (
+        "POST",
+        "/integrations/{integration}/projects/provision",
+        Public,
+    ),
+    (
+        "GET",
+        "/integrations/{integration}/projects/transfer",
+        Public,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/projects/transfer",
+        Public,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/projects/transfer/initiate",
+        Public,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/projects/transfer/confirm/check",
+        Client,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/projects/transfer/confirm",
+        Client,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/internal/confirm",
+        Server,
+    ),
+    ("GET", "/integrations/{integration}/oauth", Public),
+    ("GET", "/integrations/{integration}/oauth/authorize", Public),
+    ("POST", "/integrations/{integration}/oauth/token", Public),
+    (
+        "GET",
+        "/integrations/{integration}/oauth/idp/.well-known/openid-configuration",
+        Public,
+    ),
+    (
+        "GET",
+        "/integrations/{integration}/oauth/idp/.well-known/jwks.json",
+        Public,
+    ),
+    ("GET", "/integrations/{integration}/oauth/idp/auth", Public),
+    (
+        "POST",
+        "/integrations/{integration}/oauth/idp/token",
+        Public,
+    ),
+    (
+        "GET",
+        "/integrations/{integration}/oauth/idp/interaction/{uid}",
+        Public,
+    ),
+    (
+        "GET",
+        "/integrations/{integration}/oauth/idp/interaction/{uid}/done",
+        Public,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/oauth/idp/interaction/{uid}/done",
+        Public,
+    ),
+    ("POST", "/integrations/neon/projects/connection", Public),
+    ("POST", "/integrations/neon/webhooks", Client),
     ("GET", "/integrations/{integration}/domains", Admin),
     ("POST", "/integrations/{integration}/domains", Admin),
     (

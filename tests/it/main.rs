@@ -20,12 +20,9 @@
 
 mod abuse;
 mod account_history;
-<<<<<<< HEAD
 mod analytics_repair;
-=======
 mod analytics_isolation;
 mod analytics_query;
->>>>>>> engine
 mod analytics_store;
 mod analytics_sync;
 mod authenticator;
@@ -57,6 +54,7 @@ mod payments_refunds;
 mod payments_setup;
 mod payments_switches;
 mod permissions;
+mod plans;
 mod prefixes;
 mod private_postgres;
 mod projects;

@@ -45,6 +45,18 @@ pub const INTERNAL_ADMIN: &str = "sak_internal-admin-key";
 /// Where tests say that the API and the dashboard are.
 pub const PUBLIC_URL: &str = "http://localhost:8102";
 pub const DASHBOARD_URL: &str = "https://dashboard.example.com";
+/// Where logins of the platform `host` lead.
+pub const PLATFORM_CALLBACK: &str = "https://host.example.com/callback?kept=1";
+
+/// The hosting platforms that are registered.
+fn integration_clients() -> Value {
+    json!([
+        {"client_id": "host", "client_secret": "host-secret:1", "redirect_uris": [PLATFORM_CALLBACK],
+         "id_token_signed_response_alg": "ES256"},
+        {"client_id": "rival", "client_secret": "rival-secret", "redirect_uris": [PLATFORM_CALLBACK],
+         "id_token_signed_response_alg": "HS256"},
+    ])
+}
 
 async fn cluster() -> &'static PrivatePostgres {
     CLUSTER
@@ -271,6 +283,7 @@ impl TestServer {
             secret: secret(),
             public_url: PUBLIC_URL.to_owned(),
             dashboard_url: DASHBOARD_URL.to_owned(),
+            integration_clients: integration_clients().to_string().parse().unwrap(),
             access_token_seconds: 600,
             password_cost: Cost::Minimal,
             mail: SharedMail {

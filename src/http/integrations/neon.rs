@@ -1,111 +1,42 @@
-//! `/integrations`: what hosting platforms do with the projects they embed (contract 04 §12): trusted
-//! domains, and for Neon the project, its keys and its OAuth providers.
+//! `/integrations/neon`: what Neon has beside what every platform has: a project, its keys and its
+//! OAuth providers, how its databases are reached, and a webhook.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use muniment_domain::ProjectId;
 use muniment_domain::project::config::{OauthProvider, PROVIDERS};
-use muniment_domain::project::{Level, ProjectCommand};
 use serde_json::{Map, Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::caller::{Auth, Caller};
-use super::error::{ApiError, ApiResult};
-use super::input::{Fields, Input, non_empty_text, one_of, text};
-use super::internal_projects::{self, web_address};
-use super::views::{AdminProject, enabled_providers};
-use super::{api_keys, success, whole_list};
+use super::provisioning::read_connection;
+use super::{BasicAuth, write};
 use crate::app::App;
-use crate::app::projects::{self as app_projects, shared_provider, string_order};
+use crate::app::integrations::provisioning;
+use crate::app::projects::shared_provider;
+use crate::http::caller::{Auth, Caller};
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::input::{Fields, Input, non_empty_text, one_of, text};
+use crate::http::internal_webhooks::{self, WantedEndpoint};
+use crate::http::known_error::KnownError;
+use crate::http::views::{AdminProject, enabled_providers};
+use crate::http::{api_keys, internal_projects, success, whole_list};
 
-/// The longest domain, in characters.
-const MAX_DOMAIN: usize = 300;
-/// How many domains a project may trust before it can be given no more.
-const MAX_DOMAINS: usize = 1000;
-/// Where the SDK's own pages are, if nobody says.
-const HANDLER_PATH: &str = "/handler";
+/// Whose client is used: the server's, or the project's.
+const KINDS: [&str; 2] = ["shared", "standard"];
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list_domains, trust_domain))
-        .routes(routes!(distrust_domain))
+        .routes(routes!(connect))
+        .routes(routes!(register_webhook))
         .routes(routes!(read_project, update_project))
         .routes(routes!(list_keys, create_keys))
         .routes(routes!(read_keys, update_keys))
         .routes(routes!(list_providers, add_provider))
         .routes(routes!(change_provider, remove_provider))
-}
-
-/// The domains that the project trusts. The integration is `custom` or `neon`.
-#[utoipa::path(get, path = "/integrations/{integration}/domains", tag = "integrations", params(("integration" = String, Path)),
-    responses((status = 200, description = "`{items: [{domain}], is_paginated}`")))]
-async fn list_domains(caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    require_integration(&input)?;
-    let mut form = input.form(auth.user_id()).no_query();
-    form.params().ignore("integration");
-    form.finish(Some(()))?;
-    let trusted = auth.project.config.domains.trusted_domains.values();
-    let mut domains: Vec<&String> = trusted
-        .filter_map(|entry| entry.base_url.as_ref())
-        .collect();
-    domains.sort_by(|a, b| string_order(a, b));
-    let items: Vec<Value> = domains
-        .into_iter()
-        .map(|domain| json!({"domain": domain}))
-        .collect();
-    Ok(whole_list(&items))
-}
-
-/// Trusts another domain. The same one twice is kept twice.
-#[utoipa::path(post, path = "/integrations/{integration}/domains", tag = "integrations", params(("integration" = String, Path)), request_body = Value,
-    responses((status = 201, description = "`{domain}`"), (status = 400, description = "SCHEMA_ERROR, or there are too many")))]
-async fn trust_domain(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    require_integration(&input)?;
-    let mut form = input.form(auth.user_id()).no_query();
-    form.params().ignore("integration");
-    let mut body = form.body();
-    let domain = body.required("domain", origin);
-    body.close();
-    let domain = form.finish(domain)?;
-    if auth.project.config.domains.trusted_domains.len() > MAX_DOMAINS {
-        let text = format!("The project trusts more than {MAX_DOMAINS} domains already.");
-        return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
-    }
-    let key = format!("domains.trustedDomains.{}", app.random.uuid());
-    let entry = json!({"baseUrl": domain, "handlerPath": HANDLER_PATH});
-    write(&app, &caller, auth, Map::from_iter([(key, entry)])).await?;
-    Ok((StatusCode::CREATED, Json(json!({"domain": domain}))).into_response())
-}
-
-/// Trusts a domain no longer. One that is not trusted is no error.
-#[utoipa::path(delete, path = "/integrations/{integration}/domains/{domain}", tag = "integrations", params(("integration" = String, Path), ("domain" = String, Path)),
-    responses((status = 200, description = "Trusted no longer")))]
-async fn distrust_domain(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    require_integration(&input)?;
-    let mut form = input.form(auth.user_id()).no_query();
-    let mut params = form.params();
-    params.ignore("integration");
-    let domain = params.required("domain", text);
-    params.close();
-    let domain = form.finish(domain)?;
-    let trusted = auth.project.config.domains.trusted_domains.iter();
-    let keys = trusted
-        .filter(|(_, entry)| entry.base_url.as_ref() == Some(&domain))
-        .map(|(id, _)| format!("domains.trustedDomains.{id}"))
-        .collect();
-    let command = ProjectCommand::ResetOverrides {
-        level: Level::Environment,
-        keys,
-    };
-    let context = caller.event_context(&app, auth.project_id());
-    app_projects::change(&app, &context, auth.project_id(), vec![command]).await?;
-    Ok(success())
 }
 
 /// The caller's project, with all settings.
@@ -119,6 +50,57 @@ async fn read_project(app: State<App>, caller: Caller, input: Input) -> ApiResul
     responses((status = 200, body = AdminProject), (status = 400, description = "SCHEMA_ERROR")))]
 async fn update_project(app: State<App>, caller: Caller, input: Input) -> ApiResult {
     internal_projects::update(app, caller, input).await
+}
+
+/// Says how the databases of a project are reached that the platform made and nobody has claimed
+/// yet.
+#[utoipa::path(post, path = "/integrations/neon/projects/connection", tag = "integrations", params(("project_id" = String, Query)), request_body = Value,
+    responses((status = 200, description = "`{project_id}`"), (status = 400, description = "SCHEMA_ERROR, also for wrong Basic credentials"),
+        (status = 404, description = "PROJECT_NOT_FOUND")))]
+async fn connect(
+    State(app): State<App>,
+    caller: Caller,
+    credentials: BasicAuth,
+    input: Input,
+) -> ApiResult {
+    let mut form = input.form(caller.user_id());
+    let client = credentials.required(&app, &mut form);
+    let mut query = form.query();
+    let project = query.required("project_id", text);
+    query.close();
+    let mut body = form.body();
+    let connections = body.required_list("connection_strings", read_connection);
+    body.close();
+    let (client, id, connections) = form.finish((|| {
+        Some((client?, ProjectId::from_caller(&project?), connections?))
+    })())?;
+    if provisioning::unclaimed(&app, client, &id).await?.is_none() {
+        return Err(KnownError::project_not_found(&id).into());
+    }
+    let context = caller.event_context(&app, &id);
+    provisioning::connect(&app, &context, &connections).await?;
+    Ok(Json(json!({"project_id": id})).into_response())
+}
+
+/// Sends the project's webhooks to the platform.
+#[utoipa::path(post, path = "/integrations/neon/webhooks", tag = "integrations", request_body = Value,
+    responses((status = 200, description = "`{secret}`: what messages are signed with"),
+        (status = 400, description = "SCHEMA_ERROR, also for wrong Basic credentials; there are too many; a Svix server delivers the webhooks")))]
+async fn register_webhook(
+    State(app): State<App>,
+    caller: Caller,
+    credentials: BasicAuth,
+    input: Input,
+) -> ApiResult {
+    let auth = caller.client()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let client = credentials.required(&app, &mut form);
+    let mut body = form.body();
+    let wanted = WantedEndpoint::read(&mut body);
+    body.close();
+    let (_, wanted) = form.finish(client.zip(wanted))?;
+    let (_, secret) = internal_webhooks::register(&app, auth, wanted).await?;
+    Ok(Json(json!({"secret": secret})).into_response())
 }
 
 /// Lists the project's key sets, newest first.
@@ -236,31 +218,6 @@ async fn remove_provider(State(app): State<App>, caller: Caller, input: Input) -
     Ok(success())
 }
 
-/// Whose client is used: the server's, or the project's.
-const KINDS: [&str; 2] = ["shared", "standard"];
-
-fn require_integration(input: &Input) -> Result<(), ApiError> {
-    let name = input.params.get("integration").and_then(Value::as_str);
-    if matches!(name, Some("custom" | "neon")) {
-        return Ok(());
-    }
-    let text = "There is no such integration: custom and neon exist.";
-    Err(ApiError::text(StatusCode::NOT_FOUND, text))
-}
-
-/// A scheme, a host and perhaps a port; the host may hold `*`.
-fn origin(value: &Value) -> Result<String, String> {
-    let domain = web_address(value)?;
-    let rest = domain.split_once("://").map_or("", |(_, rest)| rest);
-    if rest.contains(['/', '?', '#', '@', '\\']) {
-        return Err("must have no path, query or fragment".to_owned());
-    }
-    if domain.chars().count() > MAX_DOMAIN {
-        return Err(format!("must have at most {MAX_DOMAIN} characters"));
-    }
-    Ok(domain)
-}
-
 fn read_fields(body: &mut Fields<'_>) -> Option<Vec<(&'static str, String)>> {
     let names = [
         ("client_id", "clientId"),
@@ -289,20 +246,6 @@ fn find<'a>(auth: &'a Auth, id: &str) -> Option<(&'a String, &'a OauthProvider)>
 fn missing(id: &str) -> ApiError {
     let text = format!("The project has no OAuth provider {id}.");
     ApiError::text(StatusCode::NOT_FOUND, text)
-}
-
-async fn write(
-    app: &App,
-    caller: &Caller,
-    auth: &Auth,
-    changes: Map<String, Value>,
-) -> Result<(), ApiError> {
-    let command = ProjectCommand::Override {
-        level: Level::Environment,
-        changes,
-    };
-    let context = caller.event_context(app, auth.project_id());
-    Ok(app_projects::change(app, &context, auth.project_id(), vec![command]).await?)
 }
 
 /// The provider as it is now.
