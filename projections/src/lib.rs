@@ -5,7 +5,7 @@
 //!   personal data under one key per subject.
 //! - [`read_models`]: the projectors; [`users`], [`teams`], [`sessions`], [`projects`],
 //!   [`permissions`], [`passkeys`], [`verification_codes`], [`cli_logins`], [`outgoing_emails`],
-//!   [`api_keys`], [`notifications`], [`customers`]: one read model each, with its queries.
+//!   [`api_keys`], [`notifications`], [`customers`], [`ai_conversations`], [`support_conversations`]: one read model each, with its queries.
 //! - [`user_loader`]: reading many users at once.
 //! - [`subscription`]: durable cursors for what leaves the transaction; [`subscribers`]: those
 //!   that exist.
@@ -14,6 +14,7 @@
 //! - [`telemetry`]: last-active times, which are no mutations; [`sign_up_rules`]: how often rules
 //!   applied.
 
+pub mod ai_conversations;
 pub mod api_keys;
 pub mod cli_logins;
 pub mod context;
@@ -41,6 +42,7 @@ mod sole_holder;
 mod staging;
 pub mod subscribers;
 pub mod subscription;
+pub mod support_conversations;
 pub mod team_invitations;
 pub mod teams;
 pub mod telemetry;

@@ -173,6 +173,14 @@ impl Form<'_> {
         user
     }
 
+    /// The signed-in user of the project `internal`, whom the endpoint wants as it wants a field.
+    pub fn internal_user(&mut self, auth: &Auth) -> Checked<UserId> {
+        if !auth.project_id().is_internal() {
+            self.violation("auth.project", "must be the project `internal`");
+        }
+        Some(self.signed_in(auth)?.user.user_id())
+    }
+
     /// Notes a violation that no single field shows.
     pub fn violation(&mut self, path: &str, problem: &str) {
         self.findings.note(path, problem);
@@ -365,6 +373,18 @@ impl<'f> Fields<'f> {
             object,
             self.findings,
         ))
+    }
+
+    /// A list of objects that must be there.
+    pub fn required_list<T>(
+        &mut self,
+        name: &str,
+        read: impl Fn(&mut Fields<'_>) -> Option<T>,
+    ) -> Checked<Vec<T>> {
+        match self.optional_list(name, read)? {
+            Some(items) => Some(items),
+            None => self.missing(name),
+        }
     }
 
     /// A list of objects that may be missing.

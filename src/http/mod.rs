@@ -5,6 +5,7 @@
 //! it is routed. A handler says which access it wants, reads its [`input`], acts, and answers with
 //! one of the [`views`] or an [`error`].
 
+mod ai_conversations;
 mod anonymous;
 mod api_keys;
 mod body;
@@ -41,6 +42,7 @@ mod project_permissions;
 mod projects;
 mod root;
 mod sessions;
+mod support_conversations;
 mod team_api_keys;
 mod team_invitations;
 mod team_member_profiles;
@@ -163,6 +165,8 @@ fn api() -> OpenApiRouter<App> {
         .merge(webhooks::router())
         .merge(internal_webhooks::router())
         .merge(data_vault::router())
+        .merge(ai_conversations::router())
+        .merge(support_conversations::router())
         .merge(integrations::router())
         .merge(onboarding::router())
         .merge(payments::router())

@@ -20,6 +20,7 @@
 
 mod abuse;
 mod account_history;
+mod ai_conversations;
 mod authenticator;
 mod callers;
 mod cli_login;
@@ -52,6 +53,7 @@ mod sessions;
 mod sign_up_rules;
 mod smtp;
 mod support;
+mod support_conversations;
 mod team_invitations;
 mod teams;
 mod upgrade;
