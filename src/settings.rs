@@ -1,5 +1,7 @@
 //! Configuration, from flags and environment. The README's table says the same in prose.
 
+mod internal_project;
+
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -18,6 +20,8 @@ use crate::secrets::ServerSecret;
 use crate::stripe::StripeAccess;
 use crate::webhooks::Delivery;
 use crate::webhooks::courier::Reach;
+
+pub use internal_project::InternalProject;
 
 /// What every role of the server needs.
 #[derive(Args, Clone, Debug)]
@@ -244,56 +248,6 @@ impl PaymentSettings {
             ..access
         })
     }
-}
-
-/// How the `internal` project is seeded.
-#[derive(Args, Clone, Debug, Default)]
-pub struct InternalProject {
-    /// Its publishable client key.
-    #[arg(
-        long = "internal-publishable-client-key",
-        env = "MUNIMENT_INTERNAL_PUBLISHABLE_CLIENT_KEY",
-        hide_env_values = true
-    )]
-    pub publishable_client_key: Option<String>,
-    /// Its secret server key.
-    #[arg(
-        long = "internal-secret-server-key",
-        env = "MUNIMENT_INTERNAL_SECRET_SERVER_KEY",
-        hide_env_values = true
-    )]
-    pub secret_server_key: Option<String>,
-    /// Its super secret admin key.
-    #[arg(
-        long = "internal-super-secret-admin-key",
-        env = "MUNIMENT_INTERNAL_SUPER_SECRET_ADMIN_KEY",
-        hide_env_values = true
-    )]
-    pub super_secret_admin_key: Option<String>,
-    /// Whether strangers may sign up to it [default: on in `dev`, off in `serve`].
-    #[arg(
-        long = "internal-sign-up",
-        env = "MUNIMENT_INTERNAL_SIGN_UP",
-        value_enum
-    )]
-    pub sign_up: Option<Switch>,
-    /// Whether it offers sign-in by email code [default: on in `dev`, off in `serve`].
-    #[arg(long = "internal-otp", env = "MUNIMENT_INTERNAL_OTP", value_enum)]
-    pub otp: Option<Switch>,
-    /// Whether it trusts local hosts [default: on in `dev`, off in `serve`].
-    #[arg(
-        long = "internal-allow-localhost",
-        env = "MUNIMENT_INTERNAL_ALLOW_LOCALHOST",
-        value_enum
-    )]
-    pub allow_localhost: Option<Switch>,
-    /// The OAuth providers it offers with the server's own keys, separated by commas.
-    #[arg(
-        long = "internal-oauth-providers",
-        env = "MUNIMENT_INTERNAL_OAUTH_PROVIDERS",
-        value_delimiter = ','
-    )]
-    pub oauth_providers: Vec<String>,
 }
 
 /// Something that can be switched. `true` and `false` are understood as well.

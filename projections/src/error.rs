@@ -1,12 +1,14 @@
 //! What can go wrong between the domain and Postgres.
 
 use cqrs_es::AggregateError;
+use muniment_domain::ai_conversation::AiConversationError;
 use muniment_domain::api_key::ApiKeyError;
 use muniment_domain::cli_login::CliLoginError;
 use muniment_domain::customer::CustomerError;
 use muniment_domain::outgoing_email::OutgoingEmailError;
 use muniment_domain::project::ProjectError;
 use muniment_domain::session::SessionError;
+use muniment_domain::support_conversation::SupportConversationError;
 use muniment_domain::team::TeamError;
 use muniment_domain::user::UserError;
 use muniment_domain::vault_entry::VaultEntryError;
@@ -66,6 +68,12 @@ pub enum LedgerError {
     /// A customer refused the command.
     #[error(transparent)]
     Customer(#[from] CustomerError),
+    /// A conversation with the assistant refused the command.
+    #[error(transparent)]
+    AiConversation(#[from] AiConversationError),
+    /// A support conversation refused the command.
+    #[error(transparent)]
+    SupportConversation(#[from] SupportConversationError),
     /// Postgres failed.
     #[error("the database failed: {0}")]
     Database(sqlx::Error),

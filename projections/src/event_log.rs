@@ -11,12 +11,14 @@ use cqrs_es::persist::{
     SerializedSnapshot,
 };
 use data_encoding::BASE64;
+use muniment_domain::ai_conversation::{AiConversation, AiConversationEvent};
 use muniment_domain::api_key::{ApiKey, ApiKeyEvent};
 use muniment_domain::cli_login::{CliLogin, CliLoginEvent};
 use muniment_domain::customer::{Customer, CustomerEvent};
 use muniment_domain::outgoing_email::{OutgoingEmail, OutgoingEmailEvent};
 use muniment_domain::project::{Project, ProjectEvent};
 use muniment_domain::session::{Session, SessionEvent};
+use muniment_domain::support_conversation::{SupportConversation, SupportConversationEvent};
 use muniment_domain::team::{Team, TeamEvent};
 use muniment_domain::user::{User, UserEvent};
 use muniment_domain::vault_entry::{VaultEntry, VaultEntryEvent};
@@ -75,6 +77,10 @@ pub enum LedgerEvent {
     VaultEntry(VaultEntryEvent),
     /// Of a customer.
     Customer(CustomerEvent),
+    /// Of a conversation with the assistant.
+    AiConversation(AiConversationEvent),
+    /// Of a support conversation.
+    SupportConversation(SupportConversationEvent),
 }
 
 impl LedgerEvent {
@@ -91,6 +97,10 @@ impl LedgerEvent {
             ApiKey::TYPE => Self::ApiKey(serde_json::from_value(payload)?),
             VaultEntry::TYPE => Self::VaultEntry(serde_json::from_value(payload)?),
             Customer::TYPE => Self::Customer(serde_json::from_value(payload)?),
+            AiConversation::TYPE => Self::AiConversation(serde_json::from_value(payload)?),
+            SupportConversation::TYPE => {
+                Self::SupportConversation(serde_json::from_value(payload)?)
+            }
             other => return Err(LedgerError::UnknownAggregate(other.to_owned())),
         })
     }

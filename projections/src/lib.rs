@@ -5,7 +5,7 @@
 //!   personal data under one key per subject.
 //! - [`read_models`]: the projectors; [`users`], [`teams`], [`sessions`], [`projects`],
 //!   [`permissions`], [`passkeys`], [`verification_codes`], [`cli_logins`], [`outgoing_emails`],
-//!   [`api_keys`], [`notifications`], [`customers`]: one read model each, with its queries.
+//!   [`api_keys`], [`notifications`], [`customers`], [`ai_conversations`], [`support_conversations`]: one read model each, with its queries.
 //! - [`user_loader`]: reading many users at once.
 //! - [`subscription`]: durable cursors for what leaves the transaction; [`subscribers`]: those
 //!   that exist.
@@ -16,6 +16,7 @@
 //! - [`telemetry`]: what is watched rather than decided; [`session_replays`]: recordings of what
 //!   users saw, in [`private_objects`]; [`sign_up_rules`]: how often rules applied.
 
+pub mod ai_conversations;
 pub mod analytics;
 pub mod api_keys;
 pub mod cli_logins;
@@ -47,6 +48,7 @@ mod sole_holder;
 mod staging;
 pub mod subscribers;
 pub mod subscription;
+pub mod support_conversations;
 pub mod team_invitations;
 pub mod teams;
 pub mod telemetry;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::read_models::{Demand, ReadModels};
 use crate::rows::{Table, TableRow};
-use crate::{LedgerError, customers, permissions};
+use crate::{LedgerError, customers, permissions, support_conversations};
 
 /// A row of `projects`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -252,6 +252,7 @@ pub(crate) async fn delete(
     ids: &[String],
 ) -> Result<(), LedgerError> {
     customers::delete_of_projects(connection, ids).await?;
+    support_conversations::delete_of_projects(connection, ids).await?;
     sqlx::query!("DELETE FROM project_keys WHERE project_id = ANY($1)", ids)
         .execute(&mut *connection)
         .await?;

@@ -13,7 +13,7 @@ use super::letters::CodeLetter;
 use super::projects::{DefaultsOf, LoadedProject};
 use super::sessions::{self, NewSession};
 use super::teams::{Founding, PERSONAL_TEAM, personal_team_name};
-use super::{App, api_keys, customers};
+use super::{App, api_keys, conversations, customers};
 use crate::http::{ApiError, KnownError};
 
 /// A user about to be created, with everything the project's settings add.
@@ -228,8 +228,8 @@ fn name_taken_email(error: LedgerError, email: Option<&str>) -> ApiError {
     }
 }
 
-/// Closes an account: memberships, sessions, API keys, permissions and addresses go with it, and its key is
-/// destroyed afterwards.
+/// Closes an account: memberships, sessions, API keys, permissions, addresses and what was said in
+/// conversations go with it, and its key is destroyed afterwards.
 ///
 /// # Errors
 /// `USER_NOT_FOUND`.
@@ -250,6 +250,8 @@ pub async fn close(app: &App, context: &EventContext, id: UserId) -> Result<(), 
             let owner = ApiKeyOwner::User { user_id: id };
             api_keys::delete_all(&mut unit, owner, ApiKeyDeletion::UserDeleted).await?;
             customers::close(&mut unit, &CustomerRef::User { user_id: id }).await?;
+            conversations::delete_of_user(&mut unit, id).await?;
+            conversations::forget_customer(&mut unit, id).await?;
             unit.execute::<User>(&id, UserCommand::Delete).await?;
             Ok::<_, ApiError>((unit, ()))
         })

@@ -11,9 +11,10 @@ use clap::Args;
 use muniment_projections::analytics::AnalyticsStore;
 use serde::{Deserialize, Serialize};
 
-use super::serve::internal_seed;
+use super::serve::{admin_seed, internal_seed};
 use super::{Failure, Surroundings, analytics, asked_to_stop, build, start};
 use crate::analytics_engine::AnalyticsEngine;
+use crate::app::internal_admin;
 use crate::app::{App, QueryErrors};
 use crate::app::projects::NewKeys;
 use crate::app::seed;
@@ -57,6 +58,9 @@ struct Keys {
 
 /// Serves until it is asked to stop.
 pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode, Failure> {
+    settings.internal = settings
+        .internal
+        .or_stack_variables(|name| std::env::var(name).ok());
     let kept = Kept::open_or_make(&dir)?;
     let (postgres, url) = database(&dir, settings.database_url.clone()).await?;
     let secret = match settings.server_secret.clone() {
@@ -81,6 +85,7 @@ pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode,
     let app = build(&settings, secret, &url, surroundings).await?;
     kept.fill_in(&mut settings.internal);
     seed::internal_project(&app, &internal_seed(&settings.internal, Switch::On)).await?;
+    internal_admin::seed(&app, &admin_seed(&settings.internal)).await?;
     let demo = seed::demo_project(&app, &kept.demo.as_new()).await?;
     let server = start(app, &settings, IpAddr::V4(Ipv4Addr::LOCALHOST)).await?;
     let base = format!("http://{}", server.address());

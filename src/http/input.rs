@@ -199,6 +199,14 @@ impl<'i> Form<'i> {
         user
     }
 
+    /// The signed-in user of the project `internal`, whom the endpoint wants as it wants a field.
+    pub fn internal_user(&mut self, auth: &Auth) -> Checked<UserId> {
+        if !auth.project_id().is_internal() {
+            self.violation("auth.project", "must be the project `internal`");
+        }
+        Some(self.signed_in(auth)?.user.user_id())
+    }
+
     /// Notes a violation that no single field shows.
     pub fn violation(&mut self, path: &str, problem: &str) {
         self.findings.note(path, problem);

@@ -86,7 +86,7 @@ impl Question<'_> {
         let (counts, activity, invoices) = (
             accounts::counts(self.app.pool(), self.project()).await?,
             self.activity(store.as_ref()).await?,
-            Invoices::default(),
+            payments::invoices(self.app.pool(), self.project(), self.window).await?,
         );
         let (sign_ups, newcomers, recently_active, login_methods) = try_join!(
             self.sign_ups(),

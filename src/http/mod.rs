@@ -5,6 +5,7 @@
 //! it is routed. A handler says which access it wants, reads its [`input`], acts, and answers with
 //! one of the [`views`] or an [`error`].
 
+mod ai_conversations;
 mod analytics_events;
 mod anonymous;
 mod api_keys;
@@ -48,6 +49,7 @@ mod root;
 mod session_replays;
 mod sessions;
 mod stripe_webhooks;
+mod support_conversations;
 mod team_api_keys;
 mod team_invitations;
 mod team_member_profiles;
@@ -171,6 +173,8 @@ fn api() -> OpenApiRouter<App> {
         .merge(webhooks::router())
         .merge(internal_webhooks::router())
         .merge(data_vault::router())
+        .merge(ai_conversations::router())
+        .merge(support_conversations::router())
         .merge(integrations::router())
         .merge(onboarding::router())
         .merge(payments::router())

@@ -477,6 +477,36 @@ const PAYMENT_ROUTES: [(&str, &str, Access); 23] = [
     ),
 ];
 
+/// Those of conversations.
+const CONVERSATION_ROUTES: [(&str, &str, Access); 10] = [
+    ("GET", "/internal/ai-conversations", Client),
+    ("POST", "/internal/ai-conversations", Client),
+    (
+        "GET",
+        "/internal/ai-conversations/{conversation_id}",
+        Client,
+    ),
+    (
+        "PATCH",
+        "/internal/ai-conversations/{conversation_id}",
+        Client,
+    ),
+    (
+        "DELETE",
+        "/internal/ai-conversations/{conversation_id}",
+        Client,
+    ),
+    (
+        "PUT",
+        "/internal/ai-conversations/{conversation_id}/messages",
+        Client,
+    ),
+    ("GET", "/internal/conversations", Client),
+    ("POST", "/internal/conversations", Client),
+    ("GET", "/internal/conversations/{conversation_id}", Client),
+    ("PATCH", "/internal/conversations/{conversation_id}", Client),
+];
+
 fn table() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
     let parts = ROUTES.into_iter().chain(KEY_ROUTES);
     parts
@@ -490,6 +520,7 @@ fn table() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
         .chain(PAYMENT_ROUTES)
         .chain(ANALYTICS_ROUTES)
         .chain(TELEMETRY_ROUTES)
+        .chain(CONVERSATION_ROUTES)
 }
 
 fn routes() -> impl Iterator<Item = (&'static str, String, Access)> {

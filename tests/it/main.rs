@@ -20,6 +20,7 @@
 
 mod abuse;
 mod account_history;
+mod ai_conversations;
 mod analytics_repair;
 mod analytics_isolation;
 mod analytics_query;
@@ -69,6 +70,7 @@ mod stripe_client;
 mod stripe_server;
 mod stripe_webhooks;
 mod support;
+mod support_conversations;
 mod team_invitations;
 mod teams;
 mod telemetry;

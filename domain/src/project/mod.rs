@@ -3,7 +3,9 @@
 pub mod built_in_emails;
 mod command;
 pub mod config;
+mod default_permissions;
 mod event;
+pub mod old_fields;
 pub mod old_settings;
 mod overrides;
 pub mod payments;
@@ -19,6 +21,7 @@ use serde_json::{Map, Value};
 
 pub use command::ProjectCommand;
 pub use config::ProjectConfig;
+pub use default_permissions::DefaultsOf;
 pub use event::{
     ConfigChanges, ConfigOverridden, ConfigReplaced, ConfigSource, KeySetIssued, OnboardingStatus,
     PermissionDefined, ProjectCreated, ProjectEvent, ProjectProfile, ProjectUpdated, StoredKey,

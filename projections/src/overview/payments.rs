@@ -18,10 +18,11 @@ pub struct Purchases {
 }
 
 impl Purchases {
-    /// How many subscriptions are running.
+    /// How many subscriptions are running (contract 06 §5.0).
     #[must_use]
     pub fn active_subscriptions(&self) -> i64 {
-        self.subscriptions.get("active").copied().unwrap_or(0)
+        let of = |status| self.subscriptions.get(status).copied().unwrap_or(0);
+        of("active") + of("trialing")
     }
 }
 
@@ -30,22 +31,24 @@ impl Purchases {
 /// # Errors
 /// When the database fails.
 pub async fn purchases(pool: &PgPool, project: &ProjectId) -> Result<Purchases, LedgerError> {
-    let rows = sqlx::query!(
-        r#"SELECT is_subscription, lower(purchase -> 'subscription' ->> 'status') AS status,
-                  count(*) AS "count!"
-           FROM purchases WHERE project_id = $1 GROUP BY 1, 2"#,
+    let subscriptions = sqlx::query!(
+        r#"SELECT status, count(*) AS "count!" FROM customer_subscriptions
+           WHERE project_id = $1 GROUP BY 1"#,
         project.as_str(),
     )
     .fetch_all(pool)
     .await?;
-    let mut purchases = Purchases::default();
-    for row in rows {
-        match row.status.filter(|_| row.is_subscription) {
-            Some(status) => *purchases.subscriptions.entry(status).or_default() += row.count,
-            None => purchases.one_time += row.count,
-        }
-    }
-    Ok(purchases)
+    let one_time = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM one_time_purchases WHERE project_id = $1"#,
+        project.as_str(),
+    )
+    .fetch_one(pool)
+    .await?;
+    let subscriptions = subscriptions.into_iter();
+    Ok(Purchases {
+        subscriptions: subscriptions.map(|row| (row.status, row.count)).collect(),
+        one_time,
+    })
 }
 
 /// How many subscriptions began on each day.
@@ -58,8 +61,8 @@ pub async fn daily_subscriptions(
     window: Window,
 ) -> Result<Daily<i64>, LedgerError> {
     let rows = sqlx::query!(
-        r#"SELECT created_at / 86400000 AS "day!", count(*) AS "count!" FROM purchases
-           WHERE project_id = $1 AND is_subscription AND created_at >= $2 AND created_at < $3
+        r#"SELECT created_at / 86400000 AS "day!", count(*) AS "count!" FROM customer_subscriptions
+           WHERE project_id = $1 AND created_at >= $2 AND created_at < $3
            GROUP BY 1"#,
         project.as_str(),
         window.start().0,
@@ -83,4 +86,36 @@ pub struct Invoices {
     pub recent_revenue_cents: i64,
     /// What was paid of those of each day, in cents.
     pub daily_revenue_cents: Daily<i64>,
+}
+
+/// What became of the invoices of a project's subscriptions.
+///
+/// # Errors
+/// When the database fails.
+pub async fn invoices(
+    pool: &PgPool,
+    project: &ProjectId,
+    window: Window,
+) -> Result<Invoices, LedgerError> {
+    let (start, end) = (window.start().0, window.end().0);
+    let days = sqlx::query!(
+        r#"SELECT CASE WHEN created_at >= $2 AND created_at < $3 THEN created_at / 86400000 END AS day,
+                  count(*) AS "count!",
+                  count(*) FILTER (WHERE status = 'paid') AS "paid!",
+                  (coalesce(sum(amount_total) FILTER (WHERE status = 'paid'), 0))::bigint AS "cents!"
+           FROM subscription_invoices WHERE project_id = $1 GROUP BY 1"#,
+        project.as_str(),
+        start,
+        end,
+    )
+    .fetch_all(pool)
+    .await?;
+    let recent = days.iter().filter_map(|row| Some((row.day?, row.cents)));
+    Ok(Invoices {
+        count: days.iter().map(|row| row.count).sum(),
+        paid: days.iter().map(|row| row.paid).sum(),
+        revenue_cents: days.iter().map(|row| row.cents).sum(),
+        recent_revenue_cents: recent.clone().map(|(_, cents)| cents).sum(),
+        daily_revenue_cents: recent.collect(),
+    })
 }

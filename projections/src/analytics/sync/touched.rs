@@ -91,12 +91,9 @@ impl Touched {
             | LedgerEvent::CliLogin(_)
             | LedgerEvent::ApiKey(_)
             | LedgerEvent::VaultEntry(_)
-            | LedgerEvent::Customer(
-                CustomerEvent::ItemQuantityChanged(_)
-                | CustomerEvent::ProductPurchased(_)
-                | CustomerEvent::SubscriptionEnded(_)
-                | CustomerEvent::CustomerClosed {},
-            ) => {}
+            | LedgerEvent::AiConversation(_)
+            | LedgerEvent::SupportConversation(_)
+            | LedgerEvent::Customer(_) => {}
         }
     }
 
