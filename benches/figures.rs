@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use muniment::analytics_engine::{AnalyticsEngine, Home};
 use muniment::app::codes::{self, MAILED_MILLIS, NewCode};
 use muniment::app::integrations::clients::Clients;
 use muniment::app::projects::{self, NewKeys};
@@ -41,9 +42,10 @@ use muniment::webhooks::courier::Reach;
 use muniment_domain::project::{Level, Project, ProjectCommand};
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{Millis, ProjectId, SessionId, UserId};
+use muniment_projections::analytics::TenantQuery;
 use muniment_projections::replay::replay;
 use muniment_projections::{EventContext, EventLog, LedgerError, MasterKey};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sqlx::{Connection, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -59,6 +61,9 @@ const CHAINS: usize = 100;
 const DEPTH: usize = 10;
 const SIGN_INS_BY_CODE: usize = 3_000;
 const TIMED_REFUSALS: usize = 41;
+/// Events of analytics.
+const EVENTS: u64 = 10_000_000;
+const TIMED_QUERIES: usize = 21;
 const PASSWORD: &str = "long enough";
 const USERS_FOR_REPLAY: usize = 20_000;
 /// Webhooks that have not arrived by then are lost.
@@ -159,6 +164,60 @@ async fn main() {
         "replay of {folded:>7} events         {fold_rate:>9.0} /s folding, {rate:.0} /s with indexes and swap"
     );
     postgres.stop().await.unwrap();
+    analytics().await;
+}
+
+/// Queries of one of a hundred projects, which have ten million events together.
+async fn analytics() {
+    let program = Path::new(env!("CARGO_BIN_EXE_muniment"));
+    let engine = AnalyticsEngine::start(program, Home::Temporary, &cache_folder())
+        .await
+        .unwrap();
+    let store = engine.store();
+    store.migrate().await.unwrap();
+    let insert = format!(
+        "INSERT INTO events (event_type, event_at, data, project_id, branch_id, user_id) \
+         SELECT '$page-view', now() - number % 2000000, \
+         '{{\"path\":\"/page/' || number % 50 || '\"}}', \
+         toString(number % 100), 'main', toString(number % 100000) FROM numbers({EVENTS})"
+    );
+    let begun = Instant::now();
+    store.owner().query_raw(&insert).execute().await.unwrap();
+    println!(
+        "events made in the engine        {:>9.0} /s",
+        EVENTS as f64 / begun.elapsed().as_secs_f64()
+    );
+    for (name, text) in [
+        ("count", "SELECT count() FROM events"),
+        (
+            "visitors per day",
+            "SELECT toDate(event_at) AS day, uniq(user_id) FROM events GROUP BY day ORDER BY day",
+        ),
+        (
+            "most visited pages",
+            "SELECT data.path AS path, count() AS n FROM events GROUP BY path ORDER BY n DESC LIMIT 10",
+        ),
+    ] {
+        let mut millis = Vec::new();
+        for _ in 0..TIMED_QUERIES {
+            let begun = Instant::now();
+            store
+                .tenant_query(TenantQuery {
+                    query_id: "benchmark",
+                    project_id: "7",
+                    branch_id: "main",
+                    text,
+                    params: &Map::new(),
+                    timeout: MEASURED,
+                })
+                .await
+                .unwrap();
+            millis.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
+        millis.sort_by(f64::total_cmp);
+        let name = format!("query: {name}");
+        println!("{name:<32} {:>9.1} ms", millis[TIMED_QUERIES / 2]);
+    }
 }
 
 fn shown(rate: Option<f64>) -> String {

@@ -52,11 +52,12 @@ pub(super) async fn embedded(dir: &Path) -> Result<Option<AnalyticsEngine>, Fail
     let home = Home::Kept(dir.join("analytics"));
     let engine = match AnalyticsEngine::start(&program, home, &cache_folder()).await {
         Ok(engine) => engine,
-        Err(error @ AnalyticsEngineError::NoLibrary(_)) => {
+        // Somebody meant something by it.
+        Err(error @ AnalyticsEngineError::NoSuchLibrary(_)) => return Err(error.into()),
+        Err(error) => {
             tracing::warn!("serving without analytics: {error}");
             return Ok(None);
         }
-        Err(error) => return Err(error.into()),
     };
     engine.store().migrate().await?;
     Ok(Some(engine))

@@ -375,41 +375,26 @@ async fn two_projects(store: &AnalyticsStore) -> (String, String) {
             } else {
                 "branch-other"
             };
-            let (columns, values) = match view {
-                "events" => (
-                    "event_type, event_at, data",
-                    format!("'{marker}', now(), '{{}}'"),
-                ),
-                "users" => ("id, display_name", format!("generateUUIDv4(), '{marker}'")),
-                "contact_channels" => ("id, value", format!("generateUUIDv4(), '{marker}'")),
-                "teams" => ("id, display_name", format!("generateUUIDv4(), '{marker}'")),
-                "team_member_profiles" => (
-                    "team_id, display_name",
-                    format!("generateUUIDv4(), '{marker}'"),
-                ),
-                "team_permissions" | "project_permissions" => {
-                    ("user_id, id", format!("generateUUIDv4(), '{marker}'"))
-                }
-                "team_invitations" => (
-                    "id, recipient_email",
-                    format!("generateUUIDv4(), '{marker}'"),
-                ),
-                "email_outboxes" => ("id, subject", format!("generateUUIDv4(), '{marker}'")),
-                "notification_preferences" => (
-                    "user_id, notification_category_id",
-                    format!("generateUUIDv4(), '{marker}'"),
-                ),
-                "connected_accounts" => {
-                    ("user_id, provider", format!("generateUUIDv4(), '{marker}'"))
-                }
-                "refresh_tokens" => (
-                    "id, user_id",
-                    "generateUUIDv4(), generateUUIDv4()".to_owned(),
-                ),
+            let marked = match view {
+                "events" => "event_type, event_at, data",
+                "users" | "teams" => "display_name, id",
+                "contact_channels" => "value, id",
+                "team_member_profiles" => "display_name, team_id",
+                // A session has no text.
+                "team_permissions" | "project_permissions" | "refresh_tokens" => "id, user_id",
+                "team_invitations" => "recipient_email, id",
+                "email_outboxes" => "subject, id",
+                "notification_preferences" => "notification_category_id, user_id",
+                "connected_accounts" => "provider, user_id",
                 view => panic!("what is in {view}?"),
             };
+            let values = match view {
+                "events" => format!("'{marker}', now(), '{{}}'"),
+                "refresh_tokens" => "generateUUIDv4(), generateUUIDv4()".to_owned(),
+                _ => format!("'{marker}', generateUUIDv4()"),
+            };
             let insert = format!(
-                "INSERT INTO {view} (project_id, branch_id, {columns}) SELECT '{whose}', '{branch}', {values}"
+                "INSERT INTO {view} (project_id, branch_id, {marked}) SELECT '{whose}', '{branch}', {values}"
             );
             store.owner().query_raw(&insert).execute().await.unwrap();
         }

@@ -39,6 +39,7 @@ async fn rows(store: &AnalyticsStore, project: &str, text: &str) -> Vec<Value> {
 }
 
 #[derive(Row, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the columns' names")]
 struct Event {
     event_type: String,
     event_at: i64,
@@ -118,7 +119,7 @@ async fn tenants_see_their_own_rows_of_twelve_views() {
     assert_eq!(rows(&store, &own, "SHOW TABLES").await, names);
     for view in VIEWS {
         let count = format!("SELECT count() AS n FROM {view}");
-        let expected = if view == "events" { 1 } else { 0 };
+        let expected = u8::from(view == "events");
         assert_eq!(rows(&store, &own, &count).await, [json!({"n": expected})]);
     }
 }

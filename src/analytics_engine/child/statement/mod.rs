@@ -159,7 +159,10 @@ pub fn approve(
     check_kind(&tokens)?;
     for at in 0..tokens.len() {
         check_words(&tokens[at..])?;
-        check_table(&tokens[at..])?;
+        // Within a path, such as `data.system.name`, it is a column.
+        if at == 0 || !tokens[at - 1].is_punctuation('.') {
+            check_table(&tokens[at..])?;
+        }
         check_function(&tokens, at, catalogue)?;
         check_placeholder(&tokens[at..])?;
     }
