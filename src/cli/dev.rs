@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use muniment_projections::analytics::AnalyticsStore;
+use muniment_projections::analytics::{AnalyticsStore, Endpoint};
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::serve::{admin_seed, internal_seed};
 use super::{Failure, Surroundings, analytics, asked_to_stop, build, start};
@@ -88,13 +89,14 @@ pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode,
     internal_admin::seed(&app, &admin_seed(&settings.internal)).await?;
     let demo = seed::demo_project(&app, &kept.demo.as_new()).await?;
     let server = start(app, &settings, IpAddr::V4(Ipv4Addr::LOCALHOST)).await?;
+    tracing::info!(address = %server.address(), "serving");
     let base = format!("http://{}", server.address());
     print!(
         "{}",
         greeting(&base, &demo.to_string(), &kept, &settings.internal)
     );
     print!("{}", about_payments(server.app()));
-    print!("{}", for_operators(&url, &shown_secret));
+    print!("{}", for_operators(&url, &shown_secret, engine.as_ref()));
     asked_to_stop().await?;
     server.stop().await;
     drop(engine);
@@ -210,11 +212,22 @@ fn about_payments(app: &App) -> &'static str {
 }
 
 /// What `muniment history`, `verify` and `replay` want to know.
-fn for_operators(url: &str, secret: &str) -> String {
+fn for_operators(url: &str, secret: &str, engine: Option<&AnalyticsEngine>) -> String {
+    let store = engine.and_then(|engine| owner_url(engine.store().endpoint()));
+    let store = store.map(|url| format!("\n  export CLICKHOUSE_URL='{url}'"));
     format!(
         "For history, verify and replay, in another shell:\n  \
-         export DATABASE_URL='{url}' MUNIMENT_SERVER_SECRET='{secret}'\n\n"
+         export DATABASE_URL='{url}' MUNIMENT_SERVER_SECRET='{secret}'{}\n\n",
+        store.unwrap_or_default()
     )
+}
+
+/// The store with its owner's name and password.
+fn owner_url(endpoint: &Endpoint) -> Option<Url> {
+    let mut url: Url = endpoint.url.parse().ok()?;
+    url.set_username(&endpoint.owner).ok()?;
+    url.set_password(Some(&endpoint.owner_password)).ok()?;
+    Some(url)
 }
 
 fn greeting(base: &str, demo: &str, kept: &Kept, internal: &InternalProject) -> String {

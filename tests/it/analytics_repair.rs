@@ -145,7 +145,7 @@ async fn a_replay_runs_beside_live_traffic() {
     let busy = {
         let server = Arc::clone(&server);
         tokio::spawn(async move {
-            for n in 0..60 {
+            for n in 0..30 {
                 let user = server.sign_up(&unique_email()).await;
                 let path = format!("/users/{}", user.user_id);
                 let team = server.create_team(&user).await;
@@ -163,7 +163,7 @@ async fn a_replay_runs_beside_live_traffic() {
             }
         })
     };
-    for _ in 0..3 {
+    for _ in 0..2 {
         replay(server.log(), &store, |_| ()).await.unwrap();
         assert_verified(&server).await;
     }
@@ -173,7 +173,7 @@ async fn a_replay_runs_beside_live_traffic() {
     let users = "SELECT toUInt32(count()) AS n FROM users";
     assert_eq!(
         answer(&server, &server.project, users).await,
-        [json!({"n": 40})]
+        [json!({"n": 20})]
     );
 }
 

@@ -3,7 +3,6 @@
 use muniment_projections::subscription::lags;
 use serde_json::{Value, json};
 
-use crate::analytics_store::ask;
 use crate::support::{CALLBACK, PASSWORD, Project, TestServer, Tokens, eventually, unique_email};
 
 /// The synced tables.
@@ -34,11 +33,9 @@ pub async fn synchronized(server: &TestServer) {
 
 /// What a project's admin is answered.
 pub async fn answer(server: &TestServer, project: &Project, query: &str) -> Vec<Value> {
-    let store = server.app().analytics.clone().unwrap();
-    let answer = ask(&store, &project.id, query).await.unwrap();
-    let rows = answer.rows.iter();
-    rows.map(|row| serde_json::from_str(row.get()).unwrap())
-        .collect()
+    let call = server.admin_of(project, "POST", "/internal/analytics/query");
+    let answer = call.body(json!({"query": query})).expect(200).await;
+    answer["result"].as_array().unwrap().clone()
 }
 
 /// Likewise, of the test's project, when the store has caught up.

@@ -21,9 +21,10 @@
 mod abuse;
 mod account_history;
 mod ai_conversations;
-mod analytics_repair;
+mod analytics_crash;
 mod analytics_isolation;
 mod analytics_query;
+mod analytics_repair;
 mod analytics_store;
 mod analytics_sync;
 mod authenticator;

@@ -4,6 +4,11 @@
 //! the read tables do not keep, such as when a permission was granted, is read from the log; its
 //! tables are named with their schema, because the read tables may be those of a shadow.
 
+#![allow(
+    clippy::struct_excessive_bools,
+    reason = "as many columns are booleans"
+)]
+
 use std::fmt::Debug;
 
 use clickhouse::{Row, RowOwned, RowRead, RowWrite};

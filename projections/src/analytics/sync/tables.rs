@@ -257,7 +257,7 @@ pub(super) async fn synchronize(
     let version = Version::draw(pool).await?;
     find_invitations(connection, &mut touched).await?;
     let changes = Changes::read(connection, version, &touched).await?;
-    changes.write(tables, version, &touched.projects).await
+    Box::pin(changes.write(tables, version, &touched.projects)).await
 }
 
 /// What is to be written to all of them.
