@@ -20,9 +20,7 @@ use super::caller::Caller;
 use super::error::{ApiError, ApiResult};
 use super::ingestion::{browser_id, millis, observed_session};
 use super::input::{Form, Input, one_of};
-use super::known_error::KnownError;
 use crate::app::App;
-use crate::http::body::Body;
 
 /// Events in a batch, at most.
 const MAX_EVENTS: usize = 500;
@@ -39,9 +37,6 @@ pub fn router() -> OpenApiRouter<App> {
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 503, description = "The server has no analytics store")))]
 async fn take(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.client()?;
-    if input.body == Body::TooManyObservations {
-        return Err(KnownError::body_parsing_error("it is larger than 1 MiB.").into());
-    }
     let (segment, events) = read_batch(input.form(auth.user_id()))?;
     let current = observed_session(auth)?;
     if app.recorder.destination() == Destination::Nowhere {

@@ -41,8 +41,8 @@ pub enum Body {
     /// What browsers observed: `application/json`, or that compressed with gzip as
     /// `application/octet-stream`.
     Observations(Observations),
-    /// Observations that are larger than any other body may be.
-    TooManyObservations,
+    /// A recording that is larger than any other body may be. What is in it was not looked at.
+    OversizedRecording,
 }
 
 /// An object whose `events` are left as the text they came as: they are passed on, never looked into,
@@ -62,17 +62,20 @@ pub struct Observations {
 pub enum Reading {
     /// All of it is read.
     Everything,
-    /// All but the events in it.
-    Observations,
+    /// All but the events in it, which may come compressed.
+    Events,
+    /// All but the events in it. Whether it is too large is the endpoint's own matter.
+    Recording,
 }
 
 impl Reading {
     /// How the bodies are read that are sent to a path.
     #[must_use]
     pub fn at(path: &str) -> Self {
-        let takes_observations = ["/analytics/events/batch", "/session-replays/batch"];
-        if takes_observations.iter().any(|end| path.ends_with(end)) {
-            Self::Observations
+        if path.ends_with("/analytics/events/batch") {
+            Self::Events
+        } else if path.ends_with("/session-replays/batch") {
+            Self::Recording
         } else {
             Self::Everything
         }
@@ -114,14 +117,14 @@ pub async fn read(
     let bytes = read_bytes(headers, body).await?;
     let media_type = media_type.to_ascii_lowercase();
     let sent = Sent(bytes.clone());
-    let body = match (bytes.len() > LIMIT, reading, media_type.as_str()) {
-        (false, Reading::Observations, "application/json") => observations(&mend(bytes)),
-        (false, Reading::Observations, "application/octet-stream") => packed_observations(&bytes),
-        (true, Reading::Observations, "application/json" | "application/octet-stream") => {
-            Ok(Body::TooManyObservations)
+    let body = match (reading, media_type.as_str()) {
+        (Reading::Recording, "application/json") if bytes.len() > LIMIT => {
+            Ok(Body::OversizedRecording)
         }
-        (false, _, _) => parse(&media_type, bytes),
-        (true, _, _) => Err(too_large()),
+        _ if bytes.len() > LIMIT => Err(too_large()),
+        (Reading::Events | Reading::Recording, "application/json") => observations(&mend(bytes)),
+        (Reading::Events, "application/octet-stream") => packed_observations(&bytes),
+        _ => parse(&media_type, bytes),
     }?;
     Ok((body, sent))
 }
@@ -198,7 +201,7 @@ fn packed_observations(bytes: &[u8]) -> Result<Body, ApiError> {
     let most = u64::try_from(LIMIT).unwrap_or(u64::MAX);
     let unpacked = GzDecoder::new(bytes).take(most + 1).read_to_end(&mut json);
     match unpacked {
-        Ok(size) if size > LIMIT => Ok(Body::TooManyObservations),
+        Ok(size) if size > LIMIT => Err(too_large()),
         Ok(_) => observations(&mend(json.into())),
         Err(_) => Err(parsing_error("it is not JSON compressed with gzip.")),
     }
@@ -286,7 +289,7 @@ mod tests {
         let headers =
             HeaderMap::from_iter([(header::CONTENT_TYPE, "application/json".parse().unwrap())]);
         let body = HttpBody::from(body.to_owned());
-        let (body, _) = read(&Method::POST, &headers, body, Reading::Observations).await?;
+        let (body, _) = read(&Method::POST, &headers, body, Reading::Recording).await?;
         Ok(body)
     }
 
@@ -389,6 +392,6 @@ mod tests {
             assert_eq!(code(observed(broken).await), "BODY_PARSING_ERROR");
         }
         let large = format!(r#"{{"events": ["{}"]}}"#, "x".repeat(LIMIT));
-        assert_eq!(observed(&large).await.unwrap(), Body::TooManyObservations);
+        assert_eq!(observed(&large).await.unwrap(), Body::OversizedRecording);
     }
 }

@@ -37,7 +37,7 @@ pub fn router() -> OpenApiRouter<App> {
 async fn upload(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.client()?;
     let size = match &input.body {
-        Body::TooManyObservations => {
+        Body::OversizedRecording => {
             observed_session(auth)?;
             return Err(too_large());
         }

@@ -2,12 +2,11 @@
 
 use muniment::timestamp;
 use muniment_domain::{Millis, ProjectId, UserId};
-use muniment_projections::analytics::{AnalyticsStore, Endpoint, Engine};
 use muniment_projections::telemetry::TelemetryEvent;
 use serde_json::{Value, json};
 
 use crate::support::{TestServer, Tokens, analytics, eventually, unique_email};
-use crate::telemetry::{BATCH, SEGMENT, events, observing, select};
+use crate::telemetry::{BATCH, SEGMENT, away, events, observing, refresh, select};
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
@@ -224,11 +223,7 @@ async fn users_are_counted_by_kind() {
     assert!(some["recently_active"].as_array().unwrap().contains(&shown));
     // Who comes back is the last, before anything was written.
     server.clock.advance(1_000);
-    server
-        .client("POST", "/auth/sessions/current/refresh")
-        .header("x-stack-refresh-token", &user.refresh)
-        .expect(200)
-        .await;
+    refresh(&server, &user).await;
     let later = metrics(&server, "?include_anonymous=true").await;
     assert_eq!(ids(&later["recently_active"])[0], user.user_id);
     let call = server.admin("GET", "/internal/metrics?include_anonymous=yes");
@@ -519,14 +514,7 @@ async fn without_a_store_what_it_would_know_is_left_out() {
 /// Active users have no fallback in the contract.
 #[tokio::test]
 async fn while_the_store_is_away_there_are_no_metrics() {
-    let away = AnalyticsStore::new(Endpoint {
-        engine: Engine::Server,
-        url: "http://127.0.0.1:1".to_owned(),
-        owner: "default".to_owned(),
-        owner_password: String::new(),
-        tenant_password: String::new(),
-    });
-    let server = TestServer::start_analysing(Some(away)).await;
+    let server = TestServer::start_analysing(Some(away())).await;
     server
         .admin("GET", "/internal/metrics")
         .refused_in_words(500)

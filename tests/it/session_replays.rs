@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::{Call, TestServer, Tokens, analytics, eventually, unique_email};
-use crate::telemetry::{BATCH, SEGMENT, enable, observing, select};
+use crate::telemetry::{BATCH, SEGMENT, enable, observing, refresh, select};
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -44,18 +44,6 @@ async fn record(server: &TestServer, user: &Tokens, number: u32, at: i64) -> Str
     let answer = upload(server, user).body(sent).expect(200).await;
     assert_eq!(answer["deduped"], false);
     answer["session_replay_id"].as_str().unwrap().to_owned()
-}
-
-async fn refresh(server: &TestServer, user: &mut Tokens) {
-    let answer = server
-        .client("POST", "/auth/sessions/current/refresh")
-        .header("x-stack-refresh-token", &user.refresh)
-        .expect(200)
-        .await;
-    answer["access_token"]
-        .as_str()
-        .unwrap()
-        .clone_into(&mut user.access);
 }
 
 async fn list(server: &TestServer, query: &str) -> Vec<Value> {
@@ -275,7 +263,7 @@ async fn uploads_of_a_session_make_up_one_recording_until_it_is_quiet() {
     server.clock.advance(3 * MINUTE);
     assert_eq!(record(&server, &user, 4, start - 10).await, first);
     server.clock.advance(3 * MINUTE + 1);
-    refresh(&server, &mut user).await;
+    user.access = refresh(&server, &user).await;
     let second = record(&server, &user, 5, start + 20).await;
     assert_ne!(second, first);
     let items = list(&server, "").await;

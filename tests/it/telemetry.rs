@@ -34,6 +34,27 @@ pub async fn enable(server: &TestServer) {
     server.override_settings(changes).await;
 }
 
+/// A store that does not answer.
+pub fn away() -> AnalyticsStore {
+    AnalyticsStore::new(Endpoint {
+        engine: Engine::Server,
+        url: "http://127.0.0.1:1".to_owned(),
+        owner: "default".to_owned(),
+        owner_password: String::new(),
+        tenant_password: String::new(),
+    })
+}
+
+/// Yields a new access token for the session.
+pub async fn refresh(server: &TestServer, user: &Tokens) -> String {
+    let answer = server
+        .client("POST", "/auth/sessions/current/refresh")
+        .header("x-stack-refresh-token", &user.refresh)
+        .expect(200)
+        .await;
+    answer["access_token"].as_str().unwrap().to_owned()
+}
+
 /// The rows of a question to the analytics store.
 pub async fn select(store: &AnalyticsStore, sql: &str) -> Vec<Value> {
     let mut rows = store.owner().query(sql).fetch_bytes("JSONEachRow").unwrap();
@@ -305,11 +326,7 @@ async fn every_issued_token_leaves_one_event() {
         .await;
     for _ in 0..3 {
         server.clock.advance(1_000);
-        server
-            .client("POST", "/auth/sessions/current/refresh")
-            .header("x-stack-refresh-token", &user.refresh)
-            .expect(200)
-            .await;
+        refresh(&server, &user).await;
     }
     server
         .server("POST", "/auth/sessions")
@@ -420,6 +437,13 @@ fn spooled(project: &str, number: i64) -> TelemetryEvent {
     }
 }
 
+/// Puts these events into the spool, in the place of what starting the server left there.
+async fn spool_only(server: &TestServer, events: &[TelemetryEvent]) {
+    let empty = sqlx::query("DELETE FROM telemetry_spool");
+    empty.execute(server.pool()).await.unwrap();
+    spool::append(server.pool(), events).await.unwrap();
+}
+
 /// How many events the store has of a project, how many different ones, and their sum.
 async fn arrived(project: &str) -> Value {
     let sql = format!(
@@ -437,11 +461,7 @@ async fn a_batch_that_arrived_before_a_crash_is_recognised() {
     let server = TestServer::start_on(&url, Follow::Nothing).await;
     let project = &server.project.id;
     let sent: Vec<TelemetryEvent> = (0..100).map(|number| spooled(project, number)).collect();
-    sqlx::query("DELETE FROM telemetry_spool")
-        .execute(server.pool())
-        .await
-        .unwrap();
-    spool::append(server.pool(), &sent).await.unwrap();
+    spool_only(&server, &sent).await;
     let store = analytics().await.owner();
     let mut connection = PgConnection::connect(&url).await.unwrap();
     for sql in [
@@ -513,11 +533,7 @@ async fn a_row_that_the_store_cannot_read_holds_nobody_up() {
     let project = "unreadable-row-among-others";
     let mut sent: Vec<TelemetryEvent> = (0..9).map(|number| spooled(project, number)).collect();
     "no json".clone_into(&mut sent[6].data);
-    sqlx::query("DELETE FROM telemetry_spool")
-        .execute(server.pool())
-        .await
-        .unwrap();
-    spool::append(server.pool(), &sent).await.unwrap();
+    spool_only(&server, &sent).await;
     let store = analytics().await.owner();
     let mut connection = PgConnection::connect(&url).await.unwrap();
     while step(&mut connection, &store).await.unwrap() != Step::Idle {}
@@ -535,15 +551,8 @@ async fn a_row_that_the_store_cannot_read_holds_nobody_up() {
 
 #[tokio::test]
 async fn while_the_store_is_away_everything_waits() {
-    let away = AnalyticsStore::new(Endpoint {
-        engine: Engine::Server,
-        url: "http://127.0.0.1:1".to_owned(),
-        owner: "default".to_owned(),
-        owner_password: String::new(),
-        tenant_password: String::new(),
-    });
     let variant = Variant {
-        analytics: Some(away),
+        analytics: Some(away()),
         ..Variant::usual().await
     };
     let url = database().await;
