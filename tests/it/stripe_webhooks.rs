@@ -422,7 +422,7 @@ async fn tests_prescribe_answers_in_mock_mode_only() {
         let item = json!({"quantity": 2, "current_period_start": start, "current_period_end": start + 86_400});
         let subscription = json!({
             "id": "sub_mock", "status": status, "items": {"data": [item]}, "cancel_at_period_end": false,
-            "metadata": {"offerId": "gold", "offer": product.to_string(), "priceId": "monthly"},
+            "metadata": {"productId": null, "offerId": "gold", "offer": product.to_string(), "priceId": "monthly"},
         });
         let mock = json!({
             "accounts.retrieve": {"metadata": {"tenancyId": project}},
