@@ -193,7 +193,6 @@ const PERMISSION_ROUTES: [(&str, &str, Access); 28] = [
     ("GET", "/team-api-keys/{api_key_id}", Client),
     ("PATCH", "/team-api-keys/{api_key_id}", Client),
     ("POST", "/team-api-keys/check", Server),
-    ("POST", "/integrations/stripe/webhooks", Public),
     ("POST", "/integrations/credential-scanning/revoke", Public),
 ];
 /// Those of the configuration as documents, and of what depends on it.
@@ -300,7 +299,8 @@ const WEBHOOK_ROUTES: [(&str, &str, Access); 15] = [
 ];
 
 /// Those of items, products and purchases.
-const PAYMENT_ROUTES: [(&str, &str, Access); 22] = [
+const PAYMENT_ROUTES: [(&str, &str, Access); 23] = [
+    ("POST", "/integrations/stripe/webhooks", Public),
     (
         "GET",
         "/payments/items/{customer_type}/{customer_id}/{item_id}",
