@@ -88,8 +88,11 @@ pub async fn begin(
     }
 }
 
-/// One that has ended already need not be ended.
-async fn cancel(stripe: &ConnectedStripe, id: &str) -> Result<(), StripeError> {
+/// Ends a subscription now. If it has ended already, a webhook is on its way that says so.
+///
+/// # Errors
+/// What Stripe refuses.
+pub async fn cancel(stripe: &ConnectedStripe, id: &str) -> Result<(), StripeError> {
     match stripe.cancel_subscription(id).await {
         Err(error) if !error.is_missing() => Err(error),
         _ => Ok(()),

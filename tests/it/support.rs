@@ -500,6 +500,12 @@ impl Call {
         answer.json()
     }
 
+    /// Sends, and demands that status, whatever is said beside.
+    pub async fn expect_status(self, status: u16) {
+        let answer = self.send().await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
+    }
+
     /// Sends, and demands that known error. Yields its details.
     pub async fn refused(self, status: u16, code: &str) -> Value {
         let answer = self.send().await;

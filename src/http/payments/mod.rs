@@ -31,6 +31,7 @@ use super::error::{ApiError, ApiResult};
 use super::input::{Checked, Fields, one_of, text};
 use super::known_error::KnownError;
 use crate::app::App;
+use crate::app::checkout;
 use crate::app::projects::LoadedProject;
 use crate::app::stripe_customers::{self, LookupError};
 use crate::app::teams::require_permission;
@@ -242,16 +243,8 @@ async fn make_way(app: &App, project: &LoadedProject, wanted: &WantedPurchase) -
         .iter()
         .filter(|purchase| is_bought && Some(purchase.id) == replaced);
     match replaced.next().and_then(Purchase::stripe_subscription) {
-        Some(id) => end_at_stripe(&require_connected(app, project)?, id).await,
+        Some(id) => Ok(checkout::cancel(&require_connected(app, project)?, id).await?),
         None => Ok(()),
-    }
-}
-
-/// Ends a subscription at Stripe. If it has ended there, the webhook that says so is on its way.
-async fn end_at_stripe(stripe: &ConnectedStripe, subscription: &str) -> ApiResult<()> {
-    match stripe.cancel_subscription(subscription).await {
-        Err(error) if !error.is_missing() => Err(error.into()),
-        _ => Ok(()),
     }
 }
 

@@ -15,8 +15,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::inline_product::{view, view_with};
-use super::{Meant, Named, configured, end_at_stripe, make_way, refused, require_connected};
+use super::{Meant, Named, configured, make_way, refused, require_connected};
 use crate::app::App;
+use crate::app::checkout;
 use crate::app::customers::{carry_out, purchase};
 use crate::app::projects::string_order;
 use crate::http::caller::{Auth, Caller};
@@ -215,7 +216,7 @@ async fn cancel_at_stripe(
         .iter()
         .filter(|purchase| purchase.is_active() && selection.means(purchase));
     for id in selected.filter_map(Purchase::stripe_subscription) {
-        end_at_stripe(&require_connected(app, &auth.project)?, id).await?;
+        checkout::cancel(&require_connected(app, &auth.project)?, id).await?;
     }
     Ok(())
 }

@@ -240,7 +240,6 @@ impl Shrunk {
 
 /// An amount of US dollars.
 fn usd(value: &Value) -> Result<Cents, String> {
-    let amount = text(value)?;
-    let cents = minor_units(&amount, Currency::Usd);
+    let cents = minor_units(&text(value)?, Currency::Usd);
     cents.ok_or_else(|| "must be an amount of money, as 12.34".to_owned())
 }
