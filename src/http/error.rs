@@ -70,7 +70,7 @@ impl From<StripeError> for ApiError {
         if error.is_outage() {
             return Self::text(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "Stripe cannot be reached at present. Nothing was stored; try again in a minute.",
+                "Stripe cannot be reached at present. Try again in a minute.",
             );
         }
         match error.refusal() {

@@ -6,7 +6,7 @@ use super::objects::{Customer, List, Metadata, PaymentMethod, SetupIntent};
 use super::{Call, ConnectedStripe, StripeError, path_of};
 
 /// Stripe's card for tests that always works.
-const TEST_CARD: &str = "pm_card_visa";
+const TEST_CARD: &str = "tok_visa";
 /// Customers on a page of the list.
 const PAGE: u32 = 100;
 
@@ -137,8 +137,11 @@ impl ConnectedStripe {
     /// # Errors
     /// What Stripe refuses, which outside test mode is this.
     pub async fn attach_test_card(&self, customer: &str) -> Result<PaymentMethod, StripeError> {
+        let card = json!({"type": "card", "card": {"token": TEST_CARD}});
+        let create = Call::post("paymentMethods.create", "/v1/payment_methods", card);
+        let card: PaymentMethod = self.call(create).await?;
         let name = "paymentMethods.attach";
-        let path = format!("/v1/payment_methods/{TEST_CARD}/attach");
+        let path = format!("{}/attach", path_of(name, "payment_methods", &card.id)?);
         self.call(Call::post(name, path, json!({"customer": customer})))
             .await
     }

@@ -50,7 +50,9 @@ impl Mock {
             "customers.create" => customer(CUSTOMER, params),
             "customers.retrieve" | "customers.update" => customer(id(), params),
             "customers.listPaymentMethods" => list(&[card(CUSTOMER)]),
-            "paymentMethods.attach" => card(params["customer"].as_str().unwrap_or(CUSTOMER)),
+            "paymentMethods.create" | "paymentMethods.attach" => {
+                card(params["customer"].as_str().unwrap_or(CUSTOMER))
+            }
             "setupIntents.create" => self.setup_intent(&self.id("seti"), &params["customer"]),
             "setupIntents.retrieve" => self.setup_intent(id(), &json!(CUSTOMER)),
             "paymentIntents.create" => {

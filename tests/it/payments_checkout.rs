@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use muniment::stripe::{MOCK_KEY, StripeAccess};
 use serde_json::{Value, json};
 
-use crate::stripe_server::{StripeServer, Trouble};
+use crate::stripe_server::{StripeServer, Trouble, WEBHOOK_SECRET, signature};
 use crate::support::{Call, DASHBOARD_URL, TestServer, unique_email};
 
 const CREATE: &str = "/payments/purchases/create-purchase-url";
@@ -49,6 +49,7 @@ async fn configured(server: &TestServer) {
 async fn start() -> (StripeServer, TestServer) {
     let stripe = StripeServer::open().await;
     let server = TestServer::start_charging(stripe.access()).await;
+    stripe.set_now(server.clock.now().0 / 1000);
     configured(&server).await;
     server.set_up_payments().await;
     (stripe, server)
@@ -82,56 +83,24 @@ fn account(stripe: &StripeServer) -> String {
     stripe.all("account")[0]["id"].as_str().unwrap().to_owned()
 }
 
-/// Gives the customer a subscription that runs at Stripe, as its webhooks would say.
-async fn subscribe(stripe: &StripeServer, server: &TestServer, product: &str) -> String {
-    let secret = pay(server, &code(server, product).await, "monthly")
-        .expect(200)
-        .await;
-    let events = stripe.pay(secret["client_secret"].as_str().unwrap());
-    let subscription = events
-        .iter()
-        .find(|it| it["type"] == "customer.subscription.updated");
-    let object = &subscription.unwrap()["data"]["object"];
-    told(server, object).await;
-    object["id"].as_str().unwrap().to_owned()
+/// Delivers what Stripe would tell of an object.
+async fn tell(stripe: &StripeServer, server: &TestServer, kind: &str, id: &str) {
+    let body = stripe.event(kind, id).to_string();
+    let signed = signature(WEBHOOK_SECRET, &body, server.clock.now().0 / 1000);
+    let call = server.call("POST", "/integrations/stripe/webhooks");
+    let call = call.header("stripe-signature", &signed);
+    call.raw("application/json", body).expect(200).await;
 }
 
-/// What the webhook does with a subscription.
-async fn told(server: &TestServer, subscription: &Value) {
-    use muniment::app::customers::sync_subscription;
-    use muniment_domain::customer::{CustomerRef, StripeSubscription, SubscriptionStatus};
-    use muniment_domain::{Millis, ProjectId};
-    use muniment_projections::{EventContext, customers};
-    let app = server.app();
-    let project = ProjectId::from_caller(&server.project.id);
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let metadata = &subscription["metadata"];
-    let version = text(&metadata["productVersionId"]);
-    let product = customers::product_version(app.pool(), &project, &version)
-        .await
-        .unwrap();
-    let item = &subscription["items"]["data"][0];
-    let at = |name: &str| Millis(item[name].as_i64().unwrap() * 1000);
-    let stripe = StripeSubscription {
-        id: text(&subscription["id"]),
-        product_id: Some(text(&metadata["productId"])),
-        price_id: Some(text(&metadata["priceId"])),
-        product: product.expect("the version that the metadata name is kept"),
-        quantity: item["quantity"].as_i64().unwrap(),
-        status: SubscriptionStatus::named(subscription["status"].as_str().unwrap()).unwrap(),
-        period_start: at("current_period_start"),
-        period_end: at("current_period_end"),
-        cancel_at_period_end: false,
-        canceled_at: None,
-        ended_at: None,
-    };
-    let context = EventContext::system(project, "test", app.now());
-    let customer = CustomerRef::Custom {
-        custom_id: "acme".to_owned(),
-    };
-    sync_subscription(app, &context, &customer, stripe)
-        .await
-        .unwrap();
+/// Buys a subscription that runs at Stripe. Yields its id there.
+async fn subscribe(stripe: &StripeServer, server: &TestServer, product: &str) -> String {
+    let sold = code(server, product).await;
+    let answer = pay(server, &sold, "monthly").expect(200).await;
+    stripe.pay(answer["client_secret"].as_str().unwrap());
+    let bought = stripe.all("subscription").pop().unwrap();
+    let id = bought["id"].as_str().unwrap();
+    tell(stripe, server, "customer.subscription.updated", id).await;
+    id.to_owned()
 }
 
 async fn owned(server: &TestServer) -> Vec<Value> {
@@ -541,7 +510,8 @@ async fn a_price_with_interval_is_subscribed_to() {
     assert_eq!(asked.params["payment_behavior"], "default_incomplete");
     assert_eq!(asked.account, Some(account(&stripe)));
     assert!(owned(&server).await.is_empty());
-    told(&server, &json!(stripe.all("subscription")[0])).await;
+    let id = subscription["id"].as_str().unwrap();
+    tell(&stripe, &server, "customer.subscription.created", id).await;
     assert!(owned(&server).await.is_empty(), "it is not paid yet");
 }
 
@@ -576,7 +546,7 @@ async fn a_running_subscription_at_stripe_becomes_the_other_one() {
         asked.params["payment_settings"]["save_default_payment_method"],
         "on_subscription"
     );
-    told(&server, &subscription).await;
+    tell(&stripe, &server, "customer.subscription.updated", &running).await;
     assert_eq!(owned(&server).await, ["premium"]);
     server.assert_verified().await;
 }

@@ -1,7 +1,11 @@
 //! The project's account at Stripe, and the ways to pay it offers (contract 06 §8.6–§8.9).
 
 use futures_util::future::join_all;
+use muniment::app::projects;
 use muniment::stripe::{MOCK_KEY, StripeAccess};
+use muniment_domain::ProjectId;
+use muniment_domain::project::ProjectCommand;
+use muniment_projections::EventContext;
 use serde_json::{Value, json};
 
 use crate::stripe_server::{StripeServer, Trouble};
@@ -67,6 +71,24 @@ async fn requests_at_the_same_time_make_one_account() {
     assert_eq!(stripe.all("account").len(), 1);
     let info = server.admin("GET", INFO).expect(200).await;
     assert_eq!(info["account_id"], stripe.all("account")[0]["id"]);
+    server.assert_verified().await;
+}
+
+#[tokio::test]
+async fn a_project_keeps_its_first_account() {
+    let (stripe, server) = start().await;
+    server.set_up_payments().await;
+    let first = stripe.all("account")[0]["id"].clone();
+    let project = ProjectId::from_caller(&server.project.id);
+    let context = EventContext::system(project.clone(), "test", server.clock.now());
+    let other = ProjectCommand::ConnectStripe {
+        account_id: "acct_other".to_owned(),
+    };
+    projects::change(server.app(), &context, &project, vec![other])
+        .await
+        .unwrap();
+    let info = server.admin("GET", INFO).expect(200).await;
+    assert_eq!(info["account_id"], first);
     server.assert_verified().await;
 }
 

@@ -15,6 +15,7 @@ use muniment::stripe::MOCK_KEY;
 
 use crate::crash::Binary;
 use crate::smtp::MailBox;
+use crate::stripe_server::WEBHOOK_SECRET;
 use crate::support::{INTERNAL_CLIENT, PASSWORD, TestServer, database, unique_email};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,6 +72,7 @@ async fn drive(scenario: &str, config: Value) {
     let settings = [
         ("MUNIMENT_SMTP_URL", mailbox.url()),
         ("STRIPE_SECRET_KEY", MOCK_KEY.to_owned()),
+        ("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET.to_owned()),
     ];
     let settings = settings
         .each_ref()
@@ -85,6 +87,7 @@ async fn drive(scenario: &str, config: Value) {
         .env("MUNIMENT_CLIENT_KEY", &project.client)
         .env("MUNIMENT_SERVER_KEY", &project.server)
         .env("MUNIMENT_ADMIN_KEY", &project.admin)
+        .env("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET)
         .env("MUNIMENT_INTERNAL_CLIENT_KEY", INTERNAL_CLIENT)
         .env("MUNIMENT_OWNER_EMAIL", &owner)
         .env("MUNIMENT_OWNER_PASSWORD", PASSWORD)

@@ -220,7 +220,8 @@ async fn a_subscription_lives_whatever_order_its_news_arrive_in() {
     paid.reverse();
     shop.hear(&paid).await;
     shop.hear(&[begun]).await;
-    shop.hear(&paid).await;
+    let at_once = paid.iter().map(|event| shop.tell(event).expect(200));
+    futures_util::future::join_all(at_once).await;
     assert_eq!(
         shop.products(ada).await,
         json!([["silver", 1, "subscription"]])
@@ -422,7 +423,7 @@ async fn tests_prescribe_answers_in_mock_mode_only() {
         let item = json!({"quantity": 2, "current_period_start": start, "current_period_end": start + 86_400});
         let subscription = json!({
             "id": "sub_mock", "status": status, "items": {"data": [item]}, "cancel_at_period_end": false,
-            "metadata": {"offerId": "gold", "offer": product.to_string(), "priceId": "monthly"},
+            "metadata": {"productId": null, "offerId": "gold", "offer": product.to_string(), "priceId": "monthly"},
         });
         let mock = json!({
             "accounts.retrieve": {"metadata": {"tenancyId": project}},

@@ -137,7 +137,7 @@ fn charged(wanted: &WantedPurchase) -> ApiResult<(Charge, &str)> {
     chosen.ok_or_else(|| {
         ApiError::text(
             StatusCode::BAD_REQUEST,
-            "Only US dollars can be charged, and the price is not in US dollars. Choose another one.",
+            "The price cannot be charged: it is not in US dollars, or beyond counting. Choose another one.",
         )
     })
 }

@@ -147,9 +147,9 @@ fn perform(world: &mut World, asked: &Asked) -> Done {
         ("GET", ["customers", id, "payment_methods"]) => {
             customers::cards(world, &account, id, params)
         }
-        ("POST", ["payment_methods", token, "attach"]) => {
-            let customer = json!(world.living_customer(&account, &params["customer"])?);
-            Ok(world.card(&account, token, &customer))
+        ("POST", ["payment_methods"]) => customers::new_card(world, &account, params),
+        ("POST", ["payment_methods", id, "attach"]) => {
+            customers::attach_card(world, &account, id, params)
         }
         ("POST", ["setup_intents"]) => customers::new_setup_intent(world, &account, params),
         ("GET", ["setup_intents", id]) => world.find(&account, "setup_intent", id),

@@ -85,6 +85,20 @@ pub fn cards(world: &World, account: &str, id: &str, params: &Value) -> Done {
     Ok(page(cards, params))
 }
 
+pub fn new_card(world: &mut World, account: &str, params: &Value) -> Done {
+    let token = text(&params["card"]["token"]).to_owned();
+    if params["type"] != "card" || token.is_empty() {
+        return invalid("Missing required param: card.", "card");
+    }
+    Ok(world.card(account, &token, &Value::Null))
+}
+
+pub fn attach_card(world: &mut World, account: &str, id: &str, params: &Value) -> Done {
+    let customer = world.living_customer(account, &params["customer"])?;
+    world.find(account, "payment_method", id)?;
+    Ok(world.change(id, &json!({"customer": customer})))
+}
+
 pub fn new_setup_intent(world: &mut World, account: &str, params: &Value) -> Done {
     let customer = world.living_customer(account, &params["customer"])?;
     let id = world.id("seti");

@@ -32,8 +32,8 @@ use world::World;
 pub const KEY: &str = "sk_test_of_the_platform";
 /// What signs webhooks.
 pub const WEBHOOK_SECRET: &str = "whsec_of_the_tests";
-/// A card of the tests that is declined.
-pub const DECLINED_CARD: &str = "pm_card_chargeDeclined";
+/// The token of a card that is declined.
+pub const DECLINED_CARD: &str = "tok_chargeDeclined";
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
@@ -221,7 +221,7 @@ impl StripeServer {
         let id = intent["id"].as_str().unwrap();
         let mut world = self.world();
         let account = world.objects[id].account.clone();
-        let card = world.card(&account, "pm_card_visa", &intent["customer"]);
+        let card = world.card(&account, "tok_visa", &intent["customer"]);
         let stored = world.objects.get_mut(id).unwrap();
         merge(
             &mut stored.value,
