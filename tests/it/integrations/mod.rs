@@ -93,7 +93,7 @@ async fn who_is_no_platform_gets_nowhere() {
             let message = details["message"].as_str().unwrap();
             assert!(message.contains("headers.authorization"), "{message}");
             // Nothing else is wrong with the request.
-            assert_eq!(message.matches("\n").count(), 1, "{message}");
+            assert_eq!(message.matches('\n').count(), 1, "{message}");
         }
     }
 }
