@@ -107,11 +107,33 @@ impl WantedEndpoint {
     }
 }
 
+/// Makes an endpoint of the caller's project where its webhooks are delivered: here, or at the Svix
+/// server. Yields its secret.
+///
+/// # Errors
+/// Text 400 when there are too many, text 502 when Svix does not answer.
+pub(super) async fn register_anywhere(
+    app: &App,
+    auth: &Auth,
+    wanted: WantedEndpoint,
+) -> Result<String, ApiError> {
+    let Webhooks::Svix(server) = &app.webhooks else {
+        return Ok(register(app, auth, wanted).await?.1);
+    };
+    let secret = wanted.secret.unwrap_or_else(|| new_secret(&app.random));
+    let description = wanted.change.description;
+    let created = server.create_endpoint(auth.project_id(), wanted.url, description, &secret);
+    created
+        .await
+        .map_err(|error| ApiError::text(StatusCode::BAD_GATEWAY, error.to_string()))?;
+    Ok(secret)
+}
+
 /// Makes an endpoint of the caller's project. Yields it with its secret.
 ///
 /// # Errors
 /// Text 400 when there are too many, or a Svix server delivers the webhooks.
-pub(super) async fn register(
+async fn register(
     app: &App,
     auth: &Auth,
     wanted: WantedEndpoint,

@@ -19,7 +19,7 @@ use crate::app::projects::shared_provider;
 use crate::http::caller::{Auth, Caller};
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::input::{Fields, Input, non_empty_text, one_of, text};
-use crate::http::internal_webhooks::{self, WantedEndpoint};
+use crate::http::internal_webhooks::{WantedEndpoint, register_anywhere};
 use crate::http::known_error::KnownError;
 use crate::http::views::{AdminProject, enabled_providers};
 use crate::http::{api_keys, internal_projects, success, whole_list};
@@ -85,7 +85,7 @@ async fn connect(
 /// Sends the project's webhooks to the platform.
 #[utoipa::path(post, path = "/integrations/neon/webhooks", tag = "integrations", request_body = Value,
     responses((status = 200, description = "`{secret}`: what messages are signed with"),
-        (status = 400, description = "SCHEMA_ERROR, also for wrong Basic credentials; there are too many; a Svix server delivers the webhooks")))]
+        (status = 400, description = "SCHEMA_ERROR, also for wrong Basic credentials; there are too many"), (status = 502, description = "Svix does not answer")))]
 async fn register_webhook(
     State(app): State<App>,
     caller: Caller,
@@ -99,7 +99,7 @@ async fn register_webhook(
     let wanted = WantedEndpoint::read(&mut body);
     body.close();
     let (_, wanted) = form.finish(client.zip(wanted))?;
-    let (_, secret) = internal_webhooks::register(&app, auth, wanted).await?;
+    let secret = register_anywhere(&app, auth, wanted).await?;
     Ok(Json(json!({"secret": secret})).into_response())
 }
 
