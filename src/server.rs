@@ -27,6 +27,7 @@ use crate::passwords::{Cost, PasswordError, Passwords};
 use crate::secrets::{Random, ServerSecret};
 use crate::settings::TrustedProxy;
 use crate::tokens::TokenIssuer;
+use crate::webhooks::portal_tokens::PortalTokens;
 use crate::webhooks::{self, Delivering, Delivery, Webhooks};
 
 /// How long requests that run when the server is told to stop may take to finish.
@@ -123,6 +124,7 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         random: Random::system(),
         limits: Limits::new(configuration.quotas),
         webhooks: Webhooks::new(&configuration.webhooks)?,
+        portal_tokens: PortalTokens::new(&secret),
         queues: Queues::default(),
         trusted_proxy: configuration.trusted_proxy,
         public_url,

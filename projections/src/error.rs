@@ -25,6 +25,10 @@ pub enum Reservation {
     RefreshToken,
     /// A passkey's credential id.
     PasskeyCredential,
+    /// A name that a project gave to one of its webhook endpoints.
+    WebhookEndpointUid,
+    /// A name that a project gave to a webhook message.
+    WebhookEventId,
 }
 
 /// An error of the log, a unit of work or a read model.
@@ -112,6 +116,12 @@ impl From<sqlx::Error> for LedgerError {
             (Some("23505"), Some("sessions_token")) => Self::Taken(Reservation::RefreshToken),
             (Some("23505"), Some("passkeys_credential")) => {
                 Self::Taken(Reservation::PasskeyCredential)
+            }
+            (Some("23505"), Some("webhook_endpoints_uid")) => {
+                Self::Taken(Reservation::WebhookEndpointUid)
+            }
+            (Some("23505"), Some("webhook_messages_event_id")) => {
+                Self::Taken(Reservation::WebhookEventId)
             }
             // Unique sequence, foreign key, serialization failure, deadlock.
             (Some("23505"), Some("events_sequence" | "snapshots_pkey" | "subject_keys_pkey"))

@@ -41,6 +41,7 @@ use crate::secrets::Random;
 use crate::settings::TrustedProxy;
 use crate::tokens::TokenIssuer;
 use crate::webhooks::Webhooks;
+use crate::webhooks::portal_tokens::PortalTokens;
 
 use projects::ProjectDirectory;
 use queues::Queues;
@@ -75,6 +76,8 @@ pub struct Parts {
     pub limits: Limits,
     /// What delivers webhooks.
     pub webhooks: Webhooks,
+    /// Tokens with which webhooks are managed by Svix's API.
+    pub portal_tokens: PortalTokens,
     /// Turns of requests that change the same customer.
     pub queues: Queues,
     /// The proxies whose word about a caller's address counts.

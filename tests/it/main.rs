@@ -54,6 +54,7 @@ mod sign_up_rules;
 mod smtp;
 mod support;
 mod support_conversations;
+mod svix_api;
 mod team_invitations;
 mod teams;
 mod upgrade;
