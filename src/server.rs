@@ -34,6 +34,7 @@ use crate::secrets::{Random, ServerSecret};
 use crate::settings::TrustedProxy;
 use crate::stripe::{Stripe, StripeAccess, StripeSetupError};
 use crate::tokens::TokenIssuer;
+use crate::webhooks::portal_tokens::PortalTokens;
 use crate::webhooks::{self, Delivering, Delivery, Webhooks};
 
 /// How long requests that run when the server is told to stop may take to finish.
@@ -152,6 +153,7 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         limits: Limits::new(configuration.quotas),
         webhooks: Webhooks::new(&configuration.webhooks)?,
         stripe: stripe.transpose()?,
+        portal_tokens: PortalTokens::new(&secret),
         queues: Queues::default(),
         trusted_proxy: configuration.trusted_proxy,
         public_url,

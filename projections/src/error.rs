@@ -27,6 +27,10 @@ pub enum Reservation {
     RefreshToken,
     /// A passkey's credential id.
     PasskeyCredential,
+    /// A name that a project gave to one of its webhook endpoints.
+    WebhookEndpointUid,
+    /// A name that a project gave to a webhook message.
+    WebhookEventId,
 }
 
 /// An error of the log, a unit of work or a read model.
@@ -128,6 +132,12 @@ impl From<sqlx::Error> for LedgerError {
             (Some("23505"), Some("sessions_token")) => Self::Taken(Reservation::RefreshToken),
             (Some("23505"), Some("passkeys_credential")) => {
                 Self::Taken(Reservation::PasskeyCredential)
+            }
+            (Some("23505"), Some("webhook_endpoints_uid")) => {
+                Self::Taken(Reservation::WebhookEndpointUid)
+            }
+            (Some("23505"), Some("webhook_messages_event_id")) => {
+                Self::Taken(Reservation::WebhookEventId)
             }
             // Unique sequence, foreign key, serialization failure, deadlock; and what Stripe knows of
             // was noted for another customer in the same moment.

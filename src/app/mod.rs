@@ -50,6 +50,7 @@ use crate::settings::TrustedProxy;
 use crate::stripe::Stripe;
 use crate::tokens::TokenIssuer;
 use crate::webhooks::Webhooks;
+use crate::webhooks::portal_tokens::PortalTokens;
 
 use integrations::Integrations;
 use projects::ProjectDirectory;
@@ -107,6 +108,8 @@ pub struct Parts {
     pub webhooks: Webhooks,
     /// What takes payments, if anything does.
     pub stripe: Option<Stripe>,
+    /// Tokens with which webhooks are managed by Svix's API.
+    pub portal_tokens: PortalTokens,
     /// Turns of requests that change the same customer.
     pub queues: Queues,
     /// The proxies whose word about a caller's address counts.

@@ -99,7 +99,7 @@ impl Input {
             input: self,
             findings: Findings {
                 current_user,
-                lines: Vec::new(),
+                violations: Vec::new(),
                 own_user_missing: false,
             },
         }
@@ -112,16 +112,28 @@ pub struct Form<'i> {
     findings: Findings,
 }
 
+/// Something that is wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Where: `body.items[0].id`
+    pub path: String,
+    /// What: `is required`
+    pub problem: String,
+}
+
 /// What is wrong so far.
 struct Findings {
     current_user: Option<UserId>,
-    lines: Vec<String>,
+    violations: Vec<Violation>,
     own_user_missing: bool,
 }
 
 impl Findings {
     fn note(&mut self, path: &str, problem: &str) {
-        self.lines.push(format!("{path} {problem}"));
+        self.violations.push(Violation {
+            path: path.to_owned(),
+            problem: problem.to_owned(),
+        });
     }
 }
 
@@ -222,20 +234,33 @@ impl<'i> Form<'i> {
             return Err(KnownError::cannot_get_own_user_without_user().into());
         }
         match value {
-            Some(value) if self.findings.lines.is_empty() => Ok(value),
-            None if self.findings.lines.is_empty() => Err(ApiError::internal(
+            Some(value) if self.findings.violations.is_empty() => Ok(value),
+            None if self.findings.violations.is_empty() => Err(ApiError::internal(
                 "a form without violations yielded nothing",
             )),
             _ => Err(KnownError::schema_error(self.message()).into()),
         }
     }
 
+    /// Ends the reading, for endpoints that tell of violations in their own way.
+    ///
+    /// # Errors
+    /// All violations.
+    pub fn check<T>(self, value: Option<T>) -> Result<T, Vec<Violation>> {
+        match value {
+            Some(value) if self.findings.violations.is_empty() => Ok(value),
+            _ => Err(self.findings.violations),
+        }
+    }
+
     fn message(&self) -> String {
         let Input { method, path, .. } = self.input;
         let mut message = format!("{method} {path} does not accept this request:");
-        for line in &self.findings.lines {
+        for Violation { path, problem } in &self.findings.violations {
             message.push_str("\n  - ");
-            message.push_str(line);
+            message.push_str(path);
+            message.push(' ');
+            message.push_str(problem);
         }
         message
     }
@@ -278,6 +303,11 @@ impl<'f> Fields<'f> {
     /// Ends the reading of this object.
     pub fn close(self) {
         drop(self);
+    }
+
+    /// Ends the reading of this object, whatever else is in it: it may be for newer servers.
+    pub fn close_leniently(mut self) {
+        self.read.extend(self.object.keys().cloned());
     }
 
     /// Declares a field known without reading it.

@@ -50,6 +50,7 @@ mod session_replays;
 mod sessions;
 mod stripe_webhooks;
 mod support_conversations;
+mod svix;
 mod team_api_keys;
 mod team_invitations;
 mod team_member_profiles;
@@ -172,6 +173,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(notification_preferences::router())
         .merge(webhooks::router())
         .merge(internal_webhooks::router())
+        .merge(svix::router())
         .merge(data_vault::router())
         .merge(ai_conversations::router())
         .merge(support_conversations::router())

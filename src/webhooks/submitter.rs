@@ -46,6 +46,7 @@ const LOOKS: [Duration; 3] = [
 /// A Svix server.
 #[derive(Clone)]
 pub struct SvixServer {
+    address: Arc<str>,
     client: Arc<Svix>,
     applications: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -81,9 +82,16 @@ impl SvixServer {
             ..SvixOptions::default()
         };
         Self {
+            address: server_url.into(),
             client: Arc::new(Svix::new(api_key.to_owned(), Some(options))),
             applications: Arc::default(),
         }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Declares what messages there are. Those that Svix knows stay as they are there.

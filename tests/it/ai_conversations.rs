@@ -2,10 +2,10 @@
 
 use muniment_domain::Personal;
 use muniment_domain::ai_conversation::AiConversationEvent;
-use muniment_projections::LedgerEvent;
+use muniment_projections::{EventLog, LedgerEvent, MasterKey};
 use serde_json::{Value, json};
 
-use crate::support::{Call, TestServer, Tokens, eventually, unique_email};
+use crate::support::{Call, TestServer, Tokens, eventually, secret, unique_email};
 
 const NOBODY: &str = "6fb53bb8-4f2f-4b1c-9d27-1d4a61d1f0de";
 
@@ -255,18 +255,32 @@ async fn what_was_said_goes_with_its_owner_for_good() {
         .await
         .unwrap();
     assert_eq!(rows, 0);
-    eventually("the texts are unreadable", || async {
-        let stream = server.log().stream("ai_conversation", &id).await.unwrap();
-        stream.iter().all(|event| match &event.event {
-            LedgerEvent::AiConversation(AiConversationEvent::AiConversationStarted(started)) => {
-                started.personal == Personal::Erased
-            }
-            LedgerEvent::AiConversation(AiConversationEvent::AiMessagesReplaced(replaced)) => {
-                replaced.personal == Personal::Erased
-            }
-            _ => true,
-        })
+    eventually("the owner's key is destroyed", || async {
+        let keys = sqlx::query_scalar("SELECT count(*) FROM subject_keys WHERE subject = $1");
+        let keys: i64 = keys
+            .bind(&user.user_id)
+            .fetch_one(server.pool())
+            .await
+            .unwrap();
+        keys == 0
     })
     .await;
+    // Another process, which has not read the key before.
+    let master = MasterKey::derive(secret().as_bytes());
+    let log = EventLog::new(server.pool().clone(), master);
+    let stream = log.stream("ai_conversation", &id).await.unwrap();
+    assert_eq!(stream.len(), 3);
+    for event in stream {
+        match event.event {
+            LedgerEvent::AiConversation(AiConversationEvent::AiConversationStarted(started)) => {
+                assert_eq!(started.personal, Personal::Erased);
+            }
+            LedgerEvent::AiConversation(AiConversationEvent::AiMessagesReplaced(replaced)) => {
+                assert_eq!(replaced.personal, Personal::Erased);
+            }
+            LedgerEvent::AiConversation(AiConversationEvent::AiConversationDeleted {}) => {}
+            other => panic!("{other:?}"),
+        }
+    }
     server.assert_verified().await;
 }

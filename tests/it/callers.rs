@@ -402,6 +402,63 @@ const TELEMETRY_ROUTES: [(&str, &str, Access); 8] = [
     ("GET", "/internal/metrics", Admin),
 ];
 
+/// Those of Svix's API, which take a token of their own.
+const SVIX_ROUTES: [(&str, &str, Access); 21] = [
+    ("POST", "/app", Public),
+    ("POST", "/auth/app-portal-access/{app_id}", Public),
+    ("GET", "/app/{app_id}/endpoint", Public),
+    ("POST", "/app/{app_id}/endpoint", Public),
+    ("GET", "/app/{app_id}/endpoint/{endpoint_id}", Public),
+    ("PUT", "/app/{app_id}/endpoint/{endpoint_id}", Public),
+    ("PATCH", "/app/{app_id}/endpoint/{endpoint_id}", Public),
+    ("DELETE", "/app/{app_id}/endpoint/{endpoint_id}", Public),
+    ("GET", "/app/{app_id}/endpoint/{endpoint_id}/secret", Public),
+    (
+        "POST",
+        "/app/{app_id}/endpoint/{endpoint_id}/secret/rotate",
+        Public,
+    ),
+    (
+        "GET",
+        "/app/{app_id}/endpoint/{endpoint_id}/headers",
+        Public,
+    ),
+    (
+        "PUT",
+        "/app/{app_id}/endpoint/{endpoint_id}/headers",
+        Public,
+    ),
+    (
+        "PATCH",
+        "/app/{app_id}/endpoint/{endpoint_id}/headers",
+        Public,
+    ),
+    ("GET", "/app/{app_id}/endpoint/{endpoint_id}/stats", Public),
+    (
+        "POST",
+        "/app/{app_id}/endpoint/{endpoint_id}/recover",
+        Public,
+    ),
+    (
+        "POST",
+        "/app/{app_id}/endpoint/{endpoint_id}/replay-missing",
+        Public,
+    ),
+    ("POST", "/app/{app_id}/msg", Public),
+    ("GET", "/app/{app_id}/msg/{msg_id}", Public),
+    (
+        "POST",
+        "/app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend",
+        Public,
+    ),
+    (
+        "GET",
+        "/app/{app_id}/attempt/endpoint/{endpoint_id}",
+        Public,
+    ),
+    ("GET", "/app/{app_id}/attempt/msg/{msg_id}", Public),
+];
+
 /// Those of items, products and purchases.
 const PAYMENT_ROUTES: [(&str, &str, Access); 23] = [
     ("POST", "/integrations/stripe/webhooks", Public),
@@ -516,6 +573,7 @@ fn table() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
         .chain(INVITATION_ROUTES)
         .chain(CONFIG_ROUTES)
         .chain(WEBHOOK_ROUTES)
+        .chain(SVIX_ROUTES)
         .chain(INTEGRATION_ROUTES)
         .chain(PAYMENT_ROUTES)
         .chain(ANALYTICS_ROUTES)

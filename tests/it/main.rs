@@ -72,6 +72,7 @@ mod stripe_server;
 mod stripe_webhooks;
 mod support;
 mod support_conversations;
+mod svix_api;
 mod team_invitations;
 mod teams;
 mod telemetry;

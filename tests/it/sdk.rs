@@ -46,6 +46,11 @@ async fn receivers_verify_webhooks_with_the_package_of_svix() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_client_of_svix_manages_endpoints_here() {
+    drive("svix.mjs", json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_published_sdk_counts_items_and_sells_products() {
     drive("payments.mjs", json!({"allow_localhost": true})).await;
 }
@@ -149,6 +154,7 @@ fn install() -> PathBuf {
         "sign_in.mjs",
         "projects.mjs",
         "webhooks.mjs",
+        "svix.mjs",
         "payments.mjs",
         "analytics.mjs",
     ] {

@@ -268,6 +268,10 @@ async fn endpoints_are_managed_and_tested_at_svix() {
     assert_eq!(test("ep_unknown").await["success"], false);
     let listing = server.admin("GET", "/internal/webhooks/endpoints");
     listing.refused_in_words(400).await;
+    let path = format!("/app/{}/endpoint", server.project.id);
+    let elsewhere = server.call("GET", &path).expect(404).await;
+    assert_eq!(elsewhere["code"], "not_found");
+    assert!(elsewhere["detail"].as_str().unwrap().contains(&svix.url));
 }
 
 #[tokio::test]
