@@ -85,8 +85,8 @@ impl Erasure {
         Self { log: log.clone() }
     }
 
-    /// Deletes the images that a user ever had, in teams as well, and what was kept under their
-    /// addresses, as long as the log can still say which.
+    /// Deletes the images that a user ever had, in teams as well, what was recorded of them, and what
+    /// was kept under their addresses, as long as the log can still say which.
     async fn forget_user(
         &self,
         connection: &mut PgConnection,
@@ -100,6 +100,8 @@ impl Erasure {
         let emails: Vec<String> = timeline.iter().filter_map(email).collect();
         let project = event.project_id.as_str();
         sign_up_rules::forget_emails(&mut *connection, project, &emails).await?;
+        session_replays::delete_of_user(&mut *connection, user).await?;
+        spool::delete_of_user(&mut *connection, project, user, &emails).await?;
         erasure::note(connection, Erased::User, event, &emails).await
     }
 
@@ -163,9 +165,6 @@ impl Subscriber for Erasure {
             match &event.event {
                 LedgerEvent::User(UserEvent::UserDeleted {}) => {
                     self.forget_user(connection, event).await?;
-                    if let Ok(user) = Uuid::parse_str(&id) {
-                        session_replays::delete_of_user(connection, user).await?;
-                    }
                     subjects.extend(sessions_of(connection, &id).await?);
                     subjects.push(id);
                 }

@@ -5,6 +5,7 @@ use muniment_domain::{Millis, ProjectId, UserId};
 use muniment_projections::telemetry::TelemetryEvent;
 use serde_json::{Value, json};
 
+use crate::shop::Shop;
 use crate::support::{TestServer, Tokens, analytics, eventually, unique_email};
 use crate::telemetry::{BATCH, SEGMENT, away, events, observing, refresh, select};
 
@@ -439,6 +440,34 @@ async fn purchases_are_counted() {
     assert_eq!(activity(&server, &sold["daily_subscriptions"], 0), 1);
     assert_eq!(sold["total_orders"], 2);
     assert_eq!(sold["checkout_conversion_rate"], json!(100.0));
+}
+
+/// Of a plan that Stripe charges for, three times within the days that are shown.
+#[tokio::test]
+async fn revenue_is_what_was_paid_of_invoices() {
+    let shop = Shop::open().await;
+    let ada = ["user", shop.ada.user_id.as_str()];
+    shop.buy(ada, "silver", "monthly", 1).await;
+    let subscription = shop.subscription();
+    for _ in 0..3 {
+        shop.advance(10 * DAY);
+        let renewed = shop.stripe.renew(&subscription);
+        shop.hear(&renewed).await;
+    }
+    shop.advance(DAY);
+    let server = &shop.server;
+    let all = metrics(server, "").await;
+    let sold = &all["payments_overview"];
+    assert_eq!(sold["revenue_cents"], 4 * 999);
+    assert_eq!(sold["mrr_cents"], 3 * 999);
+    assert_eq!(sold["total_orders"], 4);
+    assert_eq!(sold["checkout_conversion_rate"], json!(100.0));
+    let seen = &all["analytics_overview"];
+    assert_eq!(seen["total_revenue_cents"], 4 * 999);
+    assert_eq!(figure(server, &seen["daily_revenue"], 1, "new_cents"), 999);
+    assert_eq!(figure(server, &seen["daily_revenue"], 1, "refund_cents"), 0);
+    assert_eq!(figure(server, &seen["daily_revenue"], 2, "new_cents"), 0);
+    assert_eq!(seen["revenue_per_visitor"], json!(0.0));
 }
 
 #[tokio::test]

@@ -583,6 +583,34 @@ async fn while_the_store_is_away_everything_waits() {
 }
 
 #[tokio::test]
+async fn what_is_on_its_way_is_forgotten_with_its_user() {
+    let server = TestServer::start_analysing(Some(away())).await;
+    enable(&server).await;
+    server
+        .override_settings(json!({
+            "auth.signUpRules.a": {"enabled": true, "condition": "true", "action": {"type": "log"}},
+        }))
+        .await;
+    let kept = server.sign_up(&unique_email()).await;
+    let user = server.sign_up(&unique_email()).await;
+    for user in [&kept, &user] {
+        let sent = batch(json!([click(5)]));
+        post(&server, user).body(sent).expect(200).await;
+    }
+    server.app().recorder.flush().await.unwrap();
+    let count = || async {
+        let sql = "SELECT count(*) FROM telemetry_spool WHERE project_id = $1";
+        let count = sqlx::query_scalar::<_, i64>(sql).bind(&server.project.id);
+        count.fetch_one(server.pool()).await.unwrap()
+    };
+    // A token, a rule and a click each.
+    assert_eq!(count().await, 6);
+    let path = format!("/users/{}", user.user_id);
+    server.server("DELETE", &path).expect(200).await;
+    eventually("the user's are forgotten", || async { count().await == 3 }).await;
+}
+
+#[tokio::test]
 async fn without_a_store_nothing_is_kept_and_browsers_are_told() {
     let server = TestServer::start_analysing(None).await;
     enable(&server).await;

@@ -226,9 +226,9 @@ pub async fn add_chunk(
 /// Erases the recordings of a deleted user.
 pub(crate) async fn delete_of_user(
     connection: &mut PgConnection,
-    user: Uuid,
+    user: UserId,
 ) -> Result<(), LedgerError> {
-    let ids = sqlx::query_scalar!("SELECT id FROM session_replays WHERE user_id = $1", user)
+    let ids = sqlx::query_scalar!("SELECT id FROM session_replays WHERE user_id = $1", user.0)
         .fetch_all(&mut *connection)
         .await?;
     delete(connection, &ids).await

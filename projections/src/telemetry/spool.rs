@@ -14,7 +14,7 @@ use muniment_domain::{Millis, ProjectId, SessionId, UserId};
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::event::TelemetryEvent;
+use super::event::{SIGN_UP_RULE_TRIGGER, TelemetryEvent};
 use crate::LedgerError;
 
 /// Rows in a batch, at most.
@@ -209,6 +209,34 @@ async fn delete_rows(connection: &mut PgConnection, positions: &[i64]) -> Result
     sqlx::query!(
         "DELETE FROM telemetry_spool WHERE position = ANY($1)",
         positions
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Forgets what was on its way of an erased person, who had those addresses.
+pub(crate) async fn delete_of_user(
+    connection: &mut PgConnection,
+    project: &str,
+    user: UserId,
+    emails: &[String],
+) -> Result<(), LedgerError> {
+    sqlx::query!(
+        "DELETE FROM telemetry_spool
+         WHERE project_id = $1
+           AND (user_id = $2 OR CASE WHEN event_type = $3 THEN data::jsonb ->> 'email' = ANY($4) END)",
+        project,
+        user.0,
+        SIGN_UP_RULE_TRIGGER,
+        emails,
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "DELETE FROM telemetry_refused WHERE project_id = $1 AND user_id = $2",
+        project,
+        user.0,
     )
     .execute(connection)
     .await?;
