@@ -1,7 +1,7 @@
 //! Payments and refunds on a connected account.
 
 use muniment_domain::customer::money::Cents;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::objects::{Invoice, Metadata, PaymentIntent, Product, Refund};
 use super::{Call, ConnectedStripe, StripeError, path_of};
@@ -59,7 +59,7 @@ impl ConnectedStripe {
     /// When it does not exist.
     pub async fn retrieve_invoice(&self, id: &str) -> Result<Invoice, StripeError> {
         let path = path_of("invoices.retrieve", "invoices", id)?;
-        let params: Value = json!({"expand": ["payments"]});
+        let params = json!({"expand": ["payments"]});
         self.call(Call::get("invoices.retrieve", path, params))
             .await
     }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 
@@ -67,10 +69,7 @@ impl Http {
         bearer.set_sensitive(true);
         let headers = HeaderMap::from_iter([
             (AUTHORIZATION, bearer),
-            (
-                reqwest::header::HeaderName::from_static("stripe-version"),
-                VERSION,
-            ),
+            (HeaderName::from_static("stripe-version"), VERSION),
         ]);
         let client = Client::builder()
             .default_headers(headers)
