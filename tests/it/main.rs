@@ -43,6 +43,7 @@ mod passwords;
 mod payments_billing;
 mod payments_checkout;
 mod payments_items;
+mod payments_links;
 mod payments_products;
 mod payments_refunds;
 mod payments_setup;
