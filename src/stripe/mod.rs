@@ -37,7 +37,7 @@ pub use error::{Refusal, StripeError};
 pub use objects::{
     Account, AccountLink, AccountSession, Card, Customer, Expandable, Identified, Invoice,
     InvoicePayment, List, Metadata, PaymentIntent, PaymentMethod, PaymentMethodConfiguration,
-    Product, Refund, SetupIntent, Subscription, SubscriptionItem,
+    Product, Refund, SetupIntent, Subscription, SubscriptionItem, metadata_of,
 };
 pub use payments::NewPaymentIntent;
 pub use subscriptions::{PaymentBehavior, RecurringPrice, SubscriptionTerms};

@@ -95,6 +95,10 @@ async fn a_subscription_is_paid_back_and_ends_with_its_period() {
             .event("customer.subscription.updated", &subscription)])
             .await;
     }
+    // What is not owned is not cancelled.
+    let path = format!("/payments/products/user/{}/gold", ada[1]);
+    let cancel = shop.server.server("DELETE", &path);
+    cancel.refused_in_words(400).await;
     let again = refund(&shop, "subscription", &id, &all);
     let details = again.refused(400, "SUBSCRIPTION_ALREADY_REFUNDED").await;
     assert_eq!(details, json!({"subscription_id": id}));

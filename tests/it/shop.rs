@@ -1,9 +1,10 @@
 //! A project that sells through a Stripe of the test's own.
 
+use muniment::server::Follow;
 use serde_json::{Value, json};
 
 use crate::stripe_server::{StripeServer, WEBHOOK_SECRET, signature};
-use crate::support::{Call, TestServer, Tokens, unique_email};
+use crate::support::{Call, TestServer, Tokens, database, unique_email};
 
 /// Where Stripe tells what happened.
 pub const WEBHOOKS: &str = "/integrations/stripe/webhooks";
@@ -18,8 +19,13 @@ pub struct Shop {
 
 impl Shop {
     pub async fn open() -> Self {
+        Self::open_on(&database().await).await
+    }
+
+    pub async fn open_on(url: &str) -> Self {
         let stripe = StripeServer::open().await;
-        let server = TestServer::start_charging(stripe.access()).await;
+        let follow = Follow::Everything;
+        let server = TestServer::start_charging_on(url, follow, stripe.access()).await;
         stripe.set_now(server.clock.now().0 / 1000);
         let body = json!({"config_override_string": goods().to_string()});
         let call = server.admin("PATCH", "/internal/config/override/branch");
@@ -87,12 +93,7 @@ impl Shop {
 
     /// An event on its way, rightly signed.
     pub fn tell(&self, event: &Value) -> Call {
-        let body = event.to_string();
-        let at = self.server.clock.now().0 / 1000;
-        let signed = signature(WEBHOOK_SECRET, &body, at);
-        let call = self.server.call("POST", WEBHOOKS);
-        call.header("stripe-signature", &signed)
-            .raw("application/json", body)
+        deliver(&self.server, event)
     }
 
     /// Events arrive.
@@ -132,6 +133,15 @@ impl Shop {
         let all = self.stripe.all("subscription");
         all.last().unwrap()["id"].as_str().unwrap().to_owned()
     }
+}
+
+/// An event on its way to a server, rightly signed.
+pub fn deliver(server: &TestServer, event: &Value) -> Call {
+    let body = event.to_string();
+    let signed = signature(WEBHOOK_SECRET, &body, server.clock.now().0 / 1000);
+    let call = server.call("POST", WEBHOOKS);
+    call.header("stripe-signature", &signed)
+        .raw("application/json", body)
 }
 
 fn goods() -> Value {

@@ -1,14 +1,16 @@
 //! What Stripe tells, and what becomes of it (contract 06 §8.5, §9), told by a Stripe of the tests'
 //! own: twice, late and in the wrong order.
 
+use futures_util::future::join_all;
+use muniment::server::Follow;
 use muniment::stripe::{MOCK_KEY, StripeAccess};
 use muniment_projections::replay::replay;
 use serde_json::{Value, json};
 use sqlx::Row;
 
-use crate::shop::{Shop, WEBHOOKS};
+use crate::shop::{Shop, WEBHOOKS, deliver};
 use crate::stripe_server::{StripeServer, Trouble, WEBHOOK_SECRET, signature};
-use crate::support::{TestServer, unique_email};
+use crate::support::{TestServer, database, unique_email};
 
 const DAY: i64 = 86_400_000;
 
@@ -178,7 +180,7 @@ async fn a_one_time_payment_counts_once_however_often_it_is_told() {
     }
     // At the same time, too.
     let again = (0..4).map(|_| shop.hear(&paid));
-    futures_util::future::join_all(again).await;
+    join_all(again).await;
     assert_eq!(shop.products(ada).await, json!([["pack", 3, "one_time"]]));
     assert_eq!(shop.item(ada, "credits").await, 6);
     let receipt = shop.server.mail.nth(&shop.email, 2).await;
@@ -220,7 +222,8 @@ async fn a_subscription_lives_whatever_order_its_news_arrive_in() {
     paid.reverse();
     shop.hear(&paid).await;
     shop.hear(&[begun]).await;
-    shop.hear(&paid).await;
+    let at_once = paid.iter().map(|event| shop.tell(event).expect(200));
+    join_all(at_once).await;
     assert_eq!(
         shop.products(ada).await,
         json!([["silver", 1, "subscription"]])
@@ -368,7 +371,7 @@ async fn what_could_not_be_taken_in_is_taken_in_when_it_comes_again() {
     let secret = shop.begin(["user", &id], "silver", "monthly", 1).await;
     let paid = shop.stripe.pay(&secret);
     shop.stripe
-        .trouble("/v1/subscriptions", &[Trouble::Garbage, Trouble::Garbage]);
+        .trouble("/v1/subscriptions", &[Trouble::Garbage]);
     shop.tell(&paid[1]).expect_status(500).await;
     shop.stripe.break_down().await;
     shop.tell(&paid[1]).expect_status(500).await;
@@ -380,6 +383,36 @@ async fn what_could_not_be_taken_in_is_taken_in_when_it_comes_again() {
         json!([["silver", 1, "subscription"]])
     );
     assert_eq!(letters(&shop.server, "payment_receipt").await, 1);
+    shop.server.assert_verified().await;
+}
+
+#[tokio::test]
+async fn two_servers_hear_the_same_at_once() {
+    let url = database().await;
+    let shop = Shop::open_on(&url).await;
+    let access = shop.stripe.access();
+    let other = TestServer::start_charging_on(&url, Follow::Nothing, access).await;
+    let ada = ["user", shop.ada.user_id.as_str()];
+    let pack = shop.begin(ada, "pack", "once", 1).await;
+    let plan = shop.begin(ada, "silver", "monthly", 1).await;
+    let paid = [shop.stripe.pay(&pack), shop.stripe.pay(&plan)].concat();
+    // What one of them could not take in, because the other did, comes again.
+    let hear = async |server: &TestServer, event: &Value| {
+        while deliver(server, event).send().await.status != 200 {}
+    };
+    let (shop_hears, hear) = (&shop.server, &hear);
+    let deliveries = paid.iter().flat_map(|event| {
+        [shop_hears, &other, shop_hears, &other].map(|server| hear(server, event))
+    });
+    join_all(deliveries).await;
+    let products = shop.products(ada).await;
+    assert_eq!(
+        products,
+        json!([["pack", 1, "one_time"], ["silver", 1, "subscription"]])
+    );
+    assert_eq!(shop.item(ada, "credits").await, 12);
+    assert_eq!(shop.transactions().await.len(), 2);
+    assert_eq!(letters(&shop.server, "payment_receipt").await, 2);
     shop.server.assert_verified().await;
 }
 
@@ -422,7 +455,7 @@ async fn tests_prescribe_answers_in_mock_mode_only() {
         let item = json!({"quantity": 2, "current_period_start": start, "current_period_end": start + 86_400});
         let subscription = json!({
             "id": "sub_mock", "status": status, "items": {"data": [item]}, "cancel_at_period_end": false,
-            "metadata": {"offerId": "gold", "offer": product.to_string(), "priceId": "monthly"},
+            "metadata": {"productId": null, "offerId": "gold", "offer": product.to_string(), "priceId": "monthly"},
         });
         let mock = json!({
             "accounts.retrieve": {"metadata": {"tenancyId": project}},

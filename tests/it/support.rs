@@ -151,9 +151,11 @@ impl TestServer {
 
     /// A server that takes payments through that Stripe.
     pub async fn start_charging(stripe: StripeAccess) -> Self {
-        let url = &database().await;
+        Self::start_charging_on(&database().await, Follow::Everything, stripe).await
+    }
+
+    pub async fn start_charging_on(url: &str, follow: Follow, stripe: StripeAccess) -> Self {
         let (quotas, webhooks) = (Quotas::default(), Delivery::Embedded(Reach::Anywhere));
-        let follow = Follow::Everything;
         Self::start_with(url, follow, quotas, None, webhooks, Some(stripe)).await
     }
 

@@ -223,6 +223,12 @@ impl Customer {
         now: Millis,
     ) -> Result<Vec<CustomerEvent>, CustomerError> {
         let now = now.max(self.latest);
+        let is_owned = |id: &str| owned(&self.purchases, now).contains_key(&Some(id));
+        if let Selection::Product(id) = selection
+            && !is_owned(id)
+        {
+            return Err(CustomerError::NotOwned);
+        }
         let active = self
             .purchases
             .iter()
@@ -239,10 +245,7 @@ impl Customer {
         }
         match selection {
             Selection::Subscription(_) => Err(CustomerError::SubscriptionUnknown),
-            Selection::Product(id) if owned(&self.purchases, now).contains_key(&Some(id)) => {
-                Err(CustomerError::NothingToCancel)
-            }
-            Selection::Product(_) => Err(CustomerError::NotOwned),
+            Selection::Product(_) => Err(CustomerError::NothingToCancel),
         }
     }
 

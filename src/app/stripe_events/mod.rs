@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::App;
 use crate::stripe::webhook::StripeEvent;
-use crate::stripe::{ConnectedStripe, Metadata, Stripe, StripeError};
+use crate::stripe::{ConnectedStripe, Metadata, Stripe, StripeError, metadata_of};
 
 pub use subscriptions::told;
 
@@ -160,16 +160,7 @@ impl News<'_> {
     }
 
     fn metadata(&self) -> Metadata {
-        let metadata = self.object()["metadata"].as_object().into_iter().flatten();
-        let texts = metadata.filter_map(|(name, value)| {
-            let value = match value {
-                Value::String(text) => text.clone(),
-                Value::Null => return None,
-                other => other.to_string(),
-            };
-            Some((name.clone(), value))
-        });
-        texts.collect()
+        metadata_of(&self.object()["metadata"])
     }
 
     /// When Stripe said so, by its own clock.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use muniment_domain::PurchaseId;
 use muniment_domain::customer::{
     Customer, CustomerCommand, CustomerRef, History, InvoiceReport, InvoiceStatus, Product,
-    StripeSubscription, SubscriptionStatus, SubscriptionSync,
+    StripeSubscription, SubscriptionStatus, SubscriptionSync, derived_uuid,
 };
 use muniment_projections::{LedgerError, customers as rows};
 
@@ -14,8 +14,19 @@ use super::{EventError, News, customer_in, from_seconds, given};
 use crate::app::customers;
 use crate::stripe::Subscription;
 
+/// How often Stripe is asked again, because others noted something while it was asked.
+const ROUNDS: usize = 5;
 /// What is subscribed to, if the invoice does not say.
 const UNNAMED: &str = "Subscription";
+
+/// Whether Stripe's answer was noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Noted {
+    /// It was.
+    Now,
+    /// Others were faster.
+    Outdated,
+}
 
 impl News<'_> {
     /// Stripe is asked how things stand; then an invoice is noted, and the customer told of it.
@@ -34,32 +45,62 @@ impl News<'_> {
         Ok(())
     }
 
-    /// The state is read before Stripe is asked. So when something else is noted in between, which
-    /// may be newer than Stripe's answer, Stripe is asked again.
+    /// Notes how the customer's subscriptions stand at Stripe. While it is asked, they may be noted
+    /// by others, who may have asked later; then it is asked again.
     async fn sync(&self, payer: &str, customer: &CustomerRef) -> Result<(), EventError> {
+        let stream = customer.stream(&self.context.project_id);
+        // Those that ask take turns; those that change items need not wait for Stripe.
+        let turn = derived_uuid(&["stripe-sync", &stream.to_string()]);
+        let _turn = self.app.queues.wait(turn).await;
+        for _ in 0..ROUNDS {
+            let before = self.app.state::<Customer>(&self.context, &stream);
+            let before = before.await?;
+            let answer = self.ask(payer).await?;
+            if self.note(customer, &before, &answer).await? == Noted::Now {
+                return Ok(());
+            }
+        }
+        Err(LedgerError::Conflict.into())
+    }
+
+    async fn ask(&self, payer: &str) -> Result<Vec<StripeSubscription>, EventError> {
+        let mut all = Vec::new();
+        for subscription in self.stripe.list_subscriptions(payer).await? {
+            let product = self.product(&subscription.metadata).await?;
+            all.extend(told(&subscription, product)?);
+        }
+        Ok(all)
+    }
+
+    /// Notes what Stripe answered, if the customer's purchases are as they were before it was asked.
+    async fn note(
+        &self,
+        customer: &CustomerRef,
+        before: &Customer,
+        answer: &[StripeSubscription],
+    ) -> Result<Noted, EventError> {
         let stream = customer.stream(&self.context.project_id);
         let _turn = self.app.queues.wait(stream.0).await;
         let log = &self.app.log;
         log.transact(&self.context, |mut unit| async move {
-            unit.state::<Customer>(&stream).await?;
-            for subscription in self.stripe.list_subscriptions(payer).await? {
-                let product = self.product(&subscription.metadata).await?;
-                let Some(stripe) = told(&subscription, product)? else {
-                    continue;
-                };
-                let owner = self.owner_of(&subscription.id).await?;
+            let state = unit.state::<Customer>(&stream).await?;
+            if state.purchases() != before.purchases() {
+                return Ok::<_, EventError>((unit, Noted::Outdated));
+            }
+            for stripe in answer {
+                let owner = self.owner_of(&stripe.id).await?;
                 let owner = owner.as_ref().unwrap_or(customer);
                 let sync = SubscriptionSync {
                     customer: owner.clone(),
                     id: PurchaseId(self.app.random.uuid()),
-                    stripe,
+                    stripe: stripe.clone(),
                     history: History::default(),
                     now: self.context.now,
                 };
                 let command = CustomerCommand::SyncSubscription(Box::new(sync));
                 customers::execute(&mut unit, owner, command).await?;
             }
-            Ok::<_, EventError>((unit, ()))
+            Ok((unit, Noted::Now))
         })
         .await
     }

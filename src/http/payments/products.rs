@@ -204,6 +204,7 @@ async fn cancel(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     Ok(success())
 }
 
+/// Ends what is selected at Stripe. Whether anything is, the customer says.
 async fn cancel_at_stripe(
     app: &App,
     auth: &Auth,
@@ -212,6 +213,11 @@ async fn cancel_at_stripe(
 ) -> ApiResult<()> {
     let stream = customer.stream(auth.project_id());
     let purchases = customers::purchases_of(app.pool(), stream).await?;
+    if let Selection::Product(id) = selection
+        && !owned(&purchases, app.now()).contains_key(&Some(id))
+    {
+        return Ok(());
+    }
     let selected = purchases
         .iter()
         .filter(|purchase| purchase.is_active() && selection.means(purchase));

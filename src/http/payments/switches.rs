@@ -236,7 +236,7 @@ impl Order {
         };
         let Some(id) = present else {
             let made = stripe.create_subscription(payer, terms).await?;
-            return self.told(made);
+            return self.told(&made);
         };
         let before = stripe.retrieve_subscription(id).await?;
         let item = before.items.data.into_iter().next();
@@ -246,7 +246,7 @@ impl Order {
             changed.current_period_start = item.current_period_start;
             changed.current_period_end = item.current_period_end;
         }
-        self.told(after)
+        self.told(&after)
     }
 
     fn metadata(&self, version: &str) -> Metadata {
@@ -257,8 +257,8 @@ impl Order {
         ])
     }
 
-    fn told(&self, subscription: Subscription) -> ApiResult<StripeSubscription> {
-        let told = told(&subscription, self.product.clone()).map_err(ApiError::internal)?;
+    fn told(&self, subscription: &Subscription) -> ApiResult<StripeSubscription> {
+        let told = told(subscription, self.product.clone()).map_err(ApiError::internal)?;
         let told = told.ok_or_else(|| ApiError::internal("the subscription is to nothing"))?;
         Ok(StripeSubscription {
             product_id: Some(self.product_id.clone()),
