@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use muniment_domain::customer::CustomerEvent;
 use muniment_domain::outgoing_email::OutgoingEmailEvent;
 use muniment_domain::project::ProjectEvent;
 use muniment_domain::session::SessionEvent;
