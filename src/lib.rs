@@ -3,6 +3,7 @@
 //!
 //! - [`http`]: the API; one file per family of routes.
 //! - [`app`]: what the routes do, where it takes more than one aggregate or a password.
+//! - [`analytics_engine`]: the analytics store of `muniment dev` and of tests.
 //! - [`tokens`], [`passwords`], [`secrets`]: credentials.
 //! - [`limits`]: how often something may be tried.
 //! - [`stripe`]: the client for Stripe, which takes payments.
@@ -12,6 +13,7 @@
 //! The rules live in `muniment_domain`, the event log and the read models in
 //! `muniment_projections`.
 
+pub mod analytics_engine;
 pub mod app;
 pub mod cache_folder;
 pub mod cli;

@@ -1,12 +1,18 @@
 //! Configuration, from flags and environment. The README's table says the same in prose.
 
+mod internal_project;
+
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
+use muniment_projections::analytics::{Endpoint, Engine};
+use percent_encoding::percent_decode_str;
+use url::Url;
 
+use crate::app::integrations::clients::Clients;
 use crate::limits::Quotas;
 use crate::mail::transport::MailServerError;
 use crate::mail::{Carrier, SharedMail};
@@ -14,6 +20,8 @@ use crate::secrets::ServerSecret;
 use crate::stripe::StripeAccess;
 use crate::webhooks::Delivery;
 use crate::webhooks::courier::Reach;
+
+pub use internal_project::InternalProject;
 
 /// What every role of the server needs.
 #[derive(Args, Clone, Debug)]
@@ -43,6 +51,10 @@ pub struct Settings {
     /// The same, under the name that existing installations use.
     #[arg(long, env = "NEXT_PUBLIC_STACK_DASHBOARD_URL", hide = true)]
     pub stack_dashboard_url: Option<String>,
+    /// Hosting platforms that may make projects: a JSON list of `{client_id, client_secret,
+    /// redirect_uris, id_token_signed_response_alg}` [default: none].
+    #[arg(long, env = "STACK_INTEGRATION_CLIENTS_CONFIG", hide_env_values = true)]
+    pub integration_clients: Option<String>,
     /// The master secret, base64url, at least 32 bytes. Signing keys and seals derive from it.
     #[arg(long, env = "MUNIMENT_SERVER_SECRET", hide_env_values = true)]
     pub server_secret: Option<ServerSecret>,
@@ -68,6 +80,9 @@ pub struct Settings {
     /// Webhooks.
     #[command(flatten)]
     pub webhooks: WebhookSettings,
+    /// Analytics.
+    #[command(flatten)]
+    pub analytics: AnalyticsSettings,
     /// Payments.
     #[command(flatten)]
     pub payments: PaymentSettings,
@@ -148,6 +163,44 @@ impl WebhookSettings {
     }
 }
 
+/// Where analytics are kept.
+#[derive(Args, Clone, Debug)]
+pub struct AnalyticsSettings {
+    /// A ClickHouse server, as `http://user:password@host:8123`; the user must be allowed to manage
+    /// users [default: in `dev`, the embedded engine; in `serve`, no analytics].
+    #[arg(long, env = "CLICKHOUSE_URL", hide_env_values = true)]
+    pub clickhouse_url: Option<String>,
+}
+
+impl AnalyticsSettings {
+    /// The ClickHouse server, if one is named. The password of the user that tenants' queries run
+    /// as derives from `secret`, so that all nodes know it.
+    ///
+    /// # Errors
+    /// When the URL does not name a server.
+    pub fn server(&self, secret: &ServerSecret) -> Result<Option<Endpoint>, String> {
+        // Compose files pass on unset variables as empty ones.
+        let Some(text) = self.clickhouse_url.as_deref().filter(|url| !url.is_empty()) else {
+            return Ok(None);
+        };
+        let unusable = || "CLICKHOUSE_URL must look like http://user:password@host:8123".to_owned();
+        let url: Url = text.parse().map_err(|_| unusable())?;
+        if !["http", "https"].contains(&url.scheme()) || url.host().is_none() {
+            return Err(unusable());
+        }
+        let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+        let user = Some(decoded(url.username())).filter(|user| !user.is_empty());
+        Ok(Some(Endpoint {
+            engine: Engine::Server,
+            // A path names a database; ours have names of their own.
+            url: url.origin().ascii_serialization(),
+            owner: user.unwrap_or_else(|| "default".to_owned()),
+            owner_password: decoded(url.password().unwrap_or_default()),
+            tenant_password: secret.derive_password("muniment analytics tenants v1"),
+        }))
+    }
+}
+
 /// How payments are taken.
 #[derive(Args, Clone, Debug)]
 pub struct PaymentSettings {
@@ -195,56 +248,6 @@ impl PaymentSettings {
             ..access
         })
     }
-}
-
-/// How the `internal` project is seeded.
-#[derive(Args, Clone, Debug, Default)]
-pub struct InternalProject {
-    /// Its publishable client key.
-    #[arg(
-        long = "internal-publishable-client-key",
-        env = "MUNIMENT_INTERNAL_PUBLISHABLE_CLIENT_KEY",
-        hide_env_values = true
-    )]
-    pub publishable_client_key: Option<String>,
-    /// Its secret server key.
-    #[arg(
-        long = "internal-secret-server-key",
-        env = "MUNIMENT_INTERNAL_SECRET_SERVER_KEY",
-        hide_env_values = true
-    )]
-    pub secret_server_key: Option<String>,
-    /// Its super secret admin key.
-    #[arg(
-        long = "internal-super-secret-admin-key",
-        env = "MUNIMENT_INTERNAL_SUPER_SECRET_ADMIN_KEY",
-        hide_env_values = true
-    )]
-    pub super_secret_admin_key: Option<String>,
-    /// Whether strangers may sign up to it [default: on in `dev`, off in `serve`].
-    #[arg(
-        long = "internal-sign-up",
-        env = "MUNIMENT_INTERNAL_SIGN_UP",
-        value_enum
-    )]
-    pub sign_up: Option<Switch>,
-    /// Whether it offers sign-in by email code [default: on in `dev`, off in `serve`].
-    #[arg(long = "internal-otp", env = "MUNIMENT_INTERNAL_OTP", value_enum)]
-    pub otp: Option<Switch>,
-    /// Whether it trusts local hosts [default: on in `dev`, off in `serve`].
-    #[arg(
-        long = "internal-allow-localhost",
-        env = "MUNIMENT_INTERNAL_ALLOW_LOCALHOST",
-        value_enum
-    )]
-    pub allow_localhost: Option<Switch>,
-    /// The OAuth providers it offers with the server's own keys, separated by commas.
-    #[arg(
-        long = "internal-oauth-providers",
-        env = "MUNIMENT_INTERNAL_OAUTH_PROVIDERS",
-        value_delimiter = ','
-    )]
-    pub oauth_providers: Vec<String>,
 }
 
 /// Something that can be switched. `true` and `false` are understood as well.
@@ -320,6 +323,16 @@ impl Settings {
         // Compose files pass on unset variables as empty ones.
         let mut named = named.into_iter().flatten().filter(|url| !url.is_empty());
         named.next().unwrap_or(&self.public_url)
+    }
+
+    /// The hosting platforms.
+    ///
+    /// # Errors
+    /// When the list makes no sense. The message does not repeat it: secrets are in it.
+    pub fn platforms(&self) -> Result<Clients, String> {
+        let list = self.integration_clients.as_deref().unwrap_or_default();
+        list.parse()
+            .map_err(|error| format!("STACK_INTEGRATION_CLIENTS_CONFIG: {error}"))
     }
 }
 

@@ -86,6 +86,15 @@ uuid_id!(
     PurchaseId
 );
 
+uuid_id!(
+    /// A conversation of a dashboard user with the assistant.
+    AiConversationId
+);
+uuid_id!(
+    /// A conversation between agents and a user of a project.
+    SupportConversationId
+);
+
 /// A project: a UUID, or the literal `internal` for the project that owns all others.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Debug)]
 #[serde(transparent)]

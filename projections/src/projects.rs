@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::read_models::{Demand, ReadModels};
 use crate::rows::{Table, TableRow};
-use crate::{LedgerError, customers, permissions};
+use crate::{LedgerError, customers, permissions, support_conversations};
 
 /// A row of `projects`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,7 @@ pub struct ProjectRow {
     pub overrides: Value,
     pub config_source: Value,
     pub stripe_account_id: Option<String>,
+    pub provisioned_by: Option<String>,
 }
 
 impl TableRow for ProjectRow {
@@ -38,6 +39,7 @@ impl TableRow for ProjectRow {
             "overrides",
             "config_source",
             "stripe_account_id",
+            "provisioned_by",
         ],
     };
     type Key = String;
@@ -250,6 +252,7 @@ pub(crate) async fn delete(
     ids: &[String],
 ) -> Result<(), LedgerError> {
     customers::delete_of_projects(connection, ids).await?;
+    support_conversations::delete_of_projects(connection, ids).await?;
     sqlx::query!("DELETE FROM project_keys WHERE project_id = ANY($1)", ids)
         .execute(&mut *connection)
         .await?;
@@ -330,6 +333,7 @@ pub(crate) fn fold(models: &mut ReadModels, id: &str, event: ProjectEvent) {
                 overrides: json!(Overrides::default()),
                 config_source: json!(ConfigSource::default()),
                 stripe_account_id: None,
+                provisioned_by: None,
             });
             let defined = Overrides::default().definitions();
             permissions::fold_definitions(models, id, None, &defined);
@@ -373,9 +377,15 @@ pub(crate) fn fold(models: &mut ReadModels, id: &str, event: ProjectEvent) {
                 row.stripe_account_id = Some(stripe_account_id);
             }
         }
+        ProjectEvent::ProjectProvisioned { client_id } => {
+            if let Some(row) = models.projects.change(&id.to_owned()) {
+                row.provisioned_by = Some(client_id);
+            }
+        }
         ProjectEvent::ProjectTransferred { owner_team_id } => {
             if let Some(row) = models.projects.change(&id.to_owned()) {
                 row.owner_team_id = Some(owner_team_id.0);
+                row.provisioned_by = None;
             }
         }
         ProjectEvent::KeySetIssued(issued) => models.project_keys.put(key_row(id, issued)),

@@ -119,6 +119,7 @@ impl From<LedgerError> for ApiError {
             LedgerError::ApiKey(ApiKeyError::NotFound) => KnownError::api_key_not_found().into(),
             LedgerError::ApiKey(refusal) => bad_request(refusal),
             LedgerError::Customer(refusal) => bad_request(refusal),
+            LedgerError::SupportConversation(refusal) => bad_request(refusal),
             LedgerError::Project(refusal) => bad_request(refusal),
             LedgerError::Taken(Reservation::ChannelValue) => Self::text(
                 StatusCode::BAD_REQUEST,

@@ -46,8 +46,18 @@ async fn receivers_verify_webhooks_with_the_package_of_svix() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_client_of_svix_manages_endpoints_here() {
+    drive("svix.mjs", json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_published_sdk_counts_items_and_sells_products() {
     drive("payments.mjs", json!({"allow_localhost": true})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_published_sdk_sends_recordings_and_shows_them() {
+    drive("analytics.mjs", json!({})).await;
 }
 
 async fn drive(scenario: &str, config: Value) {
@@ -144,7 +154,9 @@ fn install() -> PathBuf {
         "sign_in.mjs",
         "projects.mjs",
         "webhooks.mjs",
+        "svix.mjs",
         "payments.mjs",
+        "analytics.mjs",
     ] {
         std::fs::copy(source.join(file), target.join(file)).unwrap();
     }

@@ -83,6 +83,18 @@ pub enum ProjectCommand {
         /// `acct_…`
         account_id: String,
     },
+    /// Note that a hosting platform made it for somebody who is to claim it.
+    Provision {
+        /// The platform: a client of the integrations.
+        client_id: String,
+    },
+    /// Hand it over to its first owner, if that platform made it and nobody has claimed it yet.
+    Claim {
+        /// The platform.
+        client_id: String,
+        /// The owner, a team of the `internal` project.
+        owner_team_id: TeamId,
+    },
     /// Hand it over to another team of the `internal` project.
     Transfer(TeamId),
     /// Delete it.

@@ -69,7 +69,13 @@ pub enum ProjectEvent {
         /// `acct_…`
         stripe_account_id: String,
     },
-    /// The project belongs to another team now.
+    /// A hosting platform made the project for somebody who is to claim it.
+    ProjectProvisioned {
+        /// The platform: a client of the integrations.
+        client_id: String,
+    },
+    /// The project belongs to another team now. A project that was waiting to be claimed no longer
+    /// is.
     ProjectTransferred {
         /// The new owner, a team of the `internal` project.
         owner_team_id: TeamId,
@@ -322,6 +328,7 @@ impl DomainEvent for ProjectEvent {
             Self::KeySetDescribed { .. } => "KeySetDescribed",
             Self::KeySetRevoked { .. } => "KeySetRevoked",
             Self::StripeAccountConnected { .. } => "StripeAccountConnected",
+            Self::ProjectProvisioned { .. } => "ProjectProvisioned",
             Self::ProjectTransferred { .. } => "ProjectTransferred",
             Self::ProjectDeleted {} => "ProjectDeleted",
         }

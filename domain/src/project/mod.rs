@@ -3,7 +3,9 @@
 pub mod built_in_emails;
 mod command;
 pub mod config;
+mod default_permissions;
 mod event;
+pub mod old_fields;
 pub mod old_settings;
 mod overrides;
 pub mod payments;
@@ -19,6 +21,7 @@ use serde_json::{Map, Value};
 
 pub use command::ProjectCommand;
 pub use config::ProjectConfig;
+pub use default_permissions::DefaultsOf;
 pub use event::{
     ConfigChanges, ConfigOverridden, ConfigReplaced, ConfigSource, KeySetIssued, OnboardingStatus,
     PermissionDefined, ProjectCreated, ProjectEvent, ProjectProfile, ProjectUpdated, StoredKey,
@@ -40,6 +43,9 @@ pub enum ProjectError {
     /// The project has no such key set.
     #[error("the project has no key set with this id")]
     KeySetNotFound,
+    /// No such platform made the project, or it was claimed already.
+    #[error("the project is not waiting to be claimed: it was transferred already")]
+    NotClaimable,
     /// A permission's definition was refused.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
@@ -62,6 +68,9 @@ pub struct Project {
     overrides: Overrides,
     #[serde(default)]
     config_source: ConfigSource,
+    /// The platform that made it, until it is claimed.
+    #[serde(default)]
+    provisioned_by: Option<String>,
     key_sets: BTreeMap<KeySetId, KeySetIssued>,
     #[serde(default)]
     stripe_account_id: Option<String>,
@@ -134,6 +143,18 @@ impl Project {
                 })
             }
             ProjectCommand::ConnectStripe { account_id } => self.connected(account_id),
+            ProjectCommand::Provision { client_id } => {
+                Some(ProjectEvent::ProjectProvisioned { client_id })
+            }
+            ProjectCommand::Claim {
+                client_id,
+                owner_team_id,
+            } => {
+                if self.provisioned_by != Some(client_id) {
+                    return Err(ProjectError::NotClaimable);
+                }
+                Some(ProjectEvent::ProjectTransferred { owner_team_id })
+            }
             ProjectCommand::Transfer(owner_team_id) => {
                 Some(ProjectEvent::ProjectTransferred { owner_team_id })
             }
@@ -300,7 +321,11 @@ impl Aggregate for Project {
             ProjectEvent::StripeAccountConnected { stripe_account_id } => {
                 self.stripe_account_id = Some(stripe_account_id);
             }
-            ProjectEvent::KeySetRevoked { .. } | ProjectEvent::ProjectTransferred { .. } => {}
+            ProjectEvent::ProjectProvisioned { client_id } => {
+                self.provisioned_by = Some(client_id);
+            }
+            ProjectEvent::ProjectTransferred { .. } => self.provisioned_by = None,
+            ProjectEvent::KeySetRevoked { .. } => {}
             ProjectEvent::ProjectDeleted {} => {
                 *self = Self {
                     life: Life::Deleted,
@@ -308,5 +333,50 @@ impl Aggregate for Project {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Millis, ProjectId, TeamId};
+    use uuid::Uuid;
+
+    /// A project after those events.
+    fn after(events: impl IntoIterator<Item = ProjectEvent>) -> Project {
+        let mut project = Project::default();
+        project.apply(ProjectEvent::ProjectCreated(ProjectCreated {
+            project_id: ProjectId::from_uuid(Uuid::from_u128(1)),
+            created_at: Millis(0),
+            owner_team_id: None,
+            profile: ProjectProfile::default(),
+        }));
+        for event in events {
+            project.apply(event);
+        }
+        project
+    }
+
+    fn claim(client: &str) -> ProjectCommand {
+        ProjectCommand::Claim {
+            client_id: client.to_owned(),
+            owner_team_id: TeamId(Uuid::from_u128(2)),
+        }
+    }
+
+    #[test]
+    fn a_project_is_claimed_once_from_the_platform_that_made_it() {
+        let provisioned = ProjectEvent::ProjectProvisioned {
+            client_id: "host".to_owned(),
+        };
+        let owner_team_id = TeamId(Uuid::from_u128(2));
+        let transferred = ProjectEvent::ProjectTransferred { owner_team_id };
+        let refused = Err(ProjectError::NotClaimable);
+        assert_eq!(after([]).decide(claim("host")), refused);
+        let waiting = after([provisioned.clone()]);
+        assert_eq!(waiting.decide(claim("rival")), refused);
+        assert_eq!(waiting.decide(claim("host")), Ok(vec![transferred.clone()]));
+        let owned = after([provisioned, transferred]);
+        assert_eq!(owned.decide(claim("host")), refused);
     }
 }

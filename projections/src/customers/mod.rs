@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 pub use queries::{
     OwnedPurchase, creation_invoice, history, invoices, is_change_known, product_version, purchase,
-    purchases_of, quantity, subscriber,
+    purchases_of, quantity, subscriber, teams_outside_line,
 };
 pub use rows::{InvoiceRow, ItemQuantityChangeRow};
 pub(crate) use rows::{

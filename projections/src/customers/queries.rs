@@ -3,7 +3,7 @@
 use muniment_domain::customer::{
     CustomerRef, CustomerType, History, ItemLedger, PastChange, Product, Purchase, Quantity,
 };
-use muniment_domain::{CustomerId, Millis, ProjectId, PurchaseId};
+use muniment_domain::{CustomerId, Millis, ProjectId, PurchaseId, TeamId};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -100,6 +100,33 @@ pub async fn purchase(
             })
         })
         .transpose()
+}
+
+/// The teams of a project that never had a product of that line, oldest first.
+pub async fn teams_outside_line(
+    pool: &PgPool,
+    project: &ProjectId,
+    line: &str,
+) -> Result<Vec<TeamId>, LedgerError> {
+    let ids = sqlx::query_scalar!(
+        r#"SELECT t.id FROM teams t
+         WHERE t.project_id = $1 AND NOT EXISTS (
+             SELECT FROM (
+                 SELECT customer_type, customer_id, purchase FROM customer_subscriptions
+                 WHERE project_id = $1
+                 UNION ALL
+                 SELECT customer_type, customer_id, purchase FROM one_time_purchases
+                 WHERE project_id = $1
+             ) p
+             WHERE p.customer_type = 'team' AND p.customer_id = t.id::text
+               AND p.purchase -> 'product' ->> 'productLineId' = $2)
+         ORDER BY t.created_at, t.id"#,
+        project.as_str(),
+        line,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(ids.into_iter().map(TeamId).collect())
 }
 
 /// Whose a subscription at Stripe is, if it is known.
