@@ -143,6 +143,7 @@ fn install() -> PathBuf {
         "projects.mjs",
         "webhooks.mjs",
         "svix.mjs",
+        "receiver.mjs",
         "payments.mjs",
     ] {
         std::fs::copy(source.join(file), target.join(file)).unwrap();

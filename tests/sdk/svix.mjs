@@ -1,7 +1,7 @@
 // Manages endpoints with Svix's own client, unmodified, as the dashboard does.
-import { createServer } from "node:http";
 import assert from "node:assert/strict";
 import { ApiException, Svix, Webhook } from "svix";
+import { openReceiver } from "./receiver.mjs";
 
 const app = process.env.MUNIMENT_PROJECT_ID;
 const answer = await fetch(`${process.env.MUNIMENT_URL}/api/v1/webhooks/svix-token`, {
@@ -19,28 +19,19 @@ const { token, url } = await answer.json();
 assert.equal(url, undefined);
 const svix = new Svix(token, { serverUrl: process.env.MUNIMENT_URL });
 
-const received = [];
-const receiver = createServer((request, response) => {
-  const chunks = [];
-  request.on("data", (chunk) => chunks.push(chunk));
-  request.on("end", () => {
-    received.push({ headers: request.headers, body: Buffer.concat(chunks).toString() });
-    response.writeHead(204).end();
-  });
-});
-await new Promise((listening) => receiver.listen(0, "127.0.0.1", listening));
+const receiver = await openReceiver();
+const { received, url: hook } = receiver;
 const until = async (what, holds) => {
   const deadline = Date.now() + 20_000;
   while (!(await holds())) {
     assert.ok(Date.now() < deadline, `never happened: ${what}`);
-    await new Promise((passed) => setTimeout(passed, 50));
+    await receiver.woken();
   }
 };
 
 const application = await svix.application.getOrCreate({ name: "Test", uid: app });
 assert.equal(application.uid, app);
 
-const hook = `http://127.0.0.1:${receiver.address().port}/webhook`;
 const endpoint = await svix.endpoint.create(app, {
   url: hook,
   uid: "dashboard",
@@ -120,5 +111,4 @@ await svix.endpoint.delete(app, endpoint.id);
 assert.deepEqual((await svix.endpoint.list(app)).data, []);
 
 receiver.close();
-receiver.closeAllConnections();
 console.log("all steps passed");
