@@ -14,6 +14,8 @@ use muniment_domain::user::UserError;
 use muniment_domain::vault_entry::VaultEntryError;
 use muniment_domain::verification_code::VerificationCodeError;
 
+use crate::analytics::AnalyticsError;
+
 /// A value that must be unique and is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reservation {
@@ -97,6 +99,20 @@ pub enum LedgerError {
     /// An operator's request that cannot be carried out.
     #[error("{0}")]
     Refused(String),
+    /// What a subscriber writes to cannot take anything at the moment, whatever it is.
+    #[error("what the events go to is away: {0}")]
+    SinkAway(AnalyticsError),
+    /// The analytics store refused rows for what is in them.
+    #[error(transparent)]
+    Analytics(AnalyticsError),
+}
+
+impl LedgerError {
+    /// Whether it is the sink that failed, so that no event is to blame and waiting helps.
+    #[must_use]
+    pub fn is_sink_away(&self) -> bool {
+        matches!(self, Self::SinkAway(_))
+    }
 }
 
 impl From<sqlx::Error> for LedgerError {
@@ -123,8 +139,19 @@ impl From<sqlx::Error> for LedgerError {
             (Some("23505"), Some("webhook_messages_event_id")) => {
                 Self::Taken(Reservation::WebhookEventId)
             }
-            // Unique sequence, foreign key, serialization failure, deadlock.
-            (Some("23505"), Some("events_sequence" | "snapshots_pkey" | "subject_keys_pkey"))
+            // Unique sequence, foreign key, serialization failure, deadlock; and what Stripe knows of
+            // was noted for another customer in the same moment.
+            (
+                Some("23505"),
+                Some(
+                    "events_sequence"
+                    | "snapshots_pkey"
+                    | "subject_keys_pkey"
+                    | "customer_subscriptions_stripe"
+                    | "one_time_purchases_stripe"
+                    | "subscription_invoices_stripe",
+                ),
+            )
             | (Some("23503" | "40001" | "40P01"), _) => Self::Conflict,
             _ => Self::Database(error),
         }

@@ -263,6 +263,15 @@ impl EventLog {
         self.open(stored).await
     }
 
+    /// Like [`EventLog::read_after`], with everything that is sealed left out.
+    pub async fn read_sealed_after(
+        &self,
+        cursor: Cursor,
+        limit: i64,
+    ) -> Result<Vec<Recorded>, LedgerError> {
+        recorded(self.stored_after(cursor, limit).await?, &HashMap::new())
+    }
+
     pub(crate) async fn stored_after(
         &self,
         cursor: Cursor,
@@ -414,27 +423,7 @@ impl EventLog {
             .flat_map(subjects)
             .map(str::to_owned)
             .collect();
-        let keys = self.sealer().existing_keys(subjects).await?;
-        let steps = upcasters();
-        stored
-            .into_iter()
-            .map(|row| {
-                let cursor = row.cursor();
-                let project_id = ProjectId::from_caller(&row.project_id);
-                let recorded_at = Millis(row.recorded_at);
-                let event = opened(row, &keys, &steps)?;
-                Ok(Recorded {
-                    cursor,
-                    project_id,
-                    recorded_at,
-                    sequence: i64::try_from(event.sequence).unwrap_or(i64::MAX),
-                    metadata: open_metadata(&event, &keys)?,
-                    event_type: event.event_type,
-                    event: LedgerEvent::decode(&event.aggregate_type, event.payload)?,
-                    aggregate_id: event.aggregate_id,
-                })
-            })
-            .collect()
+        recorded(stored, &self.sealer().existing_keys(subjects).await?)
     }
 
     async fn open_for_loading(
@@ -455,6 +444,33 @@ impl EventLog {
         }
         Ok(events)
     }
+}
+
+/// Opens, upcasts and decodes stored events. What there is no key for stays closed.
+fn recorded(
+    stored: Vec<StoredEvent>,
+    keys: &HashMap<String, DataKey>,
+) -> Result<Vec<Recorded>, LedgerError> {
+    let steps = upcasters();
+    stored
+        .into_iter()
+        .map(|row| {
+            let cursor = row.cursor();
+            let project_id = ProjectId::from_caller(&row.project_id);
+            let recorded_at = Millis(row.recorded_at);
+            let event = opened(row, keys, &steps)?;
+            Ok(Recorded {
+                cursor,
+                project_id,
+                recorded_at,
+                sequence: i64::try_from(event.sequence).unwrap_or(i64::MAX),
+                metadata: open_metadata(&event, keys)?,
+                event_type: event.event_type,
+                event: LedgerEvent::decode(&event.aggregate_type, event.payload)?,
+                aggregate_id: event.aggregate_id,
+            })
+        })
+        .collect()
 }
 
 /// Opens what is sealed in a row's payload, and brings it to the current shape.

@@ -106,7 +106,7 @@ pub fn state_at(timeline: &[Recorded], user: UserId, at: Millis) -> Option<Value
             "item_id": balance.item_id,
             "quantity": balance.quantity(at),
         })).collect::<Vec<_>>(),
-        "products": customers::owned_products(&models.purchases.iter().cloned().collect::<Vec<_>>(), at),
+        "products": customers::owned_products(&models, at),
         "sessions": models.sessions.iter().map(|session| json!({
             "id": session.id,
             "created_at": session.created_at,

@@ -23,7 +23,10 @@ use uuid::Uuid;
 use crate::ai_conversations::AiConversationRow;
 use crate::api_keys::ApiKeyRow;
 use crate::cli_logins::CliLoginRow;
-use crate::customers::{ItemBalanceRow, ItemQuantityChangeRow, PurchaseRow};
+use crate::customers::{
+    InvoiceRow, ItemBalanceRow, ItemQuantityChangeRow, OneTimePurchaseRow, ProductVersionRow,
+    RefundRow, SubscriptionRow,
+};
 use crate::notifications::NotificationPreferenceRow;
 use crate::outgoing_emails::OutgoingEmailRow;
 use crate::passkeys::PasskeyRow;
@@ -42,7 +45,7 @@ use crate::{
 };
 
 /// The read tables, parents before children.
-pub const TABLES: [&str; 21] = [
+pub const TABLES: [&str; 25] = [
     "projects",
     "project_keys",
     "users",
@@ -60,7 +63,11 @@ pub const TABLES: [&str; 21] = [
     "notification_preferences",
     "item_balances",
     "item_quantity_changes",
-    "purchases",
+    "customer_subscriptions",
+    "one_time_purchases",
+    "subscription_invoices",
+    "refunds",
+    "product_versions",
     "ai_conversations",
     "support_conversations",
     "support_messages",
@@ -86,7 +93,11 @@ pub(crate) struct ReadModels {
     pub(crate) notification_preferences: Rows<NotificationPreferenceRow>,
     pub(crate) item_balances: Rows<ItemBalanceRow>,
     pub(crate) item_changes: Rows<ItemQuantityChangeRow>,
-    pub(crate) purchases: Rows<PurchaseRow>,
+    pub(crate) subscriptions: Rows<SubscriptionRow>,
+    pub(crate) one_time_purchases: Rows<OneTimePurchaseRow>,
+    pub(crate) invoices: Rows<InvoiceRow>,
+    pub(crate) refunds: Rows<RefundRow>,
+    pub(crate) product_versions: Rows<ProductVersionRow>,
     pub(crate) ai_conversations: Rows<AiConversationRow>,
     pub(crate) support_conversations: Rows<SupportConversationRow>,
     pub(crate) support_messages: Rows<SupportMessageRow>,
@@ -117,7 +128,7 @@ pub(crate) struct Demand {
     pub(crate) api_keys: BTreeSet<Uuid>,
     /// Balances: customer, item.
     pub(crate) item_balances: BTreeSet<(Uuid, String)>,
-    pub(crate) purchases: BTreeSet<Uuid>,
+    pub(crate) subscriptions: BTreeSet<Uuid>,
     pub(crate) ai_conversations: BTreeSet<Uuid>,
     pub(crate) support_conversations: BTreeSet<Uuid>,
     pub(crate) support_messages_of: BTreeSet<Uuid>,
@@ -246,9 +257,14 @@ impl Demand {
             }
             CustomerEvent::SubscriptionEnded(ended) => {
                 ended.item_ids.iter().for_each(want);
-                self.purchases.insert(ended.purchase_id.0);
+                self.subscriptions.insert(ended.purchase_id.0);
             }
-            CustomerEvent::CustomerClosed {} => {}
+            // These say themselves all that their rows will say.
+            CustomerEvent::PurchaseChanged(_)
+            | CustomerEvent::PurchaseRefunded(_)
+            | CustomerEvent::InvoiceRecorded(_)
+            | CustomerEvent::ProductVersionRecorded(_)
+            | CustomerEvent::CustomerClosed {} => {}
         }
     }
 }
@@ -319,7 +335,12 @@ impl ReadModels {
         self.item_balances
             .remove_where(|row| row.customer_key == id);
         self.item_changes.remove_where(|row| row.customer_key == id);
-        self.purchases.remove_where(|row| row.customer_key == id);
+        self.subscriptions
+            .remove_where(|row| row.customer_key == id);
+        self.one_time_purchases
+            .remove_where(|row| row.customer_key == id);
+        self.invoices.remove_where(|row| row.customer_key == id);
+        self.refunds.remove_where(|row| row.customer_key == id);
         self.cleared.customers.insert(id);
     }
 
@@ -341,7 +362,13 @@ impl ReadModels {
         self.teams.remove_where(|row| row.project_id == id);
         self.item_balances.remove_where(|row| row.project_id == id);
         self.item_changes.remove_where(|row| row.project_id == id);
-        self.purchases.remove_where(|row| row.project_id == id);
+        self.subscriptions.remove_where(|row| row.project_id == id);
+        self.one_time_purchases
+            .remove_where(|row| row.project_id == id);
+        self.invoices.remove_where(|row| row.project_id == id);
+        self.refunds.remove_where(|row| row.project_id == id);
+        self.product_versions
+            .remove_where(|row| row.project_id == id);
         self.support_conversations
             .remove_where(|row| row.project_id == id);
         self.support_messages
@@ -383,7 +410,11 @@ impl ReadModels {
         self.notification_preferences.upsert(connection).await?;
         self.item_balances.upsert(connection).await?;
         self.item_changes.upsert(connection).await?;
-        self.purchases.upsert(connection).await?;
+        self.subscriptions.upsert(connection).await?;
+        self.one_time_purchases.upsert(connection).await?;
+        self.invoices.upsert(connection).await?;
+        self.refunds.upsert(connection).await?;
+        self.product_versions.upsert(connection).await?;
         self.ai_conversations.upsert(connection).await?;
         self.support_conversations.upsert(connection).await?;
         self.support_messages.upsert(connection).await

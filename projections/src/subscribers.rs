@@ -15,9 +15,11 @@ use muniment_domain::verification_code::VerificationCodeEvent;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::analytics::sync::erasure::{self, Erased};
 use crate::event_log::{LedgerEvent, Recorded};
 use crate::subscription::Subscriber;
-use crate::{EventLog, LedgerError, history, images, sign_up_rules};
+use crate::telemetry::spool;
+use crate::{EventLog, LedgerError, history, images, session_replays, sign_up_rules};
 
 /// Counts what happened, per project and UTC day, into `event_tally`. Each event counts once,
 /// because the counts commit with the cursor.
@@ -70,8 +72,8 @@ fn day(at: Millis) -> i64 {
 }
 
 /// Makes deletions final: destroys the keys of deleted users, teams and projects, and of sessions,
-/// codes and logins that are over, so that their sealed data can never be read again, and removes
-/// what telemetry knows of them.
+/// codes and logins that are over, so that their sealed data can never be read again, removes what
+/// telemetry knows of them, and notes whom the analytics store is to forget.
 pub struct Erasure {
     log: EventLog,
 }
@@ -96,7 +98,9 @@ impl Erasure {
         let timeline = history::timeline(&self.log, user).await?;
         delete_images(&mut *connection, &timeline).await?;
         let emails: Vec<String> = timeline.iter().filter_map(email).collect();
-        sign_up_rules::forget_emails(connection, event.project_id.as_str(), &emails).await
+        let project = event.project_id.as_str();
+        sign_up_rules::forget_emails(&mut *connection, project, &emails).await?;
+        erasure::note(connection, Erased::User, event, &emails).await
     }
 
     /// Likewise those that a team and its members ever had.
@@ -159,11 +163,15 @@ impl Subscriber for Erasure {
             match &event.event {
                 LedgerEvent::User(UserEvent::UserDeleted {}) => {
                     self.forget_user(connection, event).await?;
+                    if let Ok(user) = Uuid::parse_str(&id) {
+                        session_replays::delete_of_user(connection, user).await?;
+                    }
                     subjects.extend(sessions_of(connection, &id).await?);
                     subjects.push(id);
                 }
                 LedgerEvent::Team(TeamEvent::TeamDeleted {}) => {
                     self.delete_images_of_team(connection, &id).await?;
+                    erasure::note(connection, Erased::Team, event, &[]).await?;
                     subjects.push(id);
                 }
                 LedgerEvent::Session(SessionEvent::SessionEnded { .. })
@@ -172,6 +180,9 @@ impl Subscriber for Erasure {
                 | LedgerEvent::ApiKey(ApiKeyEvent::ApiKeyDeleted { .. }) => subjects.push(id),
                 LedgerEvent::Project(ProjectEvent::ProjectDeleted {}) => {
                     sign_up_rules::delete_of_project(connection, &id).await?;
+                    erasure::note(connection, Erased::Project, event, &[]).await?;
+                    session_replays::delete_of_project(connection, &id).await?;
+                    spool::delete_of_project(connection, &id).await?;
                     subjects.extend(streams_of(connection, &id).await?);
                 }
                 _ => {}

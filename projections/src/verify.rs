@@ -6,7 +6,10 @@ use sqlx::{Connection, PgConnection, QueryBuilder, Row};
 use crate::ai_conversations::AiConversationRow;
 use crate::api_keys::ApiKeyRow;
 use crate::cli_logins::CliLoginRow;
-use crate::customers::{ItemBalanceRow, ItemQuantityChangeRow, PurchaseRow};
+use crate::customers::{
+    InvoiceRow, ItemBalanceRow, ItemQuantityChangeRow, OneTimePurchaseRow, ProductVersionRow,
+    RefundRow, SubscriptionRow,
+};
 use crate::notifications::NotificationPreferenceRow;
 use crate::outgoing_emails::OutgoingEmailRow;
 use crate::passkeys::PasskeyRow;
@@ -80,7 +83,11 @@ async fn compare_all(connection: &mut PgConnection) -> Result<Vec<Difference>, L
     found.extend(compare::<NotificationPreferenceRow>(connection).await?);
     found.extend(compare::<ItemBalanceRow>(connection).await?);
     found.extend(compare::<ItemQuantityChangeRow>(connection).await?);
-    found.extend(compare::<PurchaseRow>(connection).await?);
+    found.extend(compare::<SubscriptionRow>(connection).await?);
+    found.extend(compare::<OneTimePurchaseRow>(connection).await?);
+    found.extend(compare::<InvoiceRow>(connection).await?);
+    found.extend(compare::<RefundRow>(connection).await?);
+    found.extend(compare::<ProductVersionRow>(connection).await?);
     found.extend(compare::<AiConversationRow>(connection).await?);
     found.extend(compare::<SupportConversationRow>(connection).await?);
     found.extend(compare::<SupportMessageRow>(connection).await?);

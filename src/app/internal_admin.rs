@@ -1,5 +1,6 @@
 //! The first user of the `internal` project, who is named in the environment.
 
+use muniment_domain::permission::TEAM_ADMIN;
 use muniment_domain::team::{Entrance, MemberAdded, Team, TeamCommand};
 use muniment_domain::user::{NewPrimaryEmail, NewUser, OauthAccount, User};
 use muniment_domain::{ContactChannelId, EmailAddress, PermissionId, ProjectId, UserId};
@@ -13,8 +14,6 @@ use crate::passwords::PasswordError;
 
 /// The user's id.
 pub const INTERNAL_ADMIN: UserId = UserId(uuid!("33e7c043-d2d1-4187-acd3-f91b5ed64b46"));
-/// What its members need to administrate the project `internal`.
-const TEAM_ADMIN: &str = "team_admin";
 /// The provider of the user's account.
 const GITHUB: &str = "github";
 

@@ -49,12 +49,16 @@ pub struct LoadedProject {
     pub created_at: Millis,
     /// The team of the `internal` project that owns it.
     pub owner_team_id: Option<TeamId>,
+    /// The hosting platform that made it, until somebody claims it.
+    pub provisioned_by: Option<String>,
     /// Its own fields.
     pub profile: ProjectProfile,
     /// Its settings.
     pub config: ProjectConfig,
     /// What it sells and counts, from its settings.
     pub catalogue: Catalogue,
+    /// Its account at Stripe, once payments are set up.
+    pub stripe_account_id: Option<String>,
     keys: Vec<KeySet>,
 }
 
@@ -73,9 +77,11 @@ impl LoadedProject {
             id: ProjectId::from_caller(&row.id),
             created_at: Millis(row.created_at),
             owner_team_id: row.owner_team_id.map(TeamId),
+            provisioned_by: row.provisioned_by.clone(),
             profile: row.profile()?,
             catalogue: Catalogue::of(&config.payments),
             config,
+            stripe_account_id: row.stripe_account_id.clone(),
             keys: keys.into_iter().map(KeySet::read).collect(),
         })
     }
@@ -286,6 +292,22 @@ pub async fn create(
     profile: ProjectProfile,
     settings: Map<String, Value>,
 ) -> Result<(), LedgerError> {
+    let commands = founding(context, id, owner, profile, settings);
+    let context = EventContext {
+        project_id: id.clone(),
+        ..context.clone()
+    };
+    change(app, &context, id, commands).await
+}
+
+/// What it takes to make a project.
+pub(super) fn founding(
+    context: &EventContext,
+    id: &ProjectId,
+    owner: Option<TeamId>,
+    profile: ProjectProfile,
+    settings: Map<String, Value>,
+) -> Vec<ProjectCommand> {
     let created = ProjectCreated {
         project_id: id.clone(),
         created_at: context.now,
@@ -294,18 +316,13 @@ pub async fn create(
     };
     let mut changes = config::initial_settings();
     changes.extend(settings);
-    let commands = vec![
+    vec![
         ProjectCommand::Create(created),
         ProjectCommand::Override {
             level: Level::Environment,
             changes,
         },
-    ];
-    let context = EventContext {
-        project_id: id.clone(),
-        ..context.clone()
-    };
-    change(app, &context, id, commands).await
+    ]
 }
 
 /// A change of a project's own fields and settings.
@@ -354,6 +371,27 @@ impl NewKeys {
     pub fn draw(app: &App, prefix: KeyPrefix) -> Option<String> {
         Some(app.random.key(prefix))
     }
+
+    /// The set as it is kept.
+    #[must_use]
+    pub fn issued(
+        &self,
+        key_set_id: KeySetId,
+        description: String,
+        created_at: Millis,
+        expires_at: Millis,
+    ) -> KeySetIssued {
+        let stored = |key: &Option<String>| key.as_deref().map(StoredKey::of);
+        KeySetIssued {
+            key_set_id,
+            description,
+            created_at,
+            expires_at,
+            publishable_client_key: stored(&self.publishable_client_key),
+            secret_server_key: stored(&self.secret_server_key),
+            super_secret_admin_key: stored(&self.super_secret_admin_key),
+        }
+    }
 }
 
 /// Issues a key set.
@@ -369,15 +407,6 @@ pub async fn issue_keys(
     expires_at: Millis,
     keys: &NewKeys,
 ) -> Result<(), LedgerError> {
-    let stored = |key: &Option<String>| key.as_deref().map(StoredKey::of);
-    let issued = KeySetIssued {
-        key_set_id,
-        description,
-        created_at: context.now,
-        expires_at,
-        publishable_client_key: stored(&keys.publishable_client_key),
-        secret_server_key: stored(&keys.secret_server_key),
-        super_secret_admin_key: stored(&keys.super_secret_admin_key),
-    };
+    let issued = keys.issued(key_set_id, description, context.now, expires_at);
     change(app, context, id, vec![ProjectCommand::IssueKeys(issued)]).await
 }

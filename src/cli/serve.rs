@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{ANYWHERE, Failure, asked_to_stop, build, start};
+use super::{ANYWHERE, Failure, Surroundings, analytics, asked_to_stop, build, start};
+use crate::app::QueryErrors;
 use crate::app::internal_admin::{self, AdminReach, Credentials, InternalAdmin};
 use crate::app::projects::NewKeys;
 use crate::app::seed::{self, Seed};
@@ -30,7 +31,14 @@ pub async fn run(Arguments { mut settings }: Arguments) -> Result<ExitCode, Fail
     let secret = settings.server_secret.clone().ok_or(
         "MUNIMENT_SERVER_SECRET is not set; make one with: openssl rand -base64 32 | tr '+/' '-_'",
     )?;
-    let app = build(&settings, secret, &url, Carrier::Nobody, Reach::Public).await?;
+    let surroundings = Surroundings {
+        mail: Carrier::Nobody,
+        reach: Reach::Public,
+        stripe: None,
+        analytics: analytics::server(&settings.analytics, &secret).await?,
+        query_errors: QueryErrors::Withheld,
+    };
+    let app = build(&settings, secret, &url, surroundings).await?;
     seed::internal_project(&app, &internal_seed(&settings.internal, Switch::Off)).await?;
     internal_admin::seed(&app, &admin_seed(&settings.internal)).await?;
     let server = start(app, &settings, ANYWHERE).await?;

@@ -22,7 +22,7 @@ use crate::tokens::{Claims, Rejection};
 /// Stands for "no publishable key" where a client library must send something.
 const PUBLIC_CLIENT: &str = "__stack_public_client__";
 /// The only branch that exists.
-const MAIN_BRANCH: &str = "main";
+pub const MAIN_BRANCH: &str = "main";
 
 /// The caller of a request. Every check of contract 01 §1.3 up to step 10 has passed.
 #[derive(Clone, Debug)]
@@ -166,6 +166,12 @@ impl Caller {
     #[must_use]
     pub fn end_user(&self) -> &EndUser {
         &self.end_user
+    }
+
+    /// The request's id.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.request_id
     }
 
     /// The circumstances under which events of this request are appended.

@@ -23,10 +23,11 @@ use axum::http::{Method, StatusCode};
 use muniment_domain::permission;
 use muniment_domain::{EmailAddress, Patch, PermissionId, UserId};
 use muniment_projections::users::UserRecord;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::body::Body;
+use super::body::{Body, Observations};
 use super::caller::Auth;
 use super::error::ApiError;
 use super::known_error::KnownError;
@@ -136,7 +137,7 @@ impl Findings {
     }
 }
 
-impl Form<'_> {
+impl<'i> Form<'i> {
     /// The parameters in the path.
     pub fn params(&mut self) -> Fields<'_> {
         Fields::new("params", &self.input.params, &mut self.findings)
@@ -160,6 +161,9 @@ impl Form<'_> {
             Body::Json(Value::Object(object)) | Body::Form(object) => {
                 Fields::new("body", object, &mut self.findings)
             }
+            Body::Observations(observations) => {
+                Fields::new("body", &observations.fields, &mut self.findings)
+            }
             _ => {
                 self.findings.note("body", "must be a JSON object");
                 Fields::within("body".to_owned(), Map::new(), &mut self.findings)
@@ -173,6 +177,28 @@ impl Form<'_> {
             Body::Absent => Fields::within("body".to_owned(), Map::new(), &mut self.findings),
             _ => self.body(),
         }
+    }
+
+    /// The items of `events` in a body of observations, each as the text it came as.
+    pub fn events(&mut self) -> Checked<Vec<&'i RawValue>> {
+        let Body::Observations(Observations { events, .. }) = &self.input.body else {
+            // That it is no object is noted with its fields.
+            return None;
+        };
+        let Some(events) = events else {
+            self.violation("body.events", "is required");
+            return None;
+        };
+        let items = serde_json::from_str(events).ok();
+        if items.is_none() {
+            self.violation("body.events", "must be a list");
+        }
+        items
+    }
+
+    /// An object that is part of something of which only this is read.
+    pub fn part(&mut self, path: String, object: Map<String, Value>) -> Fields<'_> {
+        Fields::within(path, object, &mut self.findings)
     }
 
     /// The signed-in user, whom the endpoint wants as it wants a field.

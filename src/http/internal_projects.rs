@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use muniment_domain::permission::TEAM_ADMIN;
 use muniment_domain::project::config::{MERGE_STRATEGIES, PROVIDERS};
 use muniment_domain::project::old_fields::{OLD_FIELDS, OldField, OldShape};
 use muniment_domain::project::{
@@ -33,7 +34,6 @@ use crate::app::projects::{self as app_projects, LoadedProject, ProjectChange};
 /// The longest mail password, in UTF-16 code units.
 const MAX_MAIL_PASSWORD: usize = 70;
 /// The permission that it takes to give a project away.
-const TEAM_ADMIN: &str = "team_admin";
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()

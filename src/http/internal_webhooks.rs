@@ -17,10 +17,10 @@ use super::error::{ApiError, ApiResult};
 use super::input::{Fields, Input, boolean, integer, one_of, text};
 use super::{success, whole_list};
 use crate::app::App;
-use crate::webhooks::Webhooks;
 use crate::webhooks::courier::Courier;
 use crate::webhooks::management::{self, Refusal};
 use crate::webhooks::settings::{self, EndpointChange};
+use crate::webhooks::{Webhooks, new_secret};
 
 /// Attempts on a page, unless something else is asked for, and at most.
 const PAGE: (i64, i64) = (50, 250);
@@ -62,13 +62,59 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     let change = read_change(&mut body);
     body.close();
     let (url, secret, change) = form.finish((|| Some((url?, secret?, change?)))())?;
-    courier(&app)?;
     let change = EndpointChange {
         url: Some(url),
         ..change
     };
-    let endpoint = management::create(&app, auth.project_id(), change, secret).await?;
+    let (endpoint, _) = register(&app, auth, change, secret).await?;
     Ok((StatusCode::CREATED, Json(endpoint_view(&endpoint))).into_response())
+}
+
+/// Reads where an endpoint is and, if that is said, what it is for.
+pub(super) fn read_place(body: &mut Fields<'_>) -> Option<EndpointChange> {
+    let url = body.required("url", settings::endpoint_url);
+    let description = body.optional("description", settings::description);
+    Some(EndpointChange {
+        url: Some(url?),
+        description: description?,
+        ..EndpointChange::default()
+    })
+}
+
+/// Makes an endpoint of the caller's project where its webhooks are delivered: here, or at the Svix
+/// server. Yields its secret.
+///
+/// # Errors
+/// Text 400 when there are too many, text 502 when Svix does not answer.
+pub(super) async fn register_anywhere(
+    app: &App,
+    auth: &Auth,
+    wanted: EndpointChange,
+) -> Result<String, ApiError> {
+    let Webhooks::Svix(server) = &app.webhooks else {
+        return Ok(register(app, auth, wanted, None).await?.1);
+    };
+    let secret = new_secret(&app.random);
+    let url = wanted.url.unwrap_or_default();
+    let created = server.create_endpoint(auth.project_id(), url, wanted.description, &secret);
+    created
+        .await
+        .map_err(|error| ApiError::text(StatusCode::BAD_GATEWAY, error.to_string()))?;
+    Ok(secret)
+}
+
+/// Makes an endpoint of the caller's project. Yields it with its secret.
+///
+/// # Errors
+/// Text 400 when there are too many, or a Svix server delivers the webhooks.
+async fn register(
+    app: &App,
+    auth: &Auth,
+    settings: EndpointChange,
+    secret: Option<String>,
+) -> Result<(Endpoint, String), ApiError> {
+    courier(app)?;
+    Ok(management::create(app, auth.project_id(), settings, secret).await?)
 }
 
 /// One endpoint.

@@ -27,7 +27,7 @@ pub enum Refusal {
     Ledger(#[from] LedgerError),
 }
 
-/// Makes an endpoint. Without a secret, one is drawn.
+/// Makes an endpoint. Without a secret, one is drawn. Yields the endpoint with its secret.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -36,7 +36,7 @@ pub async fn create(
     project: &ProjectId,
     change: EndpointChange,
     secret: Option<String>,
-) -> Result<Endpoint, Refusal> {
+) -> Result<(Endpoint, String), Refusal> {
     let present = endpoints::of_project(app.pool(), project).await?;
     if present.len() >= MAX_ENDPOINTS {
         return Err(Refusal::TooManyEndpoints);
@@ -45,7 +45,7 @@ pub async fn create(
     change.apply_to(&mut endpoint);
     let secret = secret.unwrap_or_else(|| new_secret(&app.random));
     endpoints::insert(app.pool(), app.log.sealer(), &endpoint, &secret).await?;
-    Ok(endpoint)
+    Ok((endpoint, secret))
 }
 
 /// Changes an endpoint. One that is enabled again starts with a clean record.

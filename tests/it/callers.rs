@@ -72,6 +72,11 @@ const ROUTES: [(&str, &str, Access); 41] = [
     ("POST", "/internal/sign-up-rules-test", Admin),
     ("GET", "/internal/sign-up-rules-stats", Admin),
 ];
+/// Those of analytics.
+const ANALYTICS_ROUTES: [(&str, &str, Access); 2] = [
+    ("POST", "/internal/analytics/query", Admin),
+    ("POST", "/internal/analytics/query/timing", Server),
+];
 /// Those of signing in by other means than a password, and of what belongs to it.
 const SIGN_IN_ROUTES: [(&str, &str, Access); 25] = [
     ("POST", "/auth/password/set", Client),
@@ -211,7 +216,78 @@ const CONFIG_ROUTES: [(&str, &str, Access); 8] = [
     ("DELETE", "/internal/config/source", Admin),
 ];
 /// Those of hosting platforms.
-const INTEGRATION_ROUTES: [(&str, &str, Access); 13] = [
+const INTEGRATION_ROUTES: [(&str, &str, Access); 32] = [
+    (
+        "POST",
+        "/integrations/{integration}/projects/provision",
+        Public,
+    ),
+    (
+        "GET",
+        "/integrations/{integration}/projects/transfer",
+        Public,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/projects/transfer",
+        Public,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/projects/transfer/initiate",
+        Public,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/projects/transfer/confirm/check",
+        Client,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/projects/transfer/confirm",
+        Client,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/internal/confirm",
+        Server,
+    ),
+    ("GET", "/integrations/{integration}/oauth", Public),
+    ("GET", "/integrations/{integration}/oauth/authorize", Public),
+    ("POST", "/integrations/{integration}/oauth/token", Public),
+    (
+        "GET",
+        "/integrations/{integration}/oauth/idp/.well-known/openid-configuration",
+        Public,
+    ),
+    (
+        "GET",
+        "/integrations/{integration}/oauth/idp/.well-known/jwks.json",
+        Public,
+    ),
+    ("GET", "/integrations/{integration}/oauth/idp/auth", Public),
+    (
+        "POST",
+        "/integrations/{integration}/oauth/idp/token",
+        Public,
+    ),
+    (
+        "GET",
+        "/integrations/{integration}/oauth/idp/interaction/{uid}",
+        Public,
+    ),
+    (
+        "GET",
+        "/integrations/{integration}/oauth/idp/interaction/{uid}/done",
+        Public,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/oauth/idp/interaction/{uid}/done",
+        Public,
+    ),
+    ("POST", "/integrations/neon/projects/connection", Public),
+    ("POST", "/integrations/neon/webhooks", Client),
     ("GET", "/integrations/{integration}/domains", Admin),
     ("POST", "/integrations/{integration}/domains", Admin),
     (
@@ -298,6 +374,34 @@ const WEBHOOK_ROUTES: [(&str, &str, Access); 15] = [
     ),
 ];
 
+/// Those of what browsers observe, and of figures.
+const TELEMETRY_ROUTES: [(&str, &str, Access); 8] = [
+    ("POST", "/analytics/events/batch", Client),
+    ("POST", "/session-replays/batch", Client),
+    ("GET", "/internal/session-replays", Admin),
+    (
+        "GET",
+        "/internal/session-replays/{session_replay_id}",
+        Admin,
+    ),
+    (
+        "GET",
+        "/internal/session-replays/{session_replay_id}/chunks",
+        Admin,
+    ),
+    (
+        "GET",
+        "/internal/session-replays/{session_replay_id}/chunks/{chunk_id}/events",
+        Admin,
+    ),
+    (
+        "GET",
+        "/internal/session-replays/{session_replay_id}/events",
+        Admin,
+    ),
+    ("GET", "/internal/metrics", Admin),
+];
+
 /// Those of Svix's API, which take a token of their own.
 const SVIX_ROUTES: [(&str, &str, Access); 21] = [
     ("POST", "/app", Public),
@@ -356,7 +460,8 @@ const SVIX_ROUTES: [(&str, &str, Access); 21] = [
 ];
 
 /// Those of items, products and purchases.
-const PAYMENT_ROUTES: [(&str, &str, Access); 21] = [
+const PAYMENT_ROUTES: [(&str, &str, Access); 23] = [
+    ("POST", "/integrations/stripe/webhooks", Public),
     (
         "GET",
         "/payments/items/{customer_type}/{customer_id}/{item_id}",
@@ -398,6 +503,7 @@ const PAYMENT_ROUTES: [(&str, &str, Access); 21] = [
     ),
     ("GET", "/internal/payments/transactions", Admin),
     ("POST", "/internal/payments/transactions/refund", Admin),
+    ("POST", "/internal/payments/setup", Admin),
     ("GET", "/internal/payments/stripe/account-info", Admin),
     (
         "POST",
@@ -470,6 +576,8 @@ fn table() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
         .chain(SVIX_ROUTES)
         .chain(INTEGRATION_ROUTES)
         .chain(PAYMENT_ROUTES)
+        .chain(ANALYTICS_ROUTES)
+        .chain(TELEMETRY_ROUTES)
         .chain(CONVERSATION_ROUTES)
 }
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::postgres::PgPool;
 
+use crate::integrations::{HOST, provision};
 use crate::support::{PASSWORD, Project, TestServer, Tokens, database};
 
 /// The names by which recorded accounts are found again.
@@ -92,6 +93,33 @@ async fn read_back(recorded: &str) {
     let vault = server.server_of(&project, "POST", "/data-vault/stores/s/get");
     let vault = vault.body(json!({"hashed_key": "k"})).expect(200).await;
     assert_eq!(vault["encrypted_value"], "sealed");
+    if let Some(made) = keys.get("provisioned") {
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        let provisioned = Project {
+            id: text("id"),
+            admin: text("admin"),
+            ..project.clone()
+        };
+        let opened = server.admin_of(&provisioned, "GET", "/internal/projects/current");
+        assert_eq!(opened.expect(200).await["owner_team_id"], Value::Null);
+        let transfer = server.call("POST", "/integrations/neon/projects/transfer");
+        let transfer = transfer.header("authorization", HOST);
+        transfer
+            .body(json!({"project_id": provisioned.id}))
+            .expect(200)
+            .await;
+    }
+    // Teams that were founded before there were plans have one now.
+    let internal = server.internal();
+    let owners = server.server_of(&internal, "GET", "/teams");
+    let owners = owners.expect(200).await["items"].clone();
+    assert!(owners.as_array().unwrap().len() > 2);
+    for team in owners.as_array().unwrap() {
+        let team = team["id"].as_str().unwrap();
+        let path = format!("/payments/items/team/{team}/dashboard_admins");
+        let seats = server.server_of(&internal, "GET", &path).expect(200).await;
+        assert_eq!(seats["quantity"], 1, "{team}");
+    }
     let call = server.client_of(&project, "POST", "/auth/password/sign-in");
     call.body(json!({"email": EMAIL, "password": PASSWORD}))
         .expect(200)
@@ -145,7 +173,9 @@ async fn a_log_is_recorded_when_asked_for() {
         server: secret,
         admin,
     } = &server.project;
+    let made = provision(&server, "neon", HOST).await;
     let keys = json!({"id": id, "client": client, "server": secret, "admin": admin,
+                      "provisioned": {"id": made.id, "admin": made.admin},
                       "conversations": true});
     // Subscribers have work to do yet, which the recording shall hold as well.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;

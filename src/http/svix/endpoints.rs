@@ -74,7 +74,7 @@ async fn create(State(app): State<App>, access: Access, input: Input) -> SvixRes
         };
         Some((secret?.into_value(), change))
     })())?;
-    let endpoint = management::create(&app, access.project(), change, secret).await?;
+    let (endpoint, _) = management::create(&app, access.project(), change, secret).await?;
     Ok((StatusCode::CREATED, Json(view(&endpoint))).into_response())
 }
 
