@@ -22,10 +22,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use muniment::app::App;
+use muniment::analytics_engine::{AnalyticsEngine, Home};
 use muniment::app::codes::{self, MAILED_MILLIS, NewCode};
+use muniment::app::integrations::clients::Clients;
 use muniment::app::projects::{self, NewKeys};
 use muniment::app::seed;
+use muniment::app::{App, QueryErrors};
 use muniment::cache_folder::cache_folder;
 use muniment::clock::Clock;
 use muniment::limits::Quotas;
@@ -33,17 +35,19 @@ use muniment::mail::{Carrier, SharedMail};
 use muniment::passwords::{Cost, Passwords};
 use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
 use muniment::secrets::{Random, ServerSecret};
-use muniment::server::{self, Configuration};
+use muniment::server::{self, Configuration, Follow};
 use muniment::tokens::{NewClaims, TokenIssuer};
 use muniment::webhooks::Delivery;
 use muniment::webhooks::courier::Reach;
 use muniment_domain::project::{Level, Project, ProjectCommand};
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{Millis, ProjectId, SessionId, UserId};
+use muniment_projections::analytics::{AnalyticsStore, TenantQuery};
 use muniment_projections::replay::replay;
+use muniment_projections::subscription::lags;
 use muniment_projections::{EventContext, EventLog, LedgerError, MasterKey};
-use serde_json::{Value, json};
-use sqlx::{Connection, PgConnection};
+use serde_json::{Map, Value, json};
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -58,12 +62,20 @@ const CHAINS: usize = 100;
 const DEPTH: usize = 10;
 const SIGN_INS_BY_CODE: usize = 3_000;
 const TIMED_REFUSALS: usize = 41;
+/// Together about 500 events per second: a sign-up makes two, a user and a session.
+const SIGN_UPS_AT_ONCE: usize = 10;
+const SIGN_UP_EVERY: Duration = Duration::from_millis(40);
+/// Events of analytics.
+const EVENTS: u64 = 10_000_000;
+const TIMED_QUERIES: usize = 21;
 const PASSWORD: &str = "long enough";
 const USERS_FOR_REPLAY: usize = 20_000;
 /// Webhooks that have not arrived by then are lost.
 const WEBHOOK_PATIENCE: Duration = Duration::from_secs(300);
 /// Together with the connections, 10,000 customers.
 const CUSTOMERS_PER_CONNECTION: u64 = 313;
+/// As many as the SDK sends at once.
+const EVENTS_PER_BATCH: usize = 50;
 /// Changes that make a history long.
 const HISTORY: usize = 100_000;
 const CLIENT_KEY: &str = "pck_benchmark";
@@ -135,6 +147,7 @@ async fn main() {
     );
 
     report_features(&server, &app, &project, &users).await;
+    observations(&url, &secret, &project, &users).await;
 
     let since = Clock::system().now();
     create_users(&server, &project).await;
@@ -142,6 +155,7 @@ async fn main() {
         "webhooks to a local receiver     {:>9.0} /s",
         webhooks(&server, &project, since).await
     );
+    synchronization(&url, &secret, &project).await;
     drop(server);
     app.pool().close().await;
     let pool = server::connect(&url, 4).await.unwrap();
@@ -158,6 +172,66 @@ async fn main() {
         "replay of {folded:>7} events         {fold_rate:>9.0} /s folding, {rate:.0} /s with indexes and swap"
     );
     postgres.stop().await.unwrap();
+    analytics().await;
+}
+
+/// An analytics engine, empty but for its schema.
+async fn start_engine() -> AnalyticsEngine {
+    let program = Path::new(env!("CARGO_BIN_EXE_muniment"));
+    let engine = AnalyticsEngine::start(program, Home::Temporary, &cache_folder())
+        .await
+        .unwrap();
+    engine.store().migrate().await.unwrap();
+    engine
+}
+
+/// Queries of one of a hundred projects, which have ten million events together.
+async fn analytics() {
+    let engine = start_engine().await;
+    let store = engine.store();
+    let insert = format!(
+        "INSERT INTO events (event_type, event_at, data, project_id, branch_id, user_id) \
+         SELECT '$page-view', now() - number % 2000000, \
+         '{{\"path\":\"/page/' || number % 50 || '\"}}', \
+         toString(number % 100), 'main', toString(number % 100000) FROM numbers({EVENTS})"
+    );
+    let begun = Instant::now();
+    store.owner().query_raw(&insert).execute().await.unwrap();
+    println!(
+        "events made in the engine        {:>9.0} /s",
+        EVENTS as f64 / begun.elapsed().as_secs_f64()
+    );
+    for (name, text) in [
+        ("count", "SELECT count() FROM events"),
+        (
+            "visitors per day",
+            "SELECT toDate(event_at) AS day, uniq(user_id) FROM events GROUP BY day ORDER BY day",
+        ),
+        (
+            "most visited pages",
+            "SELECT data.path::String AS path, count() AS n FROM events GROUP BY path ORDER BY n DESC LIMIT 10",
+        ),
+    ] {
+        let mut millis = Vec::new();
+        for _ in 0..TIMED_QUERIES {
+            let begun = Instant::now();
+            store
+                .tenant_query(TenantQuery {
+                    query_id: "benchmark",
+                    project_id: "7",
+                    branch_id: "main",
+                    text,
+                    params: &Map::new(),
+                    timeout: MEASURED,
+                })
+                .await
+                .unwrap();
+            millis.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
+        millis.sort_by(f64::total_cmp);
+        let name = format!("query: {name}");
+        println!("{name:<32} {:>9.1} ms", millis[TIMED_QUERIES / 2]);
+    }
 }
 
 fn shown(rate: Option<f64>) -> String {
@@ -235,13 +309,19 @@ fn signing_loop(secret: &ServerSecret) -> f64 {
     f64::from(count) / begun.elapsed().as_secs_f64()
 }
 
-/// Makes the schema and a project.
-async fn seed(url: &str, secret: &ServerSecret) -> App {
-    let pool = server::connect(url, 4).await.unwrap();
+async fn assemble(
+    url: &str,
+    connections: u32,
+    secret: &ServerSecret,
+    analytics: Option<AnalyticsStore>,
+) -> App {
+    let pool = server::connect(url, connections).await.unwrap();
     server::migrate(&pool).await.unwrap();
     let configuration = Configuration {
         secret: secret.clone(),
         public_url: "http://localhost:8102".to_owned(),
+        dashboard_url: "http://localhost:8102".to_owned(),
+        integration_clients: Clients::default(),
         access_token_seconds: 600,
         mail: SharedMail {
             carrier: Carrier::Nobody,
@@ -251,9 +331,17 @@ async fn seed(url: &str, secret: &ServerSecret) -> App {
         trusted_proxy: None,
         quotas: Quotas::Off,
         webhooks: Delivery::Embedded(Reach::Anywhere),
+        analytics,
+        query_errors: QueryErrors::Withheld,
+        stripe: None,
         clock: Clock::system(),
     };
-    let app = server::assemble(pool, configuration).unwrap();
+    server::assemble(pool, configuration).unwrap()
+}
+
+/// Makes the schema and a project.
+async fn seed(url: &str, secret: &ServerSecret) -> App {
+    let app = assemble(url, 4, secret, None).await;
     let keys = NewKeys {
         publishable_client_key: Some(CLIENT_KEY.to_owned()),
         secret_server_key: Some(SERVER_KEY.to_owned()),
@@ -264,6 +352,7 @@ async fn seed(url: &str, secret: &ServerSecret) -> App {
     let mut changes = serde_json::Map::from_iter([
         ("auth.otp.allowSignIn".to_owned(), json!(true)),
         ("apiKeys.enabled.user".to_owned(), json!(true)),
+        ("apps.installed.analytics.enabled".to_owned(), json!(true)),
     ]);
     for chain in 0..CHAINS {
         for depth in 0..DEPTH {
@@ -296,7 +385,7 @@ async fn report_features(server: &Server, app: &App, project: &str, users: &[Val
     let body = json!({"api_key": key["value"]}).to_string();
     let check =
         |_: &Value, _| Server::secret_request("POST", "/user-api-keys/check", project, &body);
-    let rate = load_for(server, users, &check, (64, BRIEF_WARM_UP, BRIEFLY)).await;
+    let rate = load_for(server.address, users, &check, (64, BRIEF_WARM_UP, BRIEFLY)).await;
     report("API-key checks", rate, None, "");
 
     let team = server
@@ -318,7 +407,7 @@ async fn report_features(server: &Server, app: &App, project: &str, users: &[Val
         );
         Server::secret_request("GET", &path, project, "")
     };
-    let rate = load_for(server, users, &check, (64, BRIEF_WARM_UP, BRIEFLY)).await;
+    let rate = load_for(server.address, users, &check, (64, BRIEF_WARM_UP, BRIEFLY)).await;
     let name = format!("permission checks, depth {DEPTH}");
     report(&name, rate, None, "");
 
@@ -337,7 +426,13 @@ async fn report_features(server: &Server, app: &App, project: &str, users: &[Val
             &body,
         )
     };
-    let rate = load_for(server, users, &sign_in, (64, BRIEF_WARM_UP, BRIEFLY)).await;
+    let rate = load_for(
+        server.address,
+        users,
+        &sign_in,
+        (64, BRIEF_WARM_UP, BRIEFLY),
+    )
+    .await;
     report("password sign-ins", rate, Some(bare), "of argon2");
 
     let known = users[0]["email"].as_str().unwrap();
@@ -592,7 +687,7 @@ async fn sign_up(server: &Server, project: &str) -> Vec<Value> {
 
 /// Requests answered per second, over [`CONNECTIONS`] connections.
 async fn load(server: &Server, users: &[Value], request: &impl Fn(&Value, u64) -> Vec<u8>) -> f64 {
-    load_for(server, users, request, (64, WARM_UP, MEASURED)).await
+    load_for(server.address, users, request, (64, WARM_UP, MEASURED)).await
 }
 
 /// Like [`load`], with so many different requests on each connection.
@@ -602,11 +697,17 @@ async fn load_many(
     different: u64,
     request: &impl Fn(&Value, u64) -> Vec<u8>,
 ) -> f64 {
-    load_for(server, users, request, (different, WARM_UP, MEASURED)).await
+    load_for(
+        server.address,
+        users,
+        request,
+        (different, WARM_UP, MEASURED),
+    )
+    .await
 }
 
 async fn load_for(
-    server: &Server,
+    address: SocketAddr,
     users: &[Value],
     request: &impl Fn(&Value, u64) -> Vec<u8>,
     (different, warm_up, measured): (u64, Duration, Duration),
@@ -616,7 +717,7 @@ async fn load_for(
     let mut tasks = Vec::new();
     for user in users {
         let requests: Vec<Vec<u8>> = (0..different).map(|n| request(user, n)).collect();
-        let (count, done, address) = (Arc::clone(&count), Arc::clone(&done), server.address);
+        let (count, done) = (Arc::clone(&count), Arc::clone(&done));
         tasks.push(tokio::spawn(async move {
             let mut stream = TcpStream::connect(address).await.unwrap();
             stream.set_nodelay(true).unwrap();
@@ -778,6 +879,130 @@ async fn create_users(server: &Server, project: &str) {
     }
     for task in tasks {
         task.await.unwrap();
+    }
+}
+
+/// What browsers observe, per second: over HTTP into the spool, and from the spool into the embedded
+/// analytics engine. That server runs in this process, with subscribers of its own.
+async fn observations(url: &str, secret: &ServerSecret, project: &str, users: &[Value]) {
+    let engine = start_engine().await;
+    let app = assemble(url, 20, secret, Some(engine.store().clone())).await;
+    let pool = app.pool().clone();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let served = server::Server::start(app, address, Follow::Everything)
+        .await
+        .unwrap();
+    let now = Clock::system().now().0;
+    let click = json!({
+        "event_type": "$click", "event_at_ms": now,
+        "data": {"tag_name": "a", "text": "Buy", "href": "/buy", "selector": "main > p > a", "x": 10, "y": 20},
+    });
+    let batch = json!({
+        "session_replay_segment_id": "6fb53bb8-4f2f-4b1c-9d27-1d4a61d1f0de",
+        "batch_id": "6fb53bb8-4f2f-4b1c-9d27-1d4a61d1f0de",
+        "sent_at_ms": now,
+        "events": vec![click; EVENTS_PER_BATCH],
+    });
+    let batch = batch.to_string();
+    let send =
+        |user: &Value, _| Server::request("POST", "/analytics/events/batch", project, user, &batch);
+    let brief = (1, BRIEF_WARM_UP, BRIEFLY);
+    let batches = load_for(served.address(), users, &send, brief).await;
+    report(
+        "analytics events taken",
+        batches * EVENTS_PER_BATCH as f64,
+        None,
+        "",
+    );
+    let waiting = || async {
+        let count = sqlx::query_scalar("SELECT count(*) FROM telemetry_spool");
+        count.fetch_one(&pool).await.unwrap()
+    };
+    let (begun, left): (Instant, i64) = (Instant::now(), waiting().await);
+    while waiting().await > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let rate = left as f64 / begun.elapsed().as_secs_f64();
+    report("from the spool into the store", rate, None, "");
+    served.stop().await;
+}
+
+/// How fast the log reaches the analytics store: all of it at once, and sign-ups at a steady pace.
+async fn synchronization(url: &str, secret: &ServerSecret, project: &str) {
+    let engine = start_engine().await;
+    let store = engine.store();
+    let rewind =
+        "UPDATE subscriptions SET transaction = '0', position = 0 WHERE name = 'analytics'";
+    execute(url, rewind).await;
+    let app = assemble(url, 20, secret, Some(store.clone())).await;
+    let pool = app.pool().clone();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let begun = Instant::now();
+    let served = server::Server::start(app, address, Follow::Everything)
+        .await
+        .unwrap();
+    while !is_synchronized(&pool).await {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let elapsed = begun.elapsed().as_secs_f64();
+    let rows = "SELECT sum(rows) FROM system.parts WHERE active AND database = 'analytics_internal'
+                AND table NOT IN ('events', 'migrations')";
+    let rows: u64 = store.owner().query(rows).fetch_one().await.unwrap();
+    report(
+        "log to analytics store, rows",
+        rows as f64 / elapsed,
+        None,
+        "",
+    );
+
+    let (since, events) = (Clock::system().now().0, count_events(&pool).await);
+    let begun = Instant::now();
+    let signing_up = (0..SIGN_UPS_AT_ONCE).map(|_| sign_up_steadily(served.address(), project));
+    join_all(signing_up).await;
+    let events = count_events(&pool).await - events;
+    let pace = events as f64 / begun.elapsed().as_secs_f64();
+    while !is_synchronized(&pool).await {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let lags = "SELECT quantiles(0.5, 0.99)(toFloat64(dateDiff('millisecond', signed_up_at, sync_created_at)))
+                FROM users WHERE signed_up_at >= fromUnixTimestamp64Milli(?)";
+    let lags: Vec<f64> = store
+        .owner()
+        .query(lags)
+        .bind(since)
+        .fetch_one()
+        .await
+        .unwrap();
+    println!(
+        "sign-up to analytics store       {:>9.0} ms, p99 {:.0} ms, at {pace:.0} events per second",
+        lags[0], lags[1]
+    );
+    served.stop().await;
+}
+
+async fn is_synchronized(pool: &PgPool) -> bool {
+    let lags = lags(pool).await.unwrap();
+    lags.iter()
+        .any(|lag| lag.name == "analytics" && lag.events == 0)
+}
+
+async fn count_events(pool: &PgPool) -> i64 {
+    let count = sqlx::query_scalar("SELECT count(*) FROM events");
+    count.fetch_one(pool).await.unwrap()
+}
+
+/// Signs users up, one every [`SIGN_UP_EVERY`], over a connection.
+async fn sign_up_steadily(address: SocketAddr, project: &str) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut tick = tokio::time::interval(SIGN_UP_EVERY);
+    let begun = Instant::now();
+    while begun.elapsed() < MEASURED {
+        tick.tick().await;
+        let email = format!("{}@example.com", Random::system().request_id());
+        let body = json!({"email": email, "password": PASSWORD}).to_string();
+        let path = "/auth/password/sign-up";
+        let request = Server::request("POST", path, project, &Value::Null, &body);
+        body_of(&exchange(&mut stream, &request).await);
     }
 }
 

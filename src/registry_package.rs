@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use data_encoding::BASE64;
 use flate2::read::GzDecoder;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use sha2::{Digest, Sha512};
 use tempfile::TempDir;
@@ -196,6 +197,7 @@ impl RegistryPackage<'_> {
         let mut response = get(client.get(&offer.url), &offer.url).await?;
         let mut archive = tempfile::tempfile_in(cache_dir)
             .map_err(|source| self.unpack_error(cache_dir, source))?;
+        let bar = progress_bar(self.name, response.content_length());
         let mut hash = Sha512::new();
         while let Some(chunk) = response
             .chunk()
@@ -203,10 +205,12 @@ impl RegistryPackage<'_> {
             .map_err(|error| download_error(&offer.url, &error))?
         {
             hash.update(&chunk);
+            bar.inc(chunk.len().try_into().unwrap_or_default());
             archive
                 .write_all(&chunk)
                 .map_err(|source| self.unpack_error(cache_dir, source))?;
         }
+        bar.finish_and_clear();
 
         let hash = BASE64.encode(&hash.finalize());
         if !offer.sha512.contains(&hash) {
@@ -406,6 +410,17 @@ fn unpack(archive: impl Read, folder: &Path) -> io::Result<()> {
         file.set_permissions(Permissions::from_mode(mode))?;
     }
     Ok(())
+}
+
+/// How far a download is, where somebody watches: on a terminal.
+fn progress_bar(name: &str, bytes: Option<u64>) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes}, {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = match bytes {
+        Some(bytes) => ProgressBar::new(bytes).with_style(style),
+        None => ProgressBar::new_spinner(),
+    };
+    bar.with_message(name.to_owned())
 }
 
 fn create_folders(root: &Path, inner: &Path) -> io::Result<()> {

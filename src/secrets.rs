@@ -4,11 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use data_encoding::{BASE64, BASE64URL_NOPAD, Encoding, Specification};
+use data_encoding::{BASE64, BASE64URL_NOPAD, Encoding, HEXLOWER, Specification};
+use hkdf::Hkdf;
 use muniment_domain::ApiKeyId;
 use muniment_domain::api_key::{ApiKeyKind, ApiKeyOwner};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use sha2::Sha256;
 use uuid::Uuid;
 
 /// Crockford's base 32 in lower case: no i, l, o or u.
@@ -147,12 +149,14 @@ impl Random {
     fn text(&self, length: usize) -> String {
         let mut bytes = vec![0; length];
         self.fill(&mut bytes);
-        // 256 is a multiple of 32, so every character is equally likely.
-        bytes
-            .into_iter()
-            .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
-            .collect()
+        crockford(&bytes)
     }
+}
+
+/// A character for every byte. 256 is a multiple of 32, so every character is equally likely.
+fn crockford(bytes: &[u8]) -> String {
+    let letters = bytes.iter().map(|byte| ALPHABET[usize::from(byte % 32)]);
+    letters.map(char::from).collect()
 }
 
 /// The secret from which signing keys and seals derive.
@@ -187,6 +191,26 @@ impl ServerSecret {
     #[must_use]
     pub fn to_base64url(&self) -> String {
         BASE64URL_NOPAD.encode(&self.0)
+    }
+
+    /// A password for another system, the same on every node: 256 bits, in hexadecimal.
+    #[must_use]
+    pub fn derive_password(&self, purpose: &str) -> String {
+        let mut password = [0; 32];
+        let derived = Hkdf::<Sha256>::new(None, &self.0).expand(purpose.as_bytes(), &mut password);
+        debug_assert!(derived.is_ok(), "32 bytes are not too many for HKDF");
+        HEXLOWER.encode(&password)
+    }
+
+    /// A project key that follows from what it is for (HKDF-SHA-256, RFC 5869): it can be handed
+    /// over later, by any node, without having been kept anywhere.
+    #[must_use]
+    pub fn derive_key(&self, prefix: KeyPrefix, purpose: &str) -> String {
+        let root = Hkdf::<Sha256>::new(Some(b"muniment derived project keys v1"), &self.0);
+        let mut bytes = [0; TOKEN_LENGTH];
+        // Cannot fail: the limit is 255 times the hash's length.
+        let _ = root.expand(purpose.as_bytes(), &mut bytes);
+        format!("{}{}", prefix.as_str(), crockford(&bytes))
     }
 
     /// The secret itself.
@@ -266,6 +290,17 @@ mod tests {
     fn seeded_randomness_repeats_itself() {
         assert_eq!(Random::seeded(7).token(), Random::seeded(7).token());
         assert_ne!(Random::seeded(7).token(), Random::seeded(8).token());
+    }
+
+    #[test]
+    fn derived_keys_follow_from_secret_and_purpose() {
+        let secret = |seed| ServerSecret::generate(&Random::seeded(seed));
+        let key = |seed, purpose| secret(seed).derive_key(KeyPrefix::SuperSecretAdmin, purpose);
+        assert_eq!(key(1, "a"), key(1, "a"));
+        assert_ne!(key(1, "a"), key(1, "b"));
+        assert_ne!(key(1, "a"), key(2, "a"));
+        assert!(key(1, "a").starts_with("sak_"));
+        assert_eq!(key(1, "a").len(), 4 + TOKEN_LENGTH);
     }
 
     #[test]

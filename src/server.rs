@@ -4,9 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use muniment_projections::analytics::AnalyticsStore;
+use muniment_projections::analytics::sync::erasure::{self, Erasing};
+use muniment_projections::analytics::sync::usage::{self, FollowingUse};
+use muniment_projections::analytics::sync::{self, Synchronizer};
 use muniment_projections::subscribers::{Erasure, Tally};
 use muniment_projections::subscription::{Pace, Subscription, follow, listen};
-use muniment_projections::telemetry::Activity;
+use muniment_projections::telemetry::recorder::Destination;
+use muniment_projections::telemetry::{Activity, Draining, Recorder, drain};
 use muniment_projections::user_loader::UserLoader;
 use muniment_projections::{EventLog, LedgerError, MIGRATOR, MasterKey};
 use sqlx::PgPool;
@@ -16,9 +21,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::app::housekeeping::{self, Housekeeping};
+use crate::app::integrations::Integrations;
+use crate::app::integrations::clients::Clients;
 use crate::app::projects::ProjectDirectory;
 use crate::app::queues::Queues;
-use crate::app::{App, Parts};
+use crate::app::{App, Parts, QueryErrors};
 use crate::clock::Clock;
 use crate::http::{Metrics, router};
 use crate::limits::{Limits, Quotas};
@@ -26,7 +33,9 @@ use crate::mail::{self, Sending, SharedMail};
 use crate::passwords::{Cost, PasswordError, Passwords};
 use crate::secrets::{Random, ServerSecret};
 use crate::settings::TrustedProxy;
+use crate::stripe::{Stripe, StripeAccess, StripeSetupError};
 use crate::tokens::TokenIssuer;
+use crate::webhooks::portal_tokens::PortalTokens;
 use crate::webhooks::{self, Delivering, Delivery, Webhooks};
 
 /// How long requests that run when the server is told to stop may take to finish.
@@ -54,6 +63,9 @@ pub enum ServerError {
     /// The HTTP client that delivers webhooks.
     #[error("the HTTP client for webhooks cannot be made: {0}")]
     Webhooks(#[from] reqwest::Error),
+    /// The client for Stripe.
+    #[error(transparent)]
+    Stripe(#[from] StripeSetupError),
 }
 
 /// What it takes to put an [`App`] together.
@@ -63,6 +75,10 @@ pub struct Configuration {
     pub secret: ServerSecret,
     /// Where callers reach the API.
     pub public_url: String,
+    /// Where the dashboard is.
+    pub dashboard_url: String,
+    /// Hosting platforms.
+    pub integration_clients: Clients,
     /// The life of an access token, in seconds.
     pub access_token_seconds: i64,
     /// How hard passwords are hashed.
@@ -75,6 +91,12 @@ pub struct Configuration {
     pub quotas: Quotas,
     /// How webhooks are delivered.
     pub webhooks: Delivery,
+    /// The analytics store, if there is one. Its schema is up to date.
+    pub analytics: Option<AnalyticsStore>,
+    /// How much callers learn of why the analytics store refused a query.
+    pub query_errors: QueryErrors,
+    /// How to reach Stripe, if payments are taken.
+    pub stripe: Option<StripeAccess>,
     /// The time.
     pub clock: Clock,
 }
@@ -111,23 +133,41 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         secret, public_url, ..
     } = configuration;
     let public_url = public_url.trim_end_matches('/').to_owned();
+    let random = Random::system();
+    let stripe = configuration.stripe;
+    let stripe = stripe.map(|access| Stripe::new(access, random.clone()));
     let log = EventLog::new(pool.clone(), MasterKey::derive(secret.as_bytes()));
     Ok(App::new(Parts {
         projects: ProjectDirectory::new(&log),
         users: UserLoader::start(&pool),
-        activity: Activity::new(pool),
+        activity: Activity::new(pool.clone()),
+        recorder: Recorder::new(pool, destination(configuration.analytics.as_ref())),
+        analytics: configuration.analytics,
+        query_errors: configuration.query_errors,
         tokens: TokenIssuer::new(&secret, &public_url, configuration.access_token_seconds),
         passwords: Passwords::new(configuration.password_cost)?,
         mail: configuration.mail,
         clock: configuration.clock,
-        random: Random::system(),
+        random,
+        dashboard_url: configuration.dashboard_url.trim_end_matches('/').to_owned(),
+        integrations: Integrations::new(configuration.integration_clients, &secret),
         limits: Limits::new(configuration.quotas),
         webhooks: Webhooks::new(&configuration.webhooks)?,
+        portal_tokens: PortalTokens::new(&secret),
+        stripe: stripe.transpose()?,
         queues: Queues::default(),
         trusted_proxy: configuration.trusted_proxy,
         public_url,
         log,
     }))
+}
+
+/// Telemetry is kept for the analytics store; without one, it would be kept for nobody.
+fn destination(store: Option<&AnalyticsStore>) -> Destination {
+    match store {
+        Some(_) => Destination::Store,
+        None => Destination::Nowhere,
+    }
 }
 
 /// A server that is listening.
@@ -136,12 +176,16 @@ pub struct Server {
     app: App,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
-    telemetry: JoinHandle<()>,
+    activity: JoinHandle<()>,
+    recording: JoinHandle<()>,
     directory: JoinHandle<()>,
     subscriptions: Vec<Subscription>,
     sending: Option<Sending>,
     delivering: Option<Delivering>,
+    draining: Option<Draining>,
     housekeeping: Option<Housekeeping>,
+    erasing: Option<Erasing>,
+    following_use: Option<FollowingUse>,
 }
 
 /// Whether a server follows the log as well.
@@ -169,12 +213,20 @@ impl Server {
         let clock = app.clock.clone();
         Ok(Self {
             serving: tokio::spawn(serve(listener, routes, stopped)),
-            telemetry: tokio::spawn(app.activity.clone().keep_writing(move || clock.now())),
+            activity: tokio::spawn(app.activity.clone().keep_writing(move || clock.now())),
+            recording: tokio::spawn(app.recorder.clone().keep_writing()),
             directory: tokio::spawn(app.projects.clone().keep_up(app.log.clone())),
             subscriptions: subscribe(&app, follow),
             sending: (follow == Follow::Everything).then(|| mail::start(app.clone())),
             delivering: (follow == Follow::Everything).then(|| webhooks::start(&app)),
+            draining: (follow == Follow::Everything)
+                .then(|| draining(&app))
+                .flatten(),
             housekeeping: (follow == Follow::Everything).then(|| housekeeping::start(app.clone())),
+            erasing: store_to_write(&app, follow)
+                .map(|store| erasure::start(app.pool().clone(), store)),
+            following_use: store_to_write(&app, follow)
+                .map(|store| usage::start(app.pool().clone(), store)),
             address,
             app,
             stop,
@@ -199,17 +251,30 @@ impl Server {
         if tokio::time::timeout(GRACE, self.serving).await.is_err() {
             tracing::warn!("some requests did not finish in time and were dropped");
         }
-        self.telemetry.abort();
+        self.activity.abort();
+        self.recording.abort();
         self.directory.abort();
         drop(self.subscriptions);
         drop(self.sending);
         drop(self.delivering);
+        drop(self.draining);
         drop(self.housekeeping);
+        drop(self.erasing);
+        drop(self.following_use);
         if let Err(error) = self.app.activity.flush_all(self.app.now()).await {
             tracing::warn!(%error, "the latest last-active times could not be written");
         }
+        if let Err(error) = self.app.recorder.flush().await {
+            tracing::warn!(%error, "the latest telemetry could not be written");
+        }
         self.app.pool().close().await;
     }
+}
+
+/// Starts to move telemetry into the analytics store, if there is one.
+fn draining(app: &App) -> Option<Draining> {
+    let store = app.analytics.as_ref()?.owner();
+    Some(drain(app.pool().clone(), app.recorder.clone(), store))
 }
 
 async fn serve(listener: TcpListener, routes: Router, stopped: oneshot::Receiver<()>) {
@@ -230,9 +295,20 @@ fn subscribe(app: &App, wanted: Follow) -> Vec<Subscription> {
     if wanted == Follow::Nothing {
         return vec![listen(log.clone())];
     }
-    vec![
+    let mut subscriptions = vec![
         listen(log.clone()),
         follow(log.clone(), Tally, pace),
         follow(log.clone(), Erasure::new(log), pace),
-    ]
+    ];
+    if let Some(store) = &app.analytics {
+        let synchronizer = Synchronizer::new(app.pool().clone(), store);
+        subscriptions.push(follow(log.clone(), synchronizer, sync::PACE));
+    }
+    subscriptions
+}
+
+/// The analytics store, if there is one and this server writes to it.
+fn store_to_write(app: &App, wanted: Follow) -> Option<&AnalyticsStore> {
+    let store = app.analytics.as_ref();
+    store.filter(|_| wanted == Follow::Everything)
 }

@@ -1,18 +1,27 @@
 //! Configuration, from flags and environment. The README's table says the same in prose.
 
+mod internal_project;
+
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
+use muniment_projections::analytics::{Endpoint, Engine};
+use percent_encoding::percent_decode_str;
+use url::Url;
 
+use crate::app::integrations::clients::Clients;
 use crate::limits::Quotas;
 use crate::mail::transport::MailServerError;
 use crate::mail::{Carrier, SharedMail};
 use crate::secrets::ServerSecret;
+use crate::stripe::StripeAccess;
 use crate::webhooks::Delivery;
 use crate::webhooks::courier::Reach;
+
+pub use internal_project::InternalProject;
 
 /// What every role of the server needs.
 #[derive(Args, Clone, Debug)]
@@ -36,6 +45,16 @@ pub struct Settings {
         default_value = "http://localhost:8102"
     )]
     pub public_url: String,
+    /// Where the dashboard is: the base of links that lead people there [default: the public URL].
+    #[arg(long, env = "MUNIMENT_DASHBOARD_URL")]
+    pub dashboard_url: Option<String>,
+    /// The same, under the name that existing installations use.
+    #[arg(long, env = "NEXT_PUBLIC_STACK_DASHBOARD_URL", hide = true)]
+    pub stack_dashboard_url: Option<String>,
+    /// Hosting platforms that may make projects: a JSON list of `{client_id, client_secret,
+    /// redirect_uris, id_token_signed_response_alg}` [default: none].
+    #[arg(long, env = "STACK_INTEGRATION_CLIENTS_CONFIG", hide_env_values = true)]
+    pub integration_clients: Option<String>,
     /// The master secret, base64url, at least 32 bytes. Signing keys and seals derive from it.
     #[arg(long, env = "MUNIMENT_SERVER_SECRET", hide_env_values = true)]
     pub server_secret: Option<ServerSecret>,
@@ -61,6 +80,12 @@ pub struct Settings {
     /// Webhooks.
     #[command(flatten)]
     pub webhooks: WebhookSettings,
+    /// Analytics.
+    #[command(flatten)]
+    pub analytics: AnalyticsSettings,
+    /// Payments.
+    #[command(flatten)]
+    pub payments: PaymentSettings,
     /// The `internal` project.
     #[command(flatten)]
     pub internal: InternalProject,
@@ -138,54 +163,91 @@ impl WebhookSettings {
     }
 }
 
-/// How the `internal` project is seeded.
-#[derive(Args, Clone, Debug, Default)]
-pub struct InternalProject {
-    /// Its publishable client key.
+/// Where analytics are kept.
+#[derive(Args, Clone, Debug)]
+pub struct AnalyticsSettings {
+    /// A ClickHouse server, as `http://user:password@host:8123`; the user must be allowed to manage
+    /// users [default: in `dev`, the embedded engine; in `serve`, no analytics].
+    #[arg(long, env = "CLICKHOUSE_URL", hide_env_values = true)]
+    pub clickhouse_url: Option<String>,
+}
+
+impl AnalyticsSettings {
+    /// The ClickHouse server, if one is named. The password of the user that tenants' queries run
+    /// as derives from `secret`, so that all nodes know it.
+    ///
+    /// # Errors
+    /// When the URL does not name a server.
+    pub fn server(&self, secret: &ServerSecret) -> Result<Option<Endpoint>, String> {
+        // Compose files pass on unset variables as empty ones.
+        let Some(text) = self.clickhouse_url.as_deref().filter(|url| !url.is_empty()) else {
+            return Ok(None);
+        };
+        let unusable = || "CLICKHOUSE_URL must look like http://user:password@host:8123".to_owned();
+        let url: Url = text.parse().map_err(|_| unusable())?;
+        if !["http", "https"].contains(&url.scheme()) || url.host().is_none() {
+            return Err(unusable());
+        }
+        let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+        let user = Some(decoded(url.username())).filter(|user| !user.is_empty());
+        Ok(Some(Endpoint {
+            engine: Engine::Server,
+            // A path names a database; ours have names of their own.
+            url: url.origin().ascii_serialization(),
+            owner: user.unwrap_or_else(|| "default".to_owned()),
+            owner_password: decoded(url.password().unwrap_or_default()),
+            tenant_password: secret.derive_password("muniment analytics tenants v1"),
+        }))
+    }
+}
+
+/// How payments are taken.
+#[derive(Args, Clone, Debug)]
+pub struct PaymentSettings {
+    /// The secret key of the Stripe platform that projects' accounts belong to. With
+    /// `sk_test_mockstripekey`, payments are pretended [default: in `dev`, that one; in `serve`, no
+    /// payments].
+    #[arg(long, env = "STRIPE_SECRET_KEY", hide_env_values = true)]
+    pub stripe_secret_key: Option<String>,
+    /// What Stripe signs its webhooks with; without it they are refused.
+    #[arg(long, env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true)]
+    pub stripe_webhook_secret: Option<String>,
+    /// The base of Stripe's API [default: <https://api.stripe.com>].
+    #[arg(long, env = "STRIPE_API_BASE")]
+    pub stripe_api_base: Option<String>,
+    /// The key's older name.
     #[arg(
-        long = "internal-publishable-client-key",
-        env = "MUNIMENT_INTERNAL_PUBLISHABLE_CLIENT_KEY",
-        hide_env_values = true
+        long = "stack-stripe-secret-key",
+        env = "STACK_STRIPE_SECRET_KEY",
+        hide_env_values = true,
+        hide = true
     )]
-    pub publishable_client_key: Option<String>,
-    /// Its secret server key.
+    pub old_secret_key: Option<String>,
+    /// The webhook secret's older name.
     #[arg(
-        long = "internal-secret-server-key",
-        env = "MUNIMENT_INTERNAL_SECRET_SERVER_KEY",
-        hide_env_values = true
+        long = "stack-stripe-webhook-secret",
+        env = "STACK_STRIPE_WEBHOOK_SECRET",
+        hide_env_values = true,
+        hide = true
     )]
-    pub secret_server_key: Option<String>,
-    /// Its super secret admin key.
-    #[arg(
-        long = "internal-super-secret-admin-key",
-        env = "MUNIMENT_INTERNAL_SUPER_SECRET_ADMIN_KEY",
-        hide_env_values = true
-    )]
-    pub super_secret_admin_key: Option<String>,
-    /// Whether strangers may sign up to it [default: on in `dev`, off in `serve`].
-    #[arg(
-        long = "internal-sign-up",
-        env = "MUNIMENT_INTERNAL_SIGN_UP",
-        value_enum
-    )]
-    pub sign_up: Option<Switch>,
-    /// Whether it offers sign-in by email code [default: on in `dev`, off in `serve`].
-    #[arg(long = "internal-otp", env = "MUNIMENT_INTERNAL_OTP", value_enum)]
-    pub otp: Option<Switch>,
-    /// Whether it trusts local hosts [default: on in `dev`, off in `serve`].
-    #[arg(
-        long = "internal-allow-localhost",
-        env = "MUNIMENT_INTERNAL_ALLOW_LOCALHOST",
-        value_enum
-    )]
-    pub allow_localhost: Option<Switch>,
-    /// The OAuth providers it offers with the server's own keys, separated by commas.
-    #[arg(
-        long = "internal-oauth-providers",
-        env = "MUNIMENT_INTERNAL_OAUTH_PROVIDERS",
-        value_delimiter = ','
-    )]
-    pub oauth_providers: Vec<String>,
+    pub old_webhook_secret: Option<String>,
+}
+
+impl PaymentSettings {
+    /// How to reach Stripe; without a key, `otherwise`.
+    #[must_use]
+    pub fn access(&self, otherwise: Option<StripeAccess>) -> Option<StripeAccess> {
+        // Compose files pass on unset variables as empty ones.
+        let set = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+        let key = set(&self.stripe_secret_key).or_else(|| set(&self.old_secret_key));
+        let access = key.map(|key| StripeAccess::with_key(&key)).or(otherwise)?;
+        let secret = set(&self.stripe_webhook_secret).or_else(|| set(&self.old_webhook_secret));
+        Some(StripeAccess {
+            webhook_secret: secret.or(access.webhook_secret),
+            api_base: set(&self.stripe_api_base).or(access.api_base),
+            ..access
+        })
+    }
 }
 
 /// Something that can be switched. `true` and `false` are understood as well.
@@ -253,11 +315,93 @@ impl Settings {
     pub fn listen_on(&self, fallback: IpAddr) -> SocketAddr {
         SocketAddr::new(self.bind.unwrap_or(fallback), self.port)
     }
+
+    /// Where the dashboard is.
+    #[must_use]
+    pub fn dashboard(&self) -> &str {
+        let named = [&self.dashboard_url, &self.stack_dashboard_url];
+        // Compose files pass on unset variables as empty ones.
+        let mut named = named.into_iter().flatten().filter(|url| !url.is_empty());
+        named.next().unwrap_or(&self.public_url)
+    }
+
+    /// The hosting platforms.
+    ///
+    /// # Errors
+    /// When the list makes no sense. The message does not repeat it: secrets are in it.
+    pub fn platforms(&self) -> Result<Clients, String> {
+        let list = self.integration_clients.as_deref().unwrap_or_default();
+        list.parse()
+            .map_err(|error| format!("STACK_INTEGRATION_CLIENTS_CONFIG: {error}"))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stripe::MOCK_KEY;
+
+    #[test]
+    fn stripe_is_reached_as_it_is_said() {
+        let unset = PaymentSettings {
+            stripe_secret_key: None,
+            stripe_webhook_secret: None,
+            stripe_api_base: None,
+            old_secret_key: None,
+            old_webhook_secret: None,
+        };
+        let text = |text: &str| Some(text.to_owned());
+        let pretended = || Some(StripeAccess::with_key(MOCK_KEY));
+        assert!(unset.access(None).is_none());
+        assert!(unset.access(pretended()).unwrap().is_mock());
+        let empty = PaymentSettings {
+            stripe_secret_key: text(""),
+            stripe_api_base: text(""),
+            ..unset.clone()
+        };
+        let access = empty.access(pretended()).unwrap();
+        assert!(access.is_mock() && access.api_base.is_none());
+        let old = PaymentSettings {
+            old_secret_key: text("sk_old"),
+            old_webhook_secret: text("whsec_old"),
+            ..empty
+        };
+        let access = old.access(pretended()).unwrap();
+        assert_eq!(access.secret_key, "sk_old");
+        assert_eq!(access.webhook_secret, text("whsec_old"));
+        let new = PaymentSettings {
+            stripe_secret_key: text("sk_new"),
+            stripe_api_base: text("http://x"),
+            ..old
+        };
+        let access = new.access(None).unwrap();
+        assert_eq!(access.secret_key, "sk_new");
+        assert_eq!(access.api_base, text("http://x"));
+    }
+
+    #[test]
+    fn a_clickhouse_server_is_named_by_its_url() {
+        let secret: ServerSecret = "A".repeat(43).parse().unwrap();
+        let server = |url: &str| {
+            let clickhouse_url = Some(url.to_owned());
+            AnalyticsSettings { clickhouse_url }.server(&secret)
+        };
+        let endpoint = server("https://us%40er:p%3Aw@db.example.com:8443/muniment?x=1");
+        let endpoint = endpoint.unwrap().unwrap();
+        assert_eq!(endpoint.url, "https://db.example.com:8443");
+        assert_eq!(endpoint.owner, "us@er");
+        assert_eq!(endpoint.owner_password, "p:w");
+        assert_eq!(endpoint.tenant_password.len(), 64);
+        let endpoint = server("http://localhost:8123").unwrap().unwrap();
+        assert_eq!(
+            (endpoint.owner.as_str(), endpoint.owner_password.as_str()),
+            ("default", "")
+        );
+        assert!(server("").unwrap().is_none());
+        for unusable in ["localhost:8123", "tcp://localhost:9000", "http://"] {
+            assert!(server(unusable).is_err(), "{unusable}");
+        }
+    }
 
     #[test]
     fn trusted_proxies_are_read() {

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, Header, Validation};
 use moka::sync::Cache;
-use muniment_domain::{Millis, ProjectId, RestrictedReason, SessionId, TeamId, UserId};
+use muniment_domain::{
+    MAIN_BRANCH, Millis, ProjectId, RestrictedReason, SessionId, TeamId, UserId,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -19,8 +21,6 @@ use sha2::{Digest, Sha256};
 use crate::secrets::ServerSecret;
 use keys::KeyPairs;
 
-/// The only branch that exists.
-const MAIN_BRANCH: &str = "main";
 /// Signed-in users are `authenticated`, anonymous ones included.
 const ROLE: &str = "authenticated";
 /// Verified tokens remembered.
@@ -230,7 +230,6 @@ impl TokenIssuer {
     pub fn issue(&self, claims: &NewClaims, now: Millis) -> Result<String, TokenError> {
         let kind = UserKind::of(claims.is_anonymous, claims.restricted_reason);
         let audience = kind.audience(&claims.project_id);
-        let [key, _] = &*self.keys.of(&audience)?;
         let wire = WireClaims {
             iss: self.issuer(kind, &claims.project_id),
             aud: &audience,
@@ -251,12 +250,21 @@ impl TokenIssuer {
             restricted_reason: claims.restricted_reason,
             requires_totp_mfa: claims.requires_totp_mfa,
         };
+        self.sign(&audience, &wire)
+    }
+
+    /// Signs claims with the key of that name: an audience, or another issuer of ours.
+    ///
+    /// # Errors
+    /// When signing fails, which would be a bug.
+    pub fn sign(&self, key_name: &str, claims: &impl Serialize) -> Result<String, TokenError> {
+        let [key, _] = &*self.keys.of(key_name)?;
         let header = Header {
             kid: Some(key.kid.clone()),
             typ: None,
             ..Header::new(Algorithm::ES256)
         };
-        Ok(jsonwebtoken::encode(&header, &wire, &key.signing)?)
+        Ok(jsonwebtoken::encode(&header, claims, &key.signing)?)
     }
 
     /// Verifies a token.
@@ -317,14 +325,20 @@ impl TokenIssuer {
             Include::Restricted => &UserKind::ALL[..2],
             Include::Anonymous => &UserKind::ALL[..],
         };
+        self.key_set(kinds.iter().map(|kind| kind.audience(project)))
+    }
+
+    /// The public keys of those names, as a JSON Web Key Set.
+    ///
+    /// # Errors
+    /// When a key cannot be derived, which would be a bug.
+    pub fn key_set(
+        &self,
+        key_names: impl IntoIterator<Item = String>,
+    ) -> Result<Value, TokenError> {
         let mut keys = Vec::new();
-        for kind in kinds {
-            keys.extend(
-                self.keys
-                    .of(&kind.audience(project))?
-                    .iter()
-                    .map(|key| key.jwk.clone()),
-            );
+        for name in key_names {
+            keys.extend(self.keys.of(&name)?.iter().map(|key| key.jwk.clone()));
         }
         Ok(json!({"keys": keys}))
     }

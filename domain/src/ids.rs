@@ -86,6 +86,15 @@ uuid_id!(
     PurchaseId
 );
 
+uuid_id!(
+    /// A conversation of a dashboard user with the assistant.
+    AiConversationId
+);
+uuid_id!(
+    /// A conversation between agents and a user of a project.
+    SupportConversationId
+);
+
 /// A project: a UUID, or the literal `internal` for the project that owns all others.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Debug)]
 #[serde(transparent)]
@@ -131,6 +140,9 @@ impl fmt::Display for ProjectId {
         f.write_str(&self.0)
     }
 }
+
+/// The id of the one branch that every project has (contract 04).
+pub const MAIN_BRANCH: &str = "main";
 
 /// The id of a permission definition, for example `team_admin` or the system's `$update_team`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Debug)]

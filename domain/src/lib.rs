@@ -9,12 +9,14 @@
 //! - [`api_key`]: a key that a user or a team hands to programs, likewise.
 //! - [`vault_entry`]: a sealed value of the data vault.
 //! - [`customer`]: who has items and products; its stream is the ledger of quantities.
+//! - [`ai_conversation`], [`support_conversation`]: what is said in the dashboard.
 //! - [`notification`]: categories of mails, and whether they are wanted.
 //! - [`permission`]: definitions, containment and the system permissions.
 //! - [`restriction`]: why a user's tokens are restricted.
 //! - [`sign_up_rules`]: who may sign up, by conditions that operators write.
 //! - [`personal`]: the part of an event that is sealed under its subject's key.
 
+pub mod ai_conversation;
 pub mod api_key;
 pub mod cli_login;
 pub mod customer;
@@ -30,6 +32,8 @@ pub mod restriction;
 pub mod secret;
 pub mod session;
 pub mod sign_up_rules;
+mod string_order;
+pub mod support_conversation;
 pub mod team;
 pub mod time;
 pub mod user;
@@ -38,11 +42,13 @@ pub mod verification_code;
 
 pub use email::EmailAddress;
 pub use ids::{
-    ApiKeyId, CliLoginId, ContactChannelId, CustomerId, KeySetId, OutgoingEmailId, PermissionId,
-    ProjectId, PurchaseId, SessionId, TeamId, UserId, VaultEntryId, VerificationCodeId,
+    AiConversationId, ApiKeyId, CliLoginId, ContactChannelId, CustomerId, KeySetId, MAIN_BRANCH,
+    OutgoingEmailId, PermissionId, ProjectId, PurchaseId, SessionId, SupportConversationId, TeamId,
+    UserId, VaultEntryId, VerificationCodeId,
 };
 pub use patch::Patch;
 pub use personal::Personal;
 pub use restriction::RestrictedReason;
 pub use secret::SecretHash;
+pub use string_order::string_order;
 pub use time::Millis;

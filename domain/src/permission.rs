@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::PermissionId;
 
+/// What a member must hold to speak for a team, as projects have it by default.
+pub const TEAM_ADMIN: &str = "team_admin";
+
 /// Change the team's fields.
 pub const UPDATE_TEAM: &str = "$update_team";
 /// Dissolve the team.

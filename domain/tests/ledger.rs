@@ -6,13 +6,14 @@
 use muniment_domain::Millis;
 use muniment_domain::customer::ledger::Source;
 use muniment_domain::customer::{
-    DayInterval, Expiry, IncludedItem, ItemLedger, Quantity, Repeat, Subscription,
-    SubscriptionStatus, Unit,
+    DayInterval, Expiry, IncludedItem, ItemLedger, Quantity, Repeat, Subscription, Unit,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
 
-const DAY: i64 = 86_400_000;
+mod model;
+
+use model::{DAY, Model, Row};
 
 fn day(day: i64) -> Millis {
     Millis(day * DAY)
@@ -31,13 +32,7 @@ fn every(count: u32, unit: Unit) -> Repeat {
 }
 
 fn running(start: Millis, paid_until: Millis) -> Subscription {
-    Subscription {
-        status: SubscriptionStatus::Active,
-        period_start: start,
-        period_end: paid_until,
-        canceled_at: None,
-        ended_at: None,
-    }
+    Subscription::local(start, paid_until)
 }
 
 /// A ledger of one item, in days.
@@ -300,121 +295,13 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
-/// The model: every row, and a fold of all of them.
-#[derive(Default)]
-struct Model {
-    changes: Vec<(i64, i64, Option<i64>)>,
-    purchases: Vec<Row>,
-}
-
-struct Row {
-    start: i64,
-    end: Option<i64>,
-    paid_until: Option<i64>,
-    amount: i64,
-    repeat: Repeat,
-    expires: Expiry,
-}
-
-impl Row {
-    /// Grants up to `now`: when, and until when.
-    fn grants(&self, now: i64) -> Vec<(i64, Option<i64>)> {
-        let end = self.end.map(|end| end.max(self.start));
-        let period = match self.repeat {
-            Repeat::Never | Repeat::Every(DayInterval(0, _)) => None,
-            Repeat::Every(DayInterval(count, unit)) => Some(
-                i64::from(count)
-                    * match unit {
-                        Unit::Day => DAY,
-                        Unit::Week => 7 * DAY,
-                        Unit::Month => 30 * DAY,
-                        Unit::Year => 365 * DAY,
-                    },
-            ),
-        };
-        let mut starts = vec![self.start];
-        if let Some(period) = period {
-            let mut at = self.start + period;
-            while at <= now + period && end.is_none_or(|end| at < end) {
-                starts.push(at);
-                at += period;
-            }
-        }
-        let mut grants = Vec::new();
-        for (number, at) in starts.iter().enumerate().filter(|(_, at)| **at <= now) {
-            let until = match self.expires {
-                Expiry::Never => None,
-                Expiry::WhenPurchaseExpires => end,
-                Expiry::WhenRepeated => starts.get(number + 1).copied().or(end),
-            };
-            grants.push((*at, until));
-        }
-        grants
-    }
-}
-
-impl Model {
-    fn quantity(&self, now: i64) -> i64 {
-        let mut grants: Vec<(i64, Option<i64>, i64)> = Vec::new();
-        let mut removals: Vec<(i64, i64)> = Vec::new();
-        for (at, delta, ends) in self.changes.iter().filter(|change| change.0 <= now) {
-            if *delta < 0 {
-                removals.push((*at, -delta));
-            } else {
-                grants.push((*at, *ends, *delta));
-            }
-        }
-        for row in &self.purchases {
-            for (at, until) in row.grants(now) {
-                if row.amount < 0 {
-                    removals.push((at, -row.amount));
-                } else {
-                    grants.push((at, until, row.amount));
-                }
-            }
-        }
-        let mut instants: Vec<i64> = grants.iter().map(|grant| grant.0).collect();
-        instants.extend(removals.iter().map(|removal| removal.0));
-        instants.sort_unstable();
-        instants.dedup();
-        let (mut open, mut debt): (Vec<(Option<i64>, i64)>, i64) = (Vec::new(), 0);
-        let last = |ends: Option<i64>| ends.unwrap_or(i64::MAX);
-        for instant in instants {
-            open.retain(|(ends, _)| last(*ends) > instant);
-            let mut here: Vec<_> = grants.iter().filter(|grant| grant.0 == instant).collect();
-            here.sort_by_key(|grant| last(grant.1));
-            for (_, ends, quantity) in here {
-                if last(*ends) <= instant {
-                    continue;
-                }
-                let left = quantity + debt;
-                debt = left.min(0);
-                if left > 0 {
-                    open.push((*ends, left));
-                }
-            }
-            for (_, quantity) in removals.iter().filter(|removal| removal.0 == instant) {
-                let mut wanted = *quantity;
-                open.sort_by_key(|(ends, _)| last(*ends));
-                for (_, left) in &mut open {
-                    let used = wanted.min(*left);
-                    *left -= used;
-                    wanted -= used;
-                }
-                open.retain(|(_, left)| *left > 0);
-                debt -= wanted;
-            }
-        }
-        open.retain(|(ends, _)| last(*ends) > now);
-        open.iter().map(|(_, left)| left).sum::<i64>() + debt
-    }
-}
-
 /// The ledger and the model side by side.
 #[derive(Default)]
 struct Pair {
     ledger: ItemLedger,
     model: Model,
+    /// Until when the model's purchases are paid, if they are subscriptions.
+    paid_until: Vec<Option<i64>>,
     now: i64,
 }
 
@@ -455,10 +342,10 @@ impl Pair {
         let id = Uuid::from_u128(self.model.purchases.len() as u128);
         let source = Source::new(included, 1, now, subscription.as_ref());
         self.ledger.add_source(id, source);
+        self.paid_until.push(paid_until);
         self.model.purchases.push(Row {
             start: self.now,
             end: None,
-            paid_until,
             amount: included.quantity.to_string().parse().unwrap(),
             repeat: included.repeat,
             expires: included.expires,
@@ -469,7 +356,7 @@ impl Pair {
         let Some(row) = self.model.purchases.get_mut(which) else {
             return;
         };
-        let (Some(paid_until), None) = (row.paid_until, row.end) else {
+        let (Some(paid_until), None) = (self.paid_until[which], row.end) else {
             return;
         };
         let end = end(self.now, paid_until);

@@ -13,6 +13,9 @@ use muniment_domain::api_key::{
 use muniment_domain::notification::{NotificationCategory, Preference};
 use muniment_domain::permission::GrantCause;
 use muniment_domain::project::StoredKey;
+use muniment_domain::support_conversation::{
+    AgentText, Opening, Priority, Source, SupportConversation, SupportConversationCommand,
+};
 use muniment_domain::team::{Entrance, MemberAdded, Team, TeamCommand, TeamProfile};
 use muniment_domain::user::{NewUser, User, UserCommand};
 use muniment_domain::{Millis, PermissionId, ProjectId, TeamId, UserId};
@@ -78,6 +81,41 @@ async fn a_user_keeps_permissions_and_preferences() {
     .await;
     assert!(user.is_alive());
     assert_survives(&user);
+}
+
+#[tokio::test]
+async fn a_support_conversation_keeps_how_it_stands_and_nothing_that_was_said() {
+    let text = |body: &str| AgentText {
+        message_id: Uuid::from_u128(3),
+        agent: UserId(Uuid::from_u128(4)),
+        body: body.to_owned(),
+        at: Millis(0),
+    };
+    let opening = Opening {
+        project_id: project(),
+        customer: UserId(Uuid::from_u128(5)),
+        topic: "secret".to_owned(),
+        priority: Priority::Low,
+        source: Source::Manual,
+        entry_point_id: Uuid::from_u128(6),
+        message: text("secret"),
+    };
+    let conversation: SupportConversation = state_after(vec![
+        SupportConversationCommand::Open(Box::new(opening)),
+        SupportConversationCommand::Receive {
+            message_id: Uuid::from_u128(7),
+            body: "secret".to_owned(),
+            at: Millis(1),
+        },
+        SupportConversationCommand::Reply {
+            text: text("secret"),
+            entry_point_id: Uuid::from_u128(8),
+        },
+    ])
+    .await;
+    assert_survives(&conversation);
+    let written = serde_json::to_string(&conversation).unwrap();
+    assert!(!written.contains("secret"), "{written}");
 }
 
 #[tokio::test]

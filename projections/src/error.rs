@@ -1,16 +1,20 @@
 //! What can go wrong between the domain and Postgres.
 
 use cqrs_es::AggregateError;
+use muniment_domain::ai_conversation::AiConversationError;
 use muniment_domain::api_key::ApiKeyError;
 use muniment_domain::cli_login::CliLoginError;
 use muniment_domain::customer::CustomerError;
 use muniment_domain::outgoing_email::OutgoingEmailError;
 use muniment_domain::project::ProjectError;
 use muniment_domain::session::SessionError;
+use muniment_domain::support_conversation::SupportConversationError;
 use muniment_domain::team::TeamError;
 use muniment_domain::user::UserError;
 use muniment_domain::vault_entry::VaultEntryError;
 use muniment_domain::verification_code::VerificationCodeError;
+
+use crate::analytics::AnalyticsError;
 
 /// A value that must be unique and is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +27,10 @@ pub enum Reservation {
     RefreshToken,
     /// A passkey's credential id.
     PasskeyCredential,
+    /// A name that a project gave to one of its webhook endpoints.
+    WebhookEndpointUid,
+    /// A name that a project gave to a webhook message.
+    WebhookEventId,
 }
 
 /// An error of the log, a unit of work or a read model.
@@ -64,6 +72,12 @@ pub enum LedgerError {
     /// A customer refused the command.
     #[error(transparent)]
     Customer(#[from] CustomerError),
+    /// A conversation with the assistant refused the command.
+    #[error(transparent)]
+    AiConversation(#[from] AiConversationError),
+    /// A support conversation refused the command.
+    #[error(transparent)]
+    SupportConversation(#[from] SupportConversationError),
     /// Postgres failed.
     #[error("the database failed: {0}")]
     Database(sqlx::Error),
@@ -85,6 +99,20 @@ pub enum LedgerError {
     /// An operator's request that cannot be carried out.
     #[error("{0}")]
     Refused(String),
+    /// What a subscriber writes to cannot take anything at the moment, whatever it is.
+    #[error("what the events go to is away: {0}")]
+    SinkAway(AnalyticsError),
+    /// The analytics store refused rows for what is in them.
+    #[error(transparent)]
+    Analytics(AnalyticsError),
+}
+
+impl LedgerError {
+    /// Whether it is the sink that failed, so that no event is to blame and waiting helps.
+    #[must_use]
+    pub fn is_sink_away(&self) -> bool {
+        matches!(self, Self::SinkAway(_))
+    }
 }
 
 impl From<sqlx::Error> for LedgerError {
@@ -105,9 +133,26 @@ impl From<sqlx::Error> for LedgerError {
             (Some("23505"), Some("passkeys_credential")) => {
                 Self::Taken(Reservation::PasskeyCredential)
             }
-            // Unique sequence, foreign key, serialization failure, deadlock.
-            (Some("23505"), Some("events_sequence" | "snapshots_pkey" | "subject_keys_pkey"))
-            | (Some("23503" | "40001" | "40P01"), _) => Self::Conflict,
+            (Some("23505"), Some("webhook_endpoints_uid")) => {
+                Self::Taken(Reservation::WebhookEndpointUid)
+            }
+            (Some("23505"), Some("webhook_messages_event_id")) => {
+                Self::Taken(Reservation::WebhookEventId)
+            }
+            // Unique sequence, foreign key, serialization failure, deadlock, a lock that was not had
+            // in time; and what Stripe knows of was noted for another customer in the same moment.
+            (
+                Some("23505"),
+                Some(
+                    "events_sequence"
+                    | "snapshots_pkey"
+                    | "subject_keys_pkey"
+                    | "customer_subscriptions_stripe"
+                    | "one_time_purchases_stripe"
+                    | "subscription_invoices_stripe",
+                ),
+            )
+            | (Some("23503" | "40001" | "40P01" | "55P03"), _) => Self::Conflict,
             _ => Self::Database(error),
         }
     }

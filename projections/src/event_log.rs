@@ -11,12 +11,14 @@ use cqrs_es::persist::{
     SerializedSnapshot,
 };
 use data_encoding::BASE64;
+use muniment_domain::ai_conversation::{AiConversation, AiConversationEvent};
 use muniment_domain::api_key::{ApiKey, ApiKeyEvent};
 use muniment_domain::cli_login::{CliLogin, CliLoginEvent};
 use muniment_domain::customer::{Customer, CustomerEvent};
 use muniment_domain::outgoing_email::{OutgoingEmail, OutgoingEmailEvent};
 use muniment_domain::project::{Project, ProjectEvent};
 use muniment_domain::session::{Session, SessionEvent};
+use muniment_domain::support_conversation::{SupportConversation, SupportConversationEvent};
 use muniment_domain::team::{Team, TeamEvent};
 use muniment_domain::user::{User, UserEvent};
 use muniment_domain::vault_entry::{VaultEntry, VaultEntryEvent};
@@ -75,6 +77,10 @@ pub enum LedgerEvent {
     VaultEntry(VaultEntryEvent),
     /// Of a customer.
     Customer(CustomerEvent),
+    /// Of a conversation with the assistant.
+    AiConversation(AiConversationEvent),
+    /// Of a support conversation.
+    SupportConversation(SupportConversationEvent),
 }
 
 impl LedgerEvent {
@@ -91,6 +97,10 @@ impl LedgerEvent {
             ApiKey::TYPE => Self::ApiKey(serde_json::from_value(payload)?),
             VaultEntry::TYPE => Self::VaultEntry(serde_json::from_value(payload)?),
             Customer::TYPE => Self::Customer(serde_json::from_value(payload)?),
+            AiConversation::TYPE => Self::AiConversation(serde_json::from_value(payload)?),
+            SupportConversation::TYPE => {
+                Self::SupportConversation(serde_json::from_value(payload)?)
+            }
             other => return Err(LedgerError::UnknownAggregate(other.to_owned())),
         })
     }
@@ -253,6 +263,15 @@ impl EventLog {
         self.open(stored).await
     }
 
+    /// Like [`EventLog::read_after`], with everything that is sealed left out.
+    pub async fn read_sealed_after(
+        &self,
+        cursor: Cursor,
+        limit: i64,
+    ) -> Result<Vec<Recorded>, LedgerError> {
+        recorded(self.stored_after(cursor, limit).await?, &HashMap::new())
+    }
+
     pub(crate) async fn stored_after(
         &self,
         cursor: Cursor,
@@ -404,27 +423,7 @@ impl EventLog {
             .flat_map(subjects)
             .map(str::to_owned)
             .collect();
-        let keys = self.sealer().existing_keys(subjects).await?;
-        let steps = upcasters();
-        stored
-            .into_iter()
-            .map(|row| {
-                let cursor = row.cursor();
-                let project_id = ProjectId::from_caller(&row.project_id);
-                let recorded_at = Millis(row.recorded_at);
-                let event = opened(row, &keys, &steps)?;
-                Ok(Recorded {
-                    cursor,
-                    project_id,
-                    recorded_at,
-                    sequence: i64::try_from(event.sequence).unwrap_or(i64::MAX),
-                    metadata: open_metadata(&event, &keys)?,
-                    event_type: event.event_type,
-                    event: LedgerEvent::decode(&event.aggregate_type, event.payload)?,
-                    aggregate_id: event.aggregate_id,
-                })
-            })
-            .collect()
+        recorded(stored, &self.sealer().existing_keys(subjects).await?)
     }
 
     async fn open_for_loading(
@@ -445,6 +444,33 @@ impl EventLog {
         }
         Ok(events)
     }
+}
+
+/// Opens, upcasts and decodes stored events. What there is no key for stays closed.
+fn recorded(
+    stored: Vec<StoredEvent>,
+    keys: &HashMap<String, DataKey>,
+) -> Result<Vec<Recorded>, LedgerError> {
+    let steps = upcasters();
+    stored
+        .into_iter()
+        .map(|row| {
+            let cursor = row.cursor();
+            let project_id = ProjectId::from_caller(&row.project_id);
+            let recorded_at = Millis(row.recorded_at);
+            let event = opened(row, keys, &steps)?;
+            Ok(Recorded {
+                cursor,
+                project_id,
+                recorded_at,
+                sequence: i64::try_from(event.sequence).unwrap_or(i64::MAX),
+                metadata: open_metadata(&event, keys)?,
+                event_type: event.event_type,
+                event: LedgerEvent::decode(&event.aggregate_type, event.payload)?,
+                aggregate_id: event.aggregate_id,
+            })
+        })
+        .collect()
 }
 
 /// Opens what is sealed in a row's payload, and brings it to the current shape.

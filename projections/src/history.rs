@@ -10,7 +10,7 @@ use crate::read_models::ReadModels;
 use crate::{EventLog, LedgerError, customers};
 
 /// Everything the log tells about a user, oldest first: the user's own stream, sessions, API keys,
-/// memberships, and the end of teams the user was in.
+/// conversations, memberships, and the end of teams the user was in.
 pub async fn timeline(log: &EventLog, user: UserId) -> Result<Vec<Recorded>, LedgerError> {
     let stored = sqlx::query_as!(
         StoredEvent,
@@ -24,9 +24,12 @@ pub async fn timeline(log: &EventLog, user: UserId) -> Result<Vec<Recorded>, Led
            FROM events
            WHERE (aggregate_type = 'user' AND aggregate_id = $1)
               OR payload ->> 'user_id' = $1
-              OR (aggregate_type IN ('session', 'api_key', 'customer') AND aggregate_id IN
+              OR (aggregate_type IN ('session', 'api_key', 'customer', 'ai_conversation',
+                                     'support_conversation')
+                  AND aggregate_id IN
                      (SELECT aggregate_id FROM about
-                      WHERE aggregate_type IN ('session', 'api_key', 'customer')))
+                      WHERE aggregate_type IN ('session', 'api_key', 'customer', 'ai_conversation',
+                                               'support_conversation')))
               OR (aggregate_type = 'team' AND event_type = 'TeamDeleted' AND aggregate_id IN
                      (SELECT aggregate_id FROM about WHERE aggregate_type = 'team'))
            ORDER BY transaction, position"#,
@@ -103,7 +106,7 @@ pub fn state_at(timeline: &[Recorded], user: UserId, at: Millis) -> Option<Value
             "item_id": balance.item_id,
             "quantity": balance.quantity(at),
         })).collect::<Vec<_>>(),
-        "products": customers::owned_products(&models.purchases.iter().cloned().collect::<Vec<_>>(), at),
+        "products": customers::owned_products(&models, at),
         "sessions": models.sessions.iter().map(|session| json!({
             "id": session.id,
             "created_at": session.created_at,
@@ -139,6 +142,8 @@ pub fn as_json(event: &Recorded) -> Result<Value, LedgerError> {
         crate::LedgerEvent::ApiKey(event) => serde_json::to_value(event)?,
         crate::LedgerEvent::VaultEntry(event) => serde_json::to_value(event)?,
         crate::LedgerEvent::Customer(event) => serde_json::to_value(event)?,
+        crate::LedgerEvent::AiConversation(event) => serde_json::to_value(event)?,
+        crate::LedgerEvent::SupportConversation(event) => serde_json::to_value(event)?,
     };
     // A letter's variables hold the code that it carries.
     for secret in [

@@ -5,15 +5,19 @@
 //!   personal data under one key per subject.
 //! - [`read_models`]: the projectors; [`users`], [`teams`], [`sessions`], [`projects`],
 //!   [`permissions`], [`passkeys`], [`verification_codes`], [`cli_logins`], [`outgoing_emails`],
-//!   [`api_keys`], [`notifications`], [`customers`]: one read model each, with its queries.
+//!   [`api_keys`], [`notifications`], [`customers`], [`ai_conversations`], [`support_conversations`]: one read model each, with its queries.
 //! - [`user_loader`]: reading many users at once.
 //! - [`subscription`]: durable cursors for what leaves the transaction; [`subscribers`]: those
 //!   that exist.
+//! - [`overview`]: figures about a project.
 //! - [`replay`], [`verify`], [`history`]: what an operator does with a log.
 //! - [`webhooks`]: what the outside world is told of what happened, and the queue it is sent from.
-//! - [`telemetry`]: last-active times, which are no mutations; [`sign_up_rules`]: how often rules
-//!   applied.
+//! - [`analytics`]: the store that tenants query, ClickHouse or the embedded engine.
+//! - [`telemetry`]: what is watched rather than decided; [`session_replays`]: recordings of what
+//!   users saw, in [`private_objects`]; [`sign_up_rules`]: how often rules applied.
 
+pub mod ai_conversations;
+pub mod analytics;
 pub mod api_keys;
 pub mod cli_logins;
 pub mod context;
@@ -27,13 +31,16 @@ pub mod member_profiles;
 pub mod notifications;
 mod notifier;
 pub mod outgoing_emails;
+pub mod overview;
 pub mod passkeys;
 pub mod permissions;
+pub mod private_objects;
 pub mod projects;
 mod read_models;
 pub mod replay;
 mod rows;
 pub mod sealing;
+pub mod session_replays;
 pub mod sessions;
 mod shadow;
 pub mod sign_up_rules;
@@ -41,6 +48,7 @@ mod sole_holder;
 mod staging;
 pub mod subscribers;
 pub mod subscription;
+pub mod support_conversations;
 pub mod team_invitations;
 pub mod teams;
 pub mod telemetry;

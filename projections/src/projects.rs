@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::read_models::{Demand, ReadModels};
 use crate::rows::{Table, TableRow};
-use crate::{LedgerError, customers, permissions};
+use crate::{LedgerError, customers, permissions, support_conversations};
 
 /// A row of `projects`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub struct ProjectRow {
     pub profile: Value,
     pub overrides: Value,
     pub config_source: Value,
+    pub stripe_account_id: Option<String>,
+    pub provisioned_by: Option<String>,
 }
 
 impl TableRow for ProjectRow {
@@ -36,6 +38,8 @@ impl TableRow for ProjectRow {
             "profile",
             "overrides",
             "config_source",
+            "stripe_account_id",
+            "provisioned_by",
         ],
     };
     type Key = String;
@@ -248,6 +252,7 @@ pub(crate) async fn delete(
     ids: &[String],
 ) -> Result<(), LedgerError> {
     customers::delete_of_projects(connection, ids).await?;
+    support_conversations::delete_of_projects(connection, ids).await?;
     sqlx::query!("DELETE FROM project_keys WHERE project_id = ANY($1)", ids)
         .execute(&mut *connection)
         .await?;
@@ -327,6 +332,8 @@ pub(crate) fn fold(models: &mut ReadModels, id: &str, event: ProjectEvent) {
                 profile: json!(created.profile),
                 overrides: json!(Overrides::default()),
                 config_source: json!(ConfigSource::default()),
+                stripe_account_id: None,
+                provisioned_by: None,
             });
             let defined = Overrides::default().definitions();
             permissions::fold_definitions(models, id, None, &defined);
@@ -365,9 +372,20 @@ pub(crate) fn fold(models: &mut ReadModels, id: &str, event: ProjectEvent) {
         | ProjectEvent::PermissionRemoved { definitions, .. } => {
             fold_overrides(models, id, |overrides| overrides.redefine(definitions));
         }
+        ProjectEvent::StripeAccountConnected { stripe_account_id } => {
+            if let Some(row) = models.projects.change(&id.to_owned()) {
+                row.stripe_account_id = Some(stripe_account_id);
+            }
+        }
+        ProjectEvent::ProjectProvisioned { client_id } => {
+            if let Some(row) = models.projects.change(&id.to_owned()) {
+                row.provisioned_by = Some(client_id);
+            }
+        }
         ProjectEvent::ProjectTransferred { owner_team_id } => {
             if let Some(row) = models.projects.change(&id.to_owned()) {
                 row.owner_team_id = Some(owner_team_id.0);
+                row.provisioned_by = None;
             }
         }
         ProjectEvent::KeySetIssued(issued) => models.project_keys.put(key_row(id, issued)),

@@ -8,19 +8,25 @@
 use std::collections::BTreeSet;
 
 use muniment_domain::ProjectId;
+use muniment_domain::ai_conversation::AiConversationEvent;
 use muniment_domain::api_key::ApiKeyEvent;
 use muniment_domain::customer::CustomerEvent;
 use muniment_domain::outgoing_email::OutgoingEmailEvent;
 use muniment_domain::project::ProjectEvent;
+use muniment_domain::support_conversation::SupportConversationEvent;
 use muniment_domain::team::TeamEvent;
 use muniment_domain::user::UserEvent;
 use muniment_domain::verification_code::VerificationCodeEvent;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::ai_conversations::AiConversationRow;
 use crate::api_keys::ApiKeyRow;
 use crate::cli_logins::CliLoginRow;
-use crate::customers::{ItemBalanceRow, ItemQuantityChangeRow, PurchaseRow};
+use crate::customers::{
+    InvoiceRow, ItemBalanceRow, ItemQuantityChangeRow, OneTimePurchaseRow, ProductVersionRow,
+    RefundRow, SubscriptionRow,
+};
 use crate::notifications::NotificationPreferenceRow;
 use crate::outgoing_emails::OutgoingEmailRow;
 use crate::passkeys::PasskeyRow;
@@ -28,16 +34,18 @@ use crate::permissions::{ClosureRow, ProjectPermissionRow};
 use crate::projects::{ProjectKeyRow, ProjectRow};
 use crate::rows::Rows;
 use crate::sessions::SessionRow;
+use crate::support_conversations::{SupportConversationRow, SupportMessageRow};
 use crate::teams::{MembershipRow, TeamRow};
 use crate::users::{ContactChannelRow, UserRow};
 use crate::verification_codes::VerificationCodeRow;
 use crate::{
-    LedgerError, LedgerEvent, api_keys, cli_logins, customers, outgoing_emails, passkeys,
-    permissions, projects, sessions, teams, users, verification_codes,
+    LedgerError, LedgerEvent, ai_conversations, api_keys, cli_logins, customers, outgoing_emails,
+    passkeys, permissions, projects, sessions, support_conversations, teams, users,
+    verification_codes,
 };
 
 /// The read tables, parents before children.
-pub const TABLES: [&str; 18] = [
+pub const TABLES: [&str; 25] = [
     "projects",
     "project_keys",
     "users",
@@ -55,7 +63,14 @@ pub const TABLES: [&str; 18] = [
     "notification_preferences",
     "item_balances",
     "item_quantity_changes",
-    "purchases",
+    "customer_subscriptions",
+    "one_time_purchases",
+    "subscription_invoices",
+    "refunds",
+    "product_versions",
+    "ai_conversations",
+    "support_conversations",
+    "support_messages",
 ];
 
 /// The rows that a batch of events touches.
@@ -78,7 +93,14 @@ pub(crate) struct ReadModels {
     pub(crate) notification_preferences: Rows<NotificationPreferenceRow>,
     pub(crate) item_balances: Rows<ItemBalanceRow>,
     pub(crate) item_changes: Rows<ItemQuantityChangeRow>,
-    pub(crate) purchases: Rows<PurchaseRow>,
+    pub(crate) subscriptions: Rows<SubscriptionRow>,
+    pub(crate) one_time_purchases: Rows<OneTimePurchaseRow>,
+    pub(crate) invoices: Rows<InvoiceRow>,
+    pub(crate) refunds: Rows<RefundRow>,
+    pub(crate) product_versions: Rows<ProductVersionRow>,
+    pub(crate) ai_conversations: Rows<AiConversationRow>,
+    pub(crate) support_conversations: Rows<SupportConversationRow>,
+    pub(crate) support_messages: Rows<SupportMessageRow>,
     cleared: Cleared,
 }
 
@@ -106,7 +128,10 @@ pub(crate) struct Demand {
     pub(crate) api_keys: BTreeSet<Uuid>,
     /// Balances: customer, item.
     pub(crate) item_balances: BTreeSet<(Uuid, String)>,
-    pub(crate) purchases: BTreeSet<Uuid>,
+    pub(crate) subscriptions: BTreeSet<Uuid>,
+    pub(crate) ai_conversations: BTreeSet<Uuid>,
+    pub(crate) support_conversations: BTreeSet<Uuid>,
+    pub(crate) support_messages_of: BTreeSet<Uuid>,
 }
 
 /// Folds events into the read tables that `connection`'s search path names: (project, aggregate,
@@ -189,13 +214,34 @@ impl Demand {
                 self.api_keys.insert(id);
             }
             LedgerEvent::Customer(event) => self.note_customer(id, event),
+            LedgerEvent::AiConversation(
+                AiConversationEvent::AiConversationRenamed(_)
+                | AiConversationEvent::AiMessagesReplaced(_),
+            ) => {
+                self.ai_conversations.insert(id);
+            }
+            LedgerEvent::SupportConversation(event) => self.note_support(id, event),
             LedgerEvent::Team(_)
             | LedgerEvent::Session(_)
             | LedgerEvent::VerificationCode(_)
             | LedgerEvent::OutgoingEmail(_)
             | LedgerEvent::CliLogin(_)
             | LedgerEvent::VaultEntry(_)
+            | LedgerEvent::AiConversation(_)
             | LedgerEvent::ApiKey(_) => {}
+        }
+    }
+
+    fn note_support(&mut self, id: Uuid, event: &SupportConversationEvent) {
+        match event {
+            SupportConversationEvent::SupportConversationOpened(_) => {}
+            SupportConversationEvent::SupportCustomerForgotten {} => {
+                self.support_conversations.insert(id);
+                self.support_messages_of.insert(id);
+            }
+            _ => {
+                self.support_conversations.insert(id);
+            }
         }
     }
 
@@ -211,9 +257,14 @@ impl Demand {
             }
             CustomerEvent::SubscriptionEnded(ended) => {
                 ended.item_ids.iter().for_each(want);
-                self.purchases.insert(ended.purchase_id.0);
+                self.subscriptions.insert(ended.purchase_id.0);
             }
-            CustomerEvent::CustomerClosed {} => {}
+            // These say themselves all that their rows will say.
+            CustomerEvent::PurchaseChanged(_)
+            | CustomerEvent::PurchaseRefunded(_)
+            | CustomerEvent::InvoiceRecorded(_)
+            | CustomerEvent::ProductVersionRecorded(_)
+            | CustomerEvent::CustomerClosed {} => {}
         }
     }
 }
@@ -238,6 +289,10 @@ impl ReadModels {
             LedgerEvent::CliLogin(event) => cli_logins::fold(self, id, event),
             LedgerEvent::ApiKey(event) => api_keys::fold(self, id, event),
             LedgerEvent::Customer(event) => customers::fold(self, id, event),
+            LedgerEvent::AiConversation(event) => ai_conversations::fold(self, id, event),
+            LedgerEvent::SupportConversation(event) => {
+                support_conversations::fold(self, id, event);
+            }
         }
     }
 
@@ -252,7 +307,9 @@ impl ReadModels {
         verification_codes::load(self, connection, &demand).await?;
         outgoing_emails::load(self, connection, &demand).await?;
         api_keys::load(self, connection, &demand).await?;
-        customers::load(self, connection, &demand).await
+        customers::load(self, connection, &demand).await?;
+        ai_conversations::load(self, connection, &demand).await?;
+        support_conversations::load(self, connection, &demand).await
     }
 
     /// Everything that belongs to the user goes; memberships have events of their own.
@@ -278,7 +335,12 @@ impl ReadModels {
         self.item_balances
             .remove_where(|row| row.customer_key == id);
         self.item_changes.remove_where(|row| row.customer_key == id);
-        self.purchases.remove_where(|row| row.customer_key == id);
+        self.subscriptions
+            .remove_where(|row| row.customer_key == id);
+        self.one_time_purchases
+            .remove_where(|row| row.customer_key == id);
+        self.invoices.remove_where(|row| row.customer_key == id);
+        self.refunds.remove_where(|row| row.customer_key == id);
         self.cleared.customers.insert(id);
     }
 
@@ -300,7 +362,17 @@ impl ReadModels {
         self.teams.remove_where(|row| row.project_id == id);
         self.item_balances.remove_where(|row| row.project_id == id);
         self.item_changes.remove_where(|row| row.project_id == id);
-        self.purchases.remove_where(|row| row.project_id == id);
+        self.subscriptions.remove_where(|row| row.project_id == id);
+        self.one_time_purchases
+            .remove_where(|row| row.project_id == id);
+        self.invoices.remove_where(|row| row.project_id == id);
+        self.refunds.remove_where(|row| row.project_id == id);
+        self.product_versions
+            .remove_where(|row| row.project_id == id);
+        self.support_conversations
+            .remove_where(|row| row.project_id == id);
+        self.support_messages
+            .remove_where(|row| row.project_id == id);
         self.projects.remove_where(|row| row.id == id);
         self.cleared.projects.insert(id.to_owned());
     }
@@ -315,6 +387,11 @@ impl ReadModels {
         api_keys::delete(connection, &self.api_keys.removed()).await?;
         permissions::delete_grants(connection, &self.permissions.removed()).await?;
         permissions::delete_closure(connection, &self.closure.removed()).await?;
+        ai_conversations::delete(connection, &self.ai_conversations.removed()).await?;
+        let without_customer = |row: &&SupportConversationRow| row.user_id.is_none();
+        let released = self.support_conversations.iter().filter(without_customer);
+        let released: Vec<Uuid> = released.map(|row| row.id).collect();
+        support_conversations::release(connection, &released).await?;
         self.cleared.delete(connection).await?;
         self.projects.upsert(connection).await?;
         self.project_keys.upsert(connection).await?;
@@ -333,7 +410,14 @@ impl ReadModels {
         self.notification_preferences.upsert(connection).await?;
         self.item_balances.upsert(connection).await?;
         self.item_changes.upsert(connection).await?;
-        self.purchases.upsert(connection).await
+        self.subscriptions.upsert(connection).await?;
+        self.one_time_purchases.upsert(connection).await?;
+        self.invoices.upsert(connection).await?;
+        self.refunds.upsert(connection).await?;
+        self.product_versions.upsert(connection).await?;
+        self.ai_conversations.upsert(connection).await?;
+        self.support_conversations.upsert(connection).await?;
+        self.support_messages.upsert(connection).await
     }
 }
 

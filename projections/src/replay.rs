@@ -4,6 +4,8 @@
 //! appends are held for a moment, the rest is folded, and the tables change places in the same
 //! transaction. A crash at any point leaves the old tables in use.
 
+use std::time::Duration;
+
 use sqlx::{Connection, PgConnection};
 
 use crate::read_models::TABLES;
@@ -17,6 +19,15 @@ pub use crate::shadow::Progress;
 const NEW: Schema = Schema("muniment_replay");
 const OLD: Schema = Schema("muniment_replaced");
 const LIVE: Schema = Schema("public");
+
+/// How long a swap waits for a lock. Readers of several tables may hold one that the swap wants, and
+/// want one that it has: then the swap gives way, before Postgres looks for deadlocks (after a
+/// second) and may end the reader instead.
+const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '800ms'";
+/// How often a swap is tried before the replay fails.
+const SWAPS: u32 = 60;
+/// How long live traffic has to itself between two tries.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Rebuilds the named read tables, or all.
 ///
@@ -34,7 +45,7 @@ pub async fn replay(
     index(&mut shadow).await?;
     // Indexing takes a while; what was appended meanwhile is better folded before appends are held.
     shadow.catch_up(log, |_| ()).await?;
-    swap(log, &mut shadow, &chosen).await?;
+    swap_in(log, &mut shadow, &chosen).await?;
     enter(&mut shadow.connection, LIVE).await?;
     for table in &chosen {
         run(&mut shadow.connection, &["ANALYZE ", table]).await?;
@@ -75,7 +86,28 @@ async fn index(shadow: &mut Shadow) -> Result<(), LedgerError> {
     enter(connection, shadow.schema).await
 }
 
+/// Swaps when live traffic leaves room for it.
+async fn swap_in(
+    log: &EventLog,
+    shadow: &mut Shadow,
+    chosen: &[&'static str],
+) -> Result<(), LedgerError> {
+    for _ in 1..SWAPS {
+        match swap(log, shadow, chosen).await {
+            Err(LedgerError::Conflict) => {}
+            done => return done,
+        }
+        tokio::time::sleep(PAUSE).await;
+        // What was appended meanwhile is better folded before appends are held.
+        shadow.catch_up(log, |_| ()).await?;
+    }
+    swap(log, shadow, chosen).await
+}
+
 /// Folds the rest and changes the tables' places, in one transaction.
+///
+/// # Errors
+/// `Conflict` when a lock was not to be had; then everything is as before.
 async fn swap(
     log: &EventLog,
     shadow: &mut Shadow,
@@ -83,6 +115,7 @@ async fn swap(
 ) -> Result<(), LedgerError> {
     let cursor = shadow.cursor;
     let mut transaction = shadow.connection.begin().await?;
+    run(&mut transaction, &[LOCK_TIMEOUT]).await?;
     // Waits for running appends, and holds new ones until the commit.
     run(
         &mut transaction,

@@ -45,6 +45,17 @@ impl MasterKey {
 pub struct DataKey(Arc<Aes256Gcm>);
 
 impl DataKey {
+    /// A key that is stored nowhere, because it follows from the server secret and what it is for.
+    /// For what leaves the server sealed and comes back; it cannot be destroyed.
+    #[must_use]
+    pub fn derive(server_secret: &[u8], purpose: &str) -> Self {
+        let mut key = [0u8; KEY_BYTES];
+        let root = Hkdf::<Sha256>::new(Some(b"muniment derived data keys v1"), server_secret);
+        // Cannot fail: see `MasterKey::derive`.
+        let _ = root.expand(purpose.as_bytes(), &mut key);
+        Self(Arc::new(Aes256Gcm::new(&key.into())))
+    }
+
     /// Seals `plain` for the place that `binding` names. Returns the nonce and the ciphertext.
     ///
     /// # Errors

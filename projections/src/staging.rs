@@ -8,6 +8,7 @@ use cqrs_es::persist::{
     PersistedEventRepository, PersistenceError, ReplayStream, SerializedEvent, SerializedSnapshot,
 };
 use data_encoding::BASE64;
+use muniment_domain::project::Project;
 use serde_json::Value;
 use sqlx::PgConnection;
 
@@ -136,7 +137,7 @@ pub(crate) async fn append(
             if let Some(personal) = &personal {
                 seal_metadata(&mut event, personal, &keys)?;
             }
-            rows.push(unit.context.project_id.as_str(), event);
+            rows.push(home_of(&event, unit), event);
         }
     }
     rows.insert(connection).await?;
@@ -144,6 +145,15 @@ pub(crate) async fn append(
         write_snapshot(connection, snapshot, &keys).await?;
     }
     Ok(fresh)
+}
+
+/// The project that an event belongs to. What happens to a project belongs to itself, also when a
+/// unit of another one, such as `internal`, brings it about.
+fn home_of(event: &SerializedEvent, unit: &Prepared) -> String {
+    if event.aggregate_type == Project::TYPE {
+        return event.aggregate_id.clone();
+    }
+    unit.context.project_id.to_string()
 }
 
 /// Notes whose data a unit seals, and which of them come into being with it.
@@ -244,8 +254,8 @@ struct EventColumns {
 }
 
 impl EventColumns {
-    fn push(&mut self, project: &str, event: SerializedEvent) {
-        self.projects.push(project.to_owned());
+    fn push(&mut self, project: String, event: SerializedEvent) {
+        self.projects.push(project);
         self.types.push(event.aggregate_type);
         self.ids.push(event.aggregate_id);
         self.sequences

@@ -15,9 +15,11 @@ use muniment_domain::verification_code::VerificationCodeEvent;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::analytics::sync::erasure::{self, Erased};
 use crate::event_log::{LedgerEvent, Recorded};
 use crate::subscription::Subscriber;
-use crate::{EventLog, LedgerError, history, images, sign_up_rules};
+use crate::telemetry::spool;
+use crate::{EventLog, LedgerError, history, images, session_replays, sign_up_rules};
 
 /// Counts what happened, per project and UTC day, into `event_tally`. Each event counts once,
 /// because the counts commit with the cursor.
@@ -70,8 +72,8 @@ fn day(at: Millis) -> i64 {
 }
 
 /// Makes deletions final: destroys the keys of deleted users, teams and projects, and of sessions,
-/// codes and logins that are over, so that their sealed data can never be read again, and removes
-/// what telemetry knows of them.
+/// codes and logins that are over, so that their sealed data can never be read again, removes what
+/// telemetry knows of them, and notes whom the analytics store is to forget.
 pub struct Erasure {
     log: EventLog,
 }
@@ -83,8 +85,8 @@ impl Erasure {
         Self { log: log.clone() }
     }
 
-    /// Deletes the images that a user ever had, in teams as well, and what was kept under their
-    /// addresses, as long as the log can still say which.
+    /// Deletes the images that a user ever had, in teams as well, what was recorded of them, and what
+    /// was kept under their addresses, as long as the log can still say which.
     async fn forget_user(
         &self,
         connection: &mut PgConnection,
@@ -96,7 +98,11 @@ impl Erasure {
         let timeline = history::timeline(&self.log, user).await?;
         delete_images(&mut *connection, &timeline).await?;
         let emails: Vec<String> = timeline.iter().filter_map(email).collect();
-        sign_up_rules::forget_emails(connection, event.project_id.as_str(), &emails).await
+        let project = event.project_id.as_str();
+        sign_up_rules::forget_emails(&mut *connection, project, &emails).await?;
+        session_replays::delete_of_user(&mut *connection, user).await?;
+        spool::delete_of_user(&mut *connection, project, user, &emails).await?;
+        erasure::note(connection, Erased::User, event, &emails).await
     }
 
     /// Likewise those that a team and its members ever had.
@@ -164,6 +170,7 @@ impl Subscriber for Erasure {
                 }
                 LedgerEvent::Team(TeamEvent::TeamDeleted {}) => {
                     self.delete_images_of_team(connection, &id).await?;
+                    erasure::note(connection, Erased::Team, event, &[]).await?;
                     subjects.push(id);
                 }
                 LedgerEvent::Session(SessionEvent::SessionEnded { .. })
@@ -172,6 +179,9 @@ impl Subscriber for Erasure {
                 | LedgerEvent::ApiKey(ApiKeyEvent::ApiKeyDeleted { .. }) => subjects.push(id),
                 LedgerEvent::Project(ProjectEvent::ProjectDeleted {}) => {
                     sign_up_rules::delete_of_project(connection, &id).await?;
+                    erasure::note(connection, Erased::Project, event, &[]).await?;
+                    session_replays::delete_of_project(connection, &id).await?;
+                    spool::delete_of_project(connection, &id).await?;
                     subjects.extend(streams_of(connection, &id).await?);
                 }
                 _ => {}

@@ -7,10 +7,11 @@
 //!
 //! One process at a time holds a subscription, by an advisory lock; others stand by. A failing
 //! batch is tried again with growing pauses, then event by event, and what still fails goes to
-//! `dead_letters` so that one bad event does not hold up the rest.
+//! `dead_letters` so that one bad event does not hold up the rest. But if it is the sink that is
+//! away ([`LedgerError::SinkAway`]), no event is to blame: the batch waits until the sink is back.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::task::JoinHandle;
@@ -27,12 +28,27 @@ pub trait Subscriber: Send + Sync + 'static {
     /// effects must be idempotent by the events' positions.
     ///
     /// # Errors
-    /// Then the batch is handed over again.
+    /// Then the batch is handed over again: for ever, if it is [`LedgerError::SinkAway`].
     fn accept(
         &self,
         connection: &mut PgConnection,
         batch: &[Recorded],
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// How much of the events it wants to see.
+    fn sight(&self) -> Sight {
+        Sight::Opened
+    }
+}
+
+/// How much of an event a subscriber sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Everything.
+    Opened,
+    /// Everything but personal data, as if everybody had been erased: faster, for those who only
+    /// want to know what an event is about.
+    Sealed,
 }
 
 /// How patiently a subscription works.
@@ -45,6 +61,9 @@ pub struct Pace {
     /// How long to wait after a notification for more to come. A batch costs a transaction,
     /// however small it is; under load this makes few large ones of many small ones.
     pub linger: Duration,
+    /// The shortest time from one batch to the next, unless there is a full one to take: for sinks
+    /// to which a batch is costly, however small it is.
+    pub interval: Duration,
     /// How often a batch, and then each of its events, is tried.
     pub attempts: u32,
     /// The pause after the first failure; doubles with each further one.
@@ -59,6 +78,7 @@ impl Default for Pace {
             batch: 500,
             poll: Duration::from_secs(1),
             linger: Duration::from_millis(25),
+            interval: Duration::ZERO,
             attempts: 8,
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(30),
@@ -128,8 +148,9 @@ impl<S: Subscriber> Follower<S> {
         let mut failures = 0;
         loop {
             appended.mark_unchanged();
+            let begun = Instant::now();
             let cursor = self.cursor(&mut connection).await?;
-            let batch = self.log.read_after(cursor, self.pace.batch).await?;
+            let batch = self.read_after(cursor).await?;
             if batch.is_empty() {
                 // Either a notification or the time to look anyway.
                 let _ = tokio::time::timeout(self.pace.poll, appended.changed()).await;
@@ -137,9 +158,15 @@ impl<S: Subscriber> Follower<S> {
                 continue;
             }
             match self.deliver(&mut connection, cursor, &batch).await {
-                Ok(()) => failures = 0,
-                Err(error) if failures + 1 < self.pace.attempts => {
-                    failures += 1;
+                Ok(()) => {
+                    failures = 0;
+                    if !self.is_full(&batch) {
+                        let rest = self.pace.interval.saturating_sub(begun.elapsed());
+                        tokio::time::sleep(rest).await;
+                    }
+                }
+                Err(error) if error.is_sink_away() || failures + 1 < self.pace.attempts => {
+                    failures = failures.saturating_add(1);
                     self.report(&error, failures);
                     tokio::time::sleep(self.pause(failures)).await;
                 }
@@ -150,6 +177,17 @@ impl<S: Subscriber> Follower<S> {
                 }
             }
         }
+    }
+
+    async fn read_after(&self, cursor: Cursor) -> Result<Vec<Recorded>, LedgerError> {
+        match self.subscriber.sight() {
+            Sight::Opened => self.log.read_after(cursor, self.pace.batch).await,
+            Sight::Sealed => self.log.read_sealed_after(cursor, self.pace.batch).await,
+        }
+    }
+
+    fn is_full(&self, batch: &[Recorded]) -> bool {
+        i64::try_from(batch.len()).is_ok_and(|events| events >= self.pace.batch)
     }
 
     async fn enroll(&self, connection: &mut PgConnection) -> Result<(), LedgerError> {
@@ -240,7 +278,7 @@ impl<S: Subscriber> Follower<S> {
         from: Cursor,
         event: &Recorded,
     ) -> Result<(), LedgerError> {
-        let mut failures = 0;
+        let (mut failures, mut refusals) = (0u32, 0);
         loop {
             match self
                 .deliver(connection, from, std::slice::from_ref(event))
@@ -248,9 +286,10 @@ impl<S: Subscriber> Follower<S> {
             {
                 Ok(()) => return Ok(()),
                 Err(error) => {
-                    failures += 1;
+                    failures = failures.saturating_add(1);
+                    refusals += u32::from(!error.is_sink_away());
                     self.report(&error, failures);
-                    if failures >= self.pace.attempts {
+                    if refusals >= self.pace.attempts {
                         return self.bury(connection, from, event, &error).await;
                     }
                     tokio::time::sleep(self.pause(failures)).await;

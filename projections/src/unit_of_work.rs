@@ -15,19 +15,21 @@ use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::{EventStoreAggregateContext, PersistedEventStore, SerializedEvent};
 use cqrs_es::{Aggregate, EventStore};
 use moka::sync::Cache;
+use muniment_domain::ai_conversation::AiConversation;
 use muniment_domain::api_key::ApiKey;
 use muniment_domain::cli_login::CliLogin;
 use muniment_domain::customer::Customer;
 use muniment_domain::outgoing_email::OutgoingEmail;
 use muniment_domain::project::Project;
 use muniment_domain::session::Session;
+use muniment_domain::support_conversation::SupportConversation;
 use muniment_domain::team::Team;
 use muniment_domain::user::User;
 use muniment_domain::vault_entry::VaultEntry;
 use muniment_domain::verification_code::VerificationCode;
 use muniment_domain::{
-    ApiKeyId, CliLoginId, CustomerId, OutgoingEmailId, ProjectId, SessionId, TeamId, UserId,
-    VaultEntryId, VerificationCodeId,
+    AiConversationId, ApiKeyId, CliLoginId, CustomerId, OutgoingEmailId, ProjectId, SessionId,
+    SupportConversationId, TeamId, UserId, VaultEntryId, VerificationCodeId,
 };
 
 use crate::group_commit::Prepared;
@@ -101,6 +103,18 @@ ledgered!(CliLogin, CliLoginId, cli_logins, CliLogin);
 ledgered!(ApiKey, ApiKeyId, api_keys, ApiKey);
 ledgered!(VaultEntry, VaultEntryId, vault_entries, VaultEntry);
 ledgered!(Customer, CustomerId, customers, Customer);
+ledgered!(
+    AiConversation,
+    AiConversationId,
+    ai_conversations,
+    AiConversation
+);
+ledgered!(
+    SupportConversation,
+    SupportConversationId,
+    support_conversations,
+    SupportConversation
+);
 
 /// The states that a process remembers. Possibly out of date: the append's sequence check finds
 /// out, and what was decided on a stale state is decided anew.
@@ -115,6 +129,8 @@ pub struct WarmAggregates {
     api_keys: Cache<String, Arc<Versioned<ApiKey>>>,
     vault_entries: Cache<String, Arc<Versioned<VaultEntry>>>,
     customers: Cache<String, Arc<Versioned<Customer>>>,
+    ai_conversations: Cache<String, Arc<Versioned<AiConversation>>>,
+    support_conversations: Cache<String, Arc<Versioned<SupportConversation>>>,
 }
 
 impl Default for WarmAggregates {
@@ -136,6 +152,8 @@ impl Default for WarmAggregates {
             api_keys: memory(64),
             vault_entries: memory(64),
             customers: memory(4096),
+            ai_conversations: memory(64),
+            support_conversations: memory(64),
         }
     }
 }
@@ -175,6 +193,8 @@ pub struct UnitOfWork {
     api_keys: Slots<ApiKey>,
     vault_entries: Slots<VaultEntry>,
     customers: Slots<Customer>,
+    ai_conversations: Slots<AiConversation>,
+    support_conversations: Slots<SupportConversation>,
     /// All events in the order in which they were decided, for the read models.
     decided: Vec<(String, LedgerEvent)>,
 }
@@ -196,6 +216,8 @@ impl UnitOfWork {
             api_keys: Slots::new(),
             vault_entries: Slots::new(),
             customers: Slots::new(),
+            ai_conversations: Slots::new(),
+            support_conversations: Slots::new(),
             decided: Vec::new(),
         }
     }
@@ -329,6 +351,8 @@ impl UnitOfWork {
             || idle(&self.api_keys)
             || idle(&self.vault_entries)
             || idle(&self.customers)
+            || idle(&self.ai_conversations)
+            || idle(&self.support_conversations)
     }
 
     /// Appends and projects everything, in one transaction; see [`crate::group_commit`].
@@ -355,6 +379,8 @@ impl UnitOfWork {
         stage::<ApiKey>(self, staging).await?;
         stage::<VaultEntry>(self, staging).await?;
         stage::<Customer>(self, staging).await?;
+        stage::<AiConversation>(self, staging).await?;
+        stage::<SupportConversation>(self, staging).await?;
         let Staged { events, snapshots } = staging.take();
         let prepared = Prepared {
             events: self.in_order_of_decision(events),
@@ -393,6 +419,8 @@ impl UnitOfWork {
         remember::<ApiKey>(self);
         remember::<VaultEntry>(self);
         remember::<Customer>(self);
+        remember::<AiConversation>(self);
+        remember::<SupportConversation>(self);
     }
 
     fn forget(&mut self) {
@@ -406,6 +434,8 @@ impl UnitOfWork {
         forget::<ApiKey>(self);
         forget::<VaultEntry>(self);
         forget::<Customer>(self);
+        forget::<AiConversation>(self);
+        forget::<SupportConversation>(self);
     }
 }
 

@@ -197,6 +197,17 @@ pub async fn by_id(
     Ok(sql.build_query_as().fetch_optional(pool).await?)
 }
 
+/// The users of those ids whom the project has, in any order.
+pub async fn of_project(
+    pool: &PgPool,
+    project: &ProjectId,
+    ids: &[UserId],
+) -> Result<Vec<UserRecord>, LedgerError> {
+    let mut users = by_ids(pool, ids).await?;
+    users.retain(|record| record.user.project_id == project.as_str());
+    Ok(users)
+}
+
 /// The users of those ids, of whatever project, in any order.
 pub(crate) async fn by_ids(pool: &PgPool, ids: &[UserId]) -> Result<Vec<UserRecord>, LedgerError> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();

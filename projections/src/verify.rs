@@ -3,9 +3,13 @@
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, QueryBuilder, Row};
 
+use crate::ai_conversations::AiConversationRow;
 use crate::api_keys::ApiKeyRow;
 use crate::cli_logins::CliLoginRow;
-use crate::customers::{ItemBalanceRow, ItemQuantityChangeRow, PurchaseRow};
+use crate::customers::{
+    InvoiceRow, ItemBalanceRow, ItemQuantityChangeRow, OneTimePurchaseRow, ProductVersionRow,
+    RefundRow, SubscriptionRow,
+};
 use crate::notifications::NotificationPreferenceRow;
 use crate::outgoing_emails::OutgoingEmailRow;
 use crate::passkeys::PasskeyRow;
@@ -14,6 +18,7 @@ use crate::projects::{ProjectKeyRow, ProjectRow};
 use crate::rows::TableRow;
 use crate::sessions::SessionRow;
 use crate::shadow::{Progress, Schema, Shadow, enter, fold_visible, run};
+use crate::support_conversations::{SupportConversationRow, SupportMessageRow};
 use crate::teams::{MembershipRow, TeamRow};
 use crate::users::{ContactChannelRow, UserRow};
 use crate::verification_codes::VerificationCodeRow;
@@ -78,7 +83,14 @@ async fn compare_all(connection: &mut PgConnection) -> Result<Vec<Difference>, L
     found.extend(compare::<NotificationPreferenceRow>(connection).await?);
     found.extend(compare::<ItemBalanceRow>(connection).await?);
     found.extend(compare::<ItemQuantityChangeRow>(connection).await?);
-    found.extend(compare::<PurchaseRow>(connection).await?);
+    found.extend(compare::<SubscriptionRow>(connection).await?);
+    found.extend(compare::<OneTimePurchaseRow>(connection).await?);
+    found.extend(compare::<InvoiceRow>(connection).await?);
+    found.extend(compare::<RefundRow>(connection).await?);
+    found.extend(compare::<ProductVersionRow>(connection).await?);
+    found.extend(compare::<AiConversationRow>(connection).await?);
+    found.extend(compare::<SupportConversationRow>(connection).await?);
+    found.extend(compare::<SupportMessageRow>(connection).await?);
     Ok(found)
 }
 

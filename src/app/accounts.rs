@@ -4,7 +4,7 @@ use muniment_domain::api_key::{ApiKeyDeletion, ApiKeyOwner};
 use muniment_domain::customer::CustomerRef;
 use muniment_domain::permission::GrantCause;
 use muniment_domain::session::EndCause;
-use muniment_domain::team::{Entrance, MemberAdded, Team, TeamCommand, TeamError, TeamProfile};
+use muniment_domain::team::{Team, TeamCommand, TeamError, TeamProfile};
 use muniment_domain::user::{NewUser, User, UserCommand, UserUpdate};
 use muniment_domain::{Patch, PermissionId, TeamId, UserId};
 use muniment_projections::{EventContext, LedgerError, Reservation, UnitOfWork, teams, users};
@@ -12,11 +12,9 @@ use muniment_projections::{EventContext, LedgerError, Reservation, UnitOfWork, t
 use super::letters::CodeLetter;
 use super::projects::{DefaultsOf, LoadedProject};
 use super::sessions::{self, NewSession};
-use super::{App, api_keys, customers};
+use super::teams::{Founding, PERSONAL_TEAM, personal_team_name};
+use super::{App, api_keys, conversations, customers};
 use crate::http::{ApiError, KnownError};
-
-/// The name of a personal team whose owner has neither name nor email.
-const PERSONAL_TEAM: &str = "Personal Team";
 
 /// A user about to be created, with everything the project's settings add.
 #[derive(Clone, Debug)]
@@ -28,14 +26,7 @@ pub struct Opening {
     /// The permissions every new user of the project gets.
     permissions: Vec<PermissionId>,
     /// A team of the user's own.
-    personal_team: Option<PersonalTeam>,
-}
-
-#[derive(Clone, Debug)]
-struct PersonalTeam {
-    id: TeamId,
-    display_name: String,
-    creator_permissions: Vec<PermissionId>,
+    personal_team: Option<Founding>,
 }
 
 impl Opening {
@@ -46,16 +37,16 @@ impl Opening {
             .primary_email
             .as_ref()
             .map(|email| email.address.as_str());
-        let personal_team = PersonalTeam {
-            id: TeamId(app.random.uuid()),
+        let profile = TeamProfile {
             display_name: personal_team_name(user.display_name.as_deref(), email),
-            creator_permissions: project.existing(DefaultsOf::TeamCreator),
+            ..TeamProfile::default()
         };
+        let team = TeamId(app.random.uuid());
         let wanted = project.config.teams.create_personal_team_on_sign_up;
         Self {
             id: UserId(app.random.uuid()),
             permissions: project.existing(DefaultsOf::SignUp),
-            personal_team: wanted.then_some(personal_team),
+            personal_team: wanted.then(|| Founding::new(app, project, team, profile)),
             user,
         }
     }
@@ -72,46 +63,13 @@ impl Opening {
                 UserCommand::GrantProjectPermission(permission.clone(), GrantCause::Default);
             unit.execute::<User>(&self.id, grant).await?;
         }
-        match &self.personal_team {
-            Some(team) => self.found_team(unit, team).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn found_team(
-        &self,
-        unit: &mut UnitOfWork,
-        team: &PersonalTeam,
-    ) -> Result<(), LedgerError> {
-        let now = self.user.now;
-        let create = TeamCommand::Create {
-            project_id: self.user.project_id.clone(),
-            now,
-            profile: TeamProfile {
-                display_name: team.display_name.clone(),
-                ..TeamProfile::default()
-            },
+        let Some(team) = &self.personal_team else {
+            return Ok(());
         };
-        unit.create::<Team>(&team.id, create).await?;
-        let creator = MemberAdded {
-            user_id: self.id,
-            joined_at: now,
-            entrance: Entrance::Creator,
-            permission_ids: team.creator_permissions.clone(),
-        };
-        unit.execute::<Team>(&team.id, TeamCommand::AddMember(creator))
-            .await?;
+        team.carry_out(unit, Some(self.id)).await?;
         unit.execute::<User>(&self.id, UserCommand::SelectTeam(team.id))
             .await
     }
-}
-
-fn personal_team_name(display_name: Option<&str>, email: Option<&str>) -> String {
-    let owner = display_name.filter(|name| !name.is_empty()).or(email);
-    owner.map_or_else(
-        || PERSONAL_TEAM.to_owned(),
-        |owner| format!("{owner}'s Team"),
-    )
 }
 
 /// What happens in the same unit of work as a change of an account.
@@ -270,8 +228,8 @@ fn name_taken_email(error: LedgerError, email: Option<&str>) -> ApiError {
     }
 }
 
-/// Closes an account: memberships, sessions, API keys, permissions and addresses go with it, and its key is
-/// destroyed afterwards.
+/// Closes an account: memberships, sessions, API keys, permissions, addresses and what was said in
+/// conversations go with it, and its key is destroyed afterwards.
 ///
 /// # Errors
 /// `USER_NOT_FOUND`.
@@ -292,6 +250,8 @@ pub async fn close(app: &App, context: &EventContext, id: UserId) -> Result<(), 
             let owner = ApiKeyOwner::User { user_id: id };
             api_keys::delete_all(&mut unit, owner, ApiKeyDeletion::UserDeleted).await?;
             customers::close(&mut unit, &CustomerRef::User { user_id: id }).await?;
+            conversations::delete_of_user(&mut unit, id).await?;
+            conversations::forget_customer(&mut unit, id).await?;
             unit.execute::<User>(&id, UserCommand::Delete).await?;
             Ok::<_, ApiError>((unit, ()))
         })

@@ -4,7 +4,7 @@
 //! ```ignore
 //! let applicant = Applicant {
 //!     email: email.to_string(),
-//!     country_code: country_in(ip_info.as_ref()).unwrap_or_default(),
+//!     country_code: country_in(visit.place).unwrap_or_default(),
 //!     ..Applicant::by(AuthMethod::Otp)
 //! };
 //! let admission = admission::decide(app, context, project, applicant).await?;
@@ -21,10 +21,11 @@ use muniment_domain::sign_up_rules::{
 use muniment_domain::user::{AdminRestriction, NewUser, RiskScores, UserUpdate};
 use muniment_projections::EventContext;
 use muniment_projections::sign_up_rules::{Triggering, record};
+use muniment_projections::telemetry::event::TriggeredRule;
 use muniment_projections::users::UserRow;
-use serde_json::Value;
 
 use super::App;
+use super::place::Place;
 use super::projects::LoadedProject;
 use crate::http::{ApiError, KnownError};
 
@@ -136,6 +137,17 @@ pub async fn decide(
             oauth_provider: &applicant.oauth_provider,
             rules: triggers.map(|(id, kind)| (id.as_str(), *kind)).collect(),
         };
+        triggering.rules.iter().for_each(|(rule_id, action)| {
+            app.recorder.observe(TriggeredRule {
+                project_id: &project.id,
+                rule_id,
+                action: *action,
+                email: &applicant.email,
+                auth_method: applicant.auth_method,
+                oauth_provider: &applicant.oauth_provider,
+                at: context.now,
+            });
+        });
         if let Err(error) = record(app.pool(), &triggering).await {
             tracing::warn!(project = %project.id, %error, "triggers of sign-up rules were not recorded");
         }
@@ -199,8 +211,8 @@ async fn ask(project: &LoadedProject, applicant: &Applicant) -> Result<Asked, Ap
 
 /// The country in what is known of the end user's place.
 #[must_use]
-pub fn country_in(place: Option<&Value>) -> Option<String> {
-    country_code(place?.get("countryCode")?.as_str()?)
+pub fn country_in(place: Option<&Place>) -> Option<String> {
+    country_code(place?.region.country_code.as_deref()?)
 }
 
 /// A country's code in its normal form, if it is one: two capital letters.

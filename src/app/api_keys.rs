@@ -10,12 +10,13 @@ use muniment_domain::permission::MANAGE_API_KEYS;
 use muniment_domain::project::StoredKey;
 use muniment_domain::team::Team;
 use muniment_domain::user::User;
-use muniment_domain::{ApiKeyId, Millis, PermissionId, UserId};
+use muniment_domain::{ApiKeyId, Millis, UserId};
 use muniment_projections::api_keys::{self, ApiKeyRow};
-use muniment_projections::{EventContext, LedgerError, UnitOfWork, permissions, users};
+use muniment_projections::{EventContext, LedgerError, UnitOfWork, users};
 
 use super::App;
 use super::letters::NewLetter;
+use super::permissions::members_with;
 use crate::http::{ApiError, KnownError};
 
 /// What somebody wants a key for.
@@ -155,14 +156,7 @@ async fn managers(
     let users = match key.owner() {
         Some(ApiKeyOwner::User { user_id }) => vec![user_id],
         Some(ApiKeyOwner::Team { team_id }) => {
-            let listing = permissions::Listing {
-                team: Some(team_id),
-                permission: Some(PermissionId::new(MANAGE_API_KEYS)),
-                depth: permissions::Depth::Effective,
-                ..permissions::Listing::default()
-            };
-            let grants = permissions::list_in_teams(app.pool(), project, &listing).await?;
-            grants.iter().map(|grant| UserId(grant.user_id)).collect()
+            members_with(app, project, team_id, MANAGE_API_KEYS).await?
         }
         None => Vec::new(),
     };

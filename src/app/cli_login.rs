@@ -154,9 +154,14 @@ pub async fn claim(visit: Visit<'_>, login_code: &str) -> Result<Claimed, ApiErr
         .ok_or_else(nothing)?;
     let command = CliLoginCommand::ClaimAnonymousSession(visit.context.now);
     carry_out(visit, id, command).await?;
-    let place = visit.place.cloned();
     Ok(Claimed {
-        access_token: issue_access_token(visit.app, visit.project, &record.user, session, place)?,
+        access_token: issue_access_token(
+            visit.app,
+            visit.project,
+            &record.user,
+            session,
+            visit.place,
+        )?,
         refresh_token: token,
     })
 }

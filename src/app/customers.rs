@@ -1,12 +1,13 @@
 //! Customers: what changes their items and products.
 
 use muniment_domain::customer::{
-    Customer, CustomerCommand, CustomerRef, ItemChange, WantedPurchase, derived_uuid,
+    Customer, CustomerCommand, CustomerRef, History, ItemChange, Product, StripeSubscription,
+    SubscriptionSync, WantedPurchase, derived_uuid, product_version_id,
 };
 use muniment_domain::verification_code::{
     Purpose, VerificationCode, VerificationCodeCommand, VerificationCodeError,
 };
-use muniment_domain::{Millis, ProjectId, SecretHash, VerificationCodeId};
+use muniment_domain::{Millis, ProjectId, PurchaseId, SecretHash, VerificationCodeId};
 use muniment_projections::verification_codes::{self, VerificationCodeRow};
 use muniment_projections::{EventContext, LedgerError, UnitOfWork, customers};
 
@@ -94,8 +95,7 @@ pub async fn carry_out(
                     let redeem = VerificationCodeCommand::Redeem(context.now);
                     unit.execute::<VerificationCode>(&code, redeem).await?;
                 }
-                let command = (context.project_id.clone(), command.clone());
-                unit.execute::<Customer>(&id, command).await?;
+                execute(&mut unit, customer, command.clone()).await?;
                 Ok::<_, LedgerError>((unit, ()))
             })
             .await;
@@ -104,6 +104,89 @@ pub async fn carry_out(
         }
     }
     done
+}
+
+/// Carries out a command within a unit of work, with the past that it may need.
+///
+/// # Errors
+/// What the customer refuses.
+pub async fn execute(
+    unit: &mut UnitOfWork,
+    customer: &CustomerRef,
+    command: CustomerCommand,
+) -> Result<(), LedgerError> {
+    let project = unit.context().project_id.clone();
+    let id = customer.stream(&project);
+    let command = if command.may_retell() {
+        let items = unit.state::<Customer>(&id).await?.retold_items(&command);
+        command.with(customers::history(unit.log().pool(), id, &items).await?)
+    } else {
+        command
+    };
+    unit.execute::<Customer>(&id, (project, command)).await
+}
+
+/// Ends a subscription that no payment provider knows of, because something takes its place: what it
+/// grants ends at once. Of one that has ended already, nothing happens.
+///
+/// # Errors
+/// When the database fails.
+pub async fn end_now(
+    app: &App,
+    context: &EventContext,
+    customer: &CustomerRef,
+    subscription: PurchaseId,
+) -> Result<(), LedgerError> {
+    let command = CustomerCommand::EndNow {
+        subscription,
+        now: context.now,
+    };
+    carry_out(app, context, customer, &command, None, None).await
+}
+
+/// Notes what Stripe says of one of the customer's subscriptions, known or new. It becomes so at
+/// once, without waiting for a webhook.
+///
+/// # Errors
+/// When the database fails.
+pub async fn sync_subscription(
+    app: &App,
+    context: &EventContext,
+    customer: &CustomerRef,
+    stripe: StripeSubscription,
+) -> Result<(), LedgerError> {
+    let sync = SubscriptionSync {
+        customer: customer.clone(),
+        id: PurchaseId(app.random.uuid()),
+        stripe,
+        history: History::default(),
+        now: context.now,
+    };
+    let command = CustomerCommand::SyncSubscription(Box::new(sync));
+    carry_out(app, context, customer, &command, None, None).await
+}
+
+/// Keeps a product that is offered to a customer, and says under which version it is found.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record_product_version(
+    app: &App,
+    context: &EventContext,
+    customer: &CustomerRef,
+    product_id: Option<&str>,
+    product: &Product,
+) -> Result<String, LedgerError> {
+    let version = product_version_id(product_id, product);
+    let known = customers::product_version(app.pool(), &context.project_id, &version).await?;
+    if known.is_none() {
+        let command = CustomerCommand::RecordProductVersion {
+            product_id: product_id.map(str::to_owned),
+            product: Box::new(product.clone()),
+        };
+        carry_out(app, context, customer, &command, None, None).await?;
+    }
+    Ok(version)
 }
 
 /// Forgets a customer whose account is being deleted.

@@ -27,8 +27,14 @@ impl NewLetter {
     /// A letter to one address.
     #[must_use]
     pub fn draw(app: &App, template: Template, to: &str) -> Self {
+        Self::numbered(OutgoingEmailId(app.random.uuid()), template, to)
+    }
+
+    /// A letter of that id, which may have been asked for before; see [`Self::request_once`].
+    #[must_use]
+    pub fn numbered(id: OutgoingEmailId, template: Template, to: &str) -> Self {
         Self {
-            id: OutgoingEmailId(app.random.uuid()),
+            id,
             template,
             subject: None,
             letter: Letter {
@@ -67,15 +73,30 @@ impl NewLetter {
     /// # Errors
     /// Never for a freshly drawn id.
     pub async fn request(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
-        let request = EmailRequested {
+        let request = self.command(unit);
+        unit.create::<OutgoingEmail>(&self.id, request).await
+    }
+
+    /// Asks for it within a unit of work, unless that was done before under the same id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn request_once(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
+        if unit.state::<OutgoingEmail>(&self.id).await? != OutgoingEmail::Unborn {
+            return Ok(());
+        }
+        let request = self.command(unit);
+        unit.execute::<OutgoingEmail>(&self.id, request).await
+    }
+
+    fn command(&self, unit: &UnitOfWork) -> OutgoingEmailCommand {
+        OutgoingEmailCommand::Request(Box::new(EmailRequested {
             project_id: unit.context().project_id.clone(),
             template: self.template,
             requested_at: unit.context().now,
             subject: self.subject,
             personal: self.letter.clone().into(),
-        };
-        unit.create::<OutgoingEmail>(&self.id, OutgoingEmailCommand::Request(Box::new(request)))
-            .await
+        }))
     }
 }
 

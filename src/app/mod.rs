@@ -3,30 +3,40 @@
 pub mod accounts;
 pub mod admission;
 pub mod api_keys;
+pub mod checkout;
 pub mod cli_login;
 pub mod codes;
 pub mod contact_channels;
+pub mod conversations;
 pub mod customers;
 pub mod housekeeping;
+pub mod integrations;
+pub mod internal_admin;
 pub mod letters;
 pub mod magic_link;
 pub mod passkeys;
 pub mod password;
 pub mod permissions;
+pub mod place;
+pub mod plans;
 pub mod projects;
 pub mod queues;
 pub mod redirects;
 pub mod seed;
+pub mod session_replays;
 pub mod sessions;
 pub mod sign_in;
 pub mod sign_up;
+pub mod stripe_customers;
+pub mod stripe_events;
 pub mod team_invitations;
 pub mod teams;
 
 use std::sync::Arc;
 
 use muniment_domain::Millis;
-use muniment_projections::telemetry::Activity;
+use muniment_projections::analytics::AnalyticsStore;
+use muniment_projections::telemetry::{Activity, Recorder};
 use muniment_projections::unit_of_work::Ledgered;
 use muniment_projections::user_loader::UserLoader;
 use muniment_projections::{EventContext, EventLog, LedgerError};
@@ -37,15 +47,28 @@ use crate::mail::SharedMail;
 use crate::passwords::Passwords;
 use crate::secrets::Random;
 use crate::settings::TrustedProxy;
+use crate::stripe::Stripe;
 use crate::tokens::TokenIssuer;
 use crate::webhooks::Webhooks;
+use crate::webhooks::portal_tokens::PortalTokens;
 
+use integrations::Integrations;
 use projects::ProjectDirectory;
 use queues::Queues;
 
 /// Everything a request may need. Cheap to clone.
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
+
+/// How much callers learn of why the analytics store refused a query. Some of its texts name tables
+/// and columns that the caller may not know of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryErrors {
+    /// Only what is safe to show.
+    Withheld,
+    /// The store's own text as well: for development and tests.
+    Shown,
+}
 
 /// The parts an [`App`] is made of.
 pub struct Parts {
@@ -57,6 +80,12 @@ pub struct Parts {
     pub users: UserLoader,
     /// Last-active times.
     pub activity: Activity,
+    /// The analytics store, if there is one.
+    pub analytics: Option<AnalyticsStore>,
+    /// How much callers learn of why the analytics store refused a query.
+    pub query_errors: QueryErrors,
+    /// What takes events for the analytics store.
+    pub recorder: Recorder,
     /// Access tokens.
     pub tokens: TokenIssuer,
     /// Where mail goes that projects send without a server of their own.
@@ -69,10 +98,18 @@ pub struct Parts {
     pub random: Random,
     /// Where callers reach the server, without a slash at the end.
     pub public_url: String,
+    /// Where the dashboard is, without a slash at the end.
+    pub dashboard_url: String,
+    /// Hosting platforms.
+    pub integrations: Integrations,
     /// How often something may be tried.
     pub limits: Limits,
     /// What delivers webhooks.
     pub webhooks: Webhooks,
+    /// What takes payments, if anything does.
+    pub stripe: Option<Stripe>,
+    /// Tokens with which webhooks are managed by Svix's API.
+    pub portal_tokens: PortalTokens,
     /// Turns of requests that change the same customer.
     pub queues: Queues,
     /// The proxies whose word about a caller's address counts.

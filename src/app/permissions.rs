@@ -254,3 +254,23 @@ pub async fn revoke_in_project(
     let revoke = UserCommand::RevokeProjectPermission(permission);
     app.execute::<User>(context, &user, &revoke).await
 }
+
+/// The members of a team who hold a permission in it, directly or through another one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn members_with(
+    app: &App,
+    project: &ProjectId,
+    team: TeamId,
+    permission: &str,
+) -> Result<Vec<UserId>, LedgerError> {
+    let listing = permissions::Listing {
+        team: Some(team),
+        permission: Some(PermissionId::new(permission)),
+        depth: permissions::Depth::Effective,
+        ..permissions::Listing::default()
+    };
+    let grants = permissions::list_in_teams(app.pool(), project, &listing).await?;
+    Ok(grants.iter().map(|grant| UserId(grant.user_id)).collect())
+}

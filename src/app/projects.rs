@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 use muniment_domain::customer::Catalogue;
-use muniment_domain::permission::{self, Scope};
 use muniment_domain::project::{
     KeySetIssued, Level, Project, ProjectCommand, ProjectConfig, ProjectCreated, ProjectProfile,
     ProjectUpdated, StoredKey, config,
@@ -13,11 +12,15 @@ use muniment_domain::project::{
 use muniment_domain::{KeySetId, Millis, PermissionId, ProjectId, SecretHash, TeamId};
 use muniment_projections::projects::{self, ProjectKeyRow, ProjectRow, SeenUntil};
 use muniment_projections::{EventContext, EventLog, LedgerError};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sqlx::PgPool;
 
-use super::App;
+use super::{App, conversations};
 use crate::secrets::KeyPrefix;
+
+pub use muniment_domain::project::DefaultsOf;
+pub use muniment_domain::project::old_fields::shared_provider;
+pub use muniment_domain::string_order;
 
 /// How long a project is remembered. Changes end that earlier: see [`ProjectDirectory::keep_up`].
 const DIRECTORY_TIME: Duration = Duration::from_secs(60);
@@ -46,12 +49,16 @@ pub struct LoadedProject {
     pub created_at: Millis,
     /// The team of the `internal` project that owns it.
     pub owner_team_id: Option<TeamId>,
+    /// The hosting platform that made it, until somebody claims it.
+    pub provisioned_by: Option<String>,
     /// Its own fields.
     pub profile: ProjectProfile,
     /// Its settings.
     pub config: ProjectConfig,
     /// What it sells and counts, from its settings.
     pub catalogue: Catalogue,
+    /// Its account at Stripe, once payments are set up.
+    pub stripe_account_id: Option<String>,
     keys: Vec<KeySet>,
 }
 
@@ -70,9 +77,11 @@ impl LoadedProject {
             id: ProjectId::from_caller(&row.id),
             created_at: Millis(row.created_at),
             owner_team_id: row.owner_team_id.map(TeamId),
+            provisioned_by: row.provisioned_by.clone(),
             profile: row.profile()?,
             catalogue: Catalogue::of(&config.payments),
             config,
+            stripe_account_id: row.stripe_account_id.clone(),
             keys: keys.into_iter().map(KeySet::read).collect(),
         })
     }
@@ -90,40 +99,8 @@ impl LoadedProject {
     /// The default permissions of that list which exist in that scope, in their order.
     #[must_use]
     pub fn existing(&self, list: DefaultsOf) -> Vec<PermissionId> {
-        let defaults = &self.config.rbac.default_permissions;
-        let (list, scope) = match list {
-            DefaultsOf::SignUp => (&defaults.sign_up, Scope::Project),
-            DefaultsOf::TeamCreator => (&defaults.team_creator, Scope::Team),
-            DefaultsOf::TeamMember => (&defaults.team_member, Scope::Team),
-        };
-        let definitions = &self.config.rbac.permissions;
-        let exists = |id: &PermissionId| permission::scope_of(definitions, id) == Some(scope);
-        let chosen = list.iter().filter(|(id, granted)| **granted && exists(id));
-        let mut chosen: Vec<PermissionId> = chosen.map(|(id, _)| id.clone()).collect();
-        chosen.sort_by(|a, b| string_order(a.as_str(), b.as_str()));
-        chosen
+        self.config.existing_defaults(list)
     }
-}
-
-/// A list of default permissions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DefaultsOf {
-    /// For a new user.
-    SignUp,
-    /// For the creator of a team.
-    TeamCreator,
-    /// For a member of a team.
-    TeamMember,
-}
-
-/// The contract's order of strings: upper-cased first, ties in reverse.
-#[must_use]
-pub fn string_order(a: &str, b: &str) -> std::cmp::Ordering {
-    let (upper_a, upper_b) = (a.to_uppercase(), b.to_uppercase());
-    upper_a
-        .encode_utf16()
-        .cmp(upper_b.encode_utf16())
-        .then_with(|| b.encode_utf16().cmp(a.encode_utf16()))
 }
 
 impl KeySet {
@@ -286,6 +263,23 @@ pub async fn change(
     done
 }
 
+/// Deletes a project with everything in it, and what was said about it to the assistant.
+///
+/// # Errors
+/// When the project does not exist, or the database fails.
+pub async fn delete(app: &App, context: &EventContext, id: &ProjectId) -> Result<(), LedgerError> {
+    let done = app
+        .log
+        .transact(context, |mut unit| async move {
+            conversations::delete_about(&mut unit, id).await?;
+            unit.execute::<Project>(id, ProjectCommand::Delete).await?;
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await;
+    app.projects.forget(id);
+    done
+}
+
 /// Makes a project.
 ///
 /// # Errors
@@ -298,6 +292,22 @@ pub async fn create(
     profile: ProjectProfile,
     settings: Map<String, Value>,
 ) -> Result<(), LedgerError> {
+    let commands = founding(context, id, owner, profile, settings);
+    let context = EventContext {
+        project_id: id.clone(),
+        ..context.clone()
+    };
+    change(app, &context, id, commands).await
+}
+
+/// What it takes to make a project.
+pub(super) fn founding(
+    context: &EventContext,
+    id: &ProjectId,
+    owner: Option<TeamId>,
+    profile: ProjectProfile,
+    settings: Map<String, Value>,
+) -> Vec<ProjectCommand> {
     let created = ProjectCreated {
         project_id: id.clone(),
         created_at: context.now,
@@ -306,18 +316,13 @@ pub async fn create(
     };
     let mut changes = config::initial_settings();
     changes.extend(settings);
-    let commands = vec![
+    vec![
         ProjectCommand::Create(created),
         ProjectCommand::Override {
             level: Level::Environment,
             changes,
         },
-    ];
-    let context = EventContext {
-        project_id: id.clone(),
-        ..context.clone()
-    };
-    change(app, &context, id, commands).await
+    ]
 }
 
 /// A change of a project's own fields and settings.
@@ -366,6 +371,27 @@ impl NewKeys {
     pub fn draw(app: &App, prefix: KeyPrefix) -> Option<String> {
         Some(app.random.key(prefix))
     }
+
+    /// The set as it is kept.
+    #[must_use]
+    pub fn issued(
+        &self,
+        key_set_id: KeySetId,
+        description: String,
+        created_at: Millis,
+        expires_at: Millis,
+    ) -> KeySetIssued {
+        let stored = |key: &Option<String>| key.as_deref().map(StoredKey::of);
+        KeySetIssued {
+            key_set_id,
+            description,
+            created_at,
+            expires_at,
+            publishable_client_key: stored(&self.publishable_client_key),
+            secret_server_key: stored(&self.secret_server_key),
+            super_secret_admin_key: stored(&self.super_secret_admin_key),
+        }
+    }
 }
 
 /// Issues a key set.
@@ -381,21 +407,6 @@ pub async fn issue_keys(
     expires_at: Millis,
     keys: &NewKeys,
 ) -> Result<(), LedgerError> {
-    let stored = |key: &Option<String>| key.as_deref().map(StoredKey::of);
-    let issued = KeySetIssued {
-        key_set_id,
-        description,
-        created_at: context.now,
-        expires_at,
-        publishable_client_key: stored(&keys.publishable_client_key),
-        secret_server_key: stored(&keys.secret_server_key),
-        super_secret_admin_key: stored(&keys.super_secret_admin_key),
-    };
+    let issued = keys.issued(key_set_id, description, context.now, expires_at);
     change(app, context, id, vec![ProjectCommand::IssueKeys(issued)]).await
-}
-
-/// The settings a shared OAuth provider is written with.
-#[must_use]
-pub fn shared_provider(kind: &str) -> Value {
-    json!({"type": kind, "isShared": true, "allowSignIn": true, "allowConnectedAccounts": true})
 }

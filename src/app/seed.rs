@@ -2,15 +2,19 @@
 //!
 //! Runs at every start and changes only what differs, so a start without changes appends nothing.
 
+use muniment_domain::customer::derived_uuid;
+use muniment_domain::project::config::InstalledApps;
 use muniment_domain::project::{Level, ProjectCommand, ProjectProfile};
 use muniment_domain::team::{Team, TeamCommand, TeamProfile};
 use muniment_domain::{KeySetId, Millis, ProjectId, TeamId};
 use muniment_projections::{EventContext, LedgerError, teams};
 use serde_json::{Map, Value, json};
+use url::Url;
 use uuid::{Uuid, uuid};
 
-use super::App;
+use super::integrations::provisioning::CONNECTION_STORE;
 use super::projects::{self, NewKeys, ProjectChange, shared_provider};
+use super::{App, plans};
 
 /// The team that owns the `internal` project.
 pub const INTERNAL_TEAM: TeamId = TeamId(uuid!("a23e1b7f-ab18-41fc-9ee6-7a9ca9fa543c"));
@@ -61,8 +65,10 @@ pub async fn internal_project(app: &App, seed: &Seed) -> Result<(), LedgerError>
     {
         tolerate_rival(found_internal_team(app, &context).await)?;
     }
+    let mut settings = internal_settings(seed);
+    settings.extend(dashboard_domain(app, &id).await?);
     let change = ProjectChange {
-        settings: internal_settings(seed),
+        settings,
         ..ProjectChange::default()
     };
     projects::update(app, &context, &id, change).await?;
@@ -71,6 +77,7 @@ pub async fn internal_project(app: &App, seed: &Seed) -> Result<(), LedgerError>
         changes: branch_settings(),
     };
     projects::change(app, &context, &id, vec![branch]).await?;
+    plans::make_up_for(app, &context).await?;
     let description = "Seeded from the environment".to_owned();
     projects::issue_keys(
         app,
@@ -153,11 +160,45 @@ fn internal_settings(seed: &Seed) -> Map<String, Value> {
     settings
 }
 
+/// The dashboard is trusted, beside what is trusted already, if it was said where it is. On the
+/// machine itself, it is trusted by `allowLocalhost`.
+async fn dashboard_domain(
+    app: &App,
+    id: &ProjectId,
+) -> Result<Option<(String, Value)>, LedgerError> {
+    let url = app.dashboard_url.as_str();
+    if url == app.public_url {
+        return Ok(None);
+    }
+    let is_local = Url::parse(url).is_ok_and(|url| url.host_str() == Some("localhost"));
+    let project = app.projects.find_now(id).await?;
+    let is_trusted = project.is_some_and(|project| {
+        let mut trusted = project.config.domains.trusted_domains.values();
+        trusted.any(|domain| domain.base_url.as_deref() == Some(url))
+    });
+    if is_local || is_trusted {
+        return Ok(None);
+    }
+    let key = derived_uuid(&["dashboard", url]);
+    let domain = json!({"baseUrl": url, "handlerPath": "/handler"});
+    Ok(Some((format!("domains.trustedDomains.{key}"), domain)))
+}
+
 fn branch_settings() -> Map<String, Value> {
-    Map::from_iter([(
+    let mut settings = plans::settings();
+    let apps = serde_json::to_value(InstalledApps::default()).unwrap_or_default();
+    for app in apps.as_object().into_iter().flat_map(Map::keys) {
+        settings.insert(format!("apps.installed.{app}.enabled"), json!(true));
+    }
+    settings.insert(
+        format!("dataVault.stores.{CONNECTION_STORE}"),
+        json!({"displayName": "Neon connection strings"}),
+    );
+    settings.insert(
         "onboarding.requireEmailVerification".to_owned(),
         json!(false),
-    )])
+    );
+    settings
 }
 
 /// Makes the demo project, or replaces its keys.

@@ -4,11 +4,12 @@ use muniment_domain::session::{
     EndCause, Opening, Session, SessionCommand, SessionError, SessionStarted,
 };
 use muniment_domain::{Millis, ProjectId, SecretHash, SessionId, UserId};
+use muniment_projections::telemetry::event::IssuedToken;
 use muniment_projections::users::{UserRecord, UserRow};
 use muniment_projections::{EventContext, LedgerError, UnitOfWork, sessions};
-use serde_json::Value;
 
 use super::App;
+use super::place::Place;
 use super::projects::LoadedProject;
 use crate::http::{ApiError, KnownError};
 use crate::tokens::NewClaims;
@@ -142,7 +143,8 @@ pub async fn by_refresh_token(
     Ok((session.session_id(), user))
 }
 
-/// Issues an access token, which also counts as activity of session and user.
+/// Issues an access token, which also counts as activity of session and user. The only place where
+/// one is issued: so each leaves exactly one event for analytics.
 ///
 /// # Errors
 /// When the token cannot be signed.
@@ -151,7 +153,7 @@ pub fn issue_access_token(
     project: &LoadedProject,
     user: &UserRow,
     session: SessionId,
-    ip_info: Option<Value>,
+    place: Option<&Place>,
 ) -> Result<String, ApiError> {
     let now = app.now();
     let claims = NewClaims {
@@ -168,6 +170,15 @@ pub fn issue_access_token(
         requires_totp_mfa: user.totp_enabled,
     };
     let token = app.tokens.issue(&claims, now).map_err(ApiError::internal)?;
-    app.activity.note(session, user.user_id(), now, ip_info);
+    let shown = place.map(Place::shown);
+    app.activity.note(session, user.user_id(), now, shown);
+    app.recorder.observe(IssuedToken {
+        project_id: project.id.clone(),
+        user: user.user_id(),
+        is_anonymous: user.is_anonymous,
+        session,
+        ip_info: place.map(Place::ip_info),
+        at: now,
+    });
     Ok(token)
 }

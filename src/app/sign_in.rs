@@ -7,11 +7,12 @@ use muniment_domain::verification_code::{Purpose, VerificationCode, Verification
 use muniment_projections::users::UserRow;
 use muniment_projections::{EventContext, LedgerError};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::App;
 use super::accounts::{self, Along, Opening};
 use super::codes::{self, Handling, MFA_MILLIS, NewCode};
+use super::place::Place;
 use super::projects::LoadedProject;
 use super::sessions::{self, NewSession, issue_access_token};
 use crate::http::{ApiError, KnownError};
@@ -51,7 +52,7 @@ pub struct Visit<'r> {
     /// The project.
     pub project: &'r LoadedProject,
     /// Where the end user seems to be, for the session's listing.
-    pub place: Option<&'r Value>,
+    pub place: Option<&'r Place>,
 }
 
 /// Makes an anonymous account and signs it in.
@@ -221,8 +222,7 @@ fn token_for(
     session: NewSession,
     novelty: Novelty,
 ) -> Result<SignedIn, ApiError> {
-    let place = visit.place.cloned();
-    let access_token = issue_access_token(visit.app, visit.project, user, session.id, place)?;
+    let access_token = issue_access_token(visit.app, visit.project, user, session.id, visit.place)?;
     Ok(SignedIn {
         user_id: user.user_id(),
         access_token,

@@ -8,19 +8,19 @@ use muniment_domain::user::User;
 use muniment_domain::verification_code::{
     Purpose, VerificationCode, VerificationCodeCommand, VerificationCodeError,
 };
-use muniment_domain::{PermissionId, TeamId, UserId, VerificationCodeId};
+use muniment_domain::{TeamId, UserId, VerificationCodeId};
 use muniment_projections::team_invitations::{self, Invitation};
 use muniment_projections::teams::{self, TeamRow};
 use muniment_projections::users::UserRow;
 use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 use uuid::Uuid;
 
-use super::App;
 use super::codes::{self, Handling};
 use super::letters::{self, CodeLetter};
 use super::projects::{DefaultsOf, LoadedProject};
 use super::redirects;
 use super::sign_in::Visit;
+use super::{App, plans};
 use crate::http::{ApiError, KnownError};
 
 /// Mails an invitation, and returns its id.
@@ -69,7 +69,8 @@ pub async fn revoke(
 /// # Errors
 /// What is wrong with the code; then, with the code used up all the same,
 /// `USER_AUTHENTICATION_REQUIRED` if nobody is signed in,
-/// `TEAM_INVITATION_RESTRICTED_USER_NOT_ALLOWED`, and `TEAM_NOT_FOUND`.
+/// `TEAM_INVITATION_RESTRICTED_USER_NOT_ALLOWED`, `TEAM_NOT_FOUND`, and, for a team that owns
+/// projects, `ITEM_QUANTITY_INSUFFICIENT_AMOUNT` if its plan has no seat left.
 pub async fn accept_code(
     visit: Visit<'_>,
     code: &str,
@@ -77,12 +78,11 @@ pub async fn accept_code(
 ) -> Result<(), ApiError> {
     let team = take(visit, code, Handling::Redeem).await?;
     let user = require_unrestricted(visit.project, user)?.user_id();
-    let permissions = &visit.project.existing(DefaultsOf::TeamMember);
     visit
         .app
         .log
         .transact(visit.context, |mut unit| async move {
-            admit(&mut unit, team, user, permissions).await?;
+            admit(&mut unit, visit, team, user).await?;
             Ok::<_, ApiError>((unit, ()))
         })
         .await
@@ -106,7 +106,8 @@ pub async fn team_behind(
 /// Lets a user into a team who was invited at a verified address of theirs, without the code.
 ///
 /// # Errors
-/// `VERIFICATION_CODE_NOT_FOUND` for what is no open invitation to the user, `TEAM_NOT_FOUND`;
+/// `VERIFICATION_CODE_NOT_FOUND` for what is no open invitation to the user, `TEAM_NOT_FOUND`,
+/// `ITEM_QUANTITY_INSUFFICIENT_AMOUNT` as for [`accept_code`];
 /// `VERIFICATION_CODE_MAX_ATTEMPTS_REACHED` if its code was looked at too often.
 pub async fn accept_by_id(
     visit: Visit<'_>,
@@ -114,7 +115,6 @@ pub async fn accept_by_id(
     user: UserId,
 ) -> Result<(), ApiError> {
     let team = invitation_to(visit, id, user).await?.team();
-    let permissions = &visit.project.existing(DefaultsOf::TeamMember);
     visit
         .app
         .log
@@ -122,7 +122,7 @@ pub async fn accept_by_id(
             require_open(&mut unit, id).await?;
             let redeem = VerificationCodeCommand::Redeem(unit.context().now);
             unit.execute::<VerificationCode>(&id, redeem).await?;
-            admit(&mut unit, team, user, permissions).await?;
+            admit(&mut unit, visit, team, user).await?;
             Ok::<_, ApiError>((unit, ()))
         })
         .await
@@ -177,9 +177,9 @@ pub fn require_unrestricted<'u>(
 
 async fn admit(
     unit: &mut UnitOfWork,
+    visit: Visit<'_>,
     team: TeamId,
     user_id: UserId,
-    permissions: &[PermissionId],
 ) -> Result<(), ApiError> {
     let state = unit.state::<Team>(&team).await?;
     if !state.is_alive() {
@@ -191,11 +191,13 @@ async fn admit(
     if state.members().any(|member| member == user_id) {
         return Ok(());
     }
+    let members = state.members().count() + 1;
+    plans::require_seats(visit.app, visit.project, team, members).await?;
     let added = MemberAdded {
         user_id,
         joined_at: unit.context().now,
         entrance: Entrance::Added,
-        permission_ids: permissions.to_vec(),
+        permission_ids: visit.project.existing(DefaultsOf::TeamMember),
     };
     let done = unit
         .execute::<Team>(&team, TeamCommand::AddMember(added))

@@ -1,19 +1,89 @@
 //! Teams and memberships, where users are concerned as well.
 
 use muniment_domain::api_key::{ApiKeyDeletion, ApiKeyOwner};
-use muniment_domain::customer::CustomerRef;
+use muniment_domain::customer::{CustomerRef, WantedPurchase};
 use muniment_domain::team::{
     Entrance, MemberAdded, MemberProfileChange, Team, TeamChange, TeamCommand, TeamError,
     TeamProfile,
 };
 use muniment_domain::user::{User, UserCommand};
-use muniment_domain::{PermissionId, TeamId, UserId};
+use muniment_domain::{PermissionId, ProjectId, TeamId, UserId};
 use muniment_projections::permissions::{self, Holding};
-use muniment_projections::{EventContext, LedgerError, teams};
+use muniment_projections::{EventContext, LedgerError, UnitOfWork, teams};
 
 use super::projects::{DefaultsOf, LoadedProject};
-use super::{App, api_keys, customers};
+use super::{App, api_keys, customers, plans};
 use crate::http::{ApiError, KnownError};
+
+/// The name of a team whose only member has neither name nor email.
+pub const PERSONAL_TEAM: &str = "Personal Team";
+
+/// The name of a team of somebody's own.
+#[must_use]
+pub fn personal_team_name(display_name: Option<&str>, email: Option<&str>) -> String {
+    let owner = display_name.filter(|name| !name.is_empty()).or(email);
+    owner.map_or_else(
+        || PERSONAL_TEAM.to_owned(),
+        |owner| format!("{owner}'s Team"),
+    )
+}
+
+/// A team about to be founded, with everything the project's settings add.
+#[derive(Clone, Debug)]
+pub struct Founding {
+    /// The id it shall have.
+    pub id: TeamId,
+    project_id: ProjectId,
+    profile: TeamProfile,
+    creator_permissions: Vec<PermissionId>,
+    plan: Option<WantedPurchase>,
+}
+
+impl Founding {
+    /// A team of that project. The id was just drawn.
+    #[must_use]
+    pub fn new(app: &App, project: &LoadedProject, id: TeamId, profile: TeamProfile) -> Self {
+        Self {
+            id,
+            project_id: project.id.clone(),
+            profile,
+            creator_permissions: project.existing(DefaultsOf::TeamCreator),
+            plan: plans::at_founding(app, project, id),
+        }
+    }
+
+    /// Founds it within a unit of work, with its creator as the first member.
+    ///
+    /// # Errors
+    /// Never for a freshly drawn id.
+    pub async fn carry_out(
+        &self,
+        unit: &mut UnitOfWork,
+        creator: Option<UserId>,
+    ) -> Result<(), LedgerError> {
+        let now = unit.context().now;
+        let create = TeamCommand::Create {
+            project_id: self.project_id.clone(),
+            now,
+            profile: self.profile.clone(),
+        };
+        unit.create::<Team>(&self.id, create).await?;
+        if let Some(user_id) = creator {
+            let added = MemberAdded {
+                user_id,
+                joined_at: now,
+                entrance: Entrance::Creator,
+                permission_ids: self.creator_permissions.clone(),
+            };
+            unit.execute::<Team>(&self.id, TeamCommand::AddMember(added))
+                .await?;
+        }
+        match &self.plan {
+            Some(plan) => plans::begin(unit, plan).await,
+            None => Ok(()),
+        }
+    }
+}
 
 /// Founds a team, with its creator as the first member.
 ///
@@ -24,31 +94,18 @@ pub async fn create(
     context: &EventContext,
     project: &LoadedProject,
     id: TeamId,
-    profile: &TeamProfile,
+    profile: TeamProfile,
     creator: Option<UserId>,
 ) -> Result<(), ApiError> {
-    let permissions = &project.existing(DefaultsOf::TeamCreator);
+    let founding = &Founding::new(app, project, id, profile);
     app.log
         .transact(context, |mut unit| async move {
-            let create = TeamCommand::Create {
-                project_id: project.id.clone(),
-                now: context.now,
-                profile: profile.clone(),
-            };
-            unit.create::<Team>(&id, create).await?;
-            if let Some(user_id) = creator {
-                if !unit.state::<User>(&user_id).await?.is_alive() {
-                    return Err(KnownError::user_not_found().into());
-                }
-                let added = MemberAdded {
-                    user_id,
-                    joined_at: context.now,
-                    entrance: Entrance::Creator,
-                    permission_ids: permissions.clone(),
-                };
-                unit.execute::<Team>(&id, TeamCommand::AddMember(added))
-                    .await?;
+            if let Some(user_id) = creator
+                && !unit.state::<User>(&user_id).await?.is_alive()
+            {
+                return Err(KnownError::user_not_found().into());
             }
+            founding.carry_out(&mut unit, creator).await?;
             Ok::<_, ApiError>((unit, ()))
         })
         .await

@@ -8,19 +8,28 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use muniment_projections::analytics::{AnalyticsStore, Endpoint};
 use serde::{Deserialize, Serialize};
+use url::Url;
 
-use super::serve::internal_seed;
-use super::{Failure, asked_to_stop, build, start};
+use super::serve::{admin_seed, internal_seed};
+use super::{Failure, Surroundings, analytics, asked_to_stop, build, start};
+use crate::analytics_engine::AnalyticsEngine;
+use crate::app::internal_admin;
 use crate::app::projects::NewKeys;
 use crate::app::seed;
+use crate::app::{App, QueryErrors};
 use crate::cache_folder::cache_folder;
 use crate::mail::Carrier;
 use crate::mail::catcher::Catcher;
 use crate::private_postgres::{Lifetime, PrivatePostgres};
 use crate::secrets::{KeyPrefix, Random, ServerSecret};
 use crate::settings::{InternalProject, Settings, Switch};
+use crate::stripe::{MOCK_KEY, StripeAccess};
 use crate::webhooks::courier::Reach;
+
+/// What signs the webhooks of a Stripe that is pretended.
+const MOCK_WEBHOOK_SECRET: &str = "mock_stripe_webhook_secret";
 
 /// The flags of `dev`.
 #[derive(Args)]
@@ -50,6 +59,9 @@ struct Keys {
 
 /// Serves until it is asked to stop.
 pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode, Failure> {
+    settings.internal = settings
+        .internal
+        .or_stack_variables(|name| std::env::var(name).ok());
     let kept = Kept::open_or_make(&dir)?;
     let (postgres, url) = database(&dir, settings.database_url.clone()).await?;
     let secret = match settings.server_secret.clone() {
@@ -60,26 +72,34 @@ pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode,
         settings.public_url = format!("http://localhost:{}", settings.port);
     }
     let shown_secret = secret.to_base64url();
-    let app = build(
-        &settings,
-        secret,
-        &url,
-        Carrier::Catcher(Catcher::default()),
-        Reach::Anywhere,
-    )
-    .await?;
+    let (engine, analytics) = analytics_store(&dir, &settings, &secret).await?;
+    let surroundings = Surroundings {
+        mail: Carrier::Catcher(Catcher::default()),
+        reach: Reach::Anywhere,
+        stripe: Some(StripeAccess {
+            webhook_secret: Some(MOCK_WEBHOOK_SECRET.to_owned()),
+            ..StripeAccess::with_key(MOCK_KEY)
+        }),
+        analytics,
+        query_errors: QueryErrors::Shown,
+    };
+    let app = build(&settings, secret, &url, surroundings).await?;
     kept.fill_in(&mut settings.internal);
     seed::internal_project(&app, &internal_seed(&settings.internal, Switch::On)).await?;
+    internal_admin::seed(&app, &admin_seed(&settings.internal)).await?;
     let demo = seed::demo_project(&app, &kept.demo.as_new()).await?;
     let server = start(app, &settings, IpAddr::V4(Ipv4Addr::LOCALHOST)).await?;
+    tracing::info!(address = %server.address(), "serving");
     let base = format!("http://{}", server.address());
     print!(
         "{}",
         greeting(&base, &demo.to_string(), &kept, &settings.internal)
     );
-    print!("{}", for_operators(&url, &shown_secret));
+    print!("{}", about_payments(server.app()));
+    print!("{}", for_operators(&url, &shown_secret, engine.as_ref()));
     asked_to_stop().await?;
     server.stop().await;
+    drop(engine);
     if let Some(postgres) = postgres {
         postgres.stop().await?;
     }
@@ -98,6 +118,20 @@ async fn database(
     let postgres = PrivatePostgres::start(Lifetime::Kept(home), &cache_folder()).await?;
     let url = postgres.url("postgres");
     Ok((Some(postgres), url))
+}
+
+/// The server named, or the embedded engine.
+async fn analytics_store(
+    dir: &Path,
+    settings: &Settings,
+    secret: &ServerSecret,
+) -> Result<(Option<AnalyticsEngine>, Option<AnalyticsStore>), Failure> {
+    if let Some(store) = analytics::server(&settings.analytics, secret).await? {
+        return Ok((None, Some(store)));
+    }
+    let engine = analytics::embedded(dir).await?;
+    let store = engine.as_ref().map(|engine| engine.store().clone());
+    Ok((engine, store))
 }
 
 impl Kept {
@@ -166,12 +200,34 @@ impl Keys {
     }
 }
 
+/// Whether payments are real.
+fn about_payments(app: &App) -> &'static str {
+    match &app.stripe {
+        Some(stripe) if !stripe.is_mock() => "Payments go through Stripe.\n\n",
+        _ => {
+            "Payments are pretended: no Stripe key is set, so nothing is ever charged. To charge, set\n\
+             STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET.\n\n"
+        }
+    }
+}
+
 /// What `muniment history`, `verify` and `replay` want to know.
-fn for_operators(url: &str, secret: &str) -> String {
+fn for_operators(url: &str, secret: &str, engine: Option<&AnalyticsEngine>) -> String {
+    let store = engine.and_then(|engine| owner_url(engine.store().endpoint()));
+    let store = store.map(|url| format!("\n  export CLICKHOUSE_URL='{url}'"));
     format!(
         "For history, verify and replay, in another shell:\n  \
-         export DATABASE_URL='{url}' MUNIMENT_SERVER_SECRET='{secret}'\n\n"
+         export DATABASE_URL='{url}' MUNIMENT_SERVER_SECRET='{secret}'{}\n\n",
+        store.unwrap_or_default()
     )
+}
+
+/// The store with its owner's name and password.
+fn owner_url(endpoint: &Endpoint) -> Option<Url> {
+    let mut url: Url = endpoint.url.parse().ok()?;
+    url.set_username(&endpoint.owner).ok()?;
+    url.set_password(Some(&endpoint.owner_password)).ok()?;
+    Some(url)
 }
 
 fn greeting(base: &str, demo: &str, kept: &Kept, internal: &InternalProject) -> String {

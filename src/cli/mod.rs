@@ -1,5 +1,6 @@
 //! The command line.
 
+mod analytics;
 mod dev;
 mod history;
 mod operator;
@@ -11,15 +12,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use muniment_projections::analytics::AnalyticsStore;
 use tracing_subscriber::EnvFilter;
 
-use crate::app::App;
+use crate::analytics_engine::child;
+use crate::app::{App, QueryErrors};
 use crate::clock::Clock;
 use crate::mail::Carrier;
 use crate::passwords::Cost;
 use crate::secrets::ServerSecret;
 use crate::server::{self, Configuration, Follow, Server};
 use crate::settings::{Settings, Switch};
+use crate::stripe::StripeAccess;
 use crate::webhooks::courier::Reach;
 
 /// Every address of the machine.
@@ -50,21 +54,33 @@ enum Command {
     Verify(operator::VerifyArguments),
     /// Show what happened to an account, or its state at a point in time.
     History(history::Arguments),
+    /// The process of the embedded analytics engine. `dev` starts it.
+    #[command(hide = true)]
+    AnalyticsEngine(child::Arguments),
 }
 
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let Arguments { command } = Arguments::parse();
+    log_to_stderr();
+    // Confines itself before there are threads, so it brings its own.
+    if let Command::AnalyticsEngine(arguments) = &command {
+        return reported(child::run(arguments).map(|()| ExitCode::SUCCESS));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let done = runtime.map_err(Failure::from).and_then(|runtime| {
-        let done = runtime.block_on(run(arguments.command));
+        let done = runtime.block_on(run(command));
         // A thread that still hashes a password need not be waited for.
         runtime.shutdown_timeout(Duration::from_secs(1));
         done
     });
+    reported(done)
+}
+
+fn reported(done: Result<ExitCode, Failure>) -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
@@ -75,7 +91,6 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<ExitCode, Failure> {
-    log_to_stderr();
     match command {
         Command::Dev(arguments) => dev::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
@@ -83,6 +98,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Replay(arguments) => operator::replay(arguments).await,
         Command::Verify(arguments) => operator::verify(arguments).await,
         Command::History(arguments) => history::run(arguments).await,
+        Command::AnalyticsEngine(_) => Err("runs before there are threads".into()),
     }
 }
 
@@ -102,26 +118,48 @@ fn log_to_stderr() {
     }
 }
 
-/// Puts the application together. Without a mail server, mail goes to `otherwise`; unless something
-/// else was said, webhooks go as far as `reach`.
+/// What differs between `dev` and `serve`.
+struct Surroundings {
+    /// Where mail goes without a mail server.
+    mail: Carrier,
+    /// How far webhooks go, unless something else was said.
+    reach: Reach,
+    /// What takes payments, unless something else was said; if anything does.
+    stripe: Option<StripeAccess>,
+    analytics: Option<AnalyticsStore>,
+    query_errors: QueryErrors,
+}
+
+/// Puts the application together.
 async fn build(
     settings: &Settings,
     secret: ServerSecret,
     url: &str,
-    otherwise: Carrier,
-    reach: Reach,
+    surroundings: Surroundings,
 ) -> Result<App, Failure> {
+    let Surroundings {
+        mail,
+        reach,
+        stripe,
+        analytics,
+        query_errors,
+    } = surroundings;
     let pool = server::connect(url, settings.database_connections).await?;
     server::migrate(&pool).await?;
     let configuration = Configuration {
         secret,
         public_url: settings.public_url.clone(),
+        dashboard_url: settings.dashboard().to_owned(),
+        integration_clients: settings.platforms()?,
         access_token_seconds: settings.access_token_seconds,
         password_cost: Cost::Standard,
-        mail: settings.mail.shared(otherwise)?,
+        mail: settings.mail.shared(mail)?,
         trusted_proxy: settings.trusted_proxy.clone(),
         quotas: settings.rate_limits.clone(),
         webhooks: settings.webhooks.delivery(reach)?,
+        stripe: settings.payments.access(stripe),
+        analytics,
+        query_errors,
         clock: Clock::system(),
     };
     Ok(server::assemble(pool, configuration)?)

@@ -1,9 +1,13 @@
 //! `muniment migrate`, `replay` and `verify`: what an operator does with a log.
+//!
+//! `replay` and `verify` are about the read models in Postgres, or with `--analytics` about the
+//! synced tables of the analytics store.
 
 use std::process::ExitCode;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use muniment_projections::analytics::{AnalyticsStore, sync};
 use muniment_projections::replay::Progress;
 use muniment_projections::verify::Difference;
 use muniment_projections::{EventLog, MasterKey};
@@ -11,6 +15,7 @@ use muniment_projections::{EventLog, MasterKey};
 use super::Failure;
 use crate::secrets::ServerSecret;
 use crate::server;
+use crate::settings::AnalyticsSettings;
 
 /// Connections these commands need at most.
 const CONNECTIONS: u32 = 4;
@@ -36,6 +41,30 @@ impl Database {
     }
 }
 
+/// Whether a command is about the analytics store, and where that is.
+#[derive(Args)]
+pub struct Analytics {
+    /// The tables of the analytics store that follow the log, instead of Postgres' read tables.
+    #[arg(long)]
+    analytics: bool,
+    #[command(flatten)]
+    settings: AnalyticsSettings,
+}
+
+impl Analytics {
+    /// The store, if the command is about it.
+    fn store(&self, database: &Database) -> Result<Option<AnalyticsStore>, Failure> {
+        if !self.analytics {
+            return Ok(None);
+        }
+        let endpoint = self.settings.server(&database.server_secret)?.ok_or(
+            "CLICKHOUSE_URL is not set; name the analytics store that the server uses \
+             (`muniment dev` shows that of its own)",
+        )?;
+        Ok(Some(AnalyticsStore::new(endpoint)))
+    }
+}
+
 /// The flags of `migrate`.
 #[derive(Args)]
 pub struct MigrateArguments {
@@ -57,14 +86,28 @@ pub async fn migrate(arguments: MigrateArguments) -> Result<ExitCode, Failure> {
 pub struct ReplayArguments {
     #[command(flatten)]
     database: Database,
+    #[command(flatten)]
+    analytics: Analytics,
     /// The read tables to rebuild; all, if none is named.
+    #[arg(conflicts_with = "analytics")]
     tables: Vec<String>,
 }
 
 /// Rebuilds read models.
 pub async fn replay(arguments: ReplayArguments) -> Result<ExitCode, Failure> {
+    let store = arguments.analytics.store(&arguments.database)?;
     let log = arguments.database.log().await?;
     let bar = progress_bar();
+    if let Some(store) = store {
+        let replayed = sync::replay::replay(&log, &store, |progress| show(&bar, progress));
+        let rows = replayed.await?;
+        bar.finish_and_clear();
+        println!(
+            "Replayed {} events into {rows} rows of the analytics store; they are in use.",
+            bar.position()
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
     let replayed = muniment_projections::replay::replay(&log, &arguments.tables, |progress| {
         show(&bar, progress);
     });
@@ -82,27 +125,39 @@ pub async fn replay(arguments: ReplayArguments) -> Result<ExitCode, Failure> {
 pub struct VerifyArguments {
     #[command(flatten)]
     database: Database,
+    #[command(flatten)]
+    analytics: Analytics,
 }
 
 /// Compares the read models with the log. Exits with 1 if they differ.
 pub async fn verify(arguments: VerifyArguments) -> Result<ExitCode, Failure> {
+    let store = arguments.analytics.store(&arguments.database)?;
     let log = arguments.database.log().await?;
     let bar = progress_bar();
-    let differences = muniment_projections::verify::verify(&log, |progress| show(&bar, progress));
-    let differences = differences.await?;
+    let shown = |progress| show(&bar, progress);
+    let (differences, mend) = match store {
+        Some(store) => (
+            sync::verify::verify(&log, &store, shown).await?,
+            "muniment replay --analytics",
+        ),
+        None => (
+            muniment_projections::verify::verify(&log, shown).await?,
+            "muniment replay",
+        ),
+    };
     bar.finish_and_clear();
     for difference in &differences {
         println!("{}", describe(difference));
     }
     if differences.is_empty() {
         println!(
-            "No difference: the read models say what the {} events say.",
+            "No difference: the tables say what the {} events say.",
             bar.position()
         );
         return Ok(ExitCode::SUCCESS);
     }
     println!(
-        "{} rows differ. `muniment replay` rebuilds the tables.",
+        "{} rows differ. `{mend}` rebuilds the tables.",
         differences.len()
     );
     Ok(ExitCode::FAILURE)

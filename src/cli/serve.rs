@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{ANYWHERE, Failure, asked_to_stop, build, start};
+use super::{ANYWHERE, Failure, Surroundings, analytics, asked_to_stop, build, start};
+use crate::app::QueryErrors;
+use crate::app::internal_admin::{self, AdminReach, Credentials, InternalAdmin};
 use crate::app::projects::NewKeys;
 use crate::app::seed::{self, Seed};
 use crate::mail::Carrier;
@@ -19,15 +21,26 @@ pub struct Arguments {
 }
 
 /// Serves until it is asked to stop.
-pub async fn run(Arguments { settings }: Arguments) -> Result<ExitCode, Failure> {
+pub async fn run(Arguments { mut settings }: Arguments) -> Result<ExitCode, Failure> {
+    settings.internal = settings
+        .internal
+        .or_stack_variables(|name| std::env::var(name).ok());
     let url = settings.database_url.clone().ok_or(
         "DATABASE_URL is not set; name a Postgres database, or use `muniment dev`, which starts one",
     )?;
     let secret = settings.server_secret.clone().ok_or(
         "MUNIMENT_SERVER_SECRET is not set; make one with: openssl rand -base64 32 | tr '+/' '-_'",
     )?;
-    let app = build(&settings, secret, &url, Carrier::Nobody, Reach::Public).await?;
+    let surroundings = Surroundings {
+        mail: Carrier::Nobody,
+        reach: Reach::Public,
+        stripe: None,
+        analytics: analytics::server(&settings.analytics, &secret).await?,
+        query_errors: QueryErrors::Withheld,
+    };
+    let app = build(&settings, secret, &url, surroundings).await?;
     seed::internal_project(&app, &internal_seed(&settings.internal, Switch::Off)).await?;
+    internal_admin::seed(&app, &admin_seed(&settings.internal)).await?;
     let server = start(app, &settings, ANYWHERE).await?;
     tracing::info!(address = %server.address(), "serving");
     asked_to_stop().await?;
@@ -49,5 +62,21 @@ pub(super) fn internal_seed(internal: &InternalProject, fallback: Switch) -> See
         otp: internal.otp.unwrap_or(fallback).is_on(),
         allow_localhost: internal.allow_localhost.unwrap_or(fallback).is_on(),
         oauth_providers: internal.oauth_providers.clone(),
+    }
+}
+
+/// Who the first user of the `internal` project is.
+pub(super) fn admin_seed(internal: &InternalProject) -> InternalAdmin {
+    let credentials = internal
+        .user_email
+        .clone()
+        .zip(internal.user_password.clone());
+    InternalAdmin {
+        credentials: credentials.map(|(email, password)| Credentials { email, password }),
+        github_id: internal.user_github_id.clone(),
+        reach: match internal.user_internal_access {
+            Some(Switch::On) => AdminReach::Internal,
+            Some(Switch::Off) | None => AdminReach::OwnProjects,
+        },
     }
 }

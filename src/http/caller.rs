@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use muniment_domain::{ProjectId, SessionId, UserId};
+use muniment_domain::{MAIN_BRANCH, ProjectId, SessionId, UserId};
 use muniment_projections::users::{self, UserRecord};
 use muniment_projections::{AccessType, Actor, EventContext, teams};
 
@@ -21,8 +21,6 @@ use crate::tokens::{Claims, Rejection};
 
 /// Stands for "no publishable key" where a client library must send something.
 const PUBLIC_CLIENT: &str = "__stack_public_client__";
-/// The only branch that exists.
-const MAIN_BRANCH: &str = "main";
 
 /// The caller of a request. Every check of contract 01 §1.3 up to step 10 has passed.
 #[derive(Clone, Debug)]
@@ -166,6 +164,12 @@ impl Caller {
     #[must_use]
     pub fn end_user(&self) -> &EndUser {
         &self.end_user
+    }
+
+    /// The request's id.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.request_id
     }
 
     /// The circumstances under which events of this request are appended.

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 
 use axum::http::HeaderMap;
 use ipnet::IpNet;
-use serde_json::{Map, Value, json};
 
+use crate::app::place::{Place, Region};
 use crate::settings::TrustedProxy;
 
 /// The end user's address and place.
@@ -18,8 +18,8 @@ use crate::settings::TrustedProxy;
 pub struct EndUser {
     /// The address, in its canonical text form.
     pub ip: Option<String>,
-    /// Address and place, as sessions keep them.
-    pub info: Option<Value>,
+    /// Address and place.
+    pub info: Option<Place>,
 }
 
 /// Reads the end user's address and place from a request. Only browsers have end users: what other
@@ -38,14 +38,19 @@ pub fn locate(
     let Some(ip) = by_trusted.or_else(|| untrusted(headers, trusted)) else {
         return EndUser::default();
     };
-    let mut info = Map::from_iter([("ip".to_owned(), json!(ip.to_string()))]);
     // With a trusted proxy configured, a request that went around it brings a place of its own making.
-    if trusted.is_none() || is_trusted {
-        info.extend(place(headers));
-    }
+    let region = if trusted.is_none() || is_trusted {
+        region(headers, trusted)
+    } else {
+        Region::default()
+    };
     EndUser {
         ip: Some(ip.to_string()),
-        info: Some(Value::Object(info)),
+        info: Some(Place {
+            ip,
+            is_trusted,
+            region,
+        }),
     }
 }
 
@@ -125,34 +130,47 @@ fn untrusted(headers: &HeaderMap, trusted: Option<&TrustedProxy>) -> Option<IpAd
         })
 }
 
-fn place(headers: &HeaderMap) -> Map<String, Value> {
-    let mut place = Map::new();
-    let texts = [
-        ("countryCode", "x-vercel-ip-country"),
-        ("regionCode", "x-vercel-ip-country-region"),
-        ("cityName", "x-vercel-ip-city"),
-        ("tzIdentifier", "x-vercel-ip-timezone"),
-    ];
-    for (name, header) in texts {
-        if let Some(value) = text(headers, header) {
-            place.insert(name.to_owned(), json!(value));
+/// Where the proxy says that the end user is. Only its own headers count, if it is known which they
+/// are: it passes on the others as they came.
+fn region(headers: &HeaderMap, trusted: Option<&TrustedProxy>) -> Region {
+    let by_cloudflare = || Region {
+        country_code: country(headers, "cf-ipcountry"),
+        ..Region::default()
+    };
+    let by_vercel = || Region {
+        country_code: country(headers, "x-vercel-ip-country"),
+        region_code: owned(headers, "x-vercel-ip-country-region"),
+        city_name: owned(headers, "x-vercel-ip-city"),
+        latitude: degrees(headers, "x-vercel-ip-latitude"),
+        longitude: degrees(headers, "x-vercel-ip-longitude"),
+        tz_identifier: owned(headers, "x-vercel-ip-timezone"),
+    };
+    match trusted {
+        Some(TrustedProxy::Vercel) => by_vercel(),
+        Some(TrustedProxy::Cloudflare) => by_cloudflare(),
+        Some(TrustedProxy::CloudRun) => Region::default(),
+        Some(TrustedProxy::Hops(_) | TrustedProxy::Networks(_)) | None => {
+            let region = by_vercel();
+            let country_code = region.country_code.or(by_cloudflare().country_code);
+            Region {
+                country_code,
+                ..region
+            }
         }
     }
-    for (name, header) in [
-        ("latitude", "x-vercel-ip-latitude"),
-        ("longitude", "x-vercel-ip-longitude"),
-    ] {
-        if let Some(value) = text(headers, header).and_then(|value| value.parse::<f64>().ok()) {
-            place.insert(name.to_owned(), json!(value));
-        }
-    }
-    if let (false, Some(country)) = (
-        place.contains_key("countryCode"),
-        text(headers, "cf-ipcountry"),
-    ) {
-        place.insert("countryCode".to_owned(), json!(country));
-    }
-    place
+}
+
+fn country(headers: &HeaderMap, name: &str) -> Option<String> {
+    Some(text(headers, name)?.to_ascii_uppercase())
+}
+
+fn owned(headers: &HeaderMap, name: &str) -> Option<String> {
+    text(headers, name).map(str::to_owned)
+}
+
+fn degrees(headers: &HeaderMap, name: &str) -> Option<f64> {
+    let degrees: f64 = text(headers, name)?.parse().ok()?;
+    degrees.is_finite().then_some(degrees)
 }
 
 fn first_address(headers: &HeaderMap, name: &str) -> Option<IpAddr> {
@@ -196,7 +214,9 @@ mod tests {
         ]);
         let found = locate(&request, Some(&TrustedProxy::Cloudflare), None);
         assert_eq!(found.ip.as_deref(), Some("203.0.113.7"));
-        assert_eq!(found.info.unwrap()["countryCode"], "NL");
+        let place = found.info.unwrap();
+        assert!(place.is_trusted);
+        assert_eq!(place.region.country_code.as_deref(), Some("NL"));
         assert_eq!(
             locate(&request, None, None).ip.as_deref(),
             Some("198.51.100.1")
@@ -207,7 +227,25 @@ mod tests {
     fn around_the_trusted_proxy_no_place_is_believed() {
         let request = headers(&[("x-real-ip", "198.51.100.1"), ("x-vercel-ip-country", "NL")]);
         let found = locate(&request, Some(&TrustedProxy::Cloudflare), None);
-        assert_eq!(found.info, Some(json!({"ip": "198.51.100.1"})));
+        let place = Place {
+            ip: "198.51.100.1".parse().unwrap(),
+            is_trusted: false,
+            region: Region::default(),
+        };
+        assert_eq!(found.info, Some(place));
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_asked_by_its_own_headers() {
+        let request = headers(&[
+            ("cf-connecting-ip", "203.0.113.7"),
+            ("x-vercel-ip-country", "NL"),
+            ("x-vercel-ip-city", "Amsterdam"),
+        ]);
+        let region =
+            |proxy: Option<&TrustedProxy>| locate(&request, proxy, None).info.unwrap().region;
+        assert_eq!(region(Some(&TrustedProxy::Cloudflare)), Region::default());
+        assert_eq!(region(None).city_name.as_deref(), Some("Amsterdam"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use muniment_projections::{LedgerError, Reservation};
 
 use super::known_error::KnownError;
 use crate::limits::TooMany;
+use crate::stripe::StripeError;
 
 /// The header that names a known error's code.
 pub const KNOWN_ERROR_HEADER: &str = "x-stack-known-error";
@@ -61,6 +62,34 @@ impl From<TooMany> for ApiError {
     }
 }
 
+/// What Stripe refuses. Its words go on where they are about the request; about the key, the account
+/// and Stripe's own troubles the caller learns what to do, and the log the rest.
+impl From<StripeError> for ApiError {
+    fn from(error: StripeError) -> Self {
+        tracing::warn!(%error, "Stripe did not do what was asked");
+        if error.is_outage() {
+            return Self::text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Stripe cannot be reached at present. Try again in a minute.",
+            );
+        }
+        match error.refusal() {
+            Some(refusal) if matches!(refusal.status, 400 | 402 | 404) => Self::text(
+                StatusCode::BAD_REQUEST,
+                format!("Stripe refused the request: {}", refusal.message),
+            ),
+            Some(refusal) if matches!(refusal.status, 401 | 403) => Self::text(
+                StatusCode::BAD_GATEWAY,
+                "Stripe does not let this server act for the project. Whoever runs the server must check STRIPE_SECRET_KEY, and that the project's account belongs to that platform.",
+            ),
+            _ => Self::text(
+                StatusCode::BAD_GATEWAY,
+                "Stripe answered in a way that this server does not understand. Try again; if it stays so, tell whoever runs the server.",
+            ),
+        }
+    }
+}
+
 /// What the ledger refuses, where the handler has nothing more exact to say.
 impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
@@ -90,6 +119,7 @@ impl From<LedgerError> for ApiError {
             LedgerError::ApiKey(ApiKeyError::NotFound) => KnownError::api_key_not_found().into(),
             LedgerError::ApiKey(refusal) => bad_request(refusal),
             LedgerError::Customer(refusal) => bad_request(refusal),
+            LedgerError::SupportConversation(refusal) => bad_request(refusal),
             LedgerError::Project(refusal) => bad_request(refusal),
             LedgerError::Taken(Reservation::ChannelValue) => Self::text(
                 StatusCode::BAD_REQUEST,

@@ -23,10 +23,11 @@ use axum::http::{Method, StatusCode};
 use muniment_domain::permission;
 use muniment_domain::{EmailAddress, Patch, PermissionId, UserId};
 use muniment_projections::users::UserRecord;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::body::Body;
+use super::body::{Body, Observations};
 use super::caller::Auth;
 use super::error::ApiError;
 use super::known_error::KnownError;
@@ -98,7 +99,7 @@ impl Input {
             input: self,
             findings: Findings {
                 current_user,
-                lines: Vec::new(),
+                violations: Vec::new(),
                 own_user_missing: false,
             },
         }
@@ -111,20 +112,32 @@ pub struct Form<'i> {
     findings: Findings,
 }
 
+/// Something that is wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Where: `body.items[0].id`
+    pub path: String,
+    /// What: `is required`
+    pub problem: String,
+}
+
 /// What is wrong so far.
 struct Findings {
     current_user: Option<UserId>,
-    lines: Vec<String>,
+    violations: Vec<Violation>,
     own_user_missing: bool,
 }
 
 impl Findings {
     fn note(&mut self, path: &str, problem: &str) {
-        self.lines.push(format!("{path} {problem}"));
+        self.violations.push(Violation {
+            path: path.to_owned(),
+            problem: problem.to_owned(),
+        });
     }
 }
 
-impl Form<'_> {
+impl<'i> Form<'i> {
     /// The parameters in the path.
     pub fn params(&mut self) -> Fields<'_> {
         Fields::new("params", &self.input.params, &mut self.findings)
@@ -148,6 +161,9 @@ impl Form<'_> {
             Body::Json(Value::Object(object)) | Body::Form(object) => {
                 Fields::new("body", object, &mut self.findings)
             }
+            Body::Observations(observations) => {
+                Fields::new("body", &observations.fields, &mut self.findings)
+            }
             _ => {
                 self.findings.note("body", "must be a JSON object");
                 Fields::within("body".to_owned(), Map::new(), &mut self.findings)
@@ -163,6 +179,28 @@ impl Form<'_> {
         }
     }
 
+    /// The items of `events` in a body of observations, each as the text it came as.
+    pub fn events(&mut self) -> Checked<Vec<&'i RawValue>> {
+        let Body::Observations(Observations { events, .. }) = &self.input.body else {
+            // That it is no object is noted with its fields.
+            return None;
+        };
+        let Some(events) = events else {
+            self.violation("body.events", "is required");
+            return None;
+        };
+        let items = serde_json::from_str(events).ok();
+        if items.is_none() {
+            self.violation("body.events", "must be a list");
+        }
+        items
+    }
+
+    /// An object that is part of something of which only this is read.
+    pub fn part(&mut self, path: String, object: Map<String, Value>) -> Fields<'_> {
+        Fields::within(path, object, &mut self.findings)
+    }
+
     /// The signed-in user, whom the endpoint wants as it wants a field.
     pub fn signed_in<'a>(&mut self, auth: &'a Auth) -> Option<&'a UserRecord> {
         let user = auth.user();
@@ -171,6 +209,14 @@ impl Form<'_> {
                 .note("auth.user", "is required; send x-stack-access-token");
         }
         user
+    }
+
+    /// The signed-in user of the project `internal`, whom the endpoint wants as it wants a field.
+    pub fn internal_user(&mut self, auth: &Auth) -> Checked<UserId> {
+        if !auth.project_id().is_internal() {
+            self.violation("auth.project", "must be the project `internal`");
+        }
+        Some(self.signed_in(auth)?.user.user_id())
     }
 
     /// Notes a violation that no single field shows.
@@ -188,20 +234,33 @@ impl Form<'_> {
             return Err(KnownError::cannot_get_own_user_without_user().into());
         }
         match value {
-            Some(value) if self.findings.lines.is_empty() => Ok(value),
-            None if self.findings.lines.is_empty() => Err(ApiError::internal(
+            Some(value) if self.findings.violations.is_empty() => Ok(value),
+            None if self.findings.violations.is_empty() => Err(ApiError::internal(
                 "a form without violations yielded nothing",
             )),
             _ => Err(KnownError::schema_error(self.message()).into()),
         }
     }
 
+    /// Ends the reading, for endpoints that tell of violations in their own way.
+    ///
+    /// # Errors
+    /// All violations.
+    pub fn check<T>(self, value: Option<T>) -> Result<T, Vec<Violation>> {
+        match value {
+            Some(value) if self.findings.violations.is_empty() => Ok(value),
+            _ => Err(self.findings.violations),
+        }
+    }
+
     fn message(&self) -> String {
         let Input { method, path, .. } = self.input;
         let mut message = format!("{method} {path} does not accept this request:");
-        for line in &self.findings.lines {
+        for Violation { path, problem } in &self.findings.violations {
             message.push_str("\n  - ");
-            message.push_str(line);
+            message.push_str(path);
+            message.push(' ');
+            message.push_str(problem);
         }
         message
     }
@@ -244,6 +303,11 @@ impl<'f> Fields<'f> {
     /// Ends the reading of this object.
     pub fn close(self) {
         drop(self);
+    }
+
+    /// Ends the reading of this object, whatever else is in it: it may be for newer servers.
+    pub fn close_leniently(mut self) {
+        self.read.extend(self.object.keys().cloned());
     }
 
     /// Declares a field known without reading it.
@@ -365,6 +429,18 @@ impl<'f> Fields<'f> {
             object,
             self.findings,
         ))
+    }
+
+    /// A list of objects that must be there.
+    pub fn required_list<T>(
+        &mut self,
+        name: &str,
+        read: impl Fn(&mut Fields<'_>) -> Option<T>,
+    ) -> Checked<Vec<T>> {
+        match self.optional_list(name, read)? {
+            Some(items) => Some(items),
+            None => self.missing(name),
+        }
     }
 
     /// A list of objects that may be missing.

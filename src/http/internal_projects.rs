@@ -4,7 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use muniment_domain::project::config::PROVIDERS;
+use muniment_domain::permission::TEAM_ADMIN;
+use muniment_domain::project::config::{MERGE_STRATEGIES, PROVIDERS};
+use muniment_domain::project::old_fields::{OLD_FIELDS, OldField, OldShape};
 use muniment_domain::project::{
     OnboardingStatus, ProjectCommand, ProjectConfig, ProjectProfile, ProjectUpdated,
 };
@@ -20,19 +22,18 @@ use super::caller::{Auth, Caller};
 use super::error::{ApiError, ApiResult};
 use super::images::{self, Folder, ImageRule};
 use super::input::{
-    Fields, Input, boolean, integer, lenient_email, non_empty_text, one_of, permission_id, text,
-    text_max, url_text, uuid,
+    Checked, Fields, Input, boolean, integer, lenient_email, non_empty_text, one_of, permission_id,
+    text, text_max, url_text, uuid,
 };
 use super::known_error::KnownError;
 use super::views::AdminProject;
 use super::{success, whole_list};
 use crate::app::App;
-use crate::app::projects::{self as app_projects, LoadedProject, ProjectChange, shared_provider};
+use crate::app::projects::{self as app_projects, LoadedProject, ProjectChange};
 
 /// The longest mail password, in UTF-16 code units.
 const MAX_MAIL_PASSWORD: usize = 70;
 /// The permission that it takes to give a project away.
-const TEAM_ADMIN: &str = "team_admin";
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -78,13 +79,7 @@ async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
     }
     let context = caller.event_context(&app, auth.project_id());
-    app_projects::change(
-        &app,
-        &context,
-        auth.project_id(),
-        vec![ProjectCommand::Delete],
-    )
-    .await?;
+    app_projects::delete(&app, &context, auth.project_id()).await?;
     Ok(success())
 }
 
@@ -140,20 +135,14 @@ async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
 async fn transfer(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.client()?;
     let mut form = input.form(auth.user_id());
-    if !auth.project_id().is_internal() {
-        form.violation("auth.project", "must be the project `internal`");
-    }
-    if auth.user().is_none() {
-        form.violation("auth.user", "must be signed in");
-    }
+    let user = form.internal_user(auth);
     let mut body = form.body();
     let project = body.required("project_id", text);
     let team = body.required("new_team_id", uuid);
     body.close();
-    let (id, new_owner) = form.finish((|| {
-        Some((ProjectId::from_caller(&project?), TeamId(team?)))
+    let (user, id, new_owner) = form.finish((|| {
+        Some((user?, ProjectId::from_caller(&project?), TeamId(team?)))
     })())?;
-    let user = auth.signed_in()?.user.user_id();
     let project = app.projects.find_now(&id).await?;
     let project = project.ok_or_else(|| KnownError::project_not_found(&id))?;
     let Some(owner) = project.owner_team_id else {
@@ -274,114 +263,47 @@ fn read_change(app: &App, body: &mut Fields<'_>) -> Option<ProjectChange> {
     })
 }
 
-/// The switches, and the settings they are kept as.
-const SWITCHES: [(&str, &str); 11] = [
-    ("sign_up_enabled", "auth.allowSignUp"),
-    ("credential_enabled", "auth.password.allowSignIn"),
-    ("magic_link_enabled", "auth.otp.allowSignIn"),
-    ("passkey_enabled", "auth.passkey.allowSignIn"),
-    (
-        "client_team_creation_enabled",
-        "teams.allowClientTeamCreation",
-    ),
-    (
-        "client_user_deletion_enabled",
-        "users.allowClientUserDeletion",
-    ),
-    ("allow_localhost", "domains.allowLocalhost"),
-    ("allow_user_api_keys", "apiKeys.enabled.user"),
-    ("allow_team_api_keys", "apiKeys.enabled.team"),
-    ("create_team_on_sign_up", "teams.createPersonalTeamOnSignUp"),
-    (
-        "require_email_verification",
-        "onboarding.requireEmailVerification",
-    ),
-];
-
-/// The lists of default permissions, and the settings they are kept as.
-const DEFAULTS: [(&str, &str); 3] = [
-    (
-        "team_creator_default_permissions",
-        "rbac.defaultPermissions.teamCreator",
-    ),
-    (
-        "team_member_default_permissions",
-        "rbac.defaultPermissions.teamMember",
-    ),
-    ("user_default_permissions", "rbac.defaultPermissions.signUp"),
-];
-
 fn read_settings(app: &App, config: &mut Fields<'_>) -> Option<Map<String, Value>> {
     let mut settings = Map::new();
     let mut complete = true;
-    let mut keep = |key: &str, value: Option<Option<Value>>| match value {
-        Some(Some(value)) => {
-            settings.insert(key.to_owned(), value);
+    for field in OLD_FIELDS.iter().filter(|field| field.is_written()) {
+        match read_field(field, config) {
+            Some(Some(written)) => {
+                let value = field.write(&written, || app.random.uuid());
+                settings.insert(field.setting.to_owned(), value);
+            }
+            Some(None) => {}
+            None => complete = false,
         }
-        Some(None) => {}
-        None => complete = false,
-    };
-    for (name, key) in SWITCHES {
-        keep(
-            key,
-            config
-                .optional(name, boolean)
-                .map(|flag| flag.map(Value::from)),
-        );
     }
-    for (name, key) in DEFAULTS {
-        let ids = config.optional_list(name, |item| item.required("id", permission_id));
-        keep(
-            key,
-            ids.map(|ids| {
-                ids.map(|ids| {
-                    ids.into_iter()
-                        .map(|id| (id.to_string(), json!(true)))
-                        .collect()
-                })
-            }),
-        );
-    }
-    let strategy = one_of(&["link_method", "raise_error", "allow_duplicates"]);
-    let strategy = config.optional("oauth_account_merge_strategy", strategy);
-    keep(
-        "auth.oauth.accountMergeStrategy",
-        strategy.map(|name| name.map(Value::from)),
-    );
-    let theme = config.optional("email_theme", text);
-    keep(
-        "emails.selectedThemeId",
-        theme.map(|theme| theme.map(Value::from)),
-    );
-    keep(
-        "emails.server",
-        config.optional_object("email_config", read_email_server),
-    );
-    let domains = config.optional_list("domains", read_domain);
-    let record = |domains: Vec<Value>| -> Value {
-        domains
-            .into_iter()
-            .map(|domain| (app.random.uuid().to_string(), domain))
-            .collect::<Map<_, _>>()
-            .into()
-    };
-    keep(
-        "domains.trustedDomains",
-        domains.map(|domains| domains.map(record)),
-    );
-    let providers = config.optional_list("oauth_providers", |item| read_provider(app, item));
-    let record = |providers: Vec<(String, Value)>| Value::Object(providers.into_iter().collect());
-    keep(
-        "auth.oauth.providers",
-        providers.map(|providers| providers.map(record)),
-    );
     complete.then_some(settings)
+}
+
+/// A field's value, in its own shape.
+fn read_field(field: &OldField, config: &mut Fields<'_>) -> Checked<Option<Value>> {
+    fn value<T: Into<Value>>(read: Checked<Option<T>>) -> Checked<Option<Value>> {
+        Some(read?.map(Into::into))
+    }
+    let name = field.name;
+    match field.shape {
+        OldShape::Switch(_) => value(config.optional(name, boolean)),
+        OldShape::MergeStrategy => value(config.optional(name, one_of(&MERGE_STRATEGIES))),
+        OldShape::Theme => value(config.optional(name, text)),
+        OldShape::Permissions(_) => value(config.optional_list(name, |item| {
+            Some(json!({"id": item.required("id", permission_id)?}))
+        })),
+        OldShape::Domains => value(config.optional_list(name, read_domain)),
+        OldShape::Providers | OldShape::ProviderIds => {
+            value(config.optional_list(name, read_provider))
+        }
+        OldShape::EmailServer => value(config.optional_object(name, read_email_server)),
+    }
 }
 
 fn read_domain(item: &mut Fields<'_>) -> Option<Value> {
     let domain = item.required("domain", web_address);
     let handler_path = item.required("handler_path", absolute_path);
-    Some(json!({"baseUrl": domain?, "handlerPath": handler_path?}))
+    Some(json!({"domain": domain?, "handler_path": handler_path?}))
 }
 
 /// A web address, possibly with `*` in the host.
@@ -410,10 +332,10 @@ fn absolute_path(value: &Value) -> Result<String, String> {
 fn read_email_server(fields: &mut Fields<'_>) -> Option<Value> {
     let kind = fields.required("type", one_of(&["shared", "standard"]));
     let is_standard = kind == Some("standard");
-    let mut server = json!({"isShared": kind == Some("shared"), "provider": "smtp"});
+    let mut server = json!({"type": kind});
     let mut complete = kind.is_some();
-    let mut keep = |key: &str, value: Option<Option<Value>>| match value {
-        Some(Some(value)) => server[key] = value,
+    let mut keep = |name: &str, value: Option<Option<Value>>| match value {
+        Some(Some(value)) => server[name] = value,
         Some(None) => {}
         None => complete = false,
     };
@@ -423,20 +345,20 @@ fn read_email_server(fields: &mut Fields<'_>) -> Option<Value> {
         fields.optional("port", integer(0..=65_535))
     };
     keep("port", port.map(|port| port.map(Value::from)));
-    let texts: [(&str, &str, TextParser); 5] = [
-        ("host", "host", non_empty_text),
-        ("username", "username", non_empty_text),
-        ("password", "password", mail_password),
-        ("sender_name", "senderName", non_empty_text),
-        ("sender_email", "senderEmail", sender_address),
+    let texts: [(&str, TextParser); 5] = [
+        ("host", non_empty_text),
+        ("username", non_empty_text),
+        ("password", mail_password),
+        ("sender_name", non_empty_text),
+        ("sender_email", sender_address),
     ];
-    for (name, key, parser) in texts {
+    for (name, parser) in texts {
         let value = if is_standard {
             fields.required(name, parser).map(Some)
         } else {
             fields.optional(name, parser)
         };
-        keep(key, value.map(|value| value.map(Value::from)));
+        keep(name, value.map(|value| value.map(Value::from)));
     }
     complete.then_some(server)
 }
@@ -453,11 +375,10 @@ fn mail_password(value: &Value) -> Result<String, String> {
     text_max(MAX_MAIL_PASSWORD)(value)
 }
 
-fn read_provider(app: &App, item: &mut Fields<'_>) -> Option<(String, Value)> {
+fn read_provider(item: &mut Fields<'_>) -> Option<Value> {
     let id = item.required("id", one_of(&PROVIDERS));
     let kind = item.required("type", one_of(&["shared", "standard"]));
-    let is_standard = kind == Some("standard");
-    let (client_id, client_secret) = if is_standard {
+    let (client_id, client_secret) = if kind == Some("standard") {
         let id = item.required("client_id", non_empty_text);
         let secret = item.required("client_secret", non_empty_text);
         (id.map(Some), secret.map(Some))
@@ -470,14 +391,12 @@ fn read_provider(app: &App, item: &mut Fields<'_>) -> Option<(String, Value)> {
     let facebook = item.optional("facebook_config_id", text);
     let tenant = item.optional("microsoft_tenant_id", text);
     let bundles = item.optional_values("apple_bundle_ids", text);
-    let (id, kind) = (id?, kind?);
-    let mut provider = shared_provider(id);
-    provider["isShared"] = json!(kind == "shared");
+    let mut provider = json!({"id": id?, "type": kind?});
     let optional = [
-        ("clientId", client_id?),
-        ("clientSecret", client_secret?),
-        ("facebookConfigId", facebook?),
-        ("microsoftTenantId", tenant?),
+        ("client_id", client_id?),
+        ("client_secret", client_secret?),
+        ("facebook_config_id", facebook?),
+        ("microsoft_tenant_id", tenant?),
     ];
     for (name, value) in optional {
         if let Some(value) = value {
@@ -485,11 +404,7 @@ fn read_provider(app: &App, item: &mut Fields<'_>) -> Option<(String, Value)> {
         }
     }
     if let Some(bundles) = bundles? {
-        let record: Map<String, Value> = bundles
-            .into_iter()
-            .map(|bundle| (app.random.uuid().to_string(), json!({"bundleId": bundle})))
-            .collect();
-        provider["appleBundles"] = Value::Object(record);
+        provider["apple_bundle_ids"] = json!(bundles);
     }
-    Some((id.to_owned(), provider))
+    Some(provider)
 }

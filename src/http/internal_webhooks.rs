@@ -4,37 +4,26 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::{HeaderName, HeaderValue};
 use axum::response::IntoResponse;
-use data_encoding::BASE64;
-use muniment_domain::{Millis, Patch};
+use muniment_domain::Millis;
 use muniment_projections::webhooks::endpoints::{self, Endpoint};
-use muniment_projections::webhooks::queue::{self, AttemptListing, LoggedAttempt, Message};
-use serde_json::{Map, Value, json};
-use url::Url;
+use muniment_projections::webhooks::queue::{self, AttemptListing, LoggedAttempt, Message, Place};
+use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::caller::{Auth, Caller};
 use super::error::{ApiError, ApiResult};
-use super::input::{Checked, Fields, Input, boolean, integer, json_object, one_of, text, text_max};
+use super::input::{Fields, Input, boolean, integer, one_of, text};
 use super::{success, whole_list};
 use crate::app::App;
 use crate::webhooks::courier::Courier;
-use crate::webhooks::{OVERLAP_MILLIS, Webhooks, event_types, new_endpoint, new_secret};
+use crate::webhooks::management::{self, Refusal};
+use crate::webhooks::settings::{self, EndpointChange};
+use crate::webhooks::{Webhooks, new_secret};
 
-/// The longest URL of an endpoint.
-const MAX_URL: usize = 2000;
-/// The longest description of an endpoint.
-const MAX_DESCRIPTION: usize = 1000;
-/// The most endpoints that a project may have.
-const MAX_ENDPOINTS: usize = 50;
-/// The most headers that an endpoint may want.
-const MAX_HEADERS: usize = 20;
 /// Attempts on a page, unless something else is asked for, and at most.
 const PAGE: (i64, i64) = (50, 250);
-/// The sizes of a secret that are accepted, in bytes: those of Standard Webhooks.
-const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=75;
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {
@@ -69,23 +58,64 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     let auth = caller.admin()?;
     let mut form = input.form(auth.user_id()).no_query();
     let mut body = form.body();
-    let url = body.required("url", endpoint_url);
-    let secret = body.optional("secret", signing_secret);
+    let url = body.required("url", settings::endpoint_url);
+    let secret = body.optional("secret", settings::signing_secret);
     let change = read_change(&mut body);
     body.close();
     let (url, secret, change) = form.finish((|| Some((url?, secret?, change?)))())?;
-    courier(&app)?;
-    let present = endpoints::of_project(app.pool(), auth.project_id()).await?;
-    if present.len() >= MAX_ENDPOINTS {
-        let text = format!("A project may have at most {MAX_ENDPOINTS} endpoints.");
-        return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
-    }
-    let mut endpoint = new_endpoint(&app.random, auth.project_id().as_str(), app.now());
-    endpoint.url = url;
-    change.apply_to(&mut endpoint);
-    let secret = secret.unwrap_or_else(|| new_secret(&app.random));
-    endpoints::insert(app.pool(), app.log.sealer(), &endpoint, &secret).await?;
+    let change = EndpointChange {
+        url: Some(url),
+        ..change
+    };
+    let (endpoint, _) = register(&app, auth, change, secret).await?;
     Ok((StatusCode::CREATED, Json(endpoint_view(&endpoint))).into_response())
+}
+
+/// Reads where an endpoint is and, if that is said, what it is for.
+pub(super) fn read_place(body: &mut Fields<'_>) -> Option<EndpointChange> {
+    let url = body.required("url", settings::endpoint_url);
+    let description = body.optional("description", settings::description);
+    Some(EndpointChange {
+        url: Some(url?),
+        description: description?,
+        ..EndpointChange::default()
+    })
+}
+
+/// Makes an endpoint of the caller's project where its webhooks are delivered: here, or at the Svix
+/// server. Yields its secret.
+///
+/// # Errors
+/// Text 400 when there are too many, text 502 when Svix does not answer.
+pub(super) async fn register_anywhere(
+    app: &App,
+    auth: &Auth,
+    wanted: EndpointChange,
+) -> Result<String, ApiError> {
+    let Webhooks::Svix(server) = &app.webhooks else {
+        return Ok(register(app, auth, wanted, None).await?.1);
+    };
+    let secret = new_secret(&app.random);
+    let url = wanted.url.unwrap_or_default();
+    let created = server.create_endpoint(auth.project_id(), url, wanted.description, &secret);
+    created
+        .await
+        .map_err(|error| ApiError::text(StatusCode::BAD_GATEWAY, error.to_string()))?;
+    Ok(secret)
+}
+
+/// Makes an endpoint of the caller's project. Yields it with its secret.
+///
+/// # Errors
+/// Text 400 when there are too many, or a Svix server delivers the webhooks.
+async fn register(
+    app: &App,
+    auth: &Auth,
+    settings: EndpointChange,
+    secret: Option<String>,
+) -> Result<(Endpoint, String), ApiError> {
+    courier(app)?;
+    Ok(management::create(app, auth.project_id(), settings, secret).await?)
 }
 
 /// One endpoint.
@@ -105,17 +135,14 @@ async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     let mut form = input.form(auth.user_id()).no_query();
     let id = form.params().required("endpoint_id", text);
     let mut body = form.body();
-    let url = body.optional("url", endpoint_url);
+    let url = body.optional("url", settings::endpoint_url);
     let change = read_change(&mut body);
     body.close();
     let (id, url, change) = form.finish((|| Some((id?, url?, change?)))())?;
     courier(&app)?;
-    let mut endpoint = find(&app, auth, &id).await?;
-    endpoint.url = url.unwrap_or(endpoint.url);
-    change.apply_to(&mut endpoint);
-    endpoint.updated_at = app.now().0;
-    endpoints::update(app.pool(), &endpoint).await?;
     let endpoint = find(&app, auth, &id).await?;
+    let change = EndpointChange { url, ..change };
+    let endpoint = management::change(&app, endpoint, change).await?;
     Ok(Json(endpoint_view(&endpoint)).into_response())
 }
 
@@ -135,8 +162,8 @@ async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
 async fn read_secret(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.admin()?;
     let endpoint = named_endpoint(&app, auth, &input).await?;
-    let secrets = endpoints::secrets(app.pool(), app.log.sealer(), &endpoint, app.now()).await?;
-    Ok(Json(json!({"secret": secrets.first()})).into_response())
+    let secret = management::secret(&app, &endpoint).await?;
+    Ok(Json(json!({"secret": secret})).into_response())
 }
 
 /// Replaces the secret. For a day, messages are signed with the old one as well.
@@ -147,15 +174,12 @@ async fn rotate_secret(State(app): State<App>, caller: Caller, input: Input) -> 
     let mut form = input.form(auth.user_id()).no_query();
     let id = form.params().required("endpoint_id", text);
     let mut body = form.optional_body();
-    let secret = body.nullable("secret", signing_secret);
+    let secret = body.nullable("secret", settings::signing_secret);
     body.close();
     let (id, secret) = form.finish((|| Some((id?, secret?)))())?;
     courier(&app)?;
     let endpoint = find(&app, auth, &id).await?;
-    let secret = secret.into_value();
-    let secret = secret.unwrap_or_else(|| new_secret(&app.random));
-    let overlap = app.now().plus(OVERLAP_MILLIS);
-    endpoints::rotate_secret(app.pool(), app.log.sealer(), &endpoint, &secret, overlap).await?;
+    let secret = management::rotate_secret(&app, &endpoint, secret.into_value()).await?;
     Ok(Json(json!({"secret": secret})).into_response())
 }
 
@@ -173,7 +197,12 @@ async fn stats(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
     let (id, since) = form.finish((|| Some((id?, since?)))())?;
     courier(&app)?;
     let endpoint = find(&app, auth, &id).await?;
-    let stats = queue::stats(app.pool(), &endpoint.id, Millis(since)).await?;
+    let stats = queue::stats(
+        app.pool(),
+        &endpoint.id,
+        (Millis(since), Millis(MAX_MILLIS)),
+    )
+    .await?;
     let body = json!({"success": stats.success, "pending": stats.pending, "fail": stats.fail});
     Ok(Json(body).into_response())
 }
@@ -190,7 +219,7 @@ async fn attempts(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
     let endpoint = query.optional("endpoint_id", text);
     let message = query.optional("message_id", text);
     let status = query.optional("status", one_of(&["success", "fail"]));
-    let event_type = query.optional("event_type", event_type);
+    let event_type = query.optional("event_type", settings::event_type);
     let cursor = query.optional("cursor", text);
     let limit = query.or_default("limit", integer(1..=PAGE.1), PAGE.0);
     query.close();
@@ -199,9 +228,10 @@ async fn attempts(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
             endpoint: endpoint?,
             message: message?,
             status: status?.map(str::to_owned),
-            event_type: event_type?,
-            cursor: cursor?,
+            event_types: event_type?.map(|name| vec![name]),
+            place: cursor?.map_or(Place::Newest, Place::From),
             limit: limit?,
+            ..AttemptListing::default()
         })
     })())?;
     courier(&app)?;
@@ -222,8 +252,7 @@ async fn attempts(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
 async fn recover(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.admin()?;
     let (endpoint, stretch) = endpoint_and_stretch(&app, auth, &input).await?;
-    let count = queue::recover(app.pool(), &endpoint.id, stretch, app.now()).await?;
-    courier(&app)?.wake();
+    let count = management::recover(&app, courier(&app)?, &endpoint, stretch).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"count": count}))).into_response())
 }
 
@@ -234,8 +263,7 @@ async fn recover(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
 async fn replay(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.admin()?;
     let (endpoint, stretch) = endpoint_and_stretch(&app, auth, &input).await?;
-    queue::request_replay(app.pool(), &endpoint.id, stretch).await?;
-    courier(&app)?.wake();
+    management::replay(&app, courier(&app)?, &endpoint, stretch).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"success": true}))).into_response())
 }
 
@@ -267,12 +295,7 @@ async fn resend(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     courier(&app)?;
     let message = find_message(&app, auth, &message).await?;
     let endpoint = find(&app, auth, &endpoint).await?;
-    if endpoint.is_disabled {
-        let text = "The endpoint is disabled, so nothing is sent to it.";
-        return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
-    }
-    queue::resend(app.pool(), &endpoint.id, &message.id, app.now()).await?;
-    courier(&app)?.wake();
+    management::resend(&app, courier(&app)?, &endpoint, &message).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"success": true}))).into_response())
 }
 
@@ -288,10 +311,8 @@ fn courier(app: &App) -> Result<&Courier, ApiError> {
 }
 
 async fn find(app: &App, auth: &Auth, id: &str) -> Result<Endpoint, ApiError> {
-    let endpoint = endpoints::by_id(app.pool(), id).await?;
-    endpoint
-        .filter(|endpoint| endpoint.project_id == auth.project_id().as_str())
-        .ok_or_else(|| ApiError::text(StatusCode::NOT_FOUND, "There is no such endpoint."))
+    let endpoint = management::find(app, auth.project_id(), id).await?;
+    endpoint.ok_or_else(|| ApiError::text(StatusCode::NOT_FOUND, "There is no such endpoint."))
 }
 
 async fn find_message(app: &App, auth: &Auth, id: &str) -> Result<Message, ApiError> {
@@ -327,113 +348,31 @@ async fn endpoint_and_stretch(
 }
 
 /// The end of the year 9999: Postgres and RFC 3339 know no later time by four digits.
-const MAX_MILLIS: i64 = 253_402_300_799_999;
+pub(super) const MAX_MILLIS: i64 = 253_402_300_799_999;
 
-/// What a request changes of an endpoint.
-struct Change {
-    description: Option<String>,
-    is_disabled: Option<bool>,
-    filter_types: Patch<Vec<String>>,
-    headers: Option<Value>,
-}
-
-impl Change {
-    fn apply_to(self, endpoint: &mut Endpoint) {
-        if let Some(description) = self.description {
-            endpoint.description = description;
-        }
-        endpoint.is_disabled = self.is_disabled.unwrap_or(endpoint.is_disabled);
-        self.filter_types.apply_to(&mut endpoint.filter_types);
-        // No types at all would be a way of disabling it.
-        endpoint.filter_types.take_if(|types| types.is_empty());
-        if let Some(headers) = self.headers {
-            endpoint.headers = headers;
-        }
-    }
-}
-
-fn read_change(body: &mut Fields<'_>) -> Option<Change> {
-    let description = body.optional("description", text_max(MAX_DESCRIPTION));
+fn read_change(body: &mut Fields<'_>) -> Option<EndpointChange> {
+    let description = body.optional("description", settings::description);
     let is_disabled = body.optional("disabled", boolean);
-    let filter_types = body.nullable("filter_types", filter);
-    let headers: Checked<Option<Value>> = body.optional("headers", custom_headers);
-    Some(Change {
+    let filter_types = body.nullable("filter_types", settings::filter);
+    let headers = body.optional("headers", settings::custom_headers);
+    Some(EndpointChange {
         description: description?,
         is_disabled: is_disabled?,
         filter_types: filter_types?,
         headers: headers?,
+        ..EndpointChange::default()
     })
 }
 
-fn endpoint_url(value: &Value) -> Result<String, String> {
-    let text = text_max(MAX_URL)(value)?;
-    let url = Url::parse(&text).ok();
-    let is_web = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-    if url.is_some_and(|url| is_web(&url)) {
-        return Ok(text);
-    }
-    Err("must be an http or https URL".to_owned())
-}
-
-fn event_type(value: &Value) -> Result<String, String> {
-    let name = text(value)?;
-    if event_types::exists(&name) {
-        return Ok(name);
-    }
-    let names = event_types::CATALOGUE.map(|(name, _)| name);
-    Err(format!("must be one of: {}", names.join(", ")))
-}
-
-fn filter(value: &Value) -> Result<Vec<String>, String> {
-    let items = value.as_array().ok_or("must be a list of event types")?;
-    items.iter().map(event_type).collect()
-}
-
-/// `whsec_` and the base 64 of 24 to 75 bytes.
-fn signing_secret(value: &Value) -> Result<String, String> {
-    let text = text(value)?;
-    let encoded = text.strip_prefix("whsec_").unwrap_or(&text);
-    let decoded = BASE64.decode(encoded.as_bytes()).unwrap_or_default();
-    if SECRET_BYTES.contains(&decoded.len()) {
-        return Ok(format!("whsec_{encoded}"));
-    }
-    Err("must be whsec_ and the base 64 of 24 to 75 bytes".to_owned())
-}
-
-/// Headers that are ours to set, or the connection's.
-fn is_reserved(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    let ours = [
-        "content-type",
-        "content-length",
-        "host",
-        "connection",
-        "transfer-encoding",
-        "user-agent",
-        "upgrade",
-        "te",
-        "trailer",
-    ];
-    ours.contains(&name) || name.starts_with("svix-") || name.starts_with("webhook-")
-}
-
-fn custom_headers(value: &Value) -> Result<Value, String> {
-    let object = json_object(value)?;
-    let fields: Map<String, Value> = object.as_object().cloned().unwrap_or_default();
-    if fields.len() > MAX_HEADERS {
-        return Err(format!("must have at most {MAX_HEADERS} headers"));
-    }
-    for (name, value) in &fields {
-        let parsed = HeaderName::try_from(name).map_err(|_| format!("{name} is no header"))?;
-        if is_reserved(&parsed) {
-            return Err(format!("{name} is set by the server"));
-        }
-        let is_text = value.as_str().map(HeaderValue::from_str);
-        if !matches!(is_text, Some(Ok(_))) {
-            return Err(format!("{name} must be a text that a header can carry"));
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Ledger(error) => error.into(),
+            Refusal::TooManyEndpoints | Refusal::Disabled => {
+                Self::text(StatusCode::BAD_REQUEST, refusal.to_string())
+            }
         }
     }
-    Ok(Value::Object(fields))
 }
 
 fn endpoint_view(endpoint: &Endpoint) -> Value {
@@ -470,6 +409,7 @@ fn attempt_view(logged: &LoggedAttempt) -> Value {
         attempt,
         event_type,
         content,
+        ..
     } = logged;
     json!({
         "id": attempt.id,

@@ -3,7 +3,9 @@
 //! Codes, statuses and the names of details are the contract's. The texts are ours: each says what
 //! is wrong and what the caller can do about it.
 
+mod analytics;
 mod payments;
+mod telemetry;
 
 use axum::http::StatusCode;
 use muniment_domain::permission::Scope;

@@ -5,6 +5,8 @@
 //! it is routed. A handler says which access it wants, reads its [`input`], acts, and answers with
 //! one of the [`views`] or an [`error`].
 
+mod ai_conversations;
+mod analytics_events;
 mod anonymous;
 mod api_keys;
 mod body;
@@ -18,10 +20,14 @@ mod end_user;
 mod envelope;
 mod error;
 mod images;
+mod ingestion;
 mod input;
 mod integrations;
+mod internal_analytics;
 mod internal_config;
+mod internal_metrics;
 mod internal_projects;
+mod internal_session_replays;
 mod internal_sign_up_rules;
 mod internal_webhooks;
 mod jwks;
@@ -40,7 +46,11 @@ mod permission_definitions;
 mod project_permissions;
 mod projects;
 mod root;
+mod session_replays;
 mod sessions;
+mod stripe_webhooks;
+mod support_conversations;
+mod svix;
 mod team_api_keys;
 mod team_invitations;
 mod team_member_profiles;
@@ -84,8 +94,8 @@ const VERSIONS: [&str; 7] = [
     "/api/v2beta5",
     "/api/latest",
 ];
-/// The longest that a request may take.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest that a request may take: a query over analytics may run for two minutes.
+const TIMEOUT: Duration = Duration::from_secs(140);
 
 /// The description of the API, to which every handler adds its own.
 #[derive(OpenApi)]
@@ -148,6 +158,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(projects::router())
         .merge(jwks::router())
         .merge(internal_projects::router())
+        .merge(internal_analytics::router())
         .merge(internal_config::router())
         .merge(internal_sign_up_rules::router())
         .merge(api_keys::router())
@@ -162,10 +173,18 @@ fn api() -> OpenApiRouter<App> {
         .merge(notification_preferences::router())
         .merge(webhooks::router())
         .merge(internal_webhooks::router())
+        .merge(svix::router())
         .merge(data_vault::router())
+        .merge(ai_conversations::router())
+        .merge(support_conversations::router())
         .merge(integrations::router())
         .merge(onboarding::router())
         .merge(payments::router())
+        .merge(analytics_events::router())
+        .merge(session_replays::router())
+        .merge(internal_session_replays::router())
+        .merge(internal_metrics::router())
+        .merge(stripe_webhooks::router())
 }
 
 /// The paths as callers see them: below the version that everybody uses.
@@ -185,7 +204,8 @@ async fn prepare(
         return Ok(next.run(request).await);
     }
     let (mut parts, http_body) = request.into_parts();
-    let body = body::read(&parts.method, &parts.headers, http_body).await?;
+    let reading = body::Reading::at(parts.uri.path());
+    let (body, sent) = body::read(&parts.method, &parts.headers, http_body, reading).await?;
     let id = parts
         .extensions
         .get::<envelope::RequestId>()
@@ -195,6 +215,7 @@ async fn prepare(
     let caller = caller::establish(&app, &parts.headers, peer, id.unwrap_or_default()).await?;
     parts.extensions.insert(caller);
     parts.extensions.insert(body);
+    parts.extensions.insert(sent);
     Ok(next
         .run(Request::from_parts(parts, axum::body::Body::empty()))
         .await)

@@ -63,7 +63,7 @@ async fn token(
         return Ok(invalid_request("refresh_token is missing"));
     };
     let (session, record) = by_refresh_token(&app, &project.id, refresh_token).await?;
-    let place = caller.end_user().info.clone();
+    let place = caller.end_user().info.as_ref();
     let access_token = issue_access_token(&app, &project, &record.user, session, place)?;
     let answer = json!({
         "access_token": access_token,

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use muniment_projections::subscription;
+use muniment_projections::telemetry::spool;
 use muniment_projections::webhooks::queue;
 use serde_json::json;
 use std::collections::HashMap;
@@ -91,10 +92,30 @@ async fn render_metrics(State(app): State<App>, Metrics(handle): Metrics) -> Res
         Err(error) => tracing::warn!(%error, "the subscriptions' lag could not be read"),
     }
     note_webhooks(&app).await;
+    note_telemetry(&app).await;
     let pool = app.pool();
     metrics::gauge!("muniment_database_connections").set(f64::from(pool.size()));
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], handle.render()).into_response()
+}
+
+/// How much telemetry waits for the analytics store, and since when.
+async fn note_telemetry(app: &App) {
+    match spool::backlog(app.pool()).await {
+        Ok(backlog) => {
+            let waiting = backlog.oldest.map_or(0, |oldest| app.now().0 - oldest);
+            #[allow(clippy::cast_precision_loss, reason = "counts, and milliseconds")]
+            let (rows, refused, waiting) = (
+                backlog.waiting as f64,
+                backlog.refused as f64,
+                waiting.max(0) as f64 / 1000.0,
+            );
+            metrics::gauge!("muniment_telemetry_spool_rows").set(rows);
+            metrics::gauge!("muniment_telemetry_spool_age_seconds").set(waiting);
+            metrics::gauge!("muniment_telemetry_refused_rows").set(refused);
+        }
+        Err(error) => tracing::warn!(%error, "the telemetry spool could not be read"),
+    }
 }
 
 /// How many webhooks are due, and for how long the oldest of them has been.

@@ -135,9 +135,9 @@ async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
 /// to an address of that user.
 #[utoipa::path(post, path = "/team-invitations/accept", tag = "teams", request_body = Value,
     responses((status = 200, description = "`{}`; the user is a member, now or before"),
-        (status = 400, description = "VERIFICATION_CODE_EXPIRED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED, SCHEMA_ERROR"),
+        (status = 400, description = "VERIFICATION_CODE_EXPIRED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED, SCHEMA_ERROR; in project `internal`, ITEM_QUANTITY_INSUFFICIENT_AMOUNT"),
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 403, description = "TEAM_INVITATION_RESTRICTED_USER_NOT_ALLOWED"),
-        (status = 404, description = "VERIFICATION_CODE_NOT_FOUND, TEAM_NOT_FOUND"), (status = 409, description = "VERIFICATION_CODE_ALREADY_USED")))]
+        (status = 404, description = "VERIFICATION_CODE_NOT_FOUND, TEAM_NOT_FOUND; in project `internal`, ITEM_NOT_FOUND"), (status = 409, description = "VERIFICATION_CODE_ALREADY_USED")))]
 async fn accept(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.client()?;
     let code = read_code(&input, &caller)?;
@@ -176,7 +176,7 @@ async fn details(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
 #[utoipa::path(post, path = "/team-invitations/{id}/accept", tag = "teams",
     params(("id" = String, Path), ("user_id" = String, Query, description = "A user's id, or `me`")),
     responses((status = 200, description = "`{}`; the user is a member, now or before"),
-        (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED, SCHEMA_ERROR"),
+        (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED, SCHEMA_ERROR; in project `internal`, ITEM_QUANTITY_INSUFFICIENT_AMOUNT"),
         (status = 403, description = "TEAM_INVITATION_RESTRICTED_USER_NOT_ALLOWED"),
         (status = 404, description = "VERIFICATION_CODE_NOT_FOUND, TEAM_NOT_FOUND")))]
 async fn accept_one(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {

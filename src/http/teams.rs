@@ -61,7 +61,7 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     let profile = fields.into_profile(&app, auth, name).await?;
     let id = TeamId(app.random.uuid());
     let context = caller.event_context(&app, auth.project_id());
-    app_teams::create(&app, &context, &auth.project, id, &profile, creator).await?;
+    app_teams::create(&app, &context, &auth.project, id, profile, creator).await?;
     let team = find(&app, auth, id).await?;
     Ok((StatusCode::CREATED, show(auth, team)).into_response())
 }

@@ -3,7 +3,7 @@
 use muniment_domain::api_key::{ApiKeyKind, ApiKeyOwner};
 use muniment_domain::notification::{NotificationCategory, Preference};
 use muniment_domain::project::ProjectConfig;
-use muniment_domain::project::config::AccountMergeStrategy;
+use muniment_domain::project::old_fields::{self, Audience, OLD_FIELDS, OldShape};
 use muniment_domain::user::RiskScores;
 use muniment_domain::{PermissionId, RestrictedReason, SessionId, TeamId, UserId};
 use muniment_projections::api_keys::ApiKeyRow;
@@ -15,12 +15,16 @@ use muniment_projections::team_invitations::Invitation;
 use muniment_projections::teams::TeamRow;
 use muniment_projections::users::{ContactChannelRow, UserRecord};
 use serde::Serialize;
-use serde_json::{Value, json};
-use utoipa::ToSchema;
+use serde_json::{Map, Value, json};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::app::projects::{DefaultsOf, LoadedProject, NewKeys, string_order};
+use crate::app::projects::{LoadedProject, NewKeys, string_order};
+
+pub(super) use muniment_domain::project::old_fields::enabled_providers;
 
 /// Why a user is restricted.
 #[derive(Serialize, ToSchema, Clone, Debug)]
@@ -536,19 +540,6 @@ impl SessionView {
     }
 }
 
-/// An item that is nothing but its id.
-#[derive(Serialize, ToSchema, Clone, Debug)]
-pub struct IdOnly {
-    id: String,
-}
-
-/// A trusted domain.
-#[derive(Serialize, ToSchema, Clone, Debug)]
-pub struct DomainView {
-    domain: String,
-    handler_path: String,
-}
-
 /// A project as its clients see it.
 #[derive(Serialize, ToSchema, Clone, Debug)]
 pub struct ClientProject {
@@ -557,21 +548,10 @@ pub struct ClientProject {
     config: ClientProjectConfig,
 }
 
-/// The settings that clients may know.
-#[derive(Serialize, ToSchema, Clone, Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "the contract has as many")]
-pub struct ClientProjectConfig {
-    sign_up_enabled: bool,
-    credential_enabled: bool,
-    magic_link_enabled: bool,
-    passkey_enabled: bool,
-    client_team_creation_enabled: bool,
-    client_user_deletion_enabled: bool,
-    allow_user_api_keys: bool,
-    allow_team_api_keys: bool,
-    enabled_oauth_providers: Vec<IdOnly>,
-    domains: Vec<DomainView>,
-}
+/// The settings that clients may know, in their older shape.
+#[derive(Serialize, Clone, Debug)]
+#[serde(transparent)]
+pub struct ClientProjectConfig(Map<String, Value>);
 
 /// A project as its administrators see it.
 #[derive(Serialize, ToSchema, Clone, Debug)]
@@ -594,20 +574,49 @@ pub struct AdminProject {
 }
 
 /// All settings, in their older shape.
-#[derive(Serialize, ToSchema, Clone, Debug)]
-pub struct AdminProjectConfig {
-    #[serde(flatten)]
-    client: ClientProjectConfig,
-    allow_localhost: bool,
-    create_team_on_sign_up: bool,
-    #[schema(value_type = String)]
-    oauth_account_merge_strategy: AccountMergeStrategy,
-    oauth_providers: Vec<Value>,
-    email_config: Value,
-    email_theme: String,
-    team_creator_default_permissions: Vec<IdOnly>,
-    team_member_default_permissions: Vec<IdOnly>,
-    user_default_permissions: Vec<IdOnly>,
+#[derive(Serialize, Clone, Debug)]
+#[serde(transparent)]
+pub struct AdminProjectConfig(Map<String, Value>);
+
+impl PartialSchema for ClientProjectConfig {
+    fn schema() -> RefOr<Schema> {
+        config_schema(Audience::Clients)
+    }
+}
+
+impl ToSchema for ClientProjectConfig {}
+
+impl PartialSchema for AdminProjectConfig {
+    fn schema() -> RefOr<Schema> {
+        config_schema(Audience::Admins)
+    }
+}
+
+impl ToSchema for AdminProjectConfig {}
+
+/// Describes what `audience` sees of the settings.
+fn config_schema(audience: Audience) -> RefOr<Schema> {
+    let mut object = ObjectBuilder::new();
+    for field in OLD_FIELDS.iter().filter(|field| field.audience <= audience) {
+        let kept = Some(format!("Kept as `{}`.", field.setting));
+        let object_of = |kind| ObjectBuilder::new().schema_type(kind);
+        let schema: Schema = match field.shape {
+            OldShape::Switch(_) => object_of(Type::Boolean).description(kept).into(),
+            OldShape::MergeStrategy | OldShape::Theme => {
+                object_of(Type::String).description(kept).into()
+            }
+            OldShape::Permissions(_)
+            | OldShape::Domains
+            | OldShape::Providers
+            | OldShape::ProviderIds => ArrayBuilder::new()
+                .items(object_of(Type::Object))
+                .description(kept)
+                .into(),
+            OldShape::EmailServer => object_of(Type::Object).description(kept).into(),
+        };
+        object = object.property(field.name, schema).required(field.name);
+    }
+    object.into()
 }
 
 impl ClientProject {
@@ -617,105 +626,9 @@ impl ClientProject {
         Self {
             id: project.id.to_string(),
             display_name: project.profile.display_name.clone(),
-            config: client_config(&project.config),
+            config: ClientProjectConfig(old_fields::shown(&project.config, Audience::Clients)),
         }
     }
-}
-
-fn client_config(config: &ProjectConfig) -> ClientProjectConfig {
-    ClientProjectConfig {
-        sign_up_enabled: config.auth.allow_sign_up,
-        credential_enabled: config.auth.password.allow_sign_in,
-        magic_link_enabled: config.auth.otp.allow_sign_in,
-        passkey_enabled: config.auth.passkey.allow_sign_in,
-        client_team_creation_enabled: config.teams.allow_client_team_creation,
-        client_user_deletion_enabled: config.users.allow_client_user_deletion,
-        allow_user_api_keys: config.api_keys.enabled.user,
-        allow_team_api_keys: config.api_keys.enabled.team,
-        enabled_oauth_providers: enabled_providers(config)
-            .into_iter()
-            .map(|(_, provider)| IdOnly {
-                id: provider.kind.clone().unwrap_or_default(),
-            })
-            .collect(),
-        domains: domains(config),
-    }
-}
-
-fn domains(config: &ProjectConfig) -> Vec<DomainView> {
-    let trusted = config.domains.trusted_domains.values();
-    let mut domains: Vec<DomainView> = trusted
-        .filter_map(|entry| {
-            let domain = entry.base_url.clone()?;
-            Some(DomainView {
-                domain,
-                handler_path: entry.handler_path.clone(),
-            })
-        })
-        .collect();
-    domains.sort_by(|a, b| string_order(&a.domain, &b.domain));
-    domains
-}
-
-/// A provider with its key in the configuration.
-type Provider<'c> = (
-    &'c String,
-    &'c muniment_domain::project::config::OauthProvider,
-);
-
-/// The providers that users may sign in with, in order of their types.
-pub(super) fn enabled_providers(config: &ProjectConfig) -> Vec<Provider<'_>> {
-    let providers = config.auth.oauth.providers.iter();
-    let mut enabled: Vec<Provider> = providers
-        .filter(|(_, p)| p.allow_sign_in && p.kind.is_some())
-        .collect();
-    let kind = |provider: &Provider| provider.1.kind.clone().unwrap_or_default();
-    enabled.sort_by(|a, b| string_order(&kind(a), &kind(b)));
-    enabled
-}
-
-fn provider_view((key, provider): Provider<'_>) -> Value {
-    let mut view = json!({
-        "provider_config_id": key,
-        "id": provider.kind,
-        "type": if provider.is_shared { "shared" } else { "standard" },
-    });
-    let optional = [
-        ("client_id", &provider.client_id),
-        ("client_secret", &provider.client_secret),
-        ("facebook_config_id", &provider.facebook_config_id),
-        ("microsoft_tenant_id", &provider.microsoft_tenant_id),
-    ];
-    for (name, value) in optional {
-        if let Some(value) = value {
-            view[name] = json!(value);
-        }
-    }
-    if !provider.apple_bundles.is_empty() {
-        let bundles = provider
-            .apple_bundles
-            .values()
-            .filter_map(|bundle| bundle.bundle_id.as_ref())
-            .map(|id| json!(id));
-        view["apple_bundle_ids"] = bundles.collect();
-    }
-    view
-}
-
-fn email_view(config: &ProjectConfig) -> Value {
-    let server = &config.emails.server;
-    if server.is_shared {
-        return json!({"type": "shared"});
-    }
-    json!({
-        "type": "standard",
-        "host": server.host(),
-        "port": server.port(),
-        "username": server.username(),
-        "password": server.password,
-        "sender_name": server.sender_name,
-        "sender_email": server.sender(),
-    })
 }
 
 impl AdminProject {
@@ -723,11 +636,6 @@ impl AdminProject {
     #[must_use]
     pub fn of(project: &LoadedProject) -> Self {
         let profile = project.profile.clone();
-        let config = &project.config;
-        let defaults = |list| {
-            let ids = project.existing(list).into_iter();
-            ids.map(|id| IdOnly { id: id.to_string() }).collect()
-        };
         Self {
             id: project.id.to_string(),
             display_name: profile.display_name,
@@ -740,21 +648,7 @@ impl AdminProject {
             is_production_mode: profile.is_production_mode,
             owner_team_id: project.owner_team_id.map(|team| team.0),
             onboarding_status: profile.onboarding_status,
-            config: AdminProjectConfig {
-                client: client_config(config),
-                allow_localhost: config.domains.allow_localhost,
-                create_team_on_sign_up: config.teams.create_personal_team_on_sign_up,
-                oauth_account_merge_strategy: config.auth.oauth.account_merge_strategy,
-                oauth_providers: enabled_providers(config)
-                    .into_iter()
-                    .map(provider_view)
-                    .collect(),
-                email_config: email_view(config),
-                email_theme: config.emails.selected_theme_id.clone(),
-                team_creator_default_permissions: defaults(DefaultsOf::TeamCreator),
-                team_member_default_permissions: defaults(DefaultsOf::TeamMember),
-                user_default_permissions: defaults(DefaultsOf::SignUp),
-            },
+            config: AdminProjectConfig(old_fields::shown(&project.config, Audience::Admins)),
         }
     }
 }

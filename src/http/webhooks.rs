@@ -24,8 +24,8 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(send_test))
 }
 
-/// A token with which the project's endpoints are managed at the Svix server; empty where there is
-/// none, because this server delivers: then `/internal/webhooks` manages them.
+/// A token with which the project's endpoints are managed at the Svix server; or, where this server
+/// delivers, by the same API below `/app`.
 #[utoipa::path(post, path = "/webhooks/svix-token", tag = "webhooks", request_body = serde_json::Value,
     responses((status = 201, description = "`{token}`"), (status = 400, description = "SCHEMA_ERROR"), (status = 502, description = "Svix does not answer")))]
 async fn svix_token(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
@@ -34,7 +34,10 @@ async fn svix_token(State(app): State<App>, caller: Caller, input: Input) -> Api
     form.body().close();
     form.finish(Some(()))?;
     let token = match &app.webhooks {
-        Webhooks::Embedded(_) => String::new(),
+        Webhooks::Embedded(_) => {
+            let token = app.portal_tokens.issue(auth.project_id(), app.now());
+            token.map_err(ApiError::internal)?
+        }
         Webhooks::Svix(server) => {
             let token = server.portal_token(auth.project_id()).await;
             token.map_err(|error| ApiError::text(StatusCode::BAD_GATEWAY, error.to_string()))?

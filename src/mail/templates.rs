@@ -31,6 +31,8 @@ struct Words {
     note: &'static str,
 }
 
+const PAYER: &str =
+    "You receive this email because you pay for this, or administrate the team that does.";
 const IGNORE: &str = "If you did not ask for this, you can ignore this email.";
 
 fn words(template: Template) -> Words {
@@ -76,6 +78,20 @@ fn words(template: Template) -> Words {
             button: "",
             link: "",
             note: "You receive this email because you own this key, or may manage it.",
+        },
+        Template::PaymentReceipt => Words {
+            subject: "Your receipt from {{ project }}",
+            paragraph: "Thank you for your payment of {{ amount }} to {{ project }}: {{ productName }}{% if quantity != \"1\" %}, {{ quantity }} times{% endif %}.",
+            button: "See the receipt",
+            link: "receiptLink",
+            note: PAYER,
+        },
+        Template::PaymentFailed => Words {
+            subject: "Your payment to {{ project }} failed",
+            paragraph: "Your payment of {{ amount }} to {{ project }} for {{ productName }} failed{% if failureReason %}: {{ failureReason }}{% else %}.{% endif %} Please try again, or use another way to pay.",
+            button: "Pay now",
+            link: "invoiceUrl",
+            note: PAYER,
         },
     }
 }
@@ -189,6 +205,37 @@ mod tests {
     }
 
     #[test]
+    fn a_failed_payment_says_why_if_that_is_known() {
+        let unknown = [("amount", "USD 5.00"), ("productName", "Gold")];
+        let rendered = render(Template::PaymentFailed, "P", &letter(&unknown)).unwrap();
+        assert!(
+            rendered
+                .text
+                .contains("USD 5.00 to P for Gold failed. Please")
+        );
+        assert!(!rendered.html.contains("Pay now"));
+        let known = [
+            &unknown[..],
+            &[("failureReason", "Your card was declined.")],
+        ]
+        .concat();
+        let rendered = render(Template::PaymentFailed, "P", &letter(&known)).unwrap();
+        assert!(
+            rendered
+                .text
+                .contains("failed: Your card was declined. Please")
+        );
+        let receipt = [
+            ("amount", "USD 15.00"),
+            ("productName", "Gold"),
+            ("quantity", "3"),
+        ];
+        let rendered = render(Template::PaymentReceipt, "P", &letter(&receipt)).unwrap();
+        assert!(rendered.text.contains("USD 15.00 to P: Gold, 3 times."));
+        assert!(!rendered.html.contains("href"));
+    }
+
+    #[test]
     fn every_letter_shows_its_link() {
         for (template, link) in [
             (Template::EmailVerification, "emailVerificationLink"),
@@ -196,6 +243,8 @@ mod tests {
             (Template::MagicLink, "magicLink"),
             (Template::TeamInvitation, "teamInvitationLink"),
             (Template::SignInInvitation, "signInInvitationLink"),
+            (Template::PaymentReceipt, "receiptLink"),
+            (Template::PaymentFailed, "invoiceUrl"),
         ] {
             let letter = letter(&[(link, "https://x.example.com/#1"), ("otp", "ABC123")]);
             let rendered = render(template, "P", &letter).unwrap();

@@ -23,6 +23,8 @@ use super::health::{self, Verdict};
 use super::{HOLDER, body};
 use crate::app::App;
 
+/// What rate limits count in.
+const SECOND: Duration = Duration::from_secs(1);
 /// Messages in flight to one endpoint at once.
 const IN_FLIGHT: i64 = 64;
 /// Endpoints that are served at once.
@@ -121,13 +123,18 @@ async fn serve_round(app: &App, courier: &Courier, id: &str) -> Result<usize, Le
     }
     let now = app.now();
     let secrets = endpoints::secrets(app.pool(), app.log.sealer(), &endpoint, now).await?;
-    let due = queue::due(app.pool(), id, now, IN_FLIGHT).await?;
+    let limit = endpoint.rate_limit.map_or(IN_FLIGHT, i64::from);
+    let next_second = tokio::time::Instant::now() + SECOND;
+    let due = queue::due(app.pool(), id, now, limit.min(IN_FLIGHT)).await?;
     let (endpoint, secrets) = (&endpoint, &secrets);
     let attempts = due
         .iter()
         .map(|due| attempt(app, courier, endpoint, secrets, due));
     let attempts = join_all(attempts).await;
     note(app, endpoint, &attempts).await?;
+    if endpoint.rate_limit.is_some() && !attempts.is_empty() {
+        tokio::time::sleep_until(next_second).await;
+    }
     Ok(attempts.len())
 }
 
@@ -283,6 +290,8 @@ pub async fn test_delivery(
         subject: endpoint.id.clone(),
         content: Some(content.clone()),
         created_at: app.now().0,
+        event_id: None,
+        channels: None,
     };
     let due = Due {
         message_id: message.id.clone(),

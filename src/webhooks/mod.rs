@@ -16,7 +16,10 @@ pub mod courier;
 mod dispatcher;
 pub mod event_types;
 mod health;
+pub mod management;
 mod payloads;
+pub mod portal_tokens;
+pub mod settings;
 pub mod submitter;
 
 use muniment_domain::Millis;
@@ -133,5 +136,9 @@ pub fn new_endpoint(random: &Random, project: &str, now: Millis) -> Endpoint {
         first_failure_at: None,
         failures: 0,
         failing_since: None,
+        uid: None,
+        channels: None,
+        metadata: json!({}),
+        rate_limit: None,
     }
 }

@@ -19,6 +19,8 @@ pub fn message(happening: Happening) -> Result<Message, LedgerError> {
         subject: happening.subject,
         content: Some(body(event_type, &data)),
         created_at: happening.at.0,
+        event_id: None,
+        channels: None,
     })
 }
 

@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use svix::api::{MessageAttemptListByMsgOptions, MessageCreateOptions, Svix, SvixOptions};
 use svix::error::Error;
-use svix::models::{AppPortalAccessIn, ApplicationIn, EventTypeIn, MessageIn, MessageStatus};
+use svix::models::{
+    AppPortalAccessIn, ApplicationIn, EndpointIn, EventTypeIn, MessageIn, MessageStatus,
+};
 
 use super::HOLDER;
 use super::event_types::{CATALOGUE, TEST};
@@ -44,6 +46,7 @@ const LOOKS: [Duration; 3] = [
 /// A Svix server.
 #[derive(Clone)]
 pub struct SvixServer {
+    address: Arc<str>,
     client: Arc<Svix>,
     applications: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -79,9 +82,16 @@ impl SvixServer {
             ..SvixOptions::default()
         };
         Self {
+            address: server_url.into(),
             client: Arc::new(Svix::new(api_key.to_owned(), Some(options))),
             applications: Arc::default(),
         }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Declares what messages there are. Those that Svix knows stay as they are there.
@@ -159,6 +169,27 @@ impl SvixServer {
         let messages = self.client.message();
         let created = messages.create(project.to_owned(), message, Some(options));
         Ok(created.await?.id)
+    }
+
+    /// Makes an endpoint of the project's application. Messages to it are signed with that secret.
+    ///
+    /// # Errors
+    /// When Svix cannot be reached or refuses.
+    pub async fn create_endpoint(
+        &self,
+        project: &ProjectId,
+        url: String,
+        description: Option<String>,
+        secret: &str,
+    ) -> Result<(), SvixError> {
+        self.ensure_application(project.as_str()).await?;
+        let mut endpoint = EndpointIn::new(url);
+        endpoint.description = description;
+        endpoint.secret = Some(secret.to_owned());
+        let endpoints = self.client.endpoint();
+        let created = endpoints.create(project.to_string(), endpoint, None);
+        created.await?;
+        Ok(())
     }
 
     /// A token for the project's application, with which its endpoints are managed over there.

@@ -72,6 +72,11 @@ const ROUTES: [(&str, &str, Access); 41] = [
     ("POST", "/internal/sign-up-rules-test", Admin),
     ("GET", "/internal/sign-up-rules-stats", Admin),
 ];
+/// Those of analytics.
+const ANALYTICS_ROUTES: [(&str, &str, Access); 2] = [
+    ("POST", "/internal/analytics/query", Admin),
+    ("POST", "/internal/analytics/query/timing", Server),
+];
 /// Those of signing in by other means than a password, and of what belongs to it.
 const SIGN_IN_ROUTES: [(&str, &str, Access); 25] = [
     ("POST", "/auth/password/set", Client),
@@ -211,7 +216,78 @@ const CONFIG_ROUTES: [(&str, &str, Access); 8] = [
     ("DELETE", "/internal/config/source", Admin),
 ];
 /// Those of hosting platforms.
-const INTEGRATION_ROUTES: [(&str, &str, Access); 13] = [
+const INTEGRATION_ROUTES: [(&str, &str, Access); 32] = [
+    (
+        "POST",
+        "/integrations/{integration}/projects/provision",
+        Public,
+    ),
+    (
+        "GET",
+        "/integrations/{integration}/projects/transfer",
+        Public,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/projects/transfer",
+        Public,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/projects/transfer/initiate",
+        Public,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/projects/transfer/confirm/check",
+        Client,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/projects/transfer/confirm",
+        Client,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/internal/confirm",
+        Server,
+    ),
+    ("GET", "/integrations/{integration}/oauth", Public),
+    ("GET", "/integrations/{integration}/oauth/authorize", Public),
+    ("POST", "/integrations/{integration}/oauth/token", Public),
+    (
+        "GET",
+        "/integrations/{integration}/oauth/idp/.well-known/openid-configuration",
+        Public,
+    ),
+    (
+        "GET",
+        "/integrations/{integration}/oauth/idp/.well-known/jwks.json",
+        Public,
+    ),
+    ("GET", "/integrations/{integration}/oauth/idp/auth", Public),
+    (
+        "POST",
+        "/integrations/{integration}/oauth/idp/token",
+        Public,
+    ),
+    (
+        "GET",
+        "/integrations/{integration}/oauth/idp/interaction/{uid}",
+        Public,
+    ),
+    (
+        "GET",
+        "/integrations/{integration}/oauth/idp/interaction/{uid}/done",
+        Public,
+    ),
+    (
+        "POST",
+        "/integrations/{integration}/oauth/idp/interaction/{uid}/done",
+        Public,
+    ),
+    ("POST", "/integrations/neon/projects/connection", Public),
+    ("POST", "/integrations/neon/webhooks", Client),
     ("GET", "/integrations/{integration}/domains", Admin),
     ("POST", "/integrations/{integration}/domains", Admin),
     (
@@ -298,8 +374,94 @@ const WEBHOOK_ROUTES: [(&str, &str, Access); 15] = [
     ),
 ];
 
+/// Those of what browsers observe, and of figures.
+const TELEMETRY_ROUTES: [(&str, &str, Access); 8] = [
+    ("POST", "/analytics/events/batch", Client),
+    ("POST", "/session-replays/batch", Client),
+    ("GET", "/internal/session-replays", Admin),
+    (
+        "GET",
+        "/internal/session-replays/{session_replay_id}",
+        Admin,
+    ),
+    (
+        "GET",
+        "/internal/session-replays/{session_replay_id}/chunks",
+        Admin,
+    ),
+    (
+        "GET",
+        "/internal/session-replays/{session_replay_id}/chunks/{chunk_id}/events",
+        Admin,
+    ),
+    (
+        "GET",
+        "/internal/session-replays/{session_replay_id}/events",
+        Admin,
+    ),
+    ("GET", "/internal/metrics", Admin),
+];
+
+/// Those of Svix's API, which take a token of their own.
+const SVIX_ROUTES: [(&str, &str, Access); 21] = [
+    ("POST", "/app", Public),
+    ("POST", "/auth/app-portal-access/{app_id}", Public),
+    ("GET", "/app/{app_id}/endpoint", Public),
+    ("POST", "/app/{app_id}/endpoint", Public),
+    ("GET", "/app/{app_id}/endpoint/{endpoint_id}", Public),
+    ("PUT", "/app/{app_id}/endpoint/{endpoint_id}", Public),
+    ("PATCH", "/app/{app_id}/endpoint/{endpoint_id}", Public),
+    ("DELETE", "/app/{app_id}/endpoint/{endpoint_id}", Public),
+    ("GET", "/app/{app_id}/endpoint/{endpoint_id}/secret", Public),
+    (
+        "POST",
+        "/app/{app_id}/endpoint/{endpoint_id}/secret/rotate",
+        Public,
+    ),
+    (
+        "GET",
+        "/app/{app_id}/endpoint/{endpoint_id}/headers",
+        Public,
+    ),
+    (
+        "PUT",
+        "/app/{app_id}/endpoint/{endpoint_id}/headers",
+        Public,
+    ),
+    (
+        "PATCH",
+        "/app/{app_id}/endpoint/{endpoint_id}/headers",
+        Public,
+    ),
+    ("GET", "/app/{app_id}/endpoint/{endpoint_id}/stats", Public),
+    (
+        "POST",
+        "/app/{app_id}/endpoint/{endpoint_id}/recover",
+        Public,
+    ),
+    (
+        "POST",
+        "/app/{app_id}/endpoint/{endpoint_id}/replay-missing",
+        Public,
+    ),
+    ("POST", "/app/{app_id}/msg", Public),
+    ("GET", "/app/{app_id}/msg/{msg_id}", Public),
+    (
+        "POST",
+        "/app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend",
+        Public,
+    ),
+    (
+        "GET",
+        "/app/{app_id}/attempt/endpoint/{endpoint_id}",
+        Public,
+    ),
+    ("GET", "/app/{app_id}/attempt/msg/{msg_id}", Public),
+];
+
 /// Those of items, products and purchases.
-const PAYMENT_ROUTES: [(&str, &str, Access); 21] = [
+const PAYMENT_ROUTES: [(&str, &str, Access); 23] = [
+    ("POST", "/integrations/stripe/webhooks", Public),
     (
         "GET",
         "/payments/items/{customer_type}/{customer_id}/{item_id}",
@@ -341,6 +503,7 @@ const PAYMENT_ROUTES: [(&str, &str, Access); 21] = [
     ),
     ("GET", "/internal/payments/transactions", Admin),
     ("POST", "/internal/payments/transactions/refund", Admin),
+    ("POST", "/internal/payments/setup", Admin),
     ("GET", "/internal/payments/stripe/account-info", Admin),
     (
         "POST",
@@ -371,6 +534,36 @@ const PAYMENT_ROUTES: [(&str, &str, Access); 21] = [
     ),
 ];
 
+/// Those of conversations.
+const CONVERSATION_ROUTES: [(&str, &str, Access); 10] = [
+    ("GET", "/internal/ai-conversations", Client),
+    ("POST", "/internal/ai-conversations", Client),
+    (
+        "GET",
+        "/internal/ai-conversations/{conversation_id}",
+        Client,
+    ),
+    (
+        "PATCH",
+        "/internal/ai-conversations/{conversation_id}",
+        Client,
+    ),
+    (
+        "DELETE",
+        "/internal/ai-conversations/{conversation_id}",
+        Client,
+    ),
+    (
+        "PUT",
+        "/internal/ai-conversations/{conversation_id}/messages",
+        Client,
+    ),
+    ("GET", "/internal/conversations", Client),
+    ("POST", "/internal/conversations", Client),
+    ("GET", "/internal/conversations/{conversation_id}", Client),
+    ("PATCH", "/internal/conversations/{conversation_id}", Client),
+];
+
 fn table() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
     let parts = ROUTES.into_iter().chain(KEY_ROUTES);
     parts
@@ -380,8 +573,12 @@ fn table() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
         .chain(INVITATION_ROUTES)
         .chain(CONFIG_ROUTES)
         .chain(WEBHOOK_ROUTES)
+        .chain(SVIX_ROUTES)
         .chain(INTEGRATION_ROUTES)
         .chain(PAYMENT_ROUTES)
+        .chain(ANALYTICS_ROUTES)
+        .chain(TELEMETRY_ROUTES)
+        .chain(CONVERSATION_ROUTES)
 }
 
 fn routes() -> impl Iterator<Item = (&'static str, String, Access)> {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use muniment::server::Follow;
 
+use crate::crash::Binary;
 use crate::support::{TestServer, database, eventually, unique_email};
 
 const THEME: &str = "6fb53bb8-4f2f-4b1c-9d27-1d4a61d1f0de";
@@ -503,4 +504,41 @@ async fn a_change_is_in_force_at_once_here_and_within_a_second_elsewhere() {
         read().send().await.status == 400
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_on_one_database_keep_up_with_each_other() {
+    let url = database().await;
+    let maker = TestServer::start_on(&url, Follow::Nothing).await;
+    let project = maker.project.clone();
+    maker.stop().await;
+    let nodes = [Binary::serve(&url).await, Binary::serve(&url).await];
+    let http = reqwest::Client::new();
+    let call = |node: &Binary, method: reqwest::Method, path: &str| {
+        http.request(method, format!("{}/api/v1{path}", node.base))
+            .header("x-stack-access-type", "admin")
+            .header("x-stack-project-id", &project.id)
+            .header("x-stack-super-secret-admin-key", &project.admin)
+    };
+    let name = async |node: &Binary| {
+        let sent = call(node, reqwest::Method::GET, "/projects/current").send();
+        let shown: Value = sent.await.unwrap().json().await.unwrap();
+        shown["display_name"].as_str().unwrap().to_owned()
+    };
+    for round in 0..6 {
+        let (here, there) = (&nodes[round % 2], &nodes[(round + 1) % 2]);
+        let wanted = format!("Round {round}");
+        // Both have the project at hand.
+        assert_ne!(name(here).await, wanted);
+        assert_ne!(name(there).await, wanted);
+        let change = call(here, reqwest::Method::PATCH, "/internal/projects/current");
+        let change = change.json(&json!({"display_name": wanted})).send().await;
+        assert_eq!(change.unwrap().status(), 200);
+        let done = std::time::Instant::now();
+        assert_eq!(name(here).await, wanted);
+        while name(there).await != wanted {
+            assert!(done.elapsed() < std::time::Duration::from_secs(1));
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
 }

@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use muniment::cache_folder::cache_folder;
 use muniment::server::Follow;
 use serde_json::{Value, json};
 
@@ -32,8 +34,24 @@ impl Binary {
 
     /// Serves with more settings than the usual ones.
     pub async fn serve_with(database_url: &str, settings: &[(&str, &str)]) -> Self {
+        Self::run(&["serve"], database_url, settings).await
+    }
+
+    /// Everything for development but Postgres, with what is kept in `dir`: the analytics engine
+    /// is a child of this process.
+    pub async fn develop(database_url: &str, dir: &Path) -> Self {
+        let dir = dir.to_str().unwrap();
+        let cache = cache_folder();
+        let settings = [
+            ("MUNIMENT_CACHE_DIR", cache.to_str().unwrap()),
+            ("MUNIMENT_RATE_LIMITS", "off"),
+        ];
+        Self::run(&["dev", "--dir", dir], database_url, &settings).await
+    }
+
+    async fn run(arguments: &[&str], database_url: &str, settings: &[(&str, &str)]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_muniment"))
-            .arg("serve")
+            .args(arguments)
             .env_clear()
             .env("DATABASE_URL", database_url)
             .env("MUNIMENT_SERVER_SECRET", secret().to_base64url())
@@ -44,6 +62,7 @@ impl Binary {
             .env("MUNIMENT_INTERNAL_SECRET_SERVER_KEY", INTERNAL_SERVER)
             .env("MUNIMENT_INTERNAL_SUPER_SECRET_ADMIN_KEY", INTERNAL_ADMIN)
             .envs(settings.iter().copied())
+            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -67,6 +86,10 @@ impl Binary {
         }
     }
 
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -82,7 +105,7 @@ impl Drop for Binary {
 
 /// What the server said it had done.
 #[derive(Default)]
-struct Acknowledged {
+pub struct Acknowledged {
     users: Vec<(String, String)>,
     teams: Vec<(String, String)>,
     names: Vec<(String, String)>,
@@ -136,7 +159,7 @@ fn acknowledged(done: &Mutex<Acknowledged>) -> usize {
 }
 
 /// Starts the callers of a round.
-fn callers(
+pub fn callers(
     server: &Binary,
     project: &Project,
     done: &Arc<Mutex<Acknowledged>>,
@@ -147,7 +170,7 @@ fn callers(
 
 /// Waits until a round has had `least` answers and some more. On a busy machine as on an idle one
 /// there is load then, and the moment is any.
-async fn until_loaded(done: &Mutex<Acknowledged>, least: usize) {
+pub async fn until_loaded(done: &Mutex<Acknowledged>, least: usize) {
     let wanted = acknowledged(done) + least + usize::from(rand::random::<u8>() % 30);
     eventually("the round has load", || async {
         acknowledged(done) >= wanted

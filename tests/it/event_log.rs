@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use muniment::server::Follow;
+use muniment_projections::analytics::AnalyticsError;
 use muniment_projections::event_log::Recorded;
 use muniment_projections::replay::replay;
 use muniment_projections::subscription::{Pace, Subscriber, follow, lags};
@@ -298,4 +299,63 @@ async fn tallied(server: &TestServer) -> Vec<(String, i64)> {
 async fn logged(server: &TestServer) -> Vec<(String, i64)> {
     let sql = "SELECT event_type, count(*) FROM events GROUP BY 1 ORDER BY 1";
     sqlx::query_as(sql).fetch_all(server.pool()).await.unwrap()
+}
+
+/// Its sink is away the first times.
+#[derive(Clone)]
+struct Cut {
+    failures_left: Arc<AtomicU32>,
+    taken: Arc<AtomicU32>,
+}
+
+impl Subscriber for Cut {
+    fn name(&self) -> &'static str {
+        "cut"
+    }
+
+    async fn accept(&self, _: &mut PgConnection, batch: &[Recorded]) -> Result<(), LedgerError> {
+        let failing = self
+            .failures_left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            });
+        if failing.is_ok() {
+            let silence = AnalyticsError::Unreachable("no answer".to_owned());
+            return Err(LedgerError::SinkAway(silence));
+        }
+        self.taken
+            .fetch_add(u32::try_from(batch.len()).unwrap(), Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn while_a_sink_is_away_no_event_is_to_blame() {
+    let server = TestServer::start_on(&database().await, Follow::Nothing).await;
+    server.sign_up(&unique_email()).await;
+    let logged: i64 = sqlx::query_scalar("SELECT count(*) FROM events")
+        .fetch_one(server.pool())
+        .await
+        .unwrap();
+    let cut = Cut {
+        failures_left: Arc::new(AtomicU32::new(40)),
+        taken: Arc::default(),
+    };
+    let pace = Pace {
+        attempts: 3,
+        first_pause: Duration::from_millis(1),
+        longest_pause: Duration::from_millis(4),
+        ..Pace::default()
+    };
+    let _following = follow(server.log().clone(), cut.clone(), pace);
+    eventually("everything arrives in the end", || async {
+        i64::from(cut.taken.load(Ordering::SeqCst)) == logged
+    })
+    .await;
+    assert_eq!(cut.failures_left.load(Ordering::SeqCst), 0);
+    let dead: i64 = sqlx::query_scalar("SELECT count(*) FROM dead_letters")
+        .fetch_one(server.pool())
+        .await
+        .unwrap();
+    assert_eq!(dead, 0);
 }

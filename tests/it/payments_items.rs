@@ -277,7 +277,9 @@ async fn what_a_deleted_user_had_is_gone() {
     call.expect(200).await;
     let call = server.server("GET", &format!("/payments/items/{path}"));
     call.refused(404, "USER_NOT_FOUND").await;
-    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM item_balances")
+    let sql = "SELECT count(*) FROM item_balances WHERE project_id = $1";
+    let left: i64 = sqlx::query_scalar(sql)
+        .bind(&server.project.id)
         .fetch_one(server.pool())
         .await
         .unwrap();

@@ -1,8 +1,9 @@
 //! Contract 04 §1 to §3: projects and their keys.
 
+use muniment::app::internal_admin::{self, AdminReach, Credentials, InternalAdmin};
 use serde_json::{Value, json};
 
-use crate::support::{TestServer, Tokens, unique_email};
+use crate::support::{PASSWORD, TestServer, Tokens, unique_email};
 
 #[tokio::test]
 async fn a_new_project_reads_as_the_contract_says() {
@@ -419,5 +420,75 @@ async fn a_shared_mail_server_keeps_what_is_said_besides() {
         .await;
     patch(json!({"type": "shared", "port": 70_000}))
         .refused(400, "SCHEMA_ERROR")
+        .await;
+}
+
+#[tokio::test]
+async fn the_first_user_of_internal_is_made_once() {
+    let server = TestServer::start().await;
+    let email = unique_email();
+    let admin = InternalAdmin {
+        credentials: Some(Credentials {
+            email: email.clone(),
+            password: PASSWORD.to_owned(),
+        }),
+        github_id: Some("4711".to_owned()),
+        reach: AdminReach::Internal,
+    };
+    for _ in 0..2 {
+        internal_admin::seed(server.app(), &admin).await.unwrap();
+    }
+    let internal = server.internal();
+    let signed_in = server
+        .client_of(&internal, "POST", "/auth/password/sign-in")
+        .body(json!({"email": email, "password": PASSWORD}));
+    let user = Tokens::of(&signed_in.expect(200).await);
+    assert_eq!(user.user_id, "33e7c043-d2d1-4187-acd3-f91b5ed64b46");
+    let me = server
+        .client_of(&internal, "GET", "/users/me")
+        .user(&user)
+        .expect(200)
+        .await;
+    assert_eq!(me["primary_email_verified"], true);
+    assert_eq!(me["oauth_providers"][0]["id"], "github");
+    assert_eq!(me["oauth_providers"][0]["account_id"], "4711");
+    let list = server
+        .client_of(&internal, "GET", "/internal/projects")
+        .user(&user)
+        .expect(200)
+        .await;
+    assert_eq!(list["items"][0]["id"], "internal");
+    let body = json!({"project_id": server.project.id, "new_team_id": me["selected_team_id"]});
+    server
+        .client_of(&internal, "POST", "/internal/projects/transfer")
+        .user(&user)
+        .body(body)
+        .refused(404, "TEAM_MEMBERSHIP_NOT_FOUND")
+        .await;
+    let path = format!("/users/{}", user.user_id);
+    server
+        .server_of(&internal, "DELETE", &path)
+        .expect(200)
+        .await;
+    internal_admin::seed(server.app(), &admin).await.unwrap();
+    server
+        .server_of(&internal, "GET", &path)
+        .refused(404, "USER_NOT_FOUND")
+        .await;
+}
+
+#[tokio::test]
+async fn nobody_is_made_without_a_way_to_sign_in() {
+    let server = TestServer::start().await;
+    let admin = InternalAdmin {
+        credentials: None,
+        github_id: None,
+        reach: AdminReach::Internal,
+    };
+    internal_admin::seed(server.app(), &admin).await.unwrap();
+    let path = format!("/users/{}", internal_admin::INTERNAL_ADMIN);
+    server
+        .server_of(&server.internal(), "GET", &path)
+        .refused(404, "USER_NOT_FOUND")
         .await;
 }

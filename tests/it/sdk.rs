@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use muniment::server::Follow;
+use muniment::stripe::MOCK_KEY;
 
 use crate::crash::Binary;
 use crate::smtp::MailBox;
+use crate::stripe_server::WEBHOOK_SECRET;
 use crate::support::{INTERNAL_CLIENT, PASSWORD, TestServer, database, unique_email};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,8 +46,18 @@ async fn receivers_verify_webhooks_with_the_package_of_svix() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_client_of_svix_manages_endpoints_here() {
+    drive("svix.mjs", json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_published_sdk_counts_items_and_sells_products() {
     drive("payments.mjs", json!({"allow_localhost": true})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_published_sdk_sends_recordings_and_shows_them() {
+    drive("analytics.mjs", json!({})).await;
 }
 
 async fn drive(scenario: &str, config: Value) {
@@ -62,7 +74,11 @@ async fn drive(scenario: &str, config: Value) {
     maker.sign_up_to(&maker.internal(), &owner).await;
     maker.stop().await;
     let mailbox = MailBox::open().await;
-    let settings = [("MUNIMENT_SMTP_URL", mailbox.url())];
+    let settings = [
+        ("MUNIMENT_SMTP_URL", mailbox.url()),
+        ("STRIPE_SECRET_KEY", MOCK_KEY.to_owned()),
+        ("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET.to_owned()),
+    ];
     let settings = settings
         .each_ref()
         .map(|(name, value)| (*name, value.as_str()));
@@ -76,6 +92,7 @@ async fn drive(scenario: &str, config: Value) {
         .env("MUNIMENT_CLIENT_KEY", &project.client)
         .env("MUNIMENT_SERVER_KEY", &project.server)
         .env("MUNIMENT_ADMIN_KEY", &project.admin)
+        .env("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET)
         .env("MUNIMENT_INTERNAL_CLIENT_KEY", INTERNAL_CLIENT)
         .env("MUNIMENT_OWNER_EMAIL", &owner)
         .env("MUNIMENT_OWNER_PASSWORD", PASSWORD)
@@ -137,7 +154,10 @@ fn install() -> PathBuf {
         "sign_in.mjs",
         "projects.mjs",
         "webhooks.mjs",
+        "svix.mjs",
+        "receiver.mjs",
         "payments.mjs",
+        "analytics.mjs",
     ] {
         std::fs::copy(source.join(file), target.join(file)).unwrap();
     }

@@ -1,8 +1,11 @@
 //! A server per test on a database of its own, and a client that says what it expects.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use muniment::analytics_engine::{AnalyticsEngine, Home};
+use muniment::app::QueryErrors;
 use muniment::app::projects::{self, NewKeys};
 use muniment::app::seed::{self, Seed};
 use muniment::cache_folder::cache_folder;
@@ -13,11 +16,13 @@ use muniment::passwords::Cost;
 use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
 use muniment::secrets::{Random, ServerSecret};
 use muniment::server::{self, Configuration, Follow, Server};
-use muniment::settings::TrustedProxy;
+use muniment::settings::{AnalyticsSettings, TrustedProxy};
+use muniment::stripe::StripeAccess;
 use muniment::webhooks::Delivery;
 use muniment::webhooks::courier::Reach;
 use muniment_domain::ProjectId;
 use muniment_domain::project::{Level, ProjectCommand};
+use muniment_projections::analytics::AnalyticsStore;
 use muniment_projections::{EventContext, EventLog};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -28,12 +33,30 @@ use crate::smtp::MailBox;
 
 /// The cluster of this test run. Its watchdog stops and removes it when the process ends.
 static CLUSTER: OnceCell<PrivatePostgres> = OnceCell::const_new();
+/// The analytics engine of this test run, which every server uses: each test has its own projects.
+static ENGINE: OnceCell<AnalyticsEngine> = OnceCell::const_new();
 const TEMPLATE: &str = "muniment_template";
 
 /// Keys of the `internal` project.
 pub const INTERNAL_CLIENT: &str = "pck_internal-client-key";
 pub const INTERNAL_SERVER: &str = "ssk_internal-server-key";
 pub const INTERNAL_ADMIN: &str = "sak_internal-admin-key";
+
+/// Where tests say that the API and the dashboard are.
+pub const PUBLIC_URL: &str = "http://localhost:8102";
+pub const DASHBOARD_URL: &str = "https://dashboard.example.com";
+/// Where logins of the platform `host` lead.
+pub const PLATFORM_CALLBACK: &str = "https://host.example.com/callback?kept=1";
+
+/// The hosting platforms that are registered.
+fn integration_clients() -> Value {
+    json!([
+        {"client_id": "host", "client_secret": "host-secret:1", "redirect_uris": [PLATFORM_CALLBACK],
+         "id_token_signed_response_alg": "ES256"},
+        {"client_id": "rival", "client_secret": "rival-secret", "redirect_uris": [PLATFORM_CALLBACK],
+         "id_token_signed_response_alg": "HS256"},
+    ])
+}
 
 async fn cluster() -> &'static PrivatePostgres {
     CLUSTER
@@ -53,6 +76,41 @@ async fn cluster() -> &'static PrivatePostgres {
             postgres
         })
         .await
+}
+
+/// The engine that all tests share. It ends with the process.
+pub async fn engine() -> &'static AnalyticsEngine {
+    ENGINE
+        .get_or_init(|| async {
+            let engine = start_engine().await;
+            engine.store().migrate().await.unwrap();
+            engine
+        })
+        .await
+}
+
+/// An engine of one's own, to be killed and the like. It has no schema yet.
+pub async fn start_engine() -> AnalyticsEngine {
+    let program = Path::new(env!("CARGO_BIN_EXE_muniment"));
+    AnalyticsEngine::start(program, Home::Temporary, &cache_folder())
+        .await
+        .unwrap()
+}
+
+/// Names a ClickHouse server to test with, as `CLICKHOUSE_URL` does, instead of the engine.
+const SERVER_VARIABLE: &str = "MUNIMENT_TEST_CLICKHOUSE_URL";
+
+/// The store that all tests share, by connections of the test's own: they end with its runtime.
+pub async fn analytics() -> AnalyticsStore {
+    let settings = AnalyticsSettings {
+        clickhouse_url: std::env::var(SERVER_VARIABLE).ok(),
+    };
+    let Some(endpoint) = settings.server(&secret()).unwrap() else {
+        return engine().await.store().reconnected();
+    };
+    let store = AnalyticsStore::new(endpoint);
+    store.migrate().await.unwrap();
+    store
 }
 
 /// The URL of a fresh database with the schema in it.
@@ -90,6 +148,32 @@ pub async fn close_off(name: &str) {
 /// The secret that tests run with.
 pub fn secret() -> ServerSecret {
     ServerSecret::generate(&Random::seeded(42))
+}
+
+/// How a test's server may differ from the usual one.
+pub struct Variant {
+    pub follow: Follow,
+    pub quotas: Quotas,
+    pub trusted_proxy: Option<TrustedProxy>,
+    pub webhooks: Delivery,
+    pub analytics: Option<AnalyticsStore>,
+    pub query_errors: QueryErrors,
+    pub stripe: Option<StripeAccess>,
+}
+
+impl Variant {
+    /// What most tests want: everything runs.
+    pub async fn usual() -> Self {
+        Self {
+            follow: Follow::Everything,
+            quotas: Quotas::default(),
+            trusted_proxy: None,
+            webhooks: Delivery::Embedded(Reach::Anywhere),
+            analytics: Some(analytics().await),
+            query_errors: QueryErrors::Shown,
+            stripe: None,
+        }
+    }
 }
 
 /// A server with an `internal` project and one project to test with.
@@ -138,10 +222,36 @@ impl TestServer {
         Self::start_limited(url, follow, Quotas::default(), None).await
     }
 
+    /// A server with that analytics store, or none.
+    pub async fn start_analysing(analytics: Option<AnalyticsStore>) -> Self {
+        let variant = Variant {
+            analytics,
+            ..Variant::usual().await
+        };
+        Self::start_with(&database().await, variant).await
+    }
+
     /// A server that delivers webhooks that way.
     pub async fn start_delivering(url: &str, webhooks: Delivery) -> Self {
-        let quotas = Quotas::default();
-        Self::start_with(url, Follow::Everything, quotas, None, webhooks).await
+        let variant = Variant {
+            webhooks,
+            ..Variant::usual().await
+        };
+        Self::start_with(url, variant).await
+    }
+
+    /// A server that takes payments through that Stripe.
+    pub async fn start_charging(stripe: StripeAccess) -> Self {
+        Self::start_charging_on(&database().await, Follow::Everything, stripe).await
+    }
+
+    pub async fn start_charging_on(url: &str, follow: Follow, stripe: StripeAccess) -> Self {
+        let variant = Variant {
+            follow,
+            stripe: Some(stripe),
+            ..Variant::usual().await
+        };
+        Self::start_with(url, variant).await
     }
 
     /// A server with limits of its own, behind proxies.
@@ -151,23 +261,34 @@ impl TestServer {
         quotas: Quotas,
         trusted_proxy: Option<TrustedProxy>,
     ) -> Self {
-        let webhooks = Delivery::Embedded(Reach::Anywhere);
-        Self::start_with(url, follow, quotas, trusted_proxy, webhooks).await
+        let variant = Variant {
+            follow,
+            quotas,
+            trusted_proxy,
+            ..Variant::usual().await
+        };
+        Self::start_with(url, variant).await
     }
 
-    async fn start_with(
-        url: &str,
-        follow: Follow,
-        quotas: Quotas,
-        trusted_proxy: Option<TrustedProxy>,
-        webhooks: Delivery,
-    ) -> Self {
+    /// A server that differs from the usual one.
+    pub async fn start_with(url: &str, variant: Variant) -> Self {
+        let Variant {
+            follow,
+            quotas,
+            trusted_proxy,
+            webhooks,
+            analytics,
+            query_errors,
+            stripe,
+        } = variant;
         let pool = server::connect(url, 20).await.unwrap();
         let clock = Clock::fixed(Clock::system().now());
         let mail = MailBox::open().await;
         let configuration = Configuration {
             secret: secret(),
-            public_url: "http://localhost:8102".to_owned(),
+            public_url: PUBLIC_URL.to_owned(),
+            dashboard_url: DASHBOARD_URL.to_owned(),
+            integration_clients: integration_clients().to_string().parse().unwrap(),
             access_token_seconds: 600,
             password_cost: Cost::Minimal,
             mail: SharedMail {
@@ -177,6 +298,9 @@ impl TestServer {
             trusted_proxy,
             quotas,
             webhooks,
+            analytics,
+            query_errors,
+            stripe,
             clock: clock.clone(),
         };
         let app = server::assemble(pool, configuration).unwrap();
@@ -391,6 +515,12 @@ impl TestServer {
         call.body(json!({"config": config})).expect(200).await;
     }
 
+    /// Gives the test project an account at Stripe.
+    pub async fn set_up_payments(&self) {
+        let call = self.admin("POST", "/internal/payments/setup");
+        call.body(json!({})).expect(200).await;
+    }
+
     /// Writes settings of the test project as they are kept: dotted keys and their values.
     pub async fn override_settings(&self, changes: Value) {
         let app = self.server.app();
@@ -476,6 +606,12 @@ impl Call {
         let answer = self.send().await;
         assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
         answer.json()
+    }
+
+    /// Sends, and demands that status, whatever is said beside.
+    pub async fn expect_status(self, status: u16) {
+        let answer = self.send().await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
     }
 
     /// Sends, and demands that known error. Yields its details.

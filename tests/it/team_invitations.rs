@@ -255,6 +255,7 @@ async fn the_invited_see_and_accept_what_was_sent_to_their_proven_addresses() {
     let (server, _, team) = start().await;
     let email = unique_email();
     let (first, code) = invite(&server, &team, &email).await;
+    server.clock.advance(1);
     let (second, _) = invite(&server, &team, &email).await;
     // Another case is another address, by the contract.
     invite(&server, &team, &email.to_uppercase()).await;

@@ -7,16 +7,21 @@
 use std::path::Path;
 
 use muniment::server::Follow;
+use muniment_domain::ProjectId;
+use muniment_domain::support_conversation::{SupportConversation, SupportConversationCommand};
+use muniment_projections::EventContext;
 use muniment_projections::replay::replay;
 use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::postgres::PgPool;
 
-use crate::support::{PASSWORD, Project, TestServer, database};
+use crate::integrations::{HOST, provision};
+use crate::support::{PASSWORD, Project, TestServer, Tokens, database};
 
 /// The names by which recorded accounts are found again.
 const EMAIL: &str = "ada@example.com";
 const OTHER_EMAIL: &str = "grace@example.com";
+const AGENT_EMAIL: &str = "agent@example.com";
 
 #[tokio::test]
 async fn recorded_logs_are_read() {
@@ -88,10 +93,68 @@ async fn read_back(recorded: &str) {
     let vault = server.server_of(&project, "POST", "/data-vault/stores/s/get");
     let vault = vault.body(json!({"hashed_key": "k"})).expect(200).await;
     assert_eq!(vault["encrypted_value"], "sealed");
+    if let Some(made) = keys.get("provisioned") {
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        let provisioned = Project {
+            id: text("id"),
+            admin: text("admin"),
+            ..project.clone()
+        };
+        let opened = server.admin_of(&provisioned, "GET", "/internal/projects/current");
+        assert_eq!(opened.expect(200).await["owner_team_id"], Value::Null);
+        let transfer = server.call("POST", "/integrations/neon/projects/transfer");
+        let transfer = transfer.header("authorization", HOST);
+        transfer
+            .body(json!({"project_id": provisioned.id}))
+            .expect(200)
+            .await;
+    }
+    // Teams that were founded before there were plans have one now.
+    let internal = server.internal();
+    let owners = server.server_of(&internal, "GET", "/teams");
+    let owners = owners.expect(200).await["items"].clone();
+    assert!(owners.as_array().unwrap().len() > 2);
+    for team in owners.as_array().unwrap() {
+        let team = team["id"].as_str().unwrap();
+        let path = format!("/payments/items/team/{team}/dashboard_admins");
+        let seats = server.server_of(&internal, "GET", &path).expect(200).await;
+        assert_eq!(seats["quantity"], 1, "{team}");
+    }
     let call = server.client_of(&project, "POST", "/auth/password/sign-in");
     call.body(json!({"email": EMAIL, "password": PASSWORD}))
         .expect(200)
         .await;
+    if keys.get("conversations").is_some() {
+        read_conversations(&server, &project).await;
+    }
+}
+
+async fn read_conversations(server: &TestServer, project: &Project) {
+    let internal = server.internal();
+    let sign_in = server.client_of(&internal, "POST", "/auth/password/sign-in");
+    let sign_in = sign_in.body(json!({"email": AGENT_EMAIL, "password": PASSWORD}));
+    let agent = Tokens::of(&sign_in.expect(200).await);
+    let read = async |path: String| {
+        let path = format!("/internal/{path}projectId={}", project.id);
+        let call = server.client_of(&internal, "GET", &path).user(&agent);
+        call.expect(200).await["conversations"].clone()
+    };
+    let asked = read("ai-conversations?".to_owned()).await;
+    assert_eq!(asked.as_array().unwrap().len(), 1);
+    assert_eq!(asked[0]["title"], "Renamed");
+    let found = read("conversations?query=Refund&".to_owned()).await;
+    assert_eq!(found.as_array().unwrap().len(), 1);
+    assert_eq!(found[0]["userDisplayName"], "Ada");
+    assert_eq!(found[0]["metadata"]["tags"], json!(["vip"]));
+    // The other one was with somebody who was erased.
+    let all = read("conversations?".to_owned()).await;
+    assert_eq!(all.as_array().unwrap().len(), 2);
+    assert!(
+        all.as_array()
+            .unwrap()
+            .iter()
+            .any(|c| c["userId"] == Value::Null)
+    );
 }
 
 /// Writes a log that has something of everything, if a file is named to record it in.
@@ -110,7 +173,10 @@ async fn a_log_is_recorded_when_asked_for() {
         server: secret,
         admin,
     } = &server.project;
-    let keys = json!({"id": id, "client": client, "server": secret, "admin": admin});
+    let made = provision(&server, "neon", HOST).await;
+    let keys = json!({"id": id, "client": client, "server": secret, "admin": admin,
+                      "provisioned": {"id": made.id, "admin": made.admin},
+                      "conversations": true});
     // Subscribers have work to do yet, which the recording shall hold as well.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let mut recorded = format!("-- keys: {keys}\n");
@@ -195,6 +261,67 @@ async fn live(server: &TestServer, user: &crate::support::Tokens, erased: &crate
     let value = json!({"hashed_key": "k", "encrypted_value": "sealed"});
     let vault = server.server("POST", "/data-vault/stores/s/set");
     vault.body(value).expect(200).await;
+    converse(server, user, erased).await;
     let gone = format!("/users/{}", erased.user_id);
     server.server("DELETE", &gone).expect(200).await;
+}
+
+/// Everything that can be said in the dashboard.
+async fn converse(server: &TestServer, user: &Tokens, erased: &Tokens) {
+    let internal = server.internal();
+    let agent = server.sign_up_to(&internal, AGENT_EMAIL).await;
+    let project = &server.project.id;
+    let current = server.admin("GET", "/internal/projects/current");
+    let owner = current.expect(200).await["owner_team_id"].clone();
+    let membership = format!(
+        "/team-memberships/{}/{}",
+        owner.as_str().unwrap(),
+        agent.user_id
+    );
+    let join = server.server_of(&internal, "POST", &membership);
+    join.body(json!({})).expect(201).await;
+    let say = async |method: &str, path: &str, body: Value| {
+        let call = server.client_of(&internal, method, path).user(&agent);
+        call.body(body).expect(200).await
+    };
+    let asked = "/internal/ai-conversations";
+    let messages = json!([{"role": "user", "content": "why?"}]);
+    let start = json!({"title": "First", "projectId": project, "messages": messages});
+    for keep in [true, false] {
+        let started = say("POST", asked, start.clone()).await;
+        let path = format!("{asked}/{}", started["id"].as_str().unwrap());
+        say("PATCH", &path, json!({"title": "Renamed"})).await;
+        let body = json!({"messages": [{"role": "assistant", "content": {"because": 1}}]});
+        say("PUT", &format!("{path}/messages"), body).await;
+        if !keep {
+            say("DELETE", &path, json!({})).await;
+        }
+    }
+    for customer in [user, erased] {
+        let opening = json!({"projectId": project, "userId": customer.user_id, "priority": "low",
+                             "subject": "Refund", "initialMessage": "Hello"});
+        let opened = say("POST", "/internal/conversations", opening).await;
+        let id = opened["conversationId"].as_str().unwrap();
+        let app = server.app();
+        let context = EventContext::system(ProjectId::from_caller(project), "test", app.now());
+        let receive = SupportConversationCommand::Receive {
+            message_id: uuid::Uuid::new_v4(),
+            body: "Thanks".to_owned(),
+            at: app.now(),
+        };
+        app.execute::<SupportConversation>(&context, &id.parse().unwrap(), &receive)
+            .await
+            .unwrap();
+        for change in [
+            json!({"type": "reply", "body": "Done"}),
+            json!({"type": "internal-note", "body": "kind"}),
+            json!({"type": "status", "status": "closed"}),
+            json!({"type": "metadata", "priority": "high", "tags": ["vip"],
+                   "assignedToUserId": agent.user_id, "assignedToDisplayName": "Agent"}),
+        ] {
+            let mut body = change;
+            body["projectId"] = json!(project);
+            say("PATCH", &format!("/internal/conversations/{id}"), body).await;
+        }
+    }
 }

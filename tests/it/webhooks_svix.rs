@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::integrations::HOST;
 use crate::support::{TestServer, database, eventually, unique_email};
 
 const KEY: &str = "testsk_key.eu";
@@ -141,6 +142,11 @@ fn answer(state: &Played, asked: &Asked) -> (u16, Value) {
             200,
             json!({"url": "https://app.svix.com/x", "token": "appsk_x"}),
         ),
+        ("POST", ["app", _, "endpoint"]) => {
+            let (url, description) = (&asked.body["url"], &asked.body["description"]);
+            let answer = json!({"id": "ep_made", "url": url, "description": description, "version": 1, "metadata": {}, "createdAt": at, "updatedAt": at});
+            (201, answer)
+        }
         ("GET", ["app", _, "endpoint", "ep_known"]) => (
             200,
             json!({"id": "ep_known", "url": "https://example.com/hook", "version": 1, "description": "", "metadata": {}, "createdAt": at, "updatedAt": at}),
@@ -262,4 +268,27 @@ async fn endpoints_are_managed_and_tested_at_svix() {
     assert_eq!(test("ep_unknown").await["success"], false);
     let listing = server.admin("GET", "/internal/webhooks/endpoints");
     listing.refused_in_words(400).await;
+    let path = format!("/app/{}/endpoint", server.project.id);
+    let elsewhere = server.call("GET", &path).expect(404).await;
+    assert_eq!(elsewhere["code"], "not_found");
+    assert!(elsewhere["detail"].as_str().unwrap().contains(&svix.url));
+}
+
+#[tokio::test]
+async fn neon_registers_its_webhook_at_svix() {
+    let svix = Svix::open().await;
+    let server = TestServer::start_delivering(&database().await, svix.delivery()).await;
+    let call = server.client("POST", "/integrations/neon/webhooks");
+    let made = call
+        .header("authorization", HOST)
+        .body(json!({"url": "https://neon.example.com/hook", "description": "for Neon"}))
+        .expect(200)
+        .await;
+    let path = format!("/api/v1/app/{}/endpoint", server.project.id);
+    let asked = svix.asked(&Method::POST, &path);
+    assert_eq!(asked.len(), 1);
+    assert_eq!(
+        asked[0].body,
+        json!({"url": "https://neon.example.com/hook", "description": "for Neon", "secret": made["secret"]})
+    );
 }

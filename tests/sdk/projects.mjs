@@ -20,14 +20,14 @@ async function step(name, run) {
   }
 }
 
-let owner, owned, keys, admin, project;
+let owner, owned, keys, admin, project, team;
 await step("creates a project and lists it", async () => {
   const result = await dashboard.signInWithCredential({
     email: process.env.MUNIMENT_OWNER_EMAIL, password: process.env.MUNIMENT_OWNER_PASSWORD, noRedirect: true,
   });
   assert.equal(result.status, "ok", JSON.stringify(result));
   owner = await dashboard.getUser({ or: "throw" });
-  const [team] = await owner.listTeams();
+  [team] = await owner.listTeams();
   owned = await owner.createProject({ displayName: "Shop", teamId: team.id, config: { magicLinkEnabled: true } });
   assert.equal(owned.displayName, "Shop");
   assert.equal(owned.config.magicLinkEnabled, true);
@@ -78,6 +78,26 @@ await step("updates the project and its settings", async () => {
   assert.deepEqual(await project.getProductionModeErrors(), []);
 });
 
+await step("replaces its domains, and is told what production wants", async () => {
+  await project.update({ config: { domains: [{ domain: "http://shop.example.com", handlerPath: "/handler" }], allowLocalhost: true } });
+  project = await admin.getProject();
+  assert.deepEqual(project.config.domains.map((entry) => entry.domain), ["http://shop.example.com"]);
+  assert.equal((await project.getProductionModeErrors()).length, 2);
+  await project.update({ config: { domains: [], allowLocalhost: false } });
+  project = await admin.getProject();
+  assert.deepEqual(project.config.domains, []);
+  assert.deepEqual(await project.getProductionModeErrors(), []);
+});
+
+await step("demands publishable keys", async () => {
+  const keyless = () => fetch(`${baseUrl}/api/v1/projects/current`, { headers: { "x-stack-access-type": "client", "x-stack-project-id": owned.id } });
+  assert.equal((await keyless()).status, 200);
+  await project.update({ requirePublishableClientKey: true });
+  assert.equal((await keyless()).headers.get("x-stack-known-error"), "PUBLISHABLE_CLIENT_KEY_REQUIRED_FOR_PROJECT");
+  await project.update({ requirePublishableClientKey: false });
+  assert.equal((await keyless()).status, 200);
+});
+
 await step("reads and writes the configuration", async () => {
   await project.updateConfig({ "teams.allowClientTeamCreation": true, "dataVault.stores.secrets": { displayName: "Secrets" } });
   const config = await project.getConfig();
@@ -103,6 +123,26 @@ await step("defines permissions", async () => {
   await admin.createTeamPermissionDefinition({ id: "orders", description: "See orders.", containedPermissionIds: [] });
   assert.ok((await admin.listTeamPermissionDefinitions()).some((definition) => definition.id === "orders"));
   assert.equal((await project.getConfig()).rbac.permissions.orders.scope, "team");
+  await admin.updateTeamPermissionDefinition("orders", { description: "See all orders.", containedPermissionIds: ["$read_members"] });
+  assert.deepEqual((await project.getConfig()).rbac.permissions.orders.containedPermissionIds, { "$read_members": true });
+  await admin.createProjectPermissionDefinition({ id: "support", containedPermissionIds: [] });
+  await admin.updateProjectPermissionDefinition("support", { description: "Answer customers.", containedPermissionIds: [] });
+  const [support] = await admin.listProjectPermissionDefinitions();
+  assert.equal(support.description, "Answer customers.");
+  await admin.deleteTeamPermissionDefinition("orders");
+  await admin.deleteProjectPermissionDefinition("support");
+  assert.ok(!(await admin.listTeamPermissionDefinitions()).some((definition) => definition.id === "orders"));
+  assert.deepEqual(await admin.listProjectPermissionDefinitions(), []);
+});
+
+await step("gives the project to another team of the owner's, which has a plan of its own", async () => {
+  assert.equal((await team.getItem("dashboard_admins")).quantity, 1);
+  const other = await owner.createTeam({ displayName: "Others" });
+  assert.equal((await other.getItem("dashboard_admins")).quantity, 1);
+  await owner.transferProject(owned.id, other.id);
+  const found = (await owner.listOwnedProjects()).find((each) => each.id === owned.id);
+  assert.equal(found.ownerTeamId, other.id);
+  assert.equal((await admin.getProject()).ownerTeamId, other.id);
 });
 
 await step("keeps sealed values in the data vault", async () => {

@@ -1,11 +1,16 @@
 //! What can happen to a customer.
 
+use std::collections::BTreeMap;
+
 use cqrs_es::DomainEvent;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::product::CustomerType;
+use super::invoice::Invoice;
+use super::ledger::ItemLedger;
+use super::product::{CustomerType, Product};
 use super::purchase::Purchase;
 use crate::{CustomerId, Millis, Personal, ProjectId, PurchaseId, TeamId, UserId};
 
@@ -19,6 +24,14 @@ pub enum CustomerEvent {
     ProductPurchased(Box<ProductPurchased>),
     /// A subscription was ended; what it grants lasts until it ends.
     SubscriptionEnded(SubscriptionEnded),
+    /// The payment provider told something new about a purchase.
+    PurchaseChanged(Box<PurchaseChanged>),
+    /// A purchase was paid back, at least in part.
+    PurchaseRefunded(Box<PurchaseChanged>),
+    /// The payment provider told something new about an invoice.
+    InvoiceRecorded(Box<InvoiceRecorded>),
+    /// A product was offered that may be looked up by its version later.
+    ProductVersionRecorded(Box<ProductVersionRecorded>),
     /// The customer is forgotten.
     CustomerClosed {},
 }
@@ -45,6 +58,22 @@ pub enum CustomerRef {
 }
 
 impl CustomerRef {
+    /// The customer of that id on the wire. None if it cannot be one of that kind.
+    #[must_use]
+    pub fn named(kind: CustomerType, id: &str) -> Option<Self> {
+        Some(match kind {
+            CustomerType::User => Self::User {
+                user_id: id.parse().ok()?,
+            },
+            CustomerType::Team => Self::Team {
+                team_id: id.parse().ok()?,
+            },
+            CustomerType::Custom => Self::Custom {
+                custom_id: id.to_owned(),
+            },
+        })
+    }
+
     /// What kind of customer it is.
     #[must_use]
     pub fn customer_type(&self) -> CustomerType {
@@ -172,12 +201,82 @@ pub struct SubscriptionEnded {
     pub ended_at: Millis,
 }
 
+/// See [`CustomerEvent::PurchaseChanged`] and [`CustomerEvent::PurchaseRefunded`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PurchaseChanged {
+    /// The project.
+    pub project_id: ProjectId,
+    /// The customer.
+    #[serde(flatten)]
+    pub customer: CustomerRef,
+    /// When.
+    pub at: Millis,
+    /// The purchase as it is now.
+    pub purchase: Purchase,
+    /// The items whose history is another one now, since the purchase was made: their ledgers,
+    /// told anew from all rows.
+    #[serde(deserialize_with = "ledgers")]
+    pub ledgers: BTreeMap<String, ItemLedger>,
+}
+
+/// Ledgers have numbers for keys, which serde does not read within a tagged enum, but by itself.
+fn ledgers<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, ItemLedger>, D::Error> {
+    let ledgers = BTreeMap::<String, Value>::deserialize(deserializer)?;
+    let read = |(item, ledger)| Ok((item, serde_json::from_value(ledger)?));
+    let read: Result<_, serde_json::Error> = ledgers.into_iter().map(read).collect();
+    read.map_err(de::Error::custom)
+}
+
+/// See [`CustomerEvent::InvoiceRecorded`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvoiceRecorded {
+    /// The project.
+    pub project_id: ProjectId,
+    /// The customer.
+    #[serde(flatten)]
+    pub customer: CustomerRef,
+    /// The invoice.
+    pub invoice: Invoice,
+    /// Whose key seals the personal part.
+    pub subject: Uuid,
+    /// Where it can be seen, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub personal: Option<Personal<InvoicePage>>,
+}
+
+/// The personal part of an invoice: whoever knows the page's address sees who pays for what.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InvoicePage {
+    /// Its address.
+    pub hosted_invoice_url: String,
+}
+
+/// See [`CustomerEvent::ProductVersionRecorded`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProductVersionRecorded {
+    /// The project.
+    pub project_id: ProjectId,
+    /// The version; see [`super::product_version_id`].
+    pub version_id: String,
+    /// Which product of the settings, if it is one.
+    pub product_id: Option<String>,
+    /// What it says.
+    pub product: Product,
+}
+
 impl DomainEvent for CustomerEvent {
     fn event_type(&self) -> String {
         match self {
             Self::ItemQuantityChanged(_) => "ItemQuantityChanged",
             Self::ProductPurchased(_) => "ProductPurchased",
             Self::SubscriptionEnded(_) => "SubscriptionEnded",
+            Self::PurchaseChanged(_) => "PurchaseChanged",
+            Self::PurchaseRefunded(_) => "PurchaseRefunded",
+            Self::InvoiceRecorded(_) => "InvoiceRecorded",
+            Self::ProductVersionRecorded(_) => "ProductVersionRecorded",
             Self::CustomerClosed {} => "CustomerClosed",
         }
         .to_owned()

@@ -76,9 +76,10 @@ pub struct Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
-    /// Never: it was made once and for all.
+    /// Never, as far as is known: it was made once and for all; or others decide, and the history is
+    /// told anew once they have.
     Never,
-    /// Nobody knows yet. It is paid until then.
+    /// Nobody knows yet. It is paid until then, and ends then, or now.
     Open(Millis),
     /// Then.
     At(Millis),
@@ -274,6 +275,11 @@ impl ItemLedger {
         if let Some(source) = self.sources.get_mut(&purchase) {
             source.end = End::At(end);
         }
+    }
+
+    /// Time has come to `now`, and nothing else happened.
+    pub(super) fn settle(&mut self, now: Millis) {
+        self.advance(now);
     }
 
     fn note(&mut self, at: Millis, quantity: Quantity) {

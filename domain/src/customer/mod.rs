@@ -4,11 +4,18 @@
 mod catalogue;
 mod command;
 mod event;
+mod history;
 mod interval;
+mod invoice;
 pub mod ledger;
+pub mod money;
+mod payment;
 pub mod product;
+mod product_version;
 mod purchase;
 mod quantity;
+mod refund;
+mod subscription;
 
 use std::collections::BTreeMap;
 
@@ -17,20 +24,31 @@ use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
 pub use catalogue::{Catalogue, Item, ProductLine};
-pub use command::{CustomerCommand, Floor, ItemChange, Selection, WantedPurchase};
-pub use event::{
-    CustomerEvent, CustomerRef, ItemChangeReason, ItemQuantityChanged, ProductPurchased,
-    PurchaseSource, SubscriptionEnded, derived_uuid,
+pub use command::{
+    CustomerCommand, Floor, InvoiceReport, ItemChange, MadeRefund, Payment, Selection,
+    SubscriptionSync, WantedPurchase,
 };
+pub use event::{
+    CustomerEvent, CustomerRef, InvoicePage, InvoiceRecorded, ItemChangeReason,
+    ItemQuantityChanged, ProductPurchased, ProductVersionRecorded, PurchaseChanged, PurchaseSource,
+    SubscriptionEnded, derived_uuid,
+};
+pub use history::{History, PastChange};
 pub use interval::{DayInterval, Unit};
+pub use invoice::{Invoice, InvoiceStatus};
 pub use ledger::ItemLedger;
 pub use product::{
     Bases, Currency, CustomerType, Expiry, IncludedItem, Price, Prices, Product, Repeat,
 };
-pub use purchase::{Owned, Purchase, Subscription, SubscriptionStatus, check, owned};
+pub use product_version::product_version_id;
+pub use purchase::{Owned, Purchase, check, owned};
 pub use quantity::Quantity;
+pub use refund::{Refund, RefundEntry, RefundPlan, RefundProblem, Revocation};
+pub use subscription::{Start, StripeSubscription, Subscription, SubscriptionStatus};
 
-use crate::{Millis, ProjectId};
+use payment::KnownInvoice;
+
+use crate::{Millis, ProjectId, PurchaseId};
 
 /// Why a command to a customer was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +80,12 @@ pub enum CustomerError {
     /// The product is owned, but no running subscription is behind it.
     #[error("the product was bought for good or is cancelled already: there is nothing to cancel")]
     NothingToCancel,
+    /// There is no such purchase.
+    #[error("the customer has no purchase of that id")]
+    PurchaseUnknown,
+    /// It was refunded before.
+    #[error("the purchase was refunded already")]
+    AlreadyRefunded,
 }
 
 /// The state that decisions about a customer need.
@@ -70,6 +94,9 @@ pub enum CustomerError {
 pub struct Customer {
     items: BTreeMap<String, ItemLedger>,
     purchases: Vec<Purchase>,
+    /// Invoices of subscriptions, by their ids at Stripe.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    invoices: BTreeMap<String, KnownInvoice>,
     /// The time of the last event. Servers' clocks differ, and a ledger's time does not run back.
     latest: Millis,
 }
@@ -103,6 +130,15 @@ impl Customer {
             CustomerCommand::ChangeItem(change) => self.changed(project, *change),
             CustomerCommand::Purchase(wanted) => self.purchased(project, *wanted),
             CustomerCommand::Cancel { selection, now } => self.canceled(&selection, now),
+            CustomerCommand::EndNow { subscription, now } => Ok(self.ended_now(subscription, now)),
+            CustomerCommand::SyncSubscription(sync) => Ok(self.synced(project, *sync)),
+            CustomerCommand::RecordPayment(payment) => Ok(self.paid(project, *payment)),
+            CustomerCommand::RecordInvoice(report) => self.invoiced(project, *report),
+            CustomerCommand::Refund(refund) => self.refunded(project, *refund),
+            CustomerCommand::RecordProductVersion {
+                product_id,
+                product,
+            } => Ok(vec![offered(project, product_id, *product)]),
             CustomerCommand::Close if self.is_empty() => Ok(Vec::new()),
             CustomerCommand::Close => Ok(vec![CustomerEvent::CustomerClosed {}]),
         }
@@ -146,19 +182,10 @@ impl Customer {
         let Some(price) = wanted.price()? else {
             return Ok(Vec::new());
         };
-        let mut events: Vec<CustomerEvent> = self
-            .purchases
-            .iter()
-            .filter(|purchase| Some(purchase.id) == replaced)
-            .map(|purchase| ended(purchase, now, now))
-            .collect();
-        let subscription = price.interval.map(|interval| Subscription {
-            status: SubscriptionStatus::Active,
-            period_start: now,
-            period_end: interval.after(now),
-            canceled_at: None,
-            ended_at: None,
-        });
+        let mut events = replaced.map_or_else(Vec::new, |replaced| self.ended_now(replaced, now));
+        let subscription = price
+            .interval
+            .map(|interval| Subscription::local(now, interval.after(now)));
         let purchased = ProductPurchased {
             project_id: project.clone(),
             customer: wanted.customer,
@@ -171,39 +198,54 @@ impl Customer {
                 source: wanted.source,
                 created_at: now,
                 subscription,
+                payment_intent_id: None,
+                refund: None,
             },
         };
         events.push(CustomerEvent::ProductPurchased(Box::new(purchased)));
         Ok(events)
     }
 
+    /// Ends a subscription, unless it is Stripe's to end.
+    fn ended_now(&self, subscription: PurchaseId, now: Millis) -> Vec<CustomerEvent> {
+        let now = now.max(self.latest);
+        let meant = self.purchases.iter().filter(|purchase| {
+            let is_local = purchase.stripe_subscription().is_none();
+            purchase.id == subscription && purchase.is_active() && is_local
+        });
+        meant.map(|purchase| ended(purchase, now, now)).collect()
+    }
+
+    /// Ends those subscriptions among the selected that are not Stripe's to end.
     fn canceled(
         &self,
         selection: &Selection,
         now: Millis,
     ) -> Result<Vec<CustomerEvent>, CustomerError> {
         let now = now.max(self.latest);
+        let is_owned = |id: &str| owned(&self.purchases, now).contains_key(&Some(id));
+        if let Selection::Product(id) = selection
+            && !is_owned(id)
+        {
+            return Err(CustomerError::NotOwned);
+        }
         let active = self
             .purchases
             .iter()
             .filter(|purchase| purchase.is_active());
-        let meant = active.filter(|purchase| match selection {
-            Selection::Subscription(id) => purchase.id == *id,
-            Selection::Product(id) => purchase.product_id.as_ref() == Some(id),
-        });
-        let events: Vec<CustomerEvent> = meant
-            .filter_map(|purchase| {
+        let meant = active.filter(|purchase| selection.means(purchase));
+        let mut meant = meant.peekable();
+        if meant.peek().is_some() {
+            let local = meant.filter(|purchase| purchase.stripe_subscription().is_none());
+            let events = local.filter_map(|purchase| {
                 let paid_until = purchase.subscription.as_ref()?.period_end;
                 Some(ended(purchase, now, paid_until))
-            })
-            .collect();
+            });
+            return Ok(events.collect());
+        }
         match selection {
-            _ if !events.is_empty() => Ok(events),
             Selection::Subscription(_) => Err(CustomerError::SubscriptionUnknown),
-            Selection::Product(id) if owned(&self.purchases, now).contains_key(&Some(id)) => {
-                Err(CustomerError::NothingToCancel)
-            }
-            Selection::Product(_) => Err(CustomerError::NotOwned),
+            Selection::Product(_) => Err(CustomerError::NothingToCancel),
         }
     }
 
@@ -228,6 +270,15 @@ impl Customer {
             purchase.end(ended.canceled_at, ended.ended_at);
         }
     }
+}
+
+fn offered(project: &ProjectId, product_id: Option<String>, product: Product) -> CustomerEvent {
+    CustomerEvent::ProductVersionRecorded(Box::new(ProductVersionRecorded {
+        project_id: project.clone(),
+        version_id: product_version_id(product_id.as_deref(), &product),
+        product_id,
+        product,
+    }))
 }
 
 fn ended(purchase: &Purchase, canceled_at: Millis, ended_at: Millis) -> CustomerEvent {
@@ -271,6 +322,12 @@ impl Aggregate for Customer {
             }
             CustomerEvent::ProductPurchased(purchased) => self.add(purchased.purchase),
             CustomerEvent::SubscriptionEnded(ended) => self.end(&ended),
+            CustomerEvent::PurchaseChanged(changed) | CustomerEvent::PurchaseRefunded(changed) => {
+                self.replace(*changed);
+            }
+            CustomerEvent::InvoiceRecorded(recorded) => self.note_invoice(*recorded),
+            // Versions are looked up by their ids, by whoever.
+            CustomerEvent::ProductVersionRecorded(_) => {}
             CustomerEvent::CustomerClosed {} => *self = Self::default(),
         }
     }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::ledger::{End, Source};
+use super::ledger::Source;
 use super::product::{Price, Product};
+use super::refund::Refund;
+use super::subscription::{Start, Subscription, SubscriptionStatus};
 use super::{CustomerError, PurchaseSource, WantedPurchase};
 use crate::{Millis, PurchaseId};
 
@@ -28,53 +30,31 @@ pub struct Purchase {
     pub created_at: Millis,
     /// Its periods, if it has any.
     pub subscription: Option<Subscription>,
-}
-
-/// Whether a subscription is running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SubscriptionStatus {
-    /// It is.
-    Active,
-    /// It was ended, though it may be paid for a while yet.
-    Canceled,
-}
-
-/// The periods of a purchase that comes round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subscription {
-    /// Whether it is running.
-    pub status: SubscriptionStatus,
-    /// When the present period began.
-    pub period_start: Millis,
-    /// When it ends.
-    pub period_end: Millis,
-    /// When it was cancelled.
-    pub canceled_at: Option<Millis>,
-    /// When it ends, or ended, for good.
-    pub ended_at: Option<Millis>,
-}
-
-impl Subscription {
-    /// Whether it can be cancelled.
-    #[must_use]
-    pub fn is_active(&self) -> bool {
-        self.status == SubscriptionStatus::Active
-    }
-
-    /// When what it grants ends.
-    #[must_use]
-    pub fn end(&self) -> End {
-        self.ended_at.map_or(End::Open(self.period_end), End::At)
-    }
+    /// The payment of a one-time purchase: its id at Stripe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_intent_id: Option<String>,
+    /// What was refunded of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refund: Option<Refund>,
 }
 
 impl Purchase {
-    /// Whether the product is still the customer's.
+    /// How many of the product are the customer's. What was refunded and then ends counts once.
     #[must_use]
-    pub fn is_owned(&self, now: Millis) -> bool {
+    pub fn owned_quantity(&self, now: Millis) -> i64 {
         let ended = self.subscription.as_ref().and_then(|it| it.ended_at);
-        ended.is_none_or(|end| end.max(self.created_at) > now)
+        let is_over = ended.is_some_and(|end| end.max(self.created_at) <= now);
+        if is_over || !self.is_started() {
+            return 0;
+        }
+        let revoked = self.refund.as_ref().map_or(0, Refund::revoked);
+        self.quantity.saturating_sub(revoked).max(0)
+    }
+
+    /// Whether what it grants was granted.
+    fn is_started(&self) -> bool {
+        let subscription = self.subscription.as_ref();
+        subscription.is_none_or(|subscription| subscription.start == Start::Made)
     }
 
     /// Whether it is a running subscription.
@@ -85,9 +65,16 @@ impl Purchase {
             .is_some_and(Subscription::is_active)
     }
 
+    /// Its subscription's id at Stripe.
+    #[must_use]
+    pub fn stripe_subscription(&self) -> Option<&str> {
+        self.subscription.as_ref()?.stripe_id.as_deref()
+    }
+
     /// What it grants, by item.
     pub fn sources(&self) -> impl Iterator<Item = (&String, Source)> {
         let items = self.product.included_items.iter();
+        let items = items.filter(|_| self.is_started());
         items.map(|(id, item)| {
             let subscription = self.subscription.as_ref();
             (
@@ -103,10 +90,24 @@ impl Purchase {
         self.product.prices.listed().get(self.price_id.as_ref()?)
     }
 
+    /// The price that was paid, if it is known and was really paid.
+    #[must_use]
+    pub fn paid_price(&self) -> Option<&Price> {
+        let is_paid = self.source == PurchaseSource::PurchasePage;
+        self.price().filter(|_| is_paid)
+    }
+
+    /// How many entries its transaction has: what it grants, what was paid, and its items.
+    #[must_use]
+    pub fn entry_count(&self) -> usize {
+        1 + usize::from(self.paid_price().is_some()) + self.product.included_items.len()
+    }
+
     /// Ends the subscription.
     pub fn end(&mut self, canceled_at: Millis, ended_at: Millis) {
         if let Some(subscription) = &mut self.subscription {
             subscription.status = SubscriptionStatus::Canceled;
+            subscription.cancel_at_period_end = true;
             subscription.canceled_at = Some(canceled_at);
             subscription.ended_at = Some(ended_at);
         }
@@ -138,9 +139,7 @@ pub fn owned(purchases: &[Purchase], now: Millis) -> BTreeMap<Option<&str>, Owne
                 subscription: None,
             });
         owned.product = &purchase.product;
-        if purchase.is_owned(now) {
-            owned.quantity += purchase.quantity;
-        }
+        owned.quantity += purchase.owned_quantity(now);
         if purchase.is_active() {
             owned.subscription = Some(purchase);
         }

@@ -38,6 +38,10 @@ pub enum Template {
     SignInInvitation,
     /// The news that an API key was found where others can read it, and does not work any more.
     ApiKeyLeaked,
+    /// A receipt for a payment.
+    PaymentReceipt,
+    /// The news that a payment failed.
+    PaymentFailed,
 }
 
 impl Template {
@@ -51,6 +55,8 @@ impl Template {
             Self::TeamInvitation => "team_invitation",
             Self::SignInInvitation => "sign_in_invitation",
             Self::ApiKeyLeaked => "api_key_leaked",
+            Self::PaymentReceipt => "payment_receipt",
+            Self::PaymentFailed => "payment_failed",
         }
     }
 }

@@ -78,6 +78,23 @@ pub enum ProjectCommand {
         /// When.
         now: Millis,
     },
+    /// Take payments through an account of its own at Stripe. It keeps the first one.
+    ConnectStripe {
+        /// `acct_…`
+        account_id: String,
+    },
+    /// Note that a hosting platform made it for somebody who is to claim it.
+    Provision {
+        /// The platform: a client of the integrations.
+        client_id: String,
+    },
+    /// Hand it over to its first owner, if that platform made it and nobody has claimed it yet.
+    Claim {
+        /// The platform.
+        client_id: String,
+        /// The owner, a team of the `internal` project.
+        owner_team_id: TeamId,
+    },
     /// Hand it over to another team of the `internal` project.
     Transfer(TeamId),
     /// Delete it.

@@ -31,6 +31,9 @@ const MANAGED_PORT: u16 = 465;
 /// The account there.
 const MANAGED_USERNAME: &str = "resend";
 
+/// What is done with an OAuth account whose address a user has already.
+pub const MERGE_STRATEGIES: [&str; 3] = ["link_method", "raise_error", "allow_duplicates"];
+
 /// The OAuth providers that exist.
 pub const PROVIDERS: [&str; 12] = [
     "google",
@@ -445,7 +448,7 @@ pub enum AccountMergeStrategy {
 }
 
 impl Setting for AccountMergeStrategy {
-    const SHAPE: Shape = Shape::OneOf(&["link_method", "raise_error", "allow_duplicates"]);
+    const SHAPE: Shape = Shape::OneOf(&MERGE_STRATEGIES);
 }
 
 impl Setting for DefaultAction {

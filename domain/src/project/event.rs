@@ -64,7 +64,18 @@ pub enum ProjectEvent {
         /// When.
         revoked_at: Millis,
     },
-    /// The project belongs to another team now.
+    /// The project has an account of its own at Stripe.
+    StripeAccountConnected {
+        /// `acct_…`
+        stripe_account_id: String,
+    },
+    /// A hosting platform made the project for somebody who is to claim it.
+    ProjectProvisioned {
+        /// The platform: a client of the integrations.
+        client_id: String,
+    },
+    /// The project belongs to another team now. A project that was waiting to be claimed no longer
+    /// is.
     ProjectTransferred {
         /// The new owner, a team of the `internal` project.
         owner_team_id: TeamId,
@@ -316,6 +327,8 @@ impl DomainEvent for ProjectEvent {
             Self::KeySetIssued(_) => "KeySetIssued",
             Self::KeySetDescribed { .. } => "KeySetDescribed",
             Self::KeySetRevoked { .. } => "KeySetRevoked",
+            Self::StripeAccountConnected { .. } => "StripeAccountConnected",
+            Self::ProjectProvisioned { .. } => "ProjectProvisioned",
             Self::ProjectTransferred { .. } => "ProjectTransferred",
             Self::ProjectDeleted {} => "ProjectDeleted",
         }

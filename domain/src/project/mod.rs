@@ -3,7 +3,9 @@
 pub mod built_in_emails;
 mod command;
 pub mod config;
+mod default_permissions;
 mod event;
+pub mod old_fields;
 pub mod old_settings;
 mod overrides;
 pub mod payments;
@@ -19,6 +21,7 @@ use serde_json::{Map, Value};
 
 pub use command::ProjectCommand;
 pub use config::ProjectConfig;
+pub use default_permissions::DefaultsOf;
 pub use event::{
     ConfigChanges, ConfigOverridden, ConfigReplaced, ConfigSource, KeySetIssued, OnboardingStatus,
     PermissionDefined, ProjectCreated, ProjectEvent, ProjectProfile, ProjectUpdated, StoredKey,
@@ -40,6 +43,9 @@ pub enum ProjectError {
     /// The project has no such key set.
     #[error("the project has no key set with this id")]
     KeySetNotFound,
+    /// No such platform made the project, or it was claimed already.
+    #[error("the project is not waiting to be claimed: it was transferred already")]
+    NotClaimable,
     /// A permission's definition was refused.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
@@ -62,7 +68,12 @@ pub struct Project {
     overrides: Overrides,
     #[serde(default)]
     config_source: ConfigSource,
+    /// The platform that made it, until it is claimed.
+    #[serde(default)]
+    provisioned_by: Option<String>,
     key_sets: BTreeMap<KeySetId, KeySetIssued>,
+    #[serde(default)]
+    stripe_account_id: Option<String>,
 }
 
 impl Project {
@@ -130,6 +141,19 @@ impl Project {
                     key_set_id,
                     revoked_at: now,
                 })
+            }
+            ProjectCommand::ConnectStripe { account_id } => self.connected(account_id),
+            ProjectCommand::Provision { client_id } => {
+                Some(ProjectEvent::ProjectProvisioned { client_id })
+            }
+            ProjectCommand::Claim {
+                client_id,
+                owner_team_id,
+            } => {
+                if self.provisioned_by != Some(client_id) {
+                    return Err(ProjectError::NotClaimable);
+                }
+                Some(ProjectEvent::ProjectTransferred { owner_team_id })
             }
             ProjectCommand::Transfer(owner_team_id) => {
                 Some(ProjectEvent::ProjectTransferred { owner_team_id })
@@ -220,6 +244,13 @@ impl Project {
         (!unchanged).then_some(ProjectEvent::KeySetIssued(issued))
     }
 
+    /// Another account would lead to other customers and other money.
+    fn connected(&self, stripe_account_id: String) -> Option<ProjectEvent> {
+        self.stripe_account_id
+            .is_none()
+            .then_some(ProjectEvent::StripeAccountConnected { stripe_account_id })
+    }
+
     fn require_key_set(&self, id: KeySetId) -> Result<(), ProjectError> {
         self.key_sets
             .contains_key(&id)
@@ -287,7 +318,14 @@ impl Aggregate for Project {
                     set.description = description;
                 }
             }
-            ProjectEvent::KeySetRevoked { .. } | ProjectEvent::ProjectTransferred { .. } => {}
+            ProjectEvent::StripeAccountConnected { stripe_account_id } => {
+                self.stripe_account_id = Some(stripe_account_id);
+            }
+            ProjectEvent::ProjectProvisioned { client_id } => {
+                self.provisioned_by = Some(client_id);
+            }
+            ProjectEvent::ProjectTransferred { .. } => self.provisioned_by = None,
+            ProjectEvent::KeySetRevoked { .. } => {}
             ProjectEvent::ProjectDeleted {} => {
                 *self = Self {
                     life: Life::Deleted,
@@ -295,5 +333,50 @@ impl Aggregate for Project {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Millis, ProjectId, TeamId};
+    use uuid::Uuid;
+
+    /// A project after those events.
+    fn after(events: impl IntoIterator<Item = ProjectEvent>) -> Project {
+        let mut project = Project::default();
+        project.apply(ProjectEvent::ProjectCreated(ProjectCreated {
+            project_id: ProjectId::from_uuid(Uuid::from_u128(1)),
+            created_at: Millis(0),
+            owner_team_id: None,
+            profile: ProjectProfile::default(),
+        }));
+        for event in events {
+            project.apply(event);
+        }
+        project
+    }
+
+    fn claim(client: &str) -> ProjectCommand {
+        ProjectCommand::Claim {
+            client_id: client.to_owned(),
+            owner_team_id: TeamId(Uuid::from_u128(2)),
+        }
+    }
+
+    #[test]
+    fn a_project_is_claimed_once_from_the_platform_that_made_it() {
+        let provisioned = ProjectEvent::ProjectProvisioned {
+            client_id: "host".to_owned(),
+        };
+        let owner_team_id = TeamId(Uuid::from_u128(2));
+        let transferred = ProjectEvent::ProjectTransferred { owner_team_id };
+        let refused = Err(ProjectError::NotClaimable);
+        assert_eq!(after([]).decide(claim("host")), refused);
+        let waiting = after([provisioned.clone()]);
+        assert_eq!(waiting.decide(claim("rival")), refused);
+        assert_eq!(waiting.decide(claim("host")), Ok(vec![transferred.clone()]));
+        let owned = after([provisioned, transferred]);
+        assert_eq!(owned.decide(claim("host")), refused);
     }
 }

@@ -43,6 +43,12 @@ pub enum Purpose {
     PasskeyAuthentication,
     /// Buying a product.
     PurchaseUrl,
+    /// Claiming a project that a hosting platform made.
+    ProjectTransfer,
+    /// Letting a hosting platform into a project: from the dashboard back to the identity provider.
+    IntegrationConfirmation,
+    /// Letting a hosting platform into a project: from the identity provider to the platform.
+    IntegrationLogin,
 }
 
 impl Purpose {
@@ -58,6 +64,9 @@ impl Purpose {
             Self::PasskeyRegistration => "passkey_registration",
             Self::PasskeyAuthentication => "passkey_authentication",
             Self::PurchaseUrl => "purchase_url",
+            Self::ProjectTransfer => "project_transfer",
+            Self::IntegrationConfirmation => "integration_confirmation",
+            Self::IntegrationLogin => "integration_login",
         }
     }
 }

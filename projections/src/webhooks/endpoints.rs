@@ -33,6 +33,14 @@ pub struct Endpoint {
     pub failures: i32,
     /// Since when it counts as failing.
     pub failing_since: Option<i64>,
+    /// The project's own name for it.
+    pub uid: Option<String>,
+    /// Its channels. Messages of ours have none, so they decide nothing.
+    pub channels: Option<Vec<String>>,
+    /// Texts kept with it, as an object.
+    pub metadata: Value,
+    /// Messages per second, at most.
+    pub rate_limit: Option<i32>,
 }
 
 /// How an endpoint has been failing since its last success.
@@ -104,6 +112,24 @@ pub async fn by_id(pool: &PgPool, id: &str) -> Result<Option<Endpoint>, LedgerEr
     Ok(endpoint)
 }
 
+/// The endpoint of that id or uid, if the project has it.
+pub async fn by_name(
+    pool: &PgPool,
+    project: &ProjectId,
+    name: &str,
+) -> Result<Option<Endpoint>, LedgerError> {
+    let endpoint = sqlx::query_as!(
+        Endpoint,
+        "SELECT * FROM webhook_endpoints WHERE project_id = $1 AND (id = $2 OR uid = $2)
+         ORDER BY id = $2 DESC LIMIT 1",
+        project.as_str(),
+        name
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(endpoint)
+}
+
 /// Keeps a new endpoint with its secret.
 pub async fn insert(
     pool: &PgPool,
@@ -114,8 +140,9 @@ pub async fn insert(
     let mut transaction = pool.begin().await?;
     sqlx::query!(
         "INSERT INTO webhook_endpoints
-             (id, project_id, url, description, is_disabled, filter_types, headers, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             (id, project_id, url, description, is_disabled, filter_types, headers, created_at,
+              updated_at, uid, channels, metadata, rate_limit)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         endpoint.id,
         endpoint.project_id,
         endpoint.url,
@@ -125,6 +152,10 @@ pub async fn insert(
         endpoint.headers,
         endpoint.created_at,
         endpoint.updated_at,
+        endpoint.uid,
+        endpoint.channels.as_deref(),
+        endpoint.metadata,
+        endpoint.rate_limit,
     )
     .execute(&mut *transaction)
     .await?;
@@ -138,7 +169,7 @@ pub async fn update(pool: &PgPool, endpoint: &Endpoint) -> Result<(), LedgerErro
     sqlx::query!(
         "UPDATE webhook_endpoints
          SET url = $2, description = $3, is_disabled = $4, filter_types = $5, headers = $6,
-             updated_at = $7,
+             updated_at = $7, uid = $8, channels = $9, metadata = $10, rate_limit = $11,
              first_failure_at = CASE WHEN is_disabled THEN NULL ELSE first_failure_at END,
              failures = CASE WHEN is_disabled THEN 0 ELSE failures END,
              failing_since = CASE WHEN is_disabled THEN NULL ELSE failing_since END
@@ -150,6 +181,10 @@ pub async fn update(pool: &PgPool, endpoint: &Endpoint) -> Result<(), LedgerErro
         endpoint.filter_types.as_deref(),
         endpoint.headers,
         endpoint.updated_at,
+        endpoint.uid,
+        endpoint.channels.as_deref(),
+        endpoint.metadata,
+        endpoint.rate_limit,
     )
     .execute(pool)
     .await?;

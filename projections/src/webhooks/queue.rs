@@ -1,8 +1,9 @@
 //! Messages, what is due to which endpoint, and how it went.
 
 use muniment_domain::{Millis, ProjectId};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{FromRow, PgConnection, PgPool, QueryBuilder};
 
+use super::endpoints::Endpoint;
 use crate::LedgerError;
 
 /// A message.
@@ -20,6 +21,10 @@ pub struct Message {
     pub content: Option<String>,
     /// When what it tells of happened.
     pub created_at: i64,
+    /// The name that whoever sent it gave it; absent if it tells of an event of the log.
+    pub event_id: Option<String>,
+    /// Its channels, likewise.
+    pub channels: Option<Vec<String>>,
 }
 
 /// A message that is due to an endpoint.
@@ -36,7 +41,7 @@ pub struct Due {
 }
 
 /// An attempt at delivering a message.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, FromRow)]
 pub struct Attempt {
     /// `atmpt_…`
     pub id: String,
@@ -110,6 +115,51 @@ pub async fn keep(connection: &mut PgConnection, messages: &[Message]) -> Result
         &times,
     )
     .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Keeps a message of somebody's own making.
+pub async fn add(connection: &mut PgConnection, message: &Message) -> Result<(), LedgerError> {
+    sqlx::query!(
+        "INSERT INTO webhook_messages
+             (id, project_id, event_type, subject, content, created_at, event_id, channels)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        message.id,
+        message.project_id,
+        message.event_type,
+        message.subject,
+        message.content,
+        message.created_at,
+        message.event_id,
+        message.channels.as_deref(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Queues what somebody made in a stretch of time, and was never sent to the endpoint.
+pub async fn enqueue_missing(
+    pool: &PgPool,
+    endpoint: &Endpoint,
+    (since, until): (Millis, Millis),
+    now: Millis,
+) -> Result<(), LedgerError> {
+    sqlx::query!(
+        "INSERT INTO webhook_deliveries (endpoint_id, message_id, status, due_at, is_manual)
+         SELECT $1, m.id, 'pending', $5, true FROM webhook_messages m
+         WHERE m.project_id = $2 AND m.subject = $2 AND m.created_at >= $3 AND m.created_at < $4
+           AND ($6::text[] IS NULL OR m.event_type = ANY($6))
+         ON CONFLICT DO NOTHING",
+        endpoint.id,
+        endpoint.project_id,
+        since.0,
+        until.0,
+        now.0,
+        endpoint.filter_types.as_deref(),
+    )
+    .execute(pool)
     .await?;
     Ok(())
 }
@@ -268,7 +318,7 @@ pub async fn note(
     Ok(())
 }
 
-/// A message of a project.
+/// A message of a project, by its id or event id.
 pub async fn message(
     pool: &PgPool,
     project: &ProjectId,
@@ -276,7 +326,8 @@ pub async fn message(
 ) -> Result<Option<Message>, LedgerError> {
     let message = sqlx::query_as!(
         Message,
-        "SELECT * FROM webhook_messages WHERE id = $1 AND project_id = $2",
+        "SELECT * FROM webhook_messages WHERE project_id = $2 AND (id = $1 OR event_id = $1)
+         ORDER BY id = $1 DESC LIMIT 1",
         id,
         project.as_str()
     )
@@ -286,14 +337,35 @@ pub async fn message(
 }
 
 /// An attempt with what it was made with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, FromRow)]
 pub struct LoggedAttempt {
     /// The attempt.
+    #[sqlx(flatten)]
     pub attempt: Attempt,
     /// The message's event type.
     pub event_type: String,
     /// The message's body, unless its subject was erased.
     pub content: Option<String>,
+    /// The message's event id, if it has one.
+    pub event_id: Option<String>,
+    /// The message's channels, if it has any.
+    pub channels: Option<Vec<String>>,
+    /// When the message was made.
+    pub message_created_at: i64,
+}
+
+/// Where a page of attempts begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// With the newest.
+    #[default]
+    Newest,
+    /// With this one.
+    From(String),
+    /// With the next older than this one.
+    After(String),
+    /// So that it ends with the next newer than this one.
+    Before(String),
 }
 
 /// Which attempts a listing shows.
@@ -305,59 +377,75 @@ pub struct AttemptListing {
     pub message: Option<String>,
     /// Only those that ended so: `success` or `fail`.
     pub status: Option<String>,
-    /// Only those of messages of this type.
-    pub event_type: Option<String>,
-    /// The first of the page.
-    pub cursor: Option<String>,
+    /// Only those of messages of these types.
+    pub event_types: Option<Vec<String>>,
+    /// Only those that began after.
+    pub after: Option<Millis>,
+    /// Only those that began before.
+    pub before: Option<Millis>,
+    /// Where the page begins.
+    pub place: Place,
     /// How many at most.
     pub limit: i64,
 }
 
-/// Attempts of a project, newest first; one more than the limit if there is another page.
+/// Attempts of a project, newest first; one more than the limit if there are more in the direction
+/// of the page.
 pub async fn attempts(
     pool: &PgPool,
     project: &ProjectId,
     listing: &AttemptListing,
 ) -> Result<Vec<LoggedAttempt>, LedgerError> {
-    let rows = sqlx::query!(
-        "SELECT a.*, m.event_type, m.content
+    let mut sql = QueryBuilder::new(
+        "SELECT a.*, m.event_type, m.content, m.event_id, m.channels,
+                m.created_at AS message_created_at
          FROM webhook_attempts a JOIN webhook_messages m ON m.id = a.message_id
-         WHERE m.project_id = $1
-           AND ($2::text IS NULL OR a.endpoint_id = $2)
-           AND ($3::text IS NULL OR a.message_id = $3)
-           AND ($4::text IS NULL OR a.status = $4)
-           AND ($5::text IS NULL OR m.event_type = $5)
-           AND ($6::text IS NULL OR (a.created_at, a.id) <=
-                   (SELECT c.created_at, c.id FROM webhook_attempts c WHERE c.id = $6))
-         ORDER BY a.created_at DESC, a.id DESC
-         LIMIT $7",
-        project.as_str(),
-        listing.endpoint,
-        listing.message,
-        listing.status,
-        listing.event_type,
-        listing.cursor,
-        listing.limit.saturating_add(1),
-    )
-    .fetch_all(pool)
-    .await?;
-    let logged = rows.into_iter().map(|row| LoggedAttempt {
-        attempt: Attempt {
-            id: row.id,
-            endpoint_id: row.endpoint_id,
-            message_id: row.message_id,
-            url: row.url,
-            status: row.status,
-            response_status_code: row.response_status_code,
-            response: row.response,
-            duration_millis: row.duration_millis,
-            is_manual: row.is_manual,
-            created_at: row.created_at,
-        },
-        event_type: row.event_type,
-        content: row.content,
+         WHERE m.project_id = ",
+    );
+    sql.push_bind(project.as_str());
+    for (condition, value) in [
+        (" AND a.endpoint_id = ", &listing.endpoint),
+        (" AND a.message_id = ", &listing.message),
+        (" AND a.status = ", &listing.status),
+    ] {
+        if let Some(value) = value {
+            sql.push(condition).push_bind(value);
+        }
+    }
+    if let Some(types) = &listing.event_types {
+        sql.push(" AND m.event_type = ANY(")
+            .push_bind(types)
+            .push(")");
+    }
+    if let Some(after) = listing.after {
+        sql.push(" AND a.created_at > ").push_bind(after.0);
+    }
+    if let Some(before) = listing.before {
+        sql.push(" AND a.created_at < ").push_bind(before.0);
+    }
+    let comparison = match &listing.place {
+        Place::Newest => None,
+        Place::From(id) => Some((" <= ", id)),
+        Place::After(id) => Some((" < ", id)),
+        Place::Before(id) => Some((" > ", id)),
+    };
+    if let Some((comparison, id)) = comparison {
+        sql.push(" AND (a.created_at, a.id)").push(comparison);
+        sql.push("(SELECT c.created_at, c.id FROM webhook_attempts c WHERE c.id = ");
+        sql.push_bind(id).push(")");
+    }
+    let is_backward = matches!(listing.place, Place::Before(_));
+    sql.push(if is_backward {
+        " ORDER BY a.created_at, a.id LIMIT "
+    } else {
+        " ORDER BY a.created_at DESC, a.id DESC LIMIT "
     });
-    Ok(logged.collect())
+    sql.push_bind(listing.limit.saturating_add(1));
+    let mut found: Vec<LoggedAttempt> = sql.build_query_as().fetch_all(pool).await?;
+    if is_backward {
+        found.reverse();
+    }
+    Ok(found)
 }
 
 /// Deliveries by how they stand.
@@ -371,17 +459,23 @@ pub struct Stats {
     pub fail: i64,
 }
 
-/// How the deliveries to an endpoint stand whose messages are not older than `since`.
-pub async fn stats(pool: &PgPool, endpoint: &str, since: Millis) -> Result<Stats, LedgerError> {
+/// How the deliveries to an endpoint stand whose messages were made from `since` until before
+/// `until`.
+pub async fn stats(
+    pool: &PgPool,
+    endpoint: &str,
+    (since, until): (Millis, Millis),
+) -> Result<Stats, LedgerError> {
     let stats = sqlx::query_as!(
         Stats,
         r#"SELECT count(*) FILTER (WHERE status = 'success') AS "success!",
                   count(*) FILTER (WHERE status = 'pending') AS "pending!",
                   count(*) FILTER (WHERE status = 'fail') AS "fail!"
            FROM webhook_deliveries d JOIN webhook_messages m ON m.id = d.message_id
-           WHERE d.endpoint_id = $1 AND m.created_at >= $2"#,
+           WHERE d.endpoint_id = $1 AND m.created_at >= $2 AND m.created_at < $3"#,
         endpoint,
-        since.0
+        since.0,
+        until.0
     )
     .fetch_one(pool)
     .await?;

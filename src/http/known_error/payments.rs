@@ -1,6 +1,7 @@
 //! Items, products and purchases (contract 06).
 
 use axum::http::StatusCode;
+use muniment_domain::PurchaseId;
 use muniment_domain::customer::CustomerType;
 use serde_json::json;
 
@@ -117,6 +118,36 @@ impl KnownError {
             format!("No invoice that could be refunded is known of subscription {id}."),
         )
         .with(json!({"subscription_invoice_id": id}))
+    }
+
+    /// There is one refund per purchase.
+    #[must_use]
+    pub fn subscription_already_refunded(id: PurchaseId) -> Self {
+        Self::bad_request(
+            "SUBSCRIPTION_ALREADY_REFUNDED",
+            format!("Subscription {id} was refunded already."),
+        )
+        .with(json!({"subscription_id": id}))
+    }
+
+    /// There is one refund per purchase.
+    #[must_use]
+    pub fn one_time_purchase_already_refunded(id: PurchaseId) -> Self {
+        Self::bad_request(
+            "ONE_TIME_PURCHASE_ALREADY_REFUNDED",
+            format!("One-time purchase {id} was refunded already."),
+        )
+        .with(json!({"one_time_purchase_id": id}))
+    }
+
+    /// There is no card that could be charged.
+    #[must_use]
+    pub fn default_payment_method_required(kind: CustomerType, customer: &str) -> Self {
+        Self::bad_request(
+            "DEFAULT_PAYMENT_METHOD_REQUIRED",
+            format!("Customer {customer} has no card that could be charged. Save one first."),
+        )
+        .with(json!({"customer_type": kind, "customer_id": customer}))
     }
 
     /// The purchase is not known.

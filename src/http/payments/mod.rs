@@ -1,20 +1,28 @@
 //! `/payments` and `/internal/payments`: items, products, purchases, transactions (contract 06).
 //!
-//! No payment provider is connected yet: what needs one answers as for a project that has not set
-//! payments up. Everything else, test mode included, works without.
+//! Whoever is to be charged is charged through Stripe, in the name of the project's account there.
+//! Items, grants and lists work without.
 
 mod billing;
 mod inline_product;
+mod invoices;
 mod items;
+mod method_configs;
 mod products;
+mod purchase_sessions;
 mod purchases;
+mod refunds;
 mod stripe_account;
+mod switches;
 mod transactions;
 
 use axum::http::StatusCode;
-use muniment_domain::customer::{CustomerError, CustomerRef, CustomerType, Product};
+use muniment_domain::customer::{
+    CustomerError, CustomerRef, CustomerType, Product, Purchase, WantedPurchase, check,
+};
+use muniment_domain::permission::TEAM_ADMIN;
 use muniment_domain::{TeamId, UserId};
-use muniment_projections::{AccessType, LedgerError, teams, users};
+use muniment_projections::{AccessType, LedgerError, customers, teams, users};
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
@@ -23,20 +31,26 @@ use super::error::{ApiError, ApiResult};
 use super::input::{Checked, Fields, one_of, text};
 use super::known_error::KnownError;
 use crate::app::App;
+use crate::app::checkout;
+use crate::app::projects::LoadedProject;
+use crate::app::stripe_customers::{self, LookupError};
 use crate::app::teams::require_permission;
-
-/// What a client must hold in a team to speak for it.
-const TEAM_ADMIN: &str = "team_admin";
+use crate::stripe::ConnectedStripe;
 
 /// The routes of this folder.
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(items::router())
         .merge(products::router())
+        .merge(switches::router())
         .merge(purchases::router())
+        .merge(purchase_sessions::router())
         .merge(transactions::router())
+        .merge(refunds::router())
         .merge(billing::router())
+        .merge(invoices::router())
         .merge(stripe_account::router())
+        .merge(method_configs::router())
 }
 
 /// A customer as a request names it.
@@ -205,6 +219,41 @@ fn refused(error: LedgerError, product: Option<&str>, customer: &str) -> ApiErro
         }
         LedgerError::VerificationCode(_) => KnownError::verification_code_not_found().into(),
         other => other.into(),
+    }
+}
+
+/// Stripe in the name of the project's account.
+fn require_connected(app: &App, project: &LoadedProject) -> ApiResult<ConnectedStripe> {
+    stripe_customers::connected(app, project).ok_or_else(no_payments)
+}
+
+/// Ends at Stripe what has to give way to a purchase (contract 06 §5.2), if anything there does. Its
+/// row follows when Stripe says so.
+async fn make_way(app: &App, project: &LoadedProject, wanted: &WantedPurchase) -> ApiResult<()> {
+    let stream = wanted.customer.stream(&project.id);
+    let purchases = customers::purchases_of(app.pool(), stream).await?;
+    let refused = |refusal: CustomerError| {
+        let (product, customer) = (wanted.product_id.as_deref(), wanted.customer.id_text());
+        refused(refusal.into(), product, &customer)
+    };
+    let replaced = check(&purchases, wanted, app.now()).map_err(refused)?;
+    // What has no price is not bought, so nothing gives way to it.
+    let is_bought = wanted.price().map_err(refused)?.is_some();
+    let mut replaced = purchases
+        .iter()
+        .filter(|purchase| is_bought && Some(purchase.id) == replaced);
+    match replaced.next().and_then(Purchase::stripe_subscription) {
+        Some(id) => Ok(checkout::cancel(&require_connected(app, project)?, id).await?),
+        None => Ok(()),
+    }
+}
+
+impl From<LookupError> for ApiError {
+    fn from(error: LookupError) -> Self {
+        match error {
+            LookupError::Stripe(error) => error.into(),
+            ambiguous @ LookupError::Ambiguous(_) => Self::internal(ambiguous),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `/payments/products`: what a customer owns, grants without payment, cancelling and switching.
+//! `/payments/products`: what a customer owns, grants without payment, and cancelling.
 
 use axum::Json;
 use axum::extract::State;
@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::PurchaseId;
 use muniment_domain::customer::{
-    CustomerCommand, CustomerType, Owned, Prices, Product, PurchaseSource, Selection,
-    WantedPurchase, owned,
+    CustomerCommand, CustomerRef, CustomerType, Owned, Product, Purchase, PurchaseSource,
+    Selection, WantedPurchase, owned,
 };
 use muniment_projections::{AccessType, customers};
 use serde_json::{Value, json};
@@ -15,8 +15,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::inline_product::{view, view_with};
-use super::{Meant, Named, configured, no_payments, refused, require_open};
+use super::{Meant, Named, configured, make_way, refused, require_connected};
 use crate::app::App;
+use crate::app::checkout;
 use crate::app::customers::{carry_out, purchase};
 use crate::app::projects::string_order;
 use crate::http::caller::{Auth, Caller};
@@ -25,8 +26,6 @@ use crate::http::input::{Input, integer, text};
 use crate::http::success;
 use crate::timestamp::format_with_millis;
 
-/// Who can switch plans.
-const SWITCHERS: [&str; 2] = ["user", "team"];
 /// The key of the products that were made up for a purchase.
 const INLINE: &str = "__null__";
 
@@ -35,7 +34,6 @@ pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, grant))
         .routes(routes!(cancel))
-        .routes(routes!(switch))
 }
 
 /// The products that a customer owns now.
@@ -83,7 +81,7 @@ fn show(auth: &Auth, id: Option<&str>, owned: &Owned<'_>) -> Value {
         Some(json!({
             "subscription_id": purchase.id,
             "current_period_end": format_with_millis(subscription.period_end),
-            "cancel_at_period_end": false,
+            "cancel_at_period_end": subscription.cancel_at_period_end,
             "is_cancelable": true,
         }))
     });
@@ -155,18 +153,20 @@ async fn grant(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
         source: PurchaseSource::ApiGrant,
         now: context.now,
     };
+    make_way(&app, &auth.project, &wanted).await?;
     purchase(&app, &context, wanted, None)
         .await
         .map_err(|error| refused(error, product_id.as_deref(), &named.id))?;
     let made = customers::purchase(app.pool(), auth.project_id(), id).await?;
     let mut answer = json!({"success": true});
-    if made.is_some_and(|purchase| purchase.subscription.is_some()) {
+    if made.is_some_and(|made| made.purchase.subscription.is_some()) {
         answer["subscription_id"] = json!(id);
     }
     Ok(Json(answer).into_response())
 }
 
-/// Cancels the subscriptions behind a product, or one of them, at the end of what is paid.
+/// Cancels the subscriptions behind a product, or one of them, at the end of what is paid. Those at
+/// Stripe are cancelled there, and are so here once Stripe says so.
 #[utoipa::path(delete, path = "/payments/products/{customer_type}/{customer_id}/{product_id}", tag = "payments",
     params(("customer_type" = String, Path), ("customer_id" = String, Path), ("product_id" = String, Path), ("subscription_id" = Option<String>, Query)),
     responses((status = 200, description = "Cancelled"), (status = 403, description = "Somebody else's"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND"),
@@ -192,6 +192,7 @@ async fn cancel(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         named.require_type(Some(&product), &configured(auth, &product)?)?;
         Selection::Product(product.clone())
     };
+    cancel_at_stripe(&app, auth, &customer, &selection).await?;
     let context = caller.event_context(&app, auth.project_id());
     let command = CustomerCommand::Cancel {
         selection,
@@ -203,100 +204,27 @@ async fn cancel(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     Ok(success())
 }
 
-/// Switches a subscription to another product of its line.
-#[utoipa::path(post, path = "/payments/products/{customer_type}/{customer_id}/switch", tag = "payments", request_body = Value,
-    params(("customer_type" = String, Path), ("customer_id" = String, Path)),
-    responses((status = 400, description = "SCHEMA_ERROR; the products cannot be switched; payments are not set up"), (status = 403, description = "NEW_PURCHASES_BLOCKED; somebody else's"),
-        (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND")))]
-async fn switch(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
-    let named = Named::read(&mut form.params(), &SWITCHERS);
-    let mut body = form.body();
-    let from = body.required("from_product_id", text);
-    let to = body.required("to_product_id", text);
-    let price = body.optional("price_id", text);
-    let quantity = body.optional("quantity", integer(1..=i64::from(i32::MAX)));
-    body.close();
-    let (named, from, to, price, quantity) =
-        form.finish((|| Some((named?, from?, to?, price?, quantity?)))())?;
-    require_open(auth)?;
-    named.check_client(&app, auth).await?;
-    let (from_product, to_product) = switchable(auth, &named, &from, &to)?;
-    let customer = named.find(&app, auth).await?;
+/// Ends what is selected at Stripe. Whether anything is, the customer says.
+async fn cancel_at_stripe(
+    app: &App,
+    auth: &Auth,
+    customer: &CustomerRef,
+    selection: &Selection,
+) -> ApiResult<()> {
     let stream = customer.stream(auth.project_id());
     let purchases = customers::purchases_of(app.pool(), stream).await?;
-    let line = from_product.product_line_id.as_deref().unwrap_or_default();
-    let owned = owned(&purchases, app.now());
-    let mut in_line = owned
-        .values()
-        .filter(|owned| owned.product.is_in_line(line));
-    if in_line.any(|owned| owned.subscription.is_none()) {
-        return Err(refuse(
-            "A product of the line is owned without an active subscription.",
-        ));
-    }
-    // Subscriptions that no payment provider knows of cannot be switched at it.
-    if from_product.prices != Prices::IncludeByDefault {
-        return Err(refuse("The product is not owned by a paid subscription."));
-    }
-    check_price(&to_product, price.as_deref())?;
-    if quantity.is_some_and(|quantity| quantity != 1) && !to_product.stackable {
-        return Err(refuse(
-            "The product is not stackable: its quantity can only be 1.",
-        ));
-    }
-    Err(no_payments())
-}
-
-/// The two products, if one can be switched to the other.
-fn switchable(auth: &Auth, named: &Named, from: &str, to: &str) -> ApiResult<(Product, Product)> {
-    let payments = &auth.project.catalogue;
-    let (Some(from_product), Some(to_product)) = (payments.product(from), payments.product(to))
-    else {
-        return Err(refuse("One of the products does not exist."));
-    };
-    let problem =
-        if from_product.customer_type != named.kind || to_product.customer_type != named.kind {
-            "One of the products is for customers of another type."
-        } else if from_product.product_line_id.is_none()
-            || from_product.product_line_id != to_product.product_line_id
-        {
-            "The products are not in one product line."
-        } else if from == to {
-            "The products are the same."
-        } else if !to_product.is_add_on_to.ids().is_empty() {
-            "Nobody can switch to an add-on."
-        } else if to_product.prices == Prices::IncludeByDefault {
-            "Nobody can switch to a product that is included by default."
-        } else if from_product.prices != Prices::IncludeByDefault
-            && from_product.interval_prices().next().is_none()
-        {
-            "The present product is no subscription."
-        } else {
-            return Ok((from_product, to_product));
-        };
-    Err(refuse(problem))
-}
-
-fn check_price(product: &Product, id: Option<&str>) -> ApiResult<()> {
-    let mut prices = product.interval_prices();
-    let chosen = match id {
-        Some(id) => prices.find(|(known, _)| *known == id),
-        None => prices.next(),
-    };
-    let Some((_, price)) = chosen else {
-        return Err(refuse("The product has no such price that comes round."));
-    };
-    if price
-        .amounts
-        .contains_key(&muniment_domain::customer::Currency::Usd)
+    if let Selection::Product(id) = selection
+        && !owned(&purchases, app.now()).contains_key(&Some(id))
     {
         return Ok(());
     }
-    Err(refuse(
-        "The price is not in US dollars, which is all that can be charged.",
-    ))
+    let selected = purchases
+        .iter()
+        .filter(|purchase| purchase.is_active() && selection.means(purchase));
+    for id in selected.filter_map(Purchase::stripe_subscription) {
+        checkout::cancel(&require_connected(app, &auth.project)?, id).await?;
+    }
+    Ok(())
 }
 
 fn refuse(text: &str) -> ApiError {

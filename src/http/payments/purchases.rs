@@ -1,18 +1,14 @@
-//! `/payments/purchases`: links that sell a product, and what their page asks for.
-//!
-//! As long as no payment provider is connected, only projects in test mode hand out links.
+//! `/payments/purchases`: links that sell a product, and what their page shows (contract 06
+//! §6.1–§6.3).
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use muniment_domain::customer::{
-    CustomerRef, CustomerType, Product, PurchaseSource, WantedPurchase, check, owned,
-};
-use muniment_domain::verification_code::Purpose;
-use muniment_domain::{ProjectId, PurchaseId};
+use muniment_domain::ProjectId;
+use muniment_domain::customer::{CustomerRef, CustomerType, Product, owned};
+use muniment_domain::verification_code::{MAX_ATTEMPTS, Purpose};
 use muniment_projections::verification_codes::VerificationCodeRow;
 use muniment_projections::{LedgerError, customers};
 use serde::{Deserialize, Serialize};
@@ -22,53 +18,67 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::inline_product::view;
-use super::{Meant, Named, no_payments, refused, require_open};
+use super::{Meant, Named, require_connected, require_open};
 use crate::app::App;
 use crate::app::codes::{NewCode, issue};
-use crate::app::customers::{PURCHASE_CODE_MILLIS, purchase, purchase_code};
+use crate::app::customers::{PURCHASE_CODE_MILLIS, purchase_code};
 use crate::app::projects::{LoadedProject, string_order};
 use crate::app::redirects::require_trusted;
+use crate::app::stripe_customers;
 use crate::http::caller::Caller;
 use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::{Fields, Input, integer, text, url_text};
+use crate::http::input::{Fields, Input, text, url_text};
 use crate::http::known_error::KnownError;
-use crate::http::success;
+
+/// The versions of the API that call a product by its new name only (contract 06 §13).
+const WITHOUT_OLD_NAMES: [&str; 2] = ["/api/v2beta5/", "/api/latest/"];
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(create_url))
         .routes(routes!(describe, validate))
-        .routes(routes!(purchase_session))
-        .routes(routes!(test_mode_session))
 }
 
 /// What a purchase code stands for. The product is kept as it was when the code was made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Offer {
-    customer: CustomerRef,
-    product_id: Option<String>,
-    product: Product,
+pub(super) struct Offer {
+    pub customer: CustomerRef,
+    pub product_id: Option<String>,
+    pub product: Product,
+    /// Codes of before payments were taken have none.
+    #[serde(default)]
+    pub stripe: Option<Seller>,
+}
+
+/// Who sells at Stripe, and to whom.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Seller {
+    /// The project's account: `acct_…`.
+    pub account_id: String,
+    /// The buyer, a customer of that account: `cus_…`.
+    pub customer_id: String,
+    /// Whether the account could charge when the code was made.
+    pub charges_enabled: bool,
 }
 
 /// Makes a link that sells a product to a customer.
 #[utoipa::path(post, path = "/payments/purchases/create-purchase-url", tag = "payments", request_body = Value,
     responses((status = 200, description = "`{url}`"), (status = 403, description = "NEW_PURCHASES_BLOCKED; somebody else"),
-        (status = 400, description = "SCHEMA_ERROR, PRODUCT_DOES_NOT_EXIST, PRODUCT_CUSTOMER_TYPE_DOES_NOT_MATCH, PRODUCT_ALREADY_GRANTED, REDIRECT_URL_NOT_WHITELISTED; payments are not set up")))]
+        (status = 400, description = "SCHEMA_ERROR, PRODUCT_DOES_NOT_EXIST, PRODUCT_CUSTOMER_TYPE_DOES_NOT_MATCH, PRODUCT_ALREADY_GRANTED, REDIRECT_URL_NOT_WHITELISTED; payments are not set up"),
+        (status = 503, description = "Stripe cannot be reached")))]
 async fn create_url(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.client()?;
     let mut form = input.form(auth.user_id()).no_query();
     let mut body = form.body();
     let named = Named::read(&mut body, &CustomerType::NAMES);
-    let meant = read_meant(&mut body);
+    let meant = read_meant(&mut body, &input.path);
     let return_url = body.optional("return_url", url_text);
     body.close();
     let (named, meant, return_url) = form.finish((|| Some((named?, meant?, return_url?)))())?;
     require_open(auth)?;
     named.check_client(&app, auth).await?;
-    if !auth.project.catalogue.test_mode {
-        return Err(no_payments());
-    }
+    let stripe = require_connected(&app, &auth.project)?;
     let (product_id, product) = Meant::choose(auth, meant)?.resolve(auth)?;
     named.require_type(product_id.as_deref(), &product)?;
     let customer = named.unchecked()?;
@@ -81,16 +91,23 @@ async fn create_url(State(app): State<App>, caller: Caller, input: Input) -> Api
     if let Some(url) = &return_url {
         require_trusted(url, &auth.project.config.domains)?;
     }
+    let buyer = stripe_customers::for_purchase(&stripe, &customer, app.now()).await?;
+    let account = stripe.platform().retrieve_account(stripe.account()).await?;
     let offer = Offer {
         customer,
         product_id,
         product,
+        stripe: Some(Seller {
+            account_id: stripe.account().to_owned(),
+            customer_id: buyer.id,
+            charges_enabled: account.charges_enabled,
+        }),
     };
     let offer = serde_json::to_value(offer).map_err(ApiError::internal)?;
     let code = NewCode::draw(&app, Purpose::PurchaseUrl, PURCHASE_CODE_MILLIS).remembering(offer);
     let context = caller.event_context(&app, auth.project_id());
     issue(&app, &context, &code).await?;
-    let (base, project, code) = (&app.public_url, auth.project_id(), code.text());
+    let (base, project, code) = (&app.dashboard_url, auth.project_id(), code.text());
     let mut url = format!("{base}/purchase/{project}_{code}");
     if let Some(return_url) = return_url {
         let query = form_urlencoded::Serializer::new(String::new())
@@ -101,9 +118,15 @@ async fn create_url(State(app): State<App>, caller: Caller, input: Input) -> Api
     Ok(Json(json!({"url": url})).into_response())
 }
 
-/// Reads the product, also under the names of old.
-fn read_meant(body: &mut Fields<'_>) -> Option<(Option<String>, Option<Box<Product>>)> {
+/// Reads the product, in older versions of the API also under the names of old.
+fn read_meant(body: &mut Fields<'_>, path: &str) -> Option<(Option<String>, Option<Box<Product>>)> {
     let new = Meant::read(body, "product");
+    if WITHOUT_OLD_NAMES
+        .iter()
+        .any(|prefix| path.starts_with(prefix))
+    {
+        return new;
+    }
     let old = Meant::read(body, "offer");
     let ((id, inline), (old_id, old_inline)) = (new?, old?);
     if id.is_some() || inline.is_some() {
@@ -113,13 +136,14 @@ fn read_meant(body: &mut Fields<'_>) -> Option<(Option<String>, Option<Box<Produ
 }
 
 /// A purchase code that works, and where it leads.
-struct Opened {
-    project: Arc<LoadedProject>,
-    row: VerificationCodeRow,
-    offer: Offer,
+pub(super) struct Opened {
+    pub project: Arc<LoadedProject>,
+    pub row: VerificationCodeRow,
+    pub offer: Offer,
 }
 
-async fn open(app: &App, full_code: &str) -> ApiResult<Opened> {
+/// Looks a purchase code up.
+pub(super) async fn open(app: &App, full_code: &str) -> ApiResult<Opened> {
     let missing = || ApiError::from(KnownError::verification_code_not_found());
     let (project, code) = full_code.split_once('_').ok_or_else(missing)?;
     let project = find_project(app, project).await?;
@@ -129,6 +153,9 @@ async fn open(app: &App, full_code: &str) -> ApiResult<Opened> {
             LedgerError::VerificationCode(_) => missing(),
             other => other.into(),
         })?;
+    if u32::try_from(row.attempts).is_ok_and(|attempts| attempts >= MAX_ATTEMPTS) {
+        return Err(KnownError::verification_code_max_attempts_reached().into());
+    }
     let offer = serde_json::from_value(row.data.clone()).map_err(ApiError::internal)?;
     Ok(Opened {
         project,
@@ -144,7 +171,7 @@ async fn find_project(app: &App, id: &str) -> ApiResult<Arc<LoadedProject>> {
 
 /// What a purchase code sells. The code is not used up by it.
 #[utoipa::path(post, path = "/payments/purchases/validate-code", tag = "payments", request_body = Value,
-    responses((status = 200, description = "The product, and what stands in its way"), (status = 400, description = "SCHEMA_ERROR, REDIRECT_URL_NOT_WHITELISTED"), (status = 404, description = "VERIFICATION_CODE_NOT_FOUND")))]
+    responses((status = 200, description = "The product, and what stands in its way"), (status = 400, description = "SCHEMA_ERROR, REDIRECT_URL_NOT_WHITELISTED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED"), (status = 404, description = "VERIFICATION_CODE_NOT_FOUND")))]
 async fn describe(State(app): State<App>, input: Input) -> ApiResult {
     let mut form = input.form(None).no_query();
     let mut body = form.body();
@@ -180,13 +207,13 @@ async fn describe(State(app): State<App>, input: Input) -> ApiResult {
     });
     let answer = json!({
         "product": view(&offer.product),
-        "stripe_account_id": null,
+        "stripe_account_id": offer.stripe.as_ref().map(|seller| &seller.account_id),
         "project_id": project.id,
         "project_logo_url": project.profile.logo_url,
         "already_bought_non_stackable": already_bought,
         "conflicting_products": conflicting.collect::<Value>(),
         "test_mode": payments.test_mode,
-        "charges_enabled": false,
+        "charges_enabled": offer.stripe.is_some_and(|seller| seller.charges_enabled),
     });
     Ok(Json(answer).into_response())
 }
@@ -208,87 +235,4 @@ async fn validate(State(app): State<App>, input: Input) -> ApiResult {
         require_trusted(url, &project.config.domains)?;
     }
     Ok(Json(json!({"valid": true})).into_response())
-}
-
-/// A purchase that a page asks for.
-struct Session {
-    full_code: String,
-    price_id: String,
-    quantity: i64,
-}
-
-impl Session {
-    fn read(input: &Input) -> ApiResult<Self> {
-        let mut form = input.form(None).no_query();
-        let mut body = form.body();
-        let full_code = body.required("full_code", text);
-        let price_id = body.required("price_id", text);
-        let quantity = body.or_default("quantity", integer(1..=i64::from(i32::MAX)), 1);
-        body.close();
-        form.finish((|| {
-            Some(Self {
-                full_code: full_code?,
-                price_id: price_id?,
-                quantity: quantity?,
-            })
-        })())
-    }
-
-    fn wanted(self, app: &App, offer: Offer) -> WantedPurchase {
-        WantedPurchase {
-            customer: offer.customer,
-            id: PurchaseId(app.random.uuid()),
-            product_id: offer.product_id,
-            product: offer.product,
-            price_id: Some(self.price_id),
-            quantity: self.quantity,
-            source: PurchaseSource::TestMode,
-            now: app.now(),
-        }
-    }
-}
-
-fn require_project_open(project: &LoadedProject) -> ApiResult<()> {
-    if project.catalogue.block_new_purchases {
-        return Err(KnownError::new_purchases_blocked().into());
-    }
-    Ok(())
-}
-
-/// Begins to pay for what a purchase code sells.
-#[utoipa::path(post, path = "/payments/purchases/purchase-session", tag = "payments", request_body = Value,
-    responses((status = 400, description = "SCHEMA_ERROR, PRODUCT_ALREADY_GRANTED, or a sentence; payments are not set up"), (status = 403, description = "NEW_PURCHASES_BLOCKED"), (status = 404, description = "VERIFICATION_CODE_NOT_FOUND")))]
-async fn purchase_session(State(app): State<App>, input: Input) -> ApiResult {
-    let session = Session::read(&input)?;
-    let opened = open(&app, &session.full_code).await?;
-    require_project_open(&opened.project)?;
-    let wanted = session.wanted(&app, opened.offer);
-    let stream = wanted.customer.stream(&opened.project.id);
-    let purchases = customers::purchases_of(app.pool(), stream).await?;
-    let (product, customer) = (wanted.product_id.as_deref(), wanted.customer.id_text());
-    check(&purchases, &wanted, app.now())
-        .map_err(|refusal| refused(refusal.into(), product, &customer))?;
-    Err(no_payments())
-}
-
-/// Buys what a purchase code sells without paying, to try it out. Uses the code up.
-#[utoipa::path(post, path = "/internal/payments/test-mode-purchase-session", tag = "payments", request_body = Value,
-    responses((status = 200, description = "Bought"), (status = 400, description = "SCHEMA_ERROR, PRODUCT_ALREADY_GRANTED, or a sentence"), (status = 403, description = "NEW_PURCHASES_BLOCKED; not in test mode"), (status = 404, description = "VERIFICATION_CODE_NOT_FOUND")))]
-async fn test_mode_session(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let session = Session::read(&input)?;
-    let opened = open(&app, &session.full_code).await?;
-    require_project_open(&opened.project)?;
-    if !opened.project.catalogue.test_mode {
-        return Err(ApiError::text(
-            StatusCode::FORBIDDEN,
-            "The project is not in test mode.",
-        ));
-    }
-    let wanted = session.wanted(&app, opened.offer);
-    let (product, customer) = (wanted.product_id.clone(), wanted.customer.id_text());
-    let context = caller.event_context(&app, &opened.project.id);
-    purchase(&app, &context, wanted, Some(opened.row.code_id()))
-        .await
-        .map_err(|error| refused(error, product.as_deref(), &customer))?;
-    Ok(success())
 }

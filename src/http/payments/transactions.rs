@@ -1,11 +1,11 @@
-//! `/internal/payments/transactions`: what moved products and items, and refunds.
+//! `/internal/payments/transactions`: what moved products, items and money.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use data_encoding::BASE64URL_NOPAD;
-use muniment_domain::PurchaseId;
+use muniment_domain::customer::money::{amount_text, minor_units};
 use muniment_domain::customer::{Currency, CustomerType, Price, Purchase, PurchaseSource};
 use muniment_projections::customers::{self, Kinds, Transaction, TransactionKind, TransactionPage};
 use serde::{Deserialize, Serialize};
@@ -13,13 +13,11 @@ use serde_json::{Map, Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::inline_product::{is_amount, view};
-use super::no_payments;
+use super::inline_product::view;
 use crate::app::App;
 use crate::http::caller::Caller;
 use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::{Input, integer, one_of, text};
-use crate::http::known_error::KnownError;
+use crate::http::input::{Input, one_of, text};
 
 const KINDS: [&str; 6] = [
     "purchase",
@@ -34,9 +32,7 @@ const MAX_LIMIT: i64 = 200;
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(refund))
+    OpenApiRouter::new().routes(routes!(list))
 }
 
 /// The last transaction of a page.
@@ -91,8 +87,9 @@ async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
     let kinds = match kind {
         None => Kinds::All,
         Some("purchase") => Kinds::Purchases,
+        Some("subscription-renewal") => Kinds::Renewals,
         Some("manual-item-quantity-change") => Kinds::ItemChanges,
-        // Renewals come with payments; the others are never listed.
+        // The others are never listed.
         Some(_) => {
             return Ok(Json(json!({"transactions": [], "next_cursor": null})).into_response());
         }
@@ -118,31 +115,50 @@ async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
 }
 
 fn show(transaction: &Transaction) -> Value {
-    let (kind, entries, test_mode) = match &transaction.kind {
+    let (kind, entries, purchase) = match &transaction.kind {
         TransactionKind::Purchase(purchase) => (
             "purchase",
             purchase_entries(transaction, purchase),
-            purchase.source == PurchaseSource::TestMode,
+            Some(purchase),
         ),
-        TransactionKind::ItemChange { item_id, delta } => (
-            "manual-item-quantity-change",
-            vec![entry(
-                transaction,
-                "item_quantity_change",
-                json!({"item_id": item_id, "quantity": delta}),
-            )],
-            false,
+        TransactionKind::Renewal(purchase) => (
+            "subscription-renewal",
+            purchase
+                .price()
+                .map(|price| money_transfer(transaction, price, purchase.quantity))
+                .into_iter()
+                .collect(),
+            Some(purchase),
         ),
+        TransactionKind::ItemChange { item_id, delta } => {
+            let change = json!({"item_id": item_id, "quantity": delta});
+            let entry = entry(transaction, "item_quantity_change", change);
+            ("manual-item-quantity-change", vec![entry], None)
+        }
     };
+    let is_test = |purchase: &Purchase| purchase.source == PurchaseSource::TestMode;
     json!({
         "id": transaction.id,
         "created_at_millis": transaction.created_at,
         "effective_at_millis": transaction.created_at,
         "type": kind,
         "entries": entries,
-        "adjusted_by": [],
-        "test_mode": test_mode,
+        "adjusted_by": adjustments(transaction),
+        "test_mode": purchase.is_some_and(|purchase| is_test(purchase)),
     })
+}
+
+/// What was taken back of a purchase.
+fn adjustments(transaction: &Transaction) -> Vec<Value> {
+    let TransactionKind::Purchase(purchase) = &transaction.kind else {
+        return Vec::new();
+    };
+    let refunds = purchase.refund.iter();
+    let revocations = refunds.flat_map(|refund| refund.revocations.iter().enumerate());
+    let by = revocations.map(|(index, _)| {
+        json!({"transaction_id": format!("{}:refund", transaction.id), "entry_index": index})
+    });
+    by.collect()
 }
 
 fn entry(transaction: &Transaction, kind: &str, more: Value) -> Value {
@@ -173,10 +189,8 @@ fn purchase_entries(transaction: &Transaction, purchase: &Purchase) -> Vec<Value
     };
     grant[id] = json!(purchase.id);
     let mut entries = vec![entry(transaction, "product_grant", grant)];
-    let paid = purchase.source == PurchaseSource::PurchasePage;
-    if let Some(price) = purchase.price().filter(|_| paid) {
-        let transfer = money(price, purchase.quantity);
-        entries.push(entry(transaction, "money_transfer", transfer));
+    if let Some(price) = purchase.paid_price() {
+        entries.push(money_transfer(transaction, price, purchase.quantity));
     }
     for (item, included) in &purchase.product.included_items {
         let quantity = included.quantity.times(purchase.quantity);
@@ -186,102 +200,21 @@ fn purchase_entries(transaction: &Transaction, purchase: &Purchase) -> Vec<Value
     entries
 }
 
-fn money(price: &Price, quantity: i64) -> Value {
+fn money_transfer(transaction: &Transaction, price: &Price, quantity: i64) -> Value {
     let charged = price.amounts.iter().filter_map(|(currency, amount)| {
-        let total = minor_units(amount, currency.decimals())?.checked_mul(i128::from(quantity))?;
+        let total = minor_units(amount, *currency)?.checked_mul(quantity)?;
         Some((
             code(*currency).to_owned(),
-            json!(amount_text(total, currency.decimals())),
+            json!(amount_text(total, *currency)),
         ))
     });
     let charged: Map<String, Value> = charged.collect();
     let net = charged.get("USD").cloned().unwrap_or_else(|| json!("0"));
-    json!({"charged_amount": charged, "net_amount": {"USD": net}})
+    let money = json!({"charged_amount": charged, "net_amount": {"USD": net}});
+    entry(transaction, "money_transfer", money)
 }
 
 fn code(currency: Currency) -> &'static str {
     let known = Currency::ALL.iter().find(|(known, _)| *known == currency);
     known.map_or("USD", |(_, code)| code)
-}
-
-/// Cents, or what a currency has instead. None for what is no money, which settings may hold.
-fn minor_units(amount: &str, decimals: usize) -> Option<i128> {
-    if !is_amount(amount, decimals) {
-        return None;
-    }
-    let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
-    format!("{whole}{fraction:0<decimals$}").parse().ok()
-}
-
-fn amount_text(units: i128, decimals: usize) -> String {
-    let digits = format!("{units:0>width$}", width = decimals + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - decimals);
-    match fraction.trim_end_matches('0') {
-        "" => whole.to_owned(),
-        _ => format!("{whole}.{fraction}"),
-    }
-}
-
-/// Pays a purchase back. Purchases that no payment provider knows of cannot be.
-#[utoipa::path(post, path = "/internal/payments/transactions/refund", tag = "payments", request_body = Value,
-    responses((status = 400, description = "SCHEMA_ERROR, TEST_MODE_PURCHASE_NON_REFUNDABLE; payments are not set up"), (status = 404, description = "SUBSCRIPTION_INVOICE_NOT_FOUND, ONE_TIME_PURCHASE_NOT_FOUND")))]
-async fn refund(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
-    let mut body = form.body();
-    let kind = body.required("type", one_of(&["subscription", "one-time-purchase"]));
-    let id = body.required("id", text);
-    let entries = body.optional_list("refund_entries", |entry| {
-        let index = entry.required("entry_index", integer(0..=i64::from(i32::MAX)));
-        let quantity = entry.required(
-            "quantity",
-            integer(i64::from(i32::MIN)..=i64::from(i32::MAX)),
-        );
-        let amount = entry.required("amount_usd", usd);
-        Some((index?, quantity?, amount?))
-    });
-    body.close();
-    if entries.as_ref().is_some_and(Option::is_none) {
-        form.violation("body.refund_entries", "is required");
-    }
-    let (kind, id, _) = form.finish((|| Some((kind?, id?, entries?)))())?;
-    // Subscriptions get invoices from a payment provider.
-    if kind == "subscription" {
-        return Err(KnownError::subscription_invoice_not_found(&id).into());
-    }
-    let missing = || KnownError::one_time_purchase_not_found(&id);
-    let purchase: PurchaseId = id.parse().map_err(|_| missing())?;
-    let purchase = customers::purchase(app.pool(), auth.project_id(), purchase).await?;
-    let purchase = purchase.filter(|purchase| purchase.subscription.is_none());
-    let purchase = purchase.ok_or_else(missing)?;
-    if purchase.source == PurchaseSource::TestMode {
-        return Err(KnownError::test_mode_purchase_non_refundable().into());
-    }
-    Err(no_payments())
-}
-
-/// An amount of US dollars.
-fn usd(value: &Value) -> Result<String, String> {
-    let amount = text(value)?;
-    if is_amount(&amount, Currency::Usd.decimals()) {
-        return Ok(amount);
-    }
-    Err("must be an amount of money, as 12.34".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn money_is_multiplied_exactly() {
-        let times = |amount: &str, decimals, quantity: i128| {
-            amount_text(minor_units(amount, decimals).unwrap() * quantity, decimals)
-        };
-        assert_eq!(times("12.34", 2, 3), "37.02");
-        assert_eq!(times("0.1", 2, 3), "0.30");
-        assert_eq!(times("5", 2, 2), "10");
-        assert_eq!(times("100", 0, 7), "700");
-        assert_eq!(minor_units("x", 2), None);
-    }
 }

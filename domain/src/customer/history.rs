@@ -1,0 +1,81 @@
+//! Telling an item's history anew.
+//!
+//! A ledger is only what is left of a history. When a purchase turns out to be another one than it
+//! was, since it was made, that is not enough: the item's ledger is folded again from every change
+//! by hand and every purchase. The changes are not part of the customer's state, which stays small;
+//! a command that needs them brings them along.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::ledger::Source;
+use super::purchase::Purchase;
+use super::{ItemLedger, Quantity};
+use crate::Millis;
+
+/// Changes by hand, by item, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History(BTreeMap<String, Vec<PastChange>>);
+
+/// A change by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PastChange {
+    /// When.
+    pub at: Millis,
+    /// By how much.
+    pub delta: i64,
+    /// When what it granted is lost.
+    pub expires_at: Option<Millis>,
+}
+
+impl History {
+    /// Adds a change that is not older than the item's last.
+    pub fn push(&mut self, item: String, change: PastChange) {
+        self.0.entry(item).or_default().push(change);
+    }
+
+    /// An item's ledger, from all changes by hand and all purchases that grant it.
+    pub(super) fn ledger<'p>(
+        &self,
+        item: &str,
+        purchases: impl Iterator<Item = &'p Purchase>,
+        now: Millis,
+    ) -> ItemLedger {
+        let mut sources: Vec<(Millis, Uuid, Source)> = purchases
+            .flat_map(|purchase| {
+                let sources = purchase.sources().filter(|(granted, _)| *granted == item);
+                sources.map(|(_, source)| (purchase.created_at, purchase.id.0, source))
+            })
+            .collect();
+        sources.sort_by_key(|(start, ..)| *start);
+        let mut sources = sources.into_iter().peekable();
+        let mut ledger = ItemLedger::default();
+        for change in self.0.get(item).into_iter().flatten() {
+            while let Some((_, id, source)) = sources.next_if(|(start, ..)| *start <= change.at) {
+                ledger.add_source(id, source);
+            }
+            let quantity = Quantity::whole(change.delta);
+            ledger.change(change.at, quantity, change.expires_at);
+        }
+        for (_, id, source) in sources {
+            ledger.add_source(id, source);
+        }
+        ledger.settle(now);
+        ledger
+    }
+}
+
+/// The items of which two states of a purchase do not grant the same.
+pub(super) fn items_that_differ(before: &Purchase, after: &Purchase) -> Vec<String> {
+    let before: BTreeMap<&String, Source> = before.sources().collect();
+    let after: BTreeMap<&String, Source> = after.sources().collect();
+    let items = before.keys().chain(after.keys()).copied();
+    let mut differ: Vec<String> = items
+        .filter(|item| before.get(item) != after.get(item))
+        .cloned()
+        .collect();
+    differ.sort_unstable();
+    differ.dedup();
+    differ
+}

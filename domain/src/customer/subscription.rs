@@ -1,0 +1,232 @@
+//! Subscriptions: purchases that come round, and what the payment provider says of them (contract
+//! 06 §8.4 and §8.5).
+
+use serde::{Deserialize, Serialize};
+
+use super::interval::{DayInterval, Unit};
+use super::ledger::End;
+use super::product::Product;
+use crate::Millis;
+
+/// The period of a subscription whose own makes no sense.
+const FALLBACK_PERIOD: DayInterval = DayInterval(1, Unit::Month);
+
+/// Where a subscription stands. The names are Stripe's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubscriptionStatus {
+    /// It is running.
+    Active,
+    /// It is running, and not paid for yet.
+    Trialing,
+    /// It was ended, though it may be paid for a while yet.
+    Canceled,
+    /// Nobody is asked to pay at present.
+    Paused,
+    /// The first payment is awaited.
+    Incomplete,
+    /// The first payment never came.
+    IncompleteExpired,
+    /// A payment failed, and is tried again.
+    PastDue,
+    /// Payments failed, and are not tried any more.
+    Unpaid,
+}
+
+impl SubscriptionStatus {
+    const NAMES: [(Self, &'static str); 8] = [
+        (Self::Active, "active"),
+        (Self::Trialing, "trialing"),
+        (Self::Canceled, "canceled"),
+        (Self::Paused, "paused"),
+        (Self::Incomplete, "incomplete"),
+        (Self::IncompleteExpired, "incomplete_expired"),
+        (Self::PastDue, "past_due"),
+        (Self::Unpaid, "unpaid"),
+    ];
+
+    /// The status of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let known = Self::NAMES.iter().find(|(_, known)| *known == name);
+        known.map(|(status, _)| *status)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        let known = Self::NAMES.iter().find(|(status, _)| *status == self);
+        known.map_or("", |(_, name)| name)
+    }
+
+    /// Whether it is running.
+    #[must_use]
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Active | Self::Trialing)
+    }
+
+    /// Whether somebody who waits for the first payment has waited long enough.
+    fn has_begun(self) -> bool {
+        matches!(
+            self,
+            Self::Active | Self::Trialing | Self::PastDue | Self::Paused
+        )
+    }
+}
+
+/// Whether what a subscription grants was granted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// It was, from the purchase on.
+    #[default]
+    Made,
+    /// The first payment is awaited: nothing is granted until it is there.
+    Awaited,
+}
+
+impl Start {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    fn is_made(&self) -> bool {
+        *self == Self::Made
+    }
+}
+
+/// The periods of a purchase that comes round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Where it stands.
+    pub status: SubscriptionStatus,
+    /// When the present period began.
+    pub period_start: Millis,
+    /// When it ends.
+    pub period_end: Millis,
+    /// Whether it ends with the present period.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancel_at_period_end: bool,
+    /// When it was cancelled.
+    pub canceled_at: Option<Millis>,
+    /// When it ends, or ended, for good.
+    pub ended_at: Option<Millis>,
+    /// Its id at Stripe. None if no payment provider knows of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stripe_id: Option<String>,
+    /// Whether what it grants was granted.
+    #[serde(default, skip_serializing_if = "Start::is_made")]
+    pub start: Start,
+}
+
+impl Subscription {
+    /// A subscription that no payment provider knows of, for a first period.
+    #[must_use]
+    pub fn local(period_start: Millis, period_end: Millis) -> Self {
+        Self {
+            status: SubscriptionStatus::Active,
+            period_start,
+            period_end,
+            cancel_at_period_end: false,
+            canceled_at: None,
+            ended_at: None,
+            stripe_id: None,
+            start: Start::Made,
+        }
+    }
+
+    /// Whether it can be cancelled.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.status.is_active()
+    }
+
+    /// When what it grants ends. Of a subscription at Stripe nobody knows: it may end at any
+    /// instant, also a past one, and then its history is told anew.
+    #[must_use]
+    pub fn end(&self) -> End {
+        match (self.ended_at, &self.stripe_id) {
+            (Some(ended), _) => End::At(ended),
+            (None, Some(_)) => End::Never,
+            (None, None) => End::Open(self.period_end),
+        }
+    }
+}
+
+/// A subscription as Stripe describes it, with the product that its metadata names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StripeSubscription {
+    /// Its id at Stripe.
+    pub id: String,
+    /// Which product of the settings, if it is one.
+    pub product_id: Option<String>,
+    /// The price that was chosen.
+    pub price_id: Option<String>,
+    /// The product.
+    pub product: Product,
+    /// How many of it.
+    pub quantity: i64,
+    /// Where it stands.
+    pub status: SubscriptionStatus,
+    /// When the present period began.
+    pub period_start: Millis,
+    /// When it ends.
+    pub period_end: Millis,
+    /// Whether it ends with the present period.
+    pub cancel_at_period_end: bool,
+    /// When it was cancelled.
+    pub canceled_at: Option<Millis>,
+    /// When it ended.
+    pub ended_at: Option<Millis>,
+}
+
+impl StripeSubscription {
+    /// What becomes of the subscription that is known, or of none. Whatever Stripe was told in the
+    /// meantime, only what it says now counts, so that it does not matter how often or in which
+    /// order it is asked.
+    #[must_use]
+    pub fn periods(&self, known: Option<&Subscription>, now: Millis) -> Subscription {
+        let (period_start, period_end) = self.period(known, now);
+        let ended_before = known.and_then(|known| known.ended_at);
+        let ended_at = match self.status {
+            SubscriptionStatus::IncompleteExpired | SubscriptionStatus::Unpaid => {
+                self.ended_at.or(ended_before).or(Some(now))
+            }
+            SubscriptionStatus::Canceled => Some(period_end),
+            // Whoever pays after all gets what is paid for.
+            SubscriptionStatus::Active | SubscriptionStatus::Trialing => None,
+            _ => ended_before,
+        };
+        Subscription {
+            status: self.status,
+            period_start,
+            period_end,
+            cancel_at_period_end: self.cancel_at_period_end,
+            canceled_at: self
+                .canceled_at
+                .or(known.and_then(|known| known.canceled_at)),
+            ended_at,
+            stripe_id: Some(self.id.clone()),
+            start: self.start(known),
+        }
+    }
+
+    /// The present period. One that makes no sense is a month from now, which then stays.
+    fn period(&self, known: Option<&Subscription>, now: Millis) -> (Millis, Millis) {
+        if self.period_start < self.period_end {
+            return (self.period_start, self.period_end);
+        }
+        let running = known.filter(|known| known.period_start <= now && now < known.period_end);
+        running.map_or((now, FALLBACK_PERIOD.after(now)), |known| {
+            (known.period_start, known.period_end)
+        })
+    }
+
+    fn start(&self, known: Option<&Subscription>) -> Start {
+        let awaited = match known {
+            Some(known) => known.start == Start::Awaited && !self.status.has_begun(),
+            None => matches!(
+                self.status,
+                SubscriptionStatus::Incomplete | SubscriptionStatus::IncompleteExpired
+            ),
+        };
+        if awaited { Start::Awaited } else { Start::Made }
+    }
+}

@@ -1,0 +1,35 @@
+//! Which permissions newcomers get.
+
+use super::config::ProjectConfig;
+use crate::permission::{self, Scope};
+use crate::{PermissionId, string_order};
+
+/// A list of default permissions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefaultsOf {
+    /// For a new user.
+    SignUp,
+    /// For the creator of a team.
+    TeamCreator,
+    /// For a member of a team.
+    TeamMember,
+}
+
+impl ProjectConfig {
+    /// The default permissions of that list which exist in its scope, in the contract's order.
+    #[must_use]
+    pub fn existing_defaults(&self, list: DefaultsOf) -> Vec<PermissionId> {
+        let defaults = &self.rbac.default_permissions;
+        let (list, scope) = match list {
+            DefaultsOf::SignUp => (&defaults.sign_up, Scope::Project),
+            DefaultsOf::TeamCreator => (&defaults.team_creator, Scope::Team),
+            DefaultsOf::TeamMember => (&defaults.team_member, Scope::Team),
+        };
+        let definitions = &self.rbac.permissions;
+        let exists = |id: &PermissionId| permission::scope_of(definitions, id) == Some(scope);
+        let chosen = list.iter().filter(|(id, granted)| **granted && exists(id));
+        let mut chosen: Vec<PermissionId> = chosen.map(|(id, _)| id.clone()).collect();
+        chosen.sort_by(|a, b| string_order(a.as_str(), b.as_str()));
+        chosen
+    }
+}

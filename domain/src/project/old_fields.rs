@@ -1,0 +1,300 @@
+//! The fields of `project.config`, the older view of the settings (contract 04 §1.1 and §1.3), and
+//! the settings that they are kept as (§1.5): one table, by which they are shown and written.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::config::{EmailServer, OauthProvider, ProjectConfig};
+use super::default_permissions::DefaultsOf;
+use crate::string_order;
+
+/// A field and its setting.
+pub struct OldField {
+    /// The field's name.
+    pub name: &'static str,
+    /// The setting that it is read from and, unless it only shows, written to.
+    pub setting: &'static str,
+    /// What it holds, and how that looks among the settings.
+    pub shape: OldShape,
+    /// Who sees it.
+    pub audience: Audience,
+}
+
+/// What a field holds.
+#[derive(Clone, Copy)]
+pub enum OldShape {
+    /// True or false, as the setting is.
+    Switch(fn(&ProjectConfig) -> bool),
+    /// How OAuth accounts meet existing users; the setting is the same.
+    MergeStrategy,
+    /// The id of an email theme; the setting is the same.
+    Theme,
+    /// Permissions as `[{id}]`; the setting is `{id: true}`.
+    Permissions(DefaultsOf),
+    /// `[{domain, handler_path}]`; the setting is a record under random ids.
+    Domains,
+    /// The providers to sign in with; the setting is a record under their types.
+    Providers,
+    /// Their types alone. It only shows.
+    ProviderIds,
+    /// The mail server.
+    EmailServer,
+}
+
+/// Who sees a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Audience {
+    /// Everybody.
+    Clients,
+    /// Administrators.
+    Admins,
+    /// Nobody: it is only written.
+    Nobody,
+}
+
+const fn switch(
+    name: &'static str,
+    setting: &'static str,
+    audience: Audience,
+    read: fn(&ProjectConfig) -> bool,
+) -> OldField {
+    field(name, setting, audience, OldShape::Switch(read))
+}
+
+const fn field(
+    name: &'static str,
+    setting: &'static str,
+    audience: Audience,
+    shape: OldShape,
+) -> OldField {
+    OldField {
+        name,
+        setting,
+        shape,
+        audience,
+    }
+}
+
+use Audience::{Admins, Clients, Nobody};
+
+/// The table.
+#[rustfmt::skip]
+pub const OLD_FIELDS: [OldField; 20] = [
+    switch("sign_up_enabled", "auth.allowSignUp", Clients, |c| c.auth.allow_sign_up),
+    switch("credential_enabled", "auth.password.allowSignIn", Clients, |c| c.auth.password.allow_sign_in),
+    switch("magic_link_enabled", "auth.otp.allowSignIn", Clients, |c| c.auth.otp.allow_sign_in),
+    switch("passkey_enabled", "auth.passkey.allowSignIn", Clients, |c| c.auth.passkey.allow_sign_in),
+    switch("client_team_creation_enabled", "teams.allowClientTeamCreation", Clients, |c| c.teams.allow_client_team_creation),
+    switch("client_user_deletion_enabled", "users.allowClientUserDeletion", Clients, |c| c.users.allow_client_user_deletion),
+    switch("allow_user_api_keys", "apiKeys.enabled.user", Clients, |c| c.api_keys.enabled.user),
+    switch("allow_team_api_keys", "apiKeys.enabled.team", Clients, |c| c.api_keys.enabled.team),
+    switch("allow_localhost", "domains.allowLocalhost", Admins, |c| c.domains.allow_localhost),
+    switch("create_team_on_sign_up", "teams.createPersonalTeamOnSignUp", Admins, |c| c.teams.create_personal_team_on_sign_up),
+    switch("require_email_verification", "onboarding.requireEmailVerification", Nobody, |c| c.onboarding.require_email_verification),
+    field("oauth_account_merge_strategy", "auth.oauth.accountMergeStrategy", Admins, OldShape::MergeStrategy),
+    field("enabled_oauth_providers", "auth.oauth.providers", Clients, OldShape::ProviderIds),
+    field("oauth_providers", "auth.oauth.providers", Admins, OldShape::Providers),
+    field("domains", "domains.trustedDomains", Clients, OldShape::Domains),
+    field("email_config", "emails.server", Admins, OldShape::EmailServer),
+    field("email_theme", "emails.selectedThemeId", Admins, OldShape::Theme),
+    field("team_creator_default_permissions", "rbac.defaultPermissions.teamCreator", Admins, OldShape::Permissions(DefaultsOf::TeamCreator)),
+    field("team_member_default_permissions", "rbac.defaultPermissions.teamMember", Admins, OldShape::Permissions(DefaultsOf::TeamMember)),
+    field("user_default_permissions", "rbac.defaultPermissions.signUp", Admins, OldShape::Permissions(DefaultsOf::SignUp)),
+];
+
+/// A field of a provider or the mail server, and the setting that it is kept as.
+type Part<T> = (&'static str, &'static str, fn(&T) -> Option<Value>);
+
+/// What a provider has beside its id and type.
+const PROVIDER_PARTS: [Part<OauthProvider>; 4] = [
+    ("client_id", "clientId", |p| some(p.client_id.as_ref())),
+    ("client_secret", "clientSecret", |p| {
+        some(p.client_secret.as_ref())
+    }),
+    ("facebook_config_id", "facebookConfigId", |p| {
+        some(p.facebook_config_id.as_ref())
+    }),
+    ("microsoft_tenant_id", "microsoftTenantId", |p| {
+        some(p.microsoft_tenant_id.as_ref())
+    }),
+];
+
+/// What the mail server has beside its type.
+const SERVER_PARTS: [Part<EmailServer>; 6] = [
+    ("host", "host", |s| some(s.host())),
+    ("port", "port", |s| some(s.port())),
+    ("username", "username", |s| some(s.username())),
+    ("password", "password", |s| some(s.password.as_ref())),
+    ("sender_name", "senderName", |s| {
+        some(s.sender_name.as_ref())
+    }),
+    ("sender_email", "senderEmail", |s| some(s.sender())),
+];
+
+fn some(value: Option<impl Serialize>) -> Option<Value> {
+    value.map(|value| json!(value))
+}
+
+/// All fields that `audience` sees, of a project with these settings.
+#[must_use]
+pub fn shown(config: &ProjectConfig, audience: Audience) -> Map<String, Value> {
+    let fields = OLD_FIELDS.iter().filter(|field| field.audience <= audience);
+    fields
+        .map(|field| (field.name.to_owned(), field.read(config)))
+        .collect()
+}
+
+impl OldField {
+    /// Whether it can be written.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        !matches!(self.shape, OldShape::ProviderIds)
+    }
+
+    /// What it shows of these settings.
+    #[must_use]
+    pub fn read(&self, config: &ProjectConfig) -> Value {
+        match self.shape {
+            OldShape::Switch(read) => json!(read(config)),
+            OldShape::MergeStrategy => json!(config.auth.oauth.account_merge_strategy),
+            OldShape::Theme => json!(config.emails.selected_theme_id),
+            OldShape::Permissions(list) => {
+                let ids = config.existing_defaults(list).into_iter();
+                ids.map(|id| json!({"id": id})).collect()
+            }
+            OldShape::Domains => read_domains(config),
+            OldShape::Providers => enabled_providers(config)
+                .into_iter()
+                .map(read_provider)
+                .collect(),
+            OldShape::ProviderIds => enabled_providers(config)
+                .into_iter()
+                .map(|(_, provider)| json!({"id": provider.kind}))
+                .collect(),
+            OldShape::EmailServer => read_server(&config.emails.server),
+        }
+    }
+
+    /// The value of the setting once this was written to the field, which was checked before.
+    /// Entries of records get ids of `new_id`.
+    #[must_use]
+    pub fn write(&self, written: &Value, mut new_id: impl FnMut() -> Uuid) -> Value {
+        let items = || written.as_array().into_iter().flatten();
+        match self.shape {
+            OldShape::Switch(_) | OldShape::MergeStrategy | OldShape::Theme => written.clone(),
+            OldShape::Permissions(_) => items()
+                .filter_map(|item| Some((item["id"].as_str()?.to_owned(), json!(true))))
+                .collect(),
+            OldShape::Domains => items()
+                .map(|item| {
+                    let entry =
+                        json!({"baseUrl": item["domain"], "handlerPath": item["handler_path"]});
+                    (new_id().to_string(), entry)
+                })
+                .collect(),
+            OldShape::Providers | OldShape::ProviderIds => items()
+                .filter_map(|item| {
+                    let id = item["id"].as_str()?.to_owned();
+                    Some((id, written_provider(item, &mut new_id)))
+                })
+                .collect(),
+            OldShape::EmailServer => written_server(written),
+        }
+    }
+}
+
+/// A provider with its key in the configuration.
+pub type Provider<'c> = (&'c String, &'c OauthProvider);
+
+/// The providers that users may sign in with, in order of their types.
+#[must_use]
+pub fn enabled_providers(config: &ProjectConfig) -> Vec<Provider<'_>> {
+    let providers = config.auth.oauth.providers.iter();
+    let mut enabled: Vec<Provider> = providers
+        .filter(|(_, provider)| provider.allow_sign_in && provider.kind.is_some())
+        .collect();
+    let kind = |provider: &Provider| provider.1.kind.clone().unwrap_or_default();
+    enabled.sort_by(|a, b| string_order(&kind(a), &kind(b)));
+    enabled
+}
+
+/// The settings that a provider with the server's own client is written with.
+#[must_use]
+pub fn shared_provider(kind: &str) -> Value {
+    json!({"type": kind, "isShared": true, "allowSignIn": true, "allowConnectedAccounts": true})
+}
+
+fn type_name(is_shared: bool) -> &'static str {
+    if is_shared { "shared" } else { "standard" }
+}
+
+fn read_provider((key, provider): Provider<'_>) -> Value {
+    let mut shown = json!({
+        "provider_config_id": key,
+        "id": provider.kind,
+        "type": type_name(provider.is_shared),
+    });
+    for (name, _, read) in PROVIDER_PARTS {
+        if let Some(value) = read(provider) {
+            shown[name] = value;
+        }
+    }
+    if !provider.apple_bundles.is_empty() {
+        let bundles = provider.apple_bundles.values();
+        let ids = bundles.filter_map(|bundle| bundle.bundle_id.as_ref());
+        shown["apple_bundle_ids"] = ids.map(|id| json!(id)).collect();
+    }
+    shown
+}
+
+fn written_provider(item: &Value, new_id: &mut impl FnMut() -> Uuid) -> Value {
+    let mut provider = shared_provider(item["id"].as_str().unwrap_or_default());
+    provider["isShared"] = json!(item["type"] == type_name(true));
+    for (name, setting, _) in PROVIDER_PARTS {
+        if let Some(value) = item.get(name) {
+            provider[setting] = value.clone();
+        }
+    }
+    if let Some(bundles) = item.get("apple_bundle_ids").and_then(Value::as_array) {
+        // Records are read in the order of their keys; lists shall be read as they were written.
+        let mut keys: Vec<String> = bundles.iter().map(|_| new_id().to_string()).collect();
+        keys.sort_unstable();
+        let entries = bundles.iter().map(|id| json!({"bundleId": id}));
+        provider["appleBundles"] = keys.into_iter().zip(entries).collect();
+    }
+    provider
+}
+
+fn read_domains(config: &ProjectConfig) -> Value {
+    let trusted = config.domains.trusted_domains.values();
+    let mut domains: Vec<(&String, &String)> = trusted
+        .filter_map(|entry| Some((entry.base_url.as_ref()?, &entry.handler_path)))
+        .collect();
+    domains.sort_by(|(a, _), (b, _)| string_order(a, b));
+    let shown = domains.into_iter();
+    shown
+        .map(|(domain, path)| json!({"domain": domain, "handler_path": path}))
+        .collect()
+}
+
+fn read_server(server: &EmailServer) -> Value {
+    let mut shown = json!({"type": type_name(server.is_shared)});
+    if !server.is_shared {
+        for (name, _, read) in SERVER_PARTS {
+            shown[name] = read(server).unwrap_or(Value::Null);
+        }
+    }
+    shown
+}
+
+fn written_server(written: &Value) -> Value {
+    let is_shared = written["type"] == type_name(true);
+    let mut server = json!({"isShared": is_shared, "provider": "smtp"});
+    for (name, setting, _) in SERVER_PARTS {
+        if let Some(value) = written.get(name) {
+            server[setting] = value.clone();
+        }
+    }
+    server
+}

@@ -1,0 +1,13 @@
+//! The contract's order of strings (contract 04, rule SC).
+
+use std::cmp::Ordering;
+
+/// Compares the upper-cased strings by UTF-16 code units; ties the other way round, as they are.
+#[must_use]
+pub fn string_order(a: &str, b: &str) -> Ordering {
+    let (upper_a, upper_b) = (a.to_uppercase(), b.to_uppercase());
+    upper_a
+        .encode_utf16()
+        .cmp(upper_b.encode_utf16())
+        .then_with(|| b.encode_utf16().cmp(a.encode_utf16()))
+}

@@ -1,0 +1,26 @@
+//! Keeping the analytics store's eleven synced tables up to date with the log (contract 07 §4).
+//!
+//! A batch of events says which rows are touched ([`touched`]). Those that exist are read as they
+//! are now, from the read tables, and written; those that do not are marked as deleted
+//! ([`tables`]). So it does not matter whether a batch comes once or twice, nor how it is cut: what
+//! was touched last was read after it was touched last.
+//!
+//! Every write carries a version, drawn before the rows are read. Of two versions of a row the
+//! store shows the higher one, and a higher version was read later: a process that was taken for
+//! dead and still writes cannot bring an old state back.
+//!
+//! - [`rows`]: what is in the tables, and where it is read.
+//! - [`subscriber`]: follows the log; [`replay`]: makes the tables anew; [`verify`]: compares.
+//! - [`usage`]: when sessions were last used, which is not in the log.
+//! - [`erasure`]: removes what was kept of those who were deleted, from disk as well.
+
+pub mod erasure;
+pub mod replay;
+mod rows;
+mod subscriber;
+mod tables;
+mod touched;
+pub mod usage;
+pub mod verify;
+
+pub use subscriber::{PACE, Synchronizer};

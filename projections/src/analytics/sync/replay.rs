@@ -1,0 +1,201 @@
+//! Making the synced tables anew from the log, beside live traffic.
+//!
+//! The log is folded into shadow read tables, and those are copied into a fresh set of tables in the
+//! store. From there this follows the log just as the subscriber does for the tables in use. When it
+//! has caught up, deliveries are held for a moment, and the tables change places. A crash at any
+//! point leaves a complete set in use, because either set has at least what the subscription's
+//! cursor says.
+
+use futures_util::TryStreamExt;
+use sqlx::{Connection, PgConnection};
+
+use super::erasure;
+use super::rows::{
+    ConnectedAccountRow, ContactChannelRow, EmailRow, InvitationRow, MemberProfileRow,
+    PreferenceRow, ProjectPermissionRow, RefreshTokenRow, SyncedRow, TeamPermissionRow, TeamRow,
+    UserRow,
+};
+use super::subscriber::{LOCK, NAME, PACE};
+use super::tables::{Tables, Version, select, synchronize};
+use super::touched::Touched;
+use crate::analytics::AnalyticsStore;
+use crate::event_log::Cursor;
+use crate::shadow::{Progress, Schema, Shadow};
+use crate::{EventLog, LedgerError};
+
+const SHADOW: Schema = Schema("muniment_analytics");
+/// What the names of the fresh tables end in.
+const FRESH: &str = "_fresh";
+/// Rows per insert: many enough for ClickHouse, few enough for memory.
+const ROWS: usize = 50_000;
+
+/// Makes the synced tables anew. Returns how many rows they were given at first.
+///
+/// # Errors
+/// `Refused` when another process is doing so; otherwise what Postgres, the log or the store fails
+/// with. The tables in use are unchanged then.
+pub async fn replay(
+    log: &EventLog,
+    store: &AnalyticsStore,
+    progress: impl FnMut(Progress),
+) -> Result<u64, LedgerError> {
+    let mut shadow = Shadow::create(log, SHADOW).await?;
+    let erasing = hold_erasure(log).await?;
+    let live = Tables::live(store.owner());
+    let fresh = Tables::beside(store.owner(), FRESH);
+    each_table(Step::Create, &live, &fresh).await?;
+    let version = Version::draw(log.pool()).await?;
+    shadow.catch_up(log, progress).await?;
+    let copied = copy_all(&mut shadow.connection, version, &fresh).await?;
+    let cursor = follow(log, &fresh, shadow.cursor).await?;
+    swap(log, &live, &fresh, cursor).await?;
+    each_table(Step::Drop, &live, &fresh).await?;
+    shadow.remove().await?;
+    erasing.close().await?;
+    Ok(copied)
+}
+
+/// Takes the turn of whoever erases: nobody is erased meanwhile, but from the new tables afterwards.
+async fn hold_erasure(log: &EventLog) -> Result<PgConnection, LedgerError> {
+    let mut connection = log.pool().acquire().await?.detach();
+    sqlx::query!(
+        "SELECT pg_advisory_lock(hashtextextended($1, 0))",
+        erasure::LOCK
+    )
+    .execute(&mut connection)
+    .await?;
+    Ok(connection)
+}
+
+async fn copy_all(
+    connection: &mut PgConnection,
+    version: Version,
+    fresh: &Tables,
+) -> Result<u64, LedgerError> {
+    Ok(copy::<UserRow>(connection, version, fresh).await?
+        + copy::<ContactChannelRow>(connection, version, fresh).await?
+        + copy::<TeamRow>(connection, version, fresh).await?
+        + copy::<MemberProfileRow>(connection, version, fresh).await?
+        + copy::<TeamPermissionRow>(connection, version, fresh).await?
+        + copy::<ProjectPermissionRow>(connection, version, fresh).await?
+        + copy::<InvitationRow>(connection, version, fresh).await?
+        + copy::<EmailRow>(connection, version, fresh).await?
+        + copy::<PreferenceRow>(connection, version, fresh).await?
+        + copy::<RefreshTokenRow>(connection, version, fresh).await?
+        + copy::<ConnectedAccountRow>(connection, version, fresh).await?)
+}
+
+/// Copies a table of the shadow.
+async fn copy<R: SyncedRow>(
+    connection: &mut PgConnection,
+    version: Version,
+    fresh: &Tables,
+) -> Result<u64, LedgerError> {
+    let mut sql = select::<R>(version);
+    let mut rows = sql.build_query_as::<R>().fetch(connection).try_chunks(ROWS);
+    let mut copied = 0;
+    while let Some(chunk) = rows.try_next().await.map_err(|error| error.1)? {
+        fresh.insert(&chunk).await?;
+        copied += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+    }
+    Ok(copied)
+}
+
+/// Brings the fresh tables up to date with what has happened since `cursor`. Returns how far.
+async fn follow(log: &EventLog, fresh: &Tables, mut cursor: Cursor) -> Result<Cursor, LedgerError> {
+    let mut connection = log.pool().acquire().await?;
+    loop {
+        let batch = log.read_sealed_after(cursor, PACE.batch).await?;
+        let Some(last) = batch.last() else {
+            return Ok(cursor);
+        };
+        synchronize(log.pool(), &mut connection, fresh, Touched::by(&batch)).await?;
+        cursor = last.cursor;
+    }
+}
+
+/// Exchanges the tables, with deliveries held. The subscription goes on from where the fresh ones
+/// are.
+async fn swap(
+    log: &EventLog,
+    live: &Tables,
+    fresh: &Tables,
+    cursor: Cursor,
+) -> Result<(), LedgerError> {
+    let mut connection = log.pool().acquire().await?;
+    let mut transaction = connection.begin().await?;
+    sqlx::query!(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
+        LOCK
+    )
+    .execute(&mut *transaction)
+    .await?;
+    let cursor = follow(log, fresh, cursor).await?;
+    each_table(Step::Exchange, live, fresh).await?;
+    advance(&mut transaction, cursor).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn advance(connection: &mut PgConnection, cursor: Cursor) -> Result<(), LedgerError> {
+    sqlx::query!(
+        "INSERT INTO subscriptions (name, transaction, position)
+         VALUES ($1, $2::bigint::text::xid8, $3)
+         ON CONFLICT (name) DO UPDATE
+         SET transaction = EXCLUDED.transaction, position = EXCLUDED.position, updated_at = now()",
+        NAME,
+        cursor.transaction,
+        cursor.position,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// What is done with each table.
+#[derive(Clone, Copy)]
+enum Step {
+    /// A fresh one is made, after what another replay may have left.
+    Create,
+    /// The fresh one takes the place of the one in use, and the other way round.
+    Exchange,
+    /// The one that was in use is dropped.
+    Drop,
+}
+
+async fn each_table(step: Step, live: &Tables, fresh: &Tables) -> Result<(), LedgerError> {
+    take::<UserRow>(step, live, fresh).await?;
+    take::<ContactChannelRow>(step, live, fresh).await?;
+    take::<TeamRow>(step, live, fresh).await?;
+    take::<MemberProfileRow>(step, live, fresh).await?;
+    take::<TeamPermissionRow>(step, live, fresh).await?;
+    take::<ProjectPermissionRow>(step, live, fresh).await?;
+    take::<InvitationRow>(step, live, fresh).await?;
+    take::<EmailRow>(step, live, fresh).await?;
+    take::<PreferenceRow>(step, live, fresh).await?;
+    take::<RefreshTokenRow>(step, live, fresh).await?;
+    take::<ConnectedAccountRow>(step, live, fresh).await
+}
+
+async fn take<R: SyncedRow>(step: Step, live: &Tables, fresh: &Tables) -> Result<(), LedgerError> {
+    let (used, other) = (live.name::<R>(), fresh.name::<R>());
+    // The embedded engine does not come back from `DROP … SYNC`; this way, too, the data goes now.
+    let empty = format!("TRUNCATE TABLE IF EXISTS {other}");
+    let drop = format!("DROP TABLE IF EXISTS {other}");
+    match step {
+        Step::Create => {
+            live.run(&empty, Vec::new()).await?;
+            live.run(&drop, Vec::new()).await?;
+            let create = format!("CREATE TABLE {other} AS {used}");
+            live.run(&create, Vec::new()).await
+        }
+        Step::Exchange => {
+            let exchange = format!("EXCHANGE TABLES {used} AND {other}");
+            live.run(&exchange, Vec::new()).await
+        }
+        Step::Drop => {
+            live.run(&empty, Vec::new()).await?;
+            live.run(&drop, Vec::new()).await
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! When sessions were last used. That is telemetry, of which the log says nothing, so the rows of
+//! sessions that were used are written again from time to time.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use sqlx::{Connection, PgPool};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::subscriber::share_tables;
+use super::tables::{Tables, synchronize};
+use super::touched::Touched;
+use crate::analytics::AnalyticsStore;
+use crate::{LedgerError, sole_holder};
+
+/// The lock of whoever does it.
+const LOCK: &str = "muniment analytics usage";
+/// How often it is done, and how long to stand by for the lock.
+const EVERY: Duration = Duration::from_secs(5);
+/// By how much times may reach the database late: they are kept in memory for up to a minute.
+const LATE_MILLIS: i64 = 70_000;
+/// How far back one who takes over looks, for what others had no time for: an hour.
+const LOOK_BACK_MILLIS: i64 = 60 * 60 * 1000;
+
+/// The task that follows the use of sessions. Stops when it is dropped.
+pub struct FollowingUse(JoinHandle<()>);
+
+impl Drop for FollowingUse {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Starts to follow the use of sessions, or to stand by.
+#[must_use]
+pub fn start(pool: PgPool, store: &AnalyticsStore) -> FollowingUse {
+    let tables = Tables::live(store.owner());
+    FollowingUse(tokio::spawn(async move {
+        loop {
+            if let Err(error) = hold_office(&pool, &tables).await {
+                tracing::warn!(%error, "the analytics store does not learn which sessions are used; trying again");
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    }))
+}
+
+/// Follows as long as the lock is held. Returns when another process holds it.
+async fn hold_office(pool: &PgPool, tables: &Tables) -> Result<(), LedgerError> {
+    let Some(mut lock) = sole_holder(pool, LOCK).await? else {
+        return Ok(());
+    };
+    let latest = sqlx::query_scalar!(
+        r#"SELECT coalesce(max(last_active_at), 0) AS "latest!" FROM session_activity"#
+    );
+    let mut latest = latest.fetch_one(pool).await?;
+    let mut since = latest - LOOK_BACK_MILLIS;
+    let mut written: HashMap<Uuid, i64> = HashMap::new();
+    loop {
+        let used = sqlx::query!(
+            "SELECT session_id, last_active_at FROM session_activity WHERE last_active_at > $1",
+            since
+        );
+        let mut used: HashMap<Uuid, i64> = used
+            .fetch_all(pool)
+            .await?
+            .into_iter()
+            .map(|row| (row.session_id, row.last_active_at))
+            .collect();
+        used.retain(|session, at| written.get(session) != Some(at));
+        write(pool, tables, used.keys().copied().collect()).await?;
+        latest = used.values().copied().fold(latest, i64::max);
+        since = latest - LATE_MILLIS;
+        written.extend(used);
+        written.retain(|_, at| *at > since);
+        tokio::time::sleep(EVERY).await;
+        // The lock is lost with its connection.
+        lock.ping().await?;
+    }
+}
+
+async fn write(
+    pool: &PgPool,
+    tables: &Tables,
+    sessions: BTreeSet<Uuid>,
+) -> Result<(), LedgerError> {
+    if sessions.is_empty() {
+        return Ok(());
+    }
+    let mut connection = pool.acquire().await?;
+    let mut transaction = connection.begin().await?;
+    share_tables(&mut transaction).await?;
+    let touched = Touched {
+        sessions,
+        ..Touched::default()
+    };
+    synchronize(pool, &mut transaction, tables, touched).await?;
+    transaction.commit().await?;
+    Ok(())
+}

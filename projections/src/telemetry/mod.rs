@@ -1,0 +1,17 @@
+//! What is watched rather than decided, and so no part of the log: `replay` and `verify` leave it
+//! alone.
+//!
+//! - [`activity`]: when sessions and users were last active, and where from.
+//! - [`event`]: what happens in browsers and at sign-in, for the analytics store; [`recorder`] takes
+//!   it, [`spool`] keeps it on disk, and [`drain`] moves it on.
+
+pub mod activity;
+pub mod drain;
+pub mod event;
+pub mod recorder;
+pub mod spool;
+
+pub use activity::Activity;
+pub use drain::{Draining, drain};
+pub use event::TelemetryEvent;
+pub use recorder::Recorder;

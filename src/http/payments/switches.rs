@@ -1,0 +1,274 @@
+//! `/payments/products/{type}/{id}/switch`: from one product of a line to another (contract 06
+//! §5.4).
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use muniment_domain::customer::{
+    CustomerRef, DayInterval, Price, Prices, Product, Purchase, StripeSubscription, derived_uuid,
+    owned,
+};
+use muniment_projections::customers;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::billing::PAYERS;
+use super::{Named, require_connected, require_open};
+use crate::app::App;
+use crate::app::customers::{record_product_version, sync_subscription};
+use crate::app::stripe_customers;
+use crate::app::stripe_events::told;
+use crate::http::caller::{Auth, Caller};
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::input::{Input, integer, text};
+use crate::http::known_error::KnownError;
+use crate::http::success;
+use crate::stripe::{
+    ConnectedStripe, Metadata, PaymentBehavior, PaymentMethod, RecurringPrice, Subscription,
+    SubscriptionTerms,
+};
+
+/// What a product is called at Stripe if it has no name.
+const UNNAMED: &str = "Subscription";
+
+/// The routes of this file.
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(switch))
+}
+
+/// Switches a subscription to another product of its line. The customer's card is charged.
+#[utoipa::path(post, path = "/payments/products/{customer_type}/{customer_id}/switch", tag = "payments", request_body = serde_json::Value,
+    params(("customer_type" = String, Path), ("customer_id" = String, Path)),
+    responses((status = 200, description = "Switched"), (status = 400, description = "SCHEMA_ERROR, DEFAULT_PAYMENT_METHOD_REQUIRED; the products cannot be switched; payments are not set up; the card was declined"),
+        (status = 403, description = "NEW_PURCHASES_BLOCKED; somebody else's"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND"), (status = 503, description = "Stripe cannot be reached")))]
+async fn switch(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let named = Named::read(&mut form.params(), &PAYERS);
+    let mut body = form.body();
+    let from = body.required("from_product_id", text);
+    let to = body.required("to_product_id", text);
+    let price = body.optional("price_id", text);
+    let quantity = body.optional("quantity", integer(1..=i64::from(i32::MAX)));
+    body.close();
+    let (named, from, to, price, quantity) =
+        form.finish((|| Some((named?, from?, to?, price?, quantity?)))())?;
+    require_open(auth)?;
+    named.check_client(&app, auth).await?;
+    let (from_product, to_product) = switchable(auth, &named, &from, &to)?;
+    let customer = named.find(&app, auth).await?;
+    let stream = customer.stream(auth.project_id());
+    // One at a time: the second finds what the first has done.
+    let turn = derived_uuid(&["plan-switch", &stream.to_string()]);
+    let _turn = app.queues.wait(turn).await;
+    let purchases = customers::purchases_of(app.pool(), stream).await?;
+    let current = current(&app, &purchases, &from, &from_product)?;
+    let (price_id, price) = chosen(&to_product, price.as_deref())?;
+    if quantity.is_some_and(|quantity| quantity != 1) && !to_product.stackable {
+        return Err(refuse(
+            "The product is not stackable: its quantity can only be 1.",
+        ));
+    }
+    let stripe = require_connected(&app, &auth.project)?;
+    let (payer, card) = payer(&stripe, &customer).await?;
+    let order = Order {
+        customer,
+        product_id: to,
+        product: to_product,
+        price_id,
+        price,
+        quantity: quantity.unwrap_or_else(|| current.map_or(1, |purchase| purchase.quantity)),
+    };
+    let context = caller.event_context(&app, auth.project_id());
+    let (customer, product_id) = (&order.customer, Some(order.product_id.as_str()));
+    let product = &order.product;
+    let version = record_product_version(&app, &context, customer, product_id, product).await?;
+    let present = current.and_then(Purchase::stripe_subscription);
+    let now = order
+        .place(&stripe, present, &payer, &card.id, &version)
+        .await?;
+    sync_subscription(&app, &context, customer, now).await?;
+    Ok(success())
+}
+
+/// The two products, if one can be switched to the other.
+fn switchable(auth: &Auth, named: &Named, from: &str, to: &str) -> ApiResult<(Product, Product)> {
+    let payments = &auth.project.catalogue;
+    let (Some(from_product), Some(to_product)) = (payments.product(from), payments.product(to))
+    else {
+        return Err(refuse("One of the products does not exist."));
+    };
+    let problem =
+        if from_product.customer_type != named.kind || to_product.customer_type != named.kind {
+            "One of the products is for customers of another type."
+        } else if from_product.product_line_id.is_none()
+            || from_product.product_line_id != to_product.product_line_id
+        {
+            "The products are not in one product line."
+        } else if from == to {
+            "The products are the same."
+        } else if !to_product.is_add_on_to.ids().is_empty() {
+            "Nobody can switch to an add-on."
+        } else if to_product.prices == Prices::IncludeByDefault {
+            "Nobody can switch to a product that is included by default."
+        } else if from_product.prices != Prices::IncludeByDefault
+            && from_product.interval_prices().next().is_none()
+        {
+            "The present product is no subscription."
+        } else {
+            return Ok((from_product, to_product));
+        };
+    Err(refuse(problem))
+}
+
+/// The subscription that is switched. None if the present product is included by default.
+fn current<'p>(
+    app: &App,
+    purchases: &'p [Purchase],
+    from: &str,
+    from_product: &Product,
+) -> ApiResult<Option<&'p Purchase>> {
+    let line = from_product.product_line_id.as_deref().unwrap_or_default();
+    let owned = owned(purchases, app.now());
+    let mut in_line = owned
+        .values()
+        .filter(|owned| owned.product.is_in_line(line))
+        .peekable();
+    let has_another = in_line.peek().is_some();
+    if in_line.any(|owned| owned.subscription.is_none()) {
+        return Err(refuse(
+            "A product of the line is owned without an active subscription.",
+        ));
+    }
+    if from_product.prices == Prices::IncludeByDefault {
+        // Nobody shall pay for two products that exclude each other.
+        if has_another {
+            let problem = "Another product of the line is owned: switch from that one.";
+            return Err(refuse(problem));
+        }
+        return Ok(None);
+    }
+    let paid = purchases.iter().find(|purchase| {
+        let is_it = purchase.product_id.as_deref() == Some(from);
+        is_it && purchase.is_active() && purchase.stripe_subscription().is_some()
+    });
+    match paid {
+        Some(purchase) => Ok(Some(purchase)),
+        None => Err(refuse("The product is not owned by a paid subscription.")),
+    }
+}
+
+/// A price that comes round, in US cents.
+#[derive(Clone, Copy)]
+struct Recurring {
+    amount: i64,
+    interval: DayInterval,
+}
+
+fn chosen(product: &Product, id: Option<&str>) -> ApiResult<(String, Recurring)> {
+    let mut prices = product.interval_prices();
+    let chosen: Option<(&String, &Price)> = match id {
+        Some(id) => prices.find(|(known, _)| *known == id),
+        None => prices.next(),
+    };
+    let unknown = || refuse("The product has no such price that comes round.");
+    let (id, price) = chosen.ok_or_else(unknown)?;
+    let interval = price.interval.ok_or_else(unknown)?;
+    let Some(amount) = price.usd_cents() else {
+        let problem = "The price is not in US dollars, which is all that can be charged.";
+        return Err(refuse(problem));
+    };
+    Ok((id.clone(), Recurring { amount, interval }))
+}
+
+/// Who pays at Stripe, and with which card.
+async fn payer(
+    stripe: &ConnectedStripe,
+    customer: &CustomerRef,
+) -> ApiResult<(String, PaymentMethod)> {
+    let missing = || {
+        let (kind, id) = (customer.customer_type(), customer.id_text());
+        KnownError::default_payment_method_required(kind, &id)
+    };
+    let found = stripe_customers::find(stripe, customer).await?;
+    let found = found.ok_or_else(missing)?;
+    if stripe.retrieve_customer(&found.id).await?.deleted {
+        return Err(missing().into());
+    }
+    let card = stripe.first_card(&found.id).await?;
+    Ok((found.id, card.ok_or_else(missing)?))
+}
+
+/// What is switched to.
+struct Order {
+    customer: CustomerRef,
+    product_id: String,
+    product: Product,
+    price_id: String,
+    price: Recurring,
+    quantity: i64,
+}
+
+impl Order {
+    /// Has Stripe switch the present subscription, or begin one; yields how it stands then. The
+    /// period stays, until Stripe tells of another.
+    async fn place(
+        &self,
+        stripe: &ConnectedStripe,
+        present: Option<&str>,
+        payer: &str,
+        card: &str,
+        version: &str,
+    ) -> ApiResult<StripeSubscription> {
+        let name = self.product.display_name.as_deref().unwrap_or(UNNAMED);
+        let sold = stripe.create_product(name, None).await?;
+        let metadata = self.metadata(version);
+        let terms = SubscriptionTerms {
+            price: RecurringPrice {
+                product: &sold.id,
+                amount: self.price.amount,
+                interval: self.price.interval,
+            },
+            quantity: self.quantity,
+            behavior: PaymentBehavior::ErrorIfIncomplete,
+            default_payment_method: Some(card),
+            metadata: &metadata,
+            key: None,
+        };
+        let Some(id) = present else {
+            let made = stripe.create_subscription(payer, terms).await?;
+            return self.told(&made);
+        };
+        let before = stripe.retrieve_subscription(id).await?;
+        let item = before.items.data.into_iter().next();
+        let item = item.ok_or_else(|| ApiError::internal("the subscription is to nothing"))?;
+        let mut after = stripe.update_subscription(id, &item.id, terms).await?;
+        for changed in &mut after.items.data {
+            changed.current_period_start = item.current_period_start;
+            changed.current_period_end = item.current_period_end;
+        }
+        self.told(&after)
+    }
+
+    fn metadata(&self, version: &str) -> Metadata {
+        Metadata::from([
+            ("productId".to_owned(), self.product_id.clone()),
+            ("productVersionId".to_owned(), version.to_owned()),
+            ("priceId".to_owned(), self.price_id.clone()),
+        ])
+    }
+
+    fn told(&self, subscription: &Subscription) -> ApiResult<StripeSubscription> {
+        let told = told(subscription, self.product.clone()).map_err(ApiError::internal)?;
+        let told = told.ok_or_else(|| ApiError::internal("the subscription is to nothing"))?;
+        Ok(StripeSubscription {
+            product_id: Some(self.product_id.clone()),
+            price_id: Some(self.price_id.clone()),
+            quantity: self.quantity,
+            ..told
+        })
+    }
+}
+
+fn refuse(text: &str) -> ApiError {
+    ApiError::text(StatusCode::BAD_REQUEST, text)
+}

@@ -1,0 +1,103 @@
+//! `/session-replays`: what users saw, as their browsers record it.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use muniment_projections::session_replays::{Added, Recorded};
+use serde_json::json;
+use serde_json::value::RawValue;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::body::Body;
+use super::caller::Caller;
+use super::error::{ApiError, ApiResult};
+use super::ingestion::{browser_id, millis, observed_session};
+use super::input::{Form, Input};
+use crate::app::App;
+use crate::app::session_replays::{Upload, store};
+
+/// The largest upload, in bytes.
+const MAX_BYTES: usize = 1_000_000;
+/// Events in an upload, at most.
+const MAX_EVENTS: usize = 5_000;
+
+/// The routes of this file.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(upload))
+}
+
+/// Takes a chunk of a recording. Chunks of one session that follow each other within three minutes
+/// make up one recording, from whichever tabs they come.
+#[utoipa::path(post, path = "/session-replays/batch", tag = "analytics", request_body = Value,
+    responses((status = 200, description = "`{session_replay_id, batch_id, s3_key, deduped}`"),
+        (status = 400, description = "SCHEMA_ERROR, ANALYTICS_NOT_ENABLED, no events, or too many"),
+        (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 413, description = "More than 1,000,000 bytes")))]
+async fn upload(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    let size = match &input.body {
+        Body::OversizedRecording => {
+            observed_session(auth)?;
+            return Err(too_large());
+        }
+        Body::Observations(observations) => observations.size,
+        _ => 0,
+    };
+    let upload = read_upload(input.form(auth.user_id()))?;
+    let current = observed_session(auth)?;
+    if size > MAX_BYTES {
+        return Err(too_large());
+    }
+    if upload.events.is_empty() {
+        return Err(bad_request("events must not be empty."));
+    }
+    if upload.events.len() > MAX_EVENTS {
+        return Err(bad_request(
+            "events must have at most 5000 items. Send more uploads.",
+        ));
+    }
+    let recorded = Recorded {
+        project: auth.project_id(),
+        user: current.record.user.user_id(),
+        session: current.session,
+    };
+    let stored = store(&app, &recorded, &upload).await?;
+    Ok(Json(json!({
+        "session_replay_id": stored.replay,
+        "batch_id": upload.batch_id,
+        "s3_key": stored.object_key,
+        "deduped": stored.added == Added::Repeated,
+    }))
+    .into_response())
+}
+
+fn read_upload<'i>(mut form: Form<'i>) -> Result<Upload<'i>, ApiError> {
+    let mut body = form.body();
+    let browser_session_id = body.required("browser_session_id", browser_id);
+    let segment_id = body.required("session_replay_segment_id", browser_id);
+    let batch_id = body.required("batch_id", browser_id);
+    let started_at_ms = body.required("started_at_ms", millis);
+    let sent_at_ms = body.required("sent_at_ms", millis);
+    body.close();
+    let events: Option<Vec<&'i RawValue>> = form.events();
+    form.finish((|| {
+        Some(Upload {
+            browser_session_id: browser_session_id?,
+            segment_id: segment_id?,
+            batch_id: batch_id?,
+            started_at_ms: started_at_ms?,
+            sent_at_ms: sent_at_ms?,
+            events: events?,
+        })
+    })())
+}
+
+fn too_large() -> ApiError {
+    let text = "The upload is larger than 1,000,000 bytes. Send fewer events at once.";
+    ApiError::text(StatusCode::PAYLOAD_TOO_LARGE, text)
+}
+
+fn bad_request(text: &str) -> ApiError {
+    ApiError::text(StatusCode::BAD_REQUEST, text)
+}

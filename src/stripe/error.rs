@@ -1,0 +1,135 @@
+//! What can go wrong between this server and Stripe.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+/// Why Stripe did not do what was asked. No variant ever carries the key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StripeError {
+    /// Stripe answered with an error.
+    #[error("Stripe refused {call}: {refusal}")]
+    Refused {
+        /// The call, as `customers.create`.
+        call: &'static str,
+        /// What it said.
+        refusal: Refusal,
+    },
+    /// There was no answer in time, after all retries.
+    #[error("Stripe cannot be reached for {call}: {reason}")]
+    Unreachable {
+        /// The call.
+        call: &'static str,
+        /// What went wrong on the way.
+        reason: String,
+    },
+    /// The answer is not what Stripe's reference says.
+    #[error("Stripe's answer to {call} cannot be read: {reason}")]
+    Unreadable {
+        /// The call.
+        call: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl StripeError {
+    /// What Stripe said, if it said no.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused { refusal, .. } => Some(refusal),
+            Self::Unreachable { .. } | Self::Unreadable { .. } => None,
+        }
+    }
+
+    /// Whether the object that was asked for does not exist.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.refusal()
+            .is_some_and(|refusal| refusal.code.as_deref() == Some("resource_missing"))
+    }
+
+    /// Whether it was the card that was refused.
+    #[must_use]
+    pub fn is_card_error(&self) -> bool {
+        self.refusal()
+            .is_some_and(|refusal| refusal.kind == "card_error")
+    }
+
+    /// Whether Stripe had no time for us, or no sense: the same call may work in a while.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Refused { refusal, .. } => refusal.status == 429 || refusal.status >= 500,
+            Self::Unreachable { .. } => true,
+            Self::Unreadable { .. } => false,
+        }
+    }
+}
+
+/// An error object of Stripe (<https://docs.stripe.com/api/errors>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// The `type`, as `invalid_request_error`.
+    pub kind: String,
+    /// The `code`, as `resource_missing`.
+    pub code: Option<String>,
+    /// The sentence for developers; for card errors it may be shown to the payer.
+    pub message: String,
+    /// The parameter it is about.
+    pub param: Option<String>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status, self.kind)?;
+        if let Some(code) = &self.code {
+            write!(f, " ({code})")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+#[derive(Deserialize)]
+struct Body {
+    error: ErrorObject,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+struct ErrorObject {
+    #[serde(rename = "type")]
+    kind: String,
+    code: Option<String>,
+    message: String,
+    param: Option<String>,
+}
+
+impl Default for ErrorObject {
+    fn default() -> Self {
+        Self {
+            kind: "api_error".to_owned(),
+            code: None,
+            message: "no reason was given".to_owned(),
+            param: None,
+        }
+    }
+}
+
+impl Refusal {
+    /// Reads an error answer. Proxies on the way answer in other shapes: such a body says nothing.
+    pub(super) fn read(status: u16, body: &[u8]) -> Self {
+        let error = serde_json::from_slice(body)
+            .map_or_else(|_| ErrorObject::default(), |it: Body| it.error);
+        Self {
+            status,
+            kind: error.kind,
+            code: error.code,
+            message: error.message,
+            param: error.param,
+        }
+    }
+}

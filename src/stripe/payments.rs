@@ -1,0 +1,86 @@
+//! Payments and refunds on a connected account.
+
+use muniment_domain::customer::money::Cents;
+use serde_json::json;
+
+use super::objects::{Invoice, Metadata, PaymentIntent, Product, Refund};
+use super::{Call, ConnectedStripe, StripeError, path_of};
+
+/// A payment that is to be made.
+#[derive(Clone, Debug)]
+pub struct NewPaymentIntent<'p> {
+    /// How much.
+    pub amount: Cents,
+    /// Whose: `cus_…`.
+    pub customer: &'p str,
+    /// For what (contract 06 §8.3).
+    pub metadata: &'p Metadata,
+    /// Under the same key, there is one payment only.
+    pub key: Option<&'p str>,
+}
+
+impl ConnectedStripe {
+    /// Begins a payment in US dollars, by whatever way the account offers.
+    ///
+    /// # Errors
+    /// What Stripe refuses.
+    pub async fn create_payment_intent(
+        &self,
+        wanted: NewPaymentIntent<'_>,
+    ) -> Result<PaymentIntent, StripeError> {
+        let params = json!({
+            "amount": wanted.amount,
+            "currency": "usd",
+            "customer": wanted.customer,
+            "automatic_payment_methods": {"enabled": true},
+            "metadata": wanted.metadata,
+        });
+        let call = Call::post("paymentIntents.create", "/v1/payment_intents", params);
+        self.call(call.once(wanted.key)).await
+    }
+
+    /// Makes a product, which gives what is sold a name; one only under the same key.
+    ///
+    /// # Errors
+    /// What Stripe refuses.
+    pub async fn create_product(
+        &self,
+        name: &str,
+        key: Option<&str>,
+    ) -> Result<Product, StripeError> {
+        let params = json!({"name": name});
+        let call = Call::post("products.create", "/v1/products", params);
+        self.call(call.once(key)).await
+    }
+
+    /// An invoice, with its payments.
+    ///
+    /// # Errors
+    /// When it does not exist.
+    pub async fn retrieve_invoice(&self, id: &str) -> Result<Invoice, StripeError> {
+        let path = path_of("invoices.retrieve", "invoices", id)?;
+        let params = json!({"expand": ["payments"]});
+        self.call(Call::get("invoices.retrieve", path, params))
+            .await
+    }
+
+    /// Pays back some of a payment; once only under the same key.
+    ///
+    /// # Errors
+    /// What Stripe refuses.
+    pub async fn create_refund(
+        &self,
+        payment_intent: &str,
+        amount: Cents,
+        metadata: &Metadata,
+        key: Option<&str>,
+    ) -> Result<Refund, StripeError> {
+        let params = json!({
+            "payment_intent": payment_intent,
+            "amount": amount,
+            "metadata": metadata,
+        });
+        let call = Call::post("refunds.create", "/v1/refunds", params);
+        self.call(call.once(key)).await
+    }
+}
