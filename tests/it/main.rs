@@ -23,6 +23,7 @@ mod account_history;
 mod ai_conversations;
 mod analytics_crash;
 mod analytics_isolation;
+mod analytics_payments;
 mod analytics_query;
 mod analytics_repair;
 mod analytics_store;

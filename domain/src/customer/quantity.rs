@@ -32,6 +32,12 @@ impl Quantity {
         Self(self.0.saturating_mul(i128::from(count)))
     }
 
+    /// This amount, counted in the smallest parts that are kept.
+    #[must_use]
+    pub fn billionths(self) -> i128 {
+        self.0
+    }
+
     /// Whether this is less than nothing.
     #[must_use]
     pub fn is_negative(self) -> bool {

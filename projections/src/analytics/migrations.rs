@@ -12,7 +12,7 @@ struct Migration {
     statements: &'static str,
 }
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         version: 1,
         name: "tables",
@@ -22,6 +22,11 @@ const MIGRATIONS: [Migration; 2] = [
         version: 2,
         name: "views",
         statements: include_str!("../../../migrations/clickhouse/0002_views.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "payments",
+        statements: include_str!("../../../migrations/clickhouse/0003_payments.sql"),
     },
 ];
 
@@ -100,7 +105,7 @@ mod tests {
 
     #[test]
     fn every_view_is_made_once() {
-        let [tables, views] = MIGRATIONS.map(|migration| split(migration.statements));
+        let [tables, views, internal] = MIGRATIONS.map(|migration| split(migration.statements));
         assert_eq!(tables.len(), access::VIEWS.len());
         for view in access::VIEWS {
             let made = format!("CREATE OR REPLACE VIEW default.{view}\n");
@@ -108,5 +113,6 @@ mod tests {
             assert_eq!(count, 1, "{view}");
         }
         assert_eq!(views.len(), access::VIEWS.len());
+        assert!(internal.iter().all(|sql| sql.starts_with("CREATE TABLE ")));
     }
 }

@@ -12,9 +12,9 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::task::JoinHandle;
 
 use super::rows::{
-    ConnectedAccountRow, ContactChannelRow, EmailRow, InvitationRow, MemberProfileRow,
-    PreferenceRow, ProjectPermissionRow, RefreshTokenRow, SyncedRow, TeamPermissionRow, TeamRow,
-    UserRow,
+    ConnectedAccountRow, ContactChannelRow, EmailRow, InvitationRow, ItemBalanceRow,
+    MemberProfileRow, PreferenceRow, ProjectPermissionRow, RefreshTokenRow, SubscriptionRow,
+    SyncedRow, TeamPermissionRow, TeamRow, TransactionRow, UserRow,
 };
 use super::subscriber::NAME;
 use super::tables::{Tables, Values};
@@ -202,6 +202,13 @@ impl Subjects {
                 vec![&self.teams, &self.users],
             )
         };
+        let customers = || {
+            (
+                "sync_is_deleted = 0 AND (customer_type = 'user' AND customer_id IN ?
+                 OR customer_type = 'team' AND customer_id IN ?)",
+                vec![&self.users, &self.teams],
+            )
+        };
         let own = |ids| ("sync_is_deleted = 0 AND id IN ?", vec![ids]);
         self.erase::<UserRow>(tables, own(&self.users)).await?;
         self.erase::<ContactChannelRow>(tables, users()).await?;
@@ -217,6 +224,9 @@ impl Subjects {
         self.erase::<RefreshTokenRow>(tables, users()).await?;
         let accounts = ("user_id IN ?", vec![&self.users]);
         self.erase::<ConnectedAccountRow>(tables, accounts).await?;
+        self.erase::<ItemBalanceRow>(tables, customers()).await?;
+        self.erase::<SubscriptionRow>(tables, customers()).await?;
+        self.erase::<TransactionRow>(tables, customers()).await?;
         let telemetry = (
             "user_id IN ? OR team_id IN ? OR event_type = '$sign-up-rule-trigger'
              AND lower(hex(SHA256(lower(toString(data.email))))) IN ?",

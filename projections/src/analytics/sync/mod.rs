@@ -1,4 +1,5 @@
-//! Keeping the analytics store's eleven synced tables up to date with the log (contract 07 §4).
+//! Keeping the analytics store's synced tables up to date with the log: the eleven of contract 07 §4,
+//! and three of payments that tenants do not see.
 //!
 //! A batch of events says which rows are touched ([`touched`]). Those that exist are read as they
 //! are now, from the read tables, and written; those that do not are marked as deleted

@@ -11,9 +11,9 @@ use sqlx::{Connection, PgConnection};
 
 use super::erasure;
 use super::rows::{
-    ConnectedAccountRow, ContactChannelRow, EmailRow, InvitationRow, MemberProfileRow,
-    PreferenceRow, ProjectPermissionRow, RefreshTokenRow, SyncedRow, TeamPermissionRow, TeamRow,
-    UserRow,
+    ConnectedAccountRow, ContactChannelRow, EmailRow, InvitationRow, ItemBalanceRow,
+    MemberProfileRow, PreferenceRow, ProjectPermissionRow, RefreshTokenRow, SubscriptionRow,
+    SyncedRow, TeamPermissionRow, TeamRow, TransactionRow, UserRow,
 };
 use super::subscriber::{LOCK, NAME, PACE};
 use super::tables::{Tables, Version, select, synchronize};
@@ -82,7 +82,10 @@ async fn copy_all(
         + copy::<EmailRow>(connection, version, fresh).await?
         + copy::<PreferenceRow>(connection, version, fresh).await?
         + copy::<RefreshTokenRow>(connection, version, fresh).await?
-        + copy::<ConnectedAccountRow>(connection, version, fresh).await?)
+        + copy::<ConnectedAccountRow>(connection, version, fresh).await?
+        + copy::<ItemBalanceRow>(connection, version, fresh).await?
+        + copy::<SubscriptionRow>(connection, version, fresh).await?
+        + copy::<TransactionRow>(connection, version, fresh).await?)
 }
 
 /// Copies a table of the shadow.
@@ -174,7 +177,10 @@ async fn each_table(step: Step, live: &Tables, fresh: &Tables) -> Result<(), Led
     take::<EmailRow>(step, live, fresh).await?;
     take::<PreferenceRow>(step, live, fresh).await?;
     take::<RefreshTokenRow>(step, live, fresh).await?;
-    take::<ConnectedAccountRow>(step, live, fresh).await
+    take::<ConnectedAccountRow>(step, live, fresh).await?;
+    take::<ItemBalanceRow>(step, live, fresh).await?;
+    take::<SubscriptionRow>(step, live, fresh).await?;
+    take::<TransactionRow>(step, live, fresh).await
 }
 
 async fn take<R: SyncedRow>(step: Step, live: &Tables, fresh: &Tables) -> Result<(), LedgerError> {

@@ -93,6 +93,10 @@ macro_rules! synced {
     };
 }
 
+mod payments;
+
+pub(super) use payments::{ItemBalanceRow, SubscriptionRow, TransactionRow};
+
 #[derive(Debug, PartialEq, Row, Serialize, Deserialize, FromRow)]
 pub(super) struct UserRow {
     pub(super) project_id: String,

@@ -10,9 +10,9 @@ use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::rows::{
-    ConnectedAccountRow, ContactChannelRow, EmailRow, InvitationRow, MemberProfileRow,
-    PreferenceRow, ProjectPermissionRow, RefreshTokenRow, SyncedRow, TeamPermissionRow, TeamRow,
-    UserRow,
+    ConnectedAccountRow, ContactChannelRow, EmailRow, InvitationRow, ItemBalanceRow,
+    MemberProfileRow, PreferenceRow, ProjectPermissionRow, RefreshTokenRow, SubscriptionRow,
+    SyncedRow, TeamPermissionRow, TeamRow, TransactionRow, UserRow,
 };
 use super::touched::Touched;
 use crate::LedgerError;
@@ -265,6 +265,9 @@ struct Changes {
     preferences: Change<PreferenceRow>,
     refresh_tokens: Change<RefreshTokenRow>,
     accounts: Change<ConnectedAccountRow>,
+    balances: Change<ItemBalanceRow>,
+    subscriptions: Change<SubscriptionRow>,
+    transactions: Change<TransactionRow>,
 }
 
 impl Changes {
@@ -331,6 +334,19 @@ impl Changes {
             accounts: Change::to(read.by_ids("u.id", &touched.users).await?)
                 .without_those_of("user_id", &ended.users, Values::Ids)
                 .without_those_of("project_id", &ended.projects, Values::Texts),
+            balances: Change::to(
+                read.by_name("b.item_id", "b.customer_key", &touched.item_balances)
+                    .await?,
+            )
+            .without_those_of("customer_key", &ended.customers, Values::Ids)
+            .without_those_of("project_id", &ended.projects, Values::Texts),
+            subscriptions: Change::to(read.by_ids("s.id", &touched.purchases).await?)
+                .without_those_of("customer_key", &ended.customers, Values::Ids)
+                .without_those_of("project_id", &ended.projects, Values::Texts),
+            transactions: Change::to(read.transactions(touched).await?)
+                .without("id", &touched.transactions, Values::Ids)
+                .without_those_of("customer_key", &ended.customers, Values::Ids)
+                .without_those_of("project_id", &ended.projects, Values::Texts),
         })
     }
 
@@ -352,6 +368,9 @@ impl Changes {
             tables.write(version, projects, self.preferences),
             tables.write(version, projects, self.refresh_tokens),
             tables.write(version, projects, self.accounts),
+            tables.write(version, projects, self.balances),
+            tables.write(version, projects, self.subscriptions),
+            tables.write(version, projects, self.transactions),
         )?;
         Ok(())
     }
@@ -396,21 +415,21 @@ impl Reading<'_> {
         self.fetch(sql).await
     }
 
-    /// By user and the name of something of theirs.
+    /// By whose it is, and its name.
     async fn by_name<R: SyncedRow>(
         &mut self,
         name: &str,
-        user: &str,
+        owner: &str,
         wanted: &BTreeSet<(Uuid, String)>,
     ) -> Result<Vec<R>, LedgerError> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let (users, names): (Vec<Uuid>, Vec<String>) = wanted.iter().cloned().unzip();
+        let (owners, names): (Vec<Uuid>, Vec<String>) = wanted.iter().cloned().unzip();
         let mut sql = select::<R>(self.version);
-        sql.push(" WHERE (").push(user).push(", ").push(name);
+        sql.push(" WHERE (").push(owner).push(", ").push(name);
         sql.push(") IN (SELECT * FROM unnest(")
-            .push_bind(users)
+            .push_bind(owners)
             .push("::uuid[], ")
             .push_bind(names)
             .push("::text[]))");
@@ -430,6 +449,23 @@ impl Reading<'_> {
         sql.push(") OR v.project_id = ANY(").push_bind(projects);
         sql.push(") AND v.data ->> 'team_id' = ANY(")
             .push_bind(teams);
+        sql.push(")");
+        self.fetch(sql).await
+    }
+
+    /// Those that were touched, and those that came of purchases that were.
+    async fn transactions(
+        &mut self,
+        touched: &Touched,
+    ) -> Result<Vec<TransactionRow>, LedgerError> {
+        if touched.transactions.is_empty() && touched.purchases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let transactions: Vec<Uuid> = touched.transactions.iter().copied().collect();
+        let purchases: Vec<Uuid> = touched.purchases.iter().copied().collect();
+        let mut sql = select::<TransactionRow>(self.version);
+        sql.push(" WHERE t.id = ANY(").push_bind(transactions);
+        sql.push(") OR t.origin_id = ANY(").push_bind(purchases);
         sql.push(")");
         self.fetch(sql).await
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use muniment_domain::customer::CustomerEvent;
 use muniment_domain::outgoing_email::OutgoingEmailEvent;
 use muniment_domain::project::ProjectEvent;
 use muniment_domain::session::SessionEvent;
@@ -38,6 +39,12 @@ pub(super) struct Touched {
     /// User, category.
     pub(super) preferences: BTreeSet<(Uuid, String)>,
     pub(super) sessions: BTreeSet<Uuid>,
+    /// Customer's key, item.
+    pub(super) item_balances: BTreeSet<(Uuid, String)>,
+    /// Subscriptions and one-time purchases. What came of them is touched with them.
+    pub(super) purchases: BTreeSet<Uuid>,
+    /// Changes by hand and invoices.
+    pub(super) transactions: BTreeSet<Uuid>,
     pub(super) ended: Ended,
 }
 
@@ -48,6 +55,8 @@ pub(super) struct Ended {
     pub(super) teams: BTreeSet<Uuid>,
     /// Team, user.
     pub(super) memberships: BTreeSet<(Uuid, Uuid)>,
+    /// By their keys.
+    pub(super) customers: BTreeSet<Uuid>,
     pub(super) projects: BTreeSet<String>,
 }
 
@@ -85,14 +94,14 @@ impl Touched {
             ) => {
                 self.emails.insert(id);
             }
+            LedgerEvent::Customer(event) => self.note_customer(id, event),
             // In no table of the store.
             LedgerEvent::Project(_)
             | LedgerEvent::CliLogin(_)
             | LedgerEvent::ApiKey(_)
             | LedgerEvent::VaultEntry(_)
             | LedgerEvent::AiConversation(_)
-            | LedgerEvent::SupportConversation(_)
-            | LedgerEvent::Customer(_) => {}
+            | LedgerEvent::SupportConversation(_) => {}
         }
     }
 
@@ -204,5 +213,39 @@ impl Touched {
             }
             VerificationCodeEvent::CodeAttempted {} => {}
         }
+    }
+
+    fn note_customer(&mut self, customer: Uuid, event: &CustomerEvent) {
+        match event {
+            CustomerEvent::ItemQuantityChanged(changed) => {
+                self.transactions.insert(changed.change_id);
+                self.note_items(customer, [&changed.item_id]);
+            }
+            CustomerEvent::ProductPurchased(purchased) => {
+                self.purchases.insert(purchased.purchase.id.0);
+                let items = purchased.purchase.sources().map(|(item, _)| item);
+                self.note_items(customer, items);
+            }
+            CustomerEvent::SubscriptionEnded(ended) => {
+                self.purchases.insert(ended.purchase_id.0);
+                self.note_items(customer, &ended.item_ids);
+            }
+            CustomerEvent::PurchaseChanged(changed) | CustomerEvent::PurchaseRefunded(changed) => {
+                self.purchases.insert(changed.purchase.id.0);
+                self.note_items(customer, changed.ledgers.keys());
+            }
+            CustomerEvent::InvoiceRecorded(recorded) => {
+                self.transactions.insert(recorded.invoice.id);
+            }
+            CustomerEvent::CustomerClosed {} => {
+                self.ended.customers.insert(customer);
+            }
+            CustomerEvent::ProductVersionRecorded(_) => {}
+        }
+    }
+
+    fn note_items<'i>(&mut self, customer: Uuid, items: impl IntoIterator<Item = &'i String>) {
+        let items = items.into_iter().map(|item| (customer, item.clone()));
+        self.item_balances.extend(items);
     }
 }

@@ -12,9 +12,9 @@ use futures_util::TryStreamExt;
 use sqlx::{PgConnection, QueryBuilder};
 
 use super::rows::{
-    ConnectedAccountRow, ContactChannelRow, EmailRow, InvitationRow, MemberProfileRow,
-    PreferenceRow, ProjectPermissionRow, RefreshTokenRow, SyncedRow, TeamPermissionRow, TeamRow,
-    UserRow,
+    ConnectedAccountRow, ContactChannelRow, EmailRow, InvitationRow, ItemBalanceRow,
+    MemberProfileRow, PreferenceRow, ProjectPermissionRow, RefreshTokenRow, SubscriptionRow,
+    SyncedRow, TeamPermissionRow, TeamRow, TransactionRow, UserRow,
 };
 use super::subscriber::NAME;
 use super::tables::{Tables, Version, push_select, refused};
@@ -85,6 +85,9 @@ async fn compare_all(
     comparison.compare::<PreferenceRow>().await?;
     comparison.compare::<RefreshTokenRow>().await?;
     comparison.compare::<ConnectedAccountRow>().await?;
+    comparison.compare::<ItemBalanceRow>().await?;
+    comparison.compare::<SubscriptionRow>().await?;
+    comparison.compare::<TransactionRow>().await?;
     Ok(comparison.differences)
 }
 
