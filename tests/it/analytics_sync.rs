@@ -305,8 +305,9 @@ async fn direct_grants_are_followed() {
                 .await;
         }
     }
-    let grants = "SELECT id, toString(user_id) AS user, '' AS team FROM project_permissions
-                  UNION ALL SELECT id, toString(user_id), toString(team_id) FROM team_permissions
+    let grants =
+        "SELECT * FROM (SELECT id, toString(user_id) AS user, '' AS team FROM project_permissions
+                  UNION ALL SELECT id, toString(user_id), toString(team_id) FROM team_permissions)
                   ORDER BY id";
     let grant = |id: &str, team: &str| json!({"id": id, "user": user.user_id, "team": team});
     let admin = |team: &str| grant("team_admin", team);
