@@ -360,9 +360,11 @@ async fn an_endpoint_that_fails_for_days_is_disabled() {
     let body = json!({"disabled": false});
     let enabled = server.admin("PATCH", &path).body(body).expect(200).await;
     assert_eq!(enabled["failing_since_millis"], Value::Null);
-    server.sign_up(&unique_email()).await;
+    let user = server.sign_up(&unique_email()).await;
+    // What happened while it was disabled may be told late, and then counts as well.
     eventually("it is sent to again", || async {
-        receiver.received().len() == sent + 1
+        let received = receiver.received();
+        received.iter().any(|it| it.data()["id"] == user.user_id)
     })
     .await;
 }
