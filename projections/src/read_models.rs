@@ -261,6 +261,8 @@ impl Demand {
             }
             // These say themselves all that their rows will say.
             CustomerEvent::PurchaseChanged(_)
+            | CustomerEvent::RefundBegun(_)
+            | CustomerEvent::RefundDropped(_)
             | CustomerEvent::PurchaseRefunded(_)
             | CustomerEvent::InvoiceRecorded(_)
             | CustomerEvent::ProductVersionRecorded(_)

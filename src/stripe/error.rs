@@ -57,6 +57,14 @@ impl StripeError {
             .is_some_and(|refusal| refusal.kind == "card_error")
     }
 
+    /// Whether nothing was done, for certain, and nothing will be.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.refusal().is_some_and(|refusal| {
+            (400..500).contains(&refusal.status) && !matches!(refusal.status, 409 | 429)
+        })
+    }
+
     /// Whether Stripe had no time for us, or no sense: the same call may work in a while.
     #[must_use]
     pub fn is_outage(&self) -> bool {

@@ -51,6 +51,7 @@ mod password_changes;
 mod passwords;
 mod payments_billing;
 mod payments_checkout;
+mod payments_crashes;
 mod payments_items;
 mod payments_links;
 mod payments_products;

@@ -231,6 +231,53 @@ async fn what_cannot_be_refunded_moves_no_money() {
 }
 
 #[tokio::test]
+async fn what_stripe_refuses_may_be_asked_for_otherwise() {
+    let shop = Shop::open().await;
+    let ada = ["user", shop.ada.user_id.as_str()];
+    shop.buy(ada, "gold", "monthly", 2).await;
+    let (id, subscription) = (bought(&shop).await, shop.subscription());
+    shop.stripe
+        .trouble("POST /v1/refunds", &[Trouble::Status(400)]);
+    let all = json!([entry(0, 2, "40")]);
+    refund(&shop, "subscription", &id, &all)
+        .refused_in_words(400)
+        .await;
+    let at_stripe = shop.stripe.object(&subscription);
+    assert_eq!(at_stripe["items"]["data"][0]["quantity"], 2);
+    let half = json!([entry(0, 1, "20")]);
+    refund(&shop, "subscription", &id, &half).expect(200).await;
+    let refunds = shop.stripe.all("refund");
+    assert_eq!(refunds.len(), 1);
+    assert_eq!(refunds[0]["amount"], 2000);
+    assert_eq!(
+        shop.products(ada).await,
+        json!([["gold", 1, "subscription"]])
+    );
+    shop.server.assert_verified().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_subscription_is_paid_back() {
+    let shop = Shop::open().await;
+    let ada = ["user", shop.ada.user_id.as_str()];
+    shop.buy(ada, "gold", "monthly", 2).await;
+    let (id, subscription) = (bought(&shop).await, shop.subscription());
+    shop.stripe.cancel(&subscription);
+    let ended = shop
+        .stripe
+        .event("customer.subscription.deleted", &subscription);
+    shop.hear(&[ended]).await;
+    assert_eq!(shop.products(ada).await, json!([["gold", 2, "one_time"]]));
+    let all = json!([entry(0, 2, "40")]);
+    refund(&shop, "subscription", &id, &all).expect(200).await;
+    assert_eq!(shop.products(ada).await, json!([]));
+    assert_eq!(shop.stripe.all("refund").len(), 1);
+    let changes = shop.stripe.asked_for("POST", "/v1/subscriptions/");
+    assert!(changes.is_empty());
+    shop.server.assert_verified().await;
+}
+
+#[tokio::test]
 async fn refunds_at_the_same_time_are_one() {
     let shop = Shop::open().await;
     shop.buy(["custom", "acme"], "thing", "once", 2).await;

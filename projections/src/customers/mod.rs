@@ -126,7 +126,10 @@ pub(crate) fn fold(models: &mut ReadModels, key: Uuid, event: CustomerEvent) {
             whose.put_purchase(models, purchased.purchase);
         }
         CustomerEvent::SubscriptionEnded(ended) => fold_end(models, key, ended),
-        CustomerEvent::PurchaseChanged(changed) | CustomerEvent::PurchaseRefunded(changed) => {
+        CustomerEvent::PurchaseChanged(changed)
+        | CustomerEvent::RefundBegun(changed)
+        | CustomerEvent::RefundDropped(changed)
+        | CustomerEvent::PurchaseRefunded(changed) => {
             let whose = Whose::of(key, &changed.project_id, &changed.customer);
             for (item, ledger) in changed.ledgers {
                 models.item_balances.put(whose.row(item, ledger));
