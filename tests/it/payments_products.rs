@@ -4,6 +4,7 @@ use muniment::stripe::{MOCK_KEY, StripeAccess};
 use muniment_projections::replay::replay;
 use serde_json::{Value, json};
 
+use crate::shop::Shop;
 use crate::support::{Call, TestServer, unique_email};
 
 const DAY: i64 = 86_400_000;
@@ -229,6 +230,143 @@ async fn products_are_named_or_described() {
         "never"
     );
     assert_eq!(seats(&server).await, 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_granted_or_cancelled() {
+    let server = start().await;
+    let inline = json!({
+        "display_name": "Deal", "customer_type": "user",
+        "prices": {"once": {"USD": "3"}}, "included_items": {},
+    });
+    let call = server.server("POST", ACME);
+    let details = call
+        .body(json!({"product_inline": inline}))
+        .refused(400, "PRODUCT_CUSTOMER_TYPE_DOES_NOT_MATCH")
+        .await;
+    assert_eq!(details["product_id"], Value::Null);
+    let cancel = |product: &str| server.server("DELETE", &format!("{ACME}/{product}"));
+    for (product, context) in [("nothing", Value::Null), ("seats", json!("item_exists"))] {
+        let details = cancel(product).refused(400, "PRODUCT_DOES_NOT_EXIST").await;
+        assert_eq!(details, json!({"product_id": product, "context": context}));
+    }
+    cancel("mine")
+        .refused(400, "PRODUCT_CUSTOMER_TYPE_DOES_NOT_MATCH")
+        .await;
+    // Not owned, and owned for good.
+    cancel("base").refused_in_words(400).await;
+    grant(&server, "pack").expect(200).await;
+    cancel("pack").refused_in_words(400).await;
+    let by_id = |id: &str| cancel(&format!("-?subscription_id={id}"));
+    by_id("x").refused_in_words(400).await;
+    // That of somebody else, and one that was cancelled already.
+    let granted = server.server("POST", "/payments/products/custom/zenith");
+    let granted = granted
+        .body(json!({"product_id": "base"}))
+        .expect(200)
+        .await;
+    let id = granted["subscription_id"].as_str().unwrap();
+    by_id(id).refused_in_words(400).await;
+    let own = |id: &str| {
+        let path = format!("/payments/products/custom/zenith/-?subscription_id={id}");
+        server.server("DELETE", &path)
+    };
+    own(id).expect(200).await;
+    own(id).refused_in_words(400).await;
+}
+
+#[tokio::test]
+async fn all_subscriptions_of_a_product_are_cancelled_together() {
+    let server = start().await;
+    let stacked = json!({"payments.products.stacked": {
+        "customerType": "custom", "stackable": true,
+        "prices": {"monthly": {"USD": "2", "interval": [1, "month"]}},
+    }});
+    server.override_settings(stacked).await;
+    for _ in 0..3 {
+        grant(&server, "stacked").expect(200).await;
+    }
+    let shown = &list(&server).await["items"][0];
+    assert_eq!(
+        (&shown["quantity"], &shown["type"]),
+        (&json!(3), &json!("subscription"))
+    );
+    // Without a product line there is nothing to switch to, not even an empty list.
+    assert_eq!(shown.get("switch_options"), None);
+    let cancel = server.server("DELETE", &format!("{ACME}/stacked"));
+    cancel.expect(200).await;
+    let shown = &list(&server).await["items"][0];
+    assert_eq!(
+        (&shown["quantity"], &shown["type"]),
+        (&json!(3), &json!("one_time"))
+    );
+    server.clock.advance(31 * DAY);
+    assert_eq!(list(&server).await["items"], json!([]));
+}
+
+#[tokio::test]
+async fn what_is_switched_to_comes_round() {
+    let shop = Shop::open().await;
+    let hidden = json!({"payments.products.hidden": {
+        "customerType": "user", "productLineId": "plans", "serverOnly": true,
+        "prices": {"monthly": {"USD": "2", "interval": [1, "month"]}},
+    }});
+    shop.server.override_settings(hidden).await;
+    let path = format!("/payments/products/user/{}", shop.ada.user_id);
+    let grant = shop.server.server("POST", &path);
+    grant
+        .body(json!({"product_id": "silver"}))
+        .expect(200)
+        .await;
+    let client = shop.server.client("GET", &path).user(&shop.ada);
+    let server = shop.server.server("GET", &path);
+    for (call, expected) in [(client, vec!["gold"]), (server, vec!["gold", "hidden"])] {
+        let listed = call.expect(200).await;
+        let options = listed["items"][0]["switch_options"].as_array().unwrap();
+        let ids: Vec<&Value> = options.iter().map(|it| &it["product_id"]).collect();
+        assert_eq!(ids, expected);
+        // What is paid once is no price of a plan.
+        let prices = options[0]["product"]["prices"].as_object().unwrap();
+        let prices: Vec<&String> = prices.keys().collect();
+        assert_eq!(prices, ["monthly", "monthly-euros", "yearly"]);
+    }
+}
+
+#[tokio::test]
+async fn products_are_listed_as_people_sort_them() {
+    let server = start().await;
+    let pack = json!({"customerType": "custom", "prices": {"once": {"USD": "1"}}});
+    let names = ["b", "_a", "B", "a-1", "A2", "a"];
+    let products: Value = names
+        .iter()
+        .map(|name| (format!("payments.products.{name}"), pack.clone()))
+        .collect();
+    server.override_settings(products).await;
+    for name in names {
+        grant(&server, name).expect(200).await;
+    }
+    let inline = json!({
+        "display_name": "Deal", "customer_type": "custom",
+        "prices": {"once": {"USD": "3"}}, "included_items": {},
+    });
+    let call = server.server("POST", ACME);
+    call.body(json!({"product_inline": inline}))
+        .expect(200)
+        .await;
+    let listed = list(&server).await;
+    let ids = listed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["id"]);
+    // Capitals are compared, and of two that are the same then, the small one comes first.
+    let expected = json!(["a", "a-1", "A2", "b", "B", "_a", null]);
+    assert_eq!(
+        ids.collect::<Vec<_>>(),
+        expected.as_array().unwrap().iter().collect::<Vec<_>>()
+    );
+    let from = server.server("GET", &format!("{ACME}?cursor=__null__"));
+    assert_eq!(from.expect(200).await["items"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -231,6 +231,78 @@ async fn what_cannot_be_refunded_moves_no_money() {
 }
 
 #[tokio::test]
+async fn what_was_not_paid_through_stripe_is_not_paid_back() {
+    let shop = Shop::open().await;
+    let all = json!([entry(0, 1, "1")]);
+    // A project without an account at Stripe says so before anything about the payment.
+    let other = shop.server.new_project(json!({})).await;
+    let inline = json!({
+        "display_name": "Gift", "customer_type": "custom",
+        "prices": {"once": {"USD": "1"}}, "included_items": {},
+    });
+    let grant = shop
+        .server
+        .server_of(&other, "POST", "/payments/products/custom/acme");
+    let grant = grant.body(json!({"product_inline": inline}));
+    grant.expect(200).await;
+    let list = shop
+        .server
+        .admin_of(&other, "GET", "/internal/payments/transactions");
+    let id = list.expect(200).await["transactions"][0]["id"].clone();
+    let body = json!({"type": "one-time-purchase", "id": id, "refund_entries": all});
+    let call = shop.server.admin_of(&other, "POST", REFUND).body(body);
+    call.refused_in_words(400).await;
+    // A price in euros, told by Stripe alone.
+    let product = json!({"customerType": "custom", "prices": {"once": {"EUR": "3"}}});
+    let paid = json!({
+        "id": "pi_euros", "object": "payment_intent",
+        "metadata": {
+            "purchaseKind": "ONE_TIME", "customerId": "acme", "customerType": "custom",
+            "product": product.to_string(), "priceId": "once",
+        },
+    });
+    shop.stripe.put(&shop.account(), paid);
+    let paid = shop.stripe.event("payment_intent.succeeded", "pi_euros");
+    shop.hear(&[paid]).await;
+    let id = bought(&shop).await;
+    refund(&shop, "one-time-purchase", &id, &all)
+        .refused(400, "SCHEMA_ERROR")
+        .await;
+    assert!(shop.stripe.all("refund").is_empty());
+}
+
+#[tokio::test]
+async fn what_does_not_fit_at_stripe_moves_no_money() {
+    let shop = Shop::open().await;
+    let ada = ["user", shop.ada.user_id.as_str()];
+    shop.buy(ada, "gold", "monthly", 2).await;
+    let (id, subscription) = (bought(&shop).await, shop.subscription());
+    let all = json!([entry(0, 2, "40")]);
+    let at_stripe = shop.stripe.object(&subscription);
+    let mut items = at_stripe["items"].clone();
+    items["data"][0]["quantity"] = json!(1);
+    shop.stripe.change(&subscription, json!({"items": items}));
+    refund(&shop, "subscription", &id, &all)
+        .refused_in_words(500)
+        .await;
+    let whole = json!({"items": at_stripe["items"]});
+    shop.stripe.change(&subscription, whole);
+    let invoice = shop.stripe.all("invoice")[0].clone();
+    let none = json!({"payments": {"object": "list", "data": []}});
+    let name = invoice["id"].as_str().unwrap();
+    shop.stripe.change(name, none);
+    refund(&shop, "subscription", &id, &all)
+        .refused_in_words(500)
+        .await;
+    assert!(shop.stripe.all("refund").is_empty());
+    // Mended, it is made.
+    shop.stripe
+        .change(name, json!({"payments": invoice["payments"]}));
+    refund(&shop, "subscription", &id, &all).expect(200).await;
+    assert_eq!(shop.stripe.all("refund").len(), 1);
+}
+
+#[tokio::test]
 async fn what_stripe_refuses_may_be_asked_for_otherwise() {
     let shop = Shop::open().await;
     let ada = ["user", shop.ada.user_id.as_str()];
@@ -344,6 +416,12 @@ async fn transactions_of_one_instant_are_paged_across_their_sources() {
             cursor = format!("&cursor={next}");
         }
         assert_eq!(paged, whole, "{size} a page");
+    }
+    // What is no number is none, and too much or too little is as much as there may be.
+    for (limit, count) in [("x", 8), ("0", 1), ("-3", 1), ("500", 8)] {
+        let page = format!("{path}?limit={limit}");
+        let page = shop.server.admin("GET", &page).expect(200).await;
+        assert_eq!(page["transactions"].as_array().unwrap().len(), count);
     }
     let of_type = |name: &'static str| {
         let shop = &shop;

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::shop::Shop;
-use crate::support::{Call, PASSWORD, Tokens, unique_email};
+use crate::support::{Call, PASSWORD, TestServer, Tokens, unique_email};
 
 const DAY: i64 = 86_400_000;
 const NOBODY: &str = "6fb53bb8-4f2f-4b1c-9d27-1d4a61d1f0de";
@@ -196,6 +196,21 @@ async fn what_cannot_be_switched() {
             .asked_for("POST", "/v1/subscriptions/")
             .is_empty()
     );
+}
+
+#[tokio::test]
+async fn without_an_account_at_stripe_nothing_is_switched() {
+    let server = TestServer::start().await;
+    let ada = server.sign_up(&unique_email()).await;
+    let line = json!({
+        "payments.products.free": {"customerType": "user", "productLineId": "plans", "prices": "include-by-default"},
+        "payments.products.gold": {"customerType": "user", "productLineId": "plans", "prices": {"a": {"USD": "1", "interval": [1, "month"]}}},
+    });
+    server.override_settings(line).await;
+    let path = format!("/payments/products/user/{}/switch", ada.user_id);
+    let body = json!({"from_product_id": "free", "to_product_id": "gold"});
+    let call = server.client("POST", &path).user(&ada).body(body);
+    call.refused_in_words(400).await;
 }
 
 #[tokio::test]

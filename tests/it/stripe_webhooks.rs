@@ -163,6 +163,77 @@ async fn events_are_handled_ignored_or_sent_again() {
 }
 
 #[tokio::test]
+async fn whatever_is_told_of_a_customer_makes_stripe_be_asked() {
+    let shop = Shop::open().await;
+    let ada = ["user", shop.ada.user_id.as_str()];
+    let kinds = [
+        "checkout.session.completed",
+        "customer.subscription.created",
+        "customer.subscription.updated",
+        "customer.subscription.deleted",
+        "customer.subscription.paused",
+        "customer.subscription.resumed",
+        "customer.subscription.pending_update_applied",
+        "customer.subscription.pending_update_expired",
+        "customer.subscription.trial_will_end",
+        "invoice.created",
+        "invoice.finalized",
+        "invoice.updated",
+        "invoice.voided",
+        "invoice.paid",
+        "invoice.payment_failed",
+        "invoice.payment_action_required",
+        "invoice.upcoming",
+        "invoice.marked_uncollectible",
+        "invoice.payment_succeeded",
+        "payment_intent.succeeded",
+        "payment_intent.payment_failed",
+        "payment_intent.canceled",
+    ];
+    shop.buy(ada, "gold", "monthly", 1).await;
+    let (account, subscription) = (shop.account(), shop.subscription());
+    let payer = shop.stripe.object(&subscription)["customer"].clone();
+    for (nth, kind) in kinds.into_iter().enumerate() {
+        let quantity = nth + 2;
+        let mut items = shop.stripe.object(&subscription)["items"].clone();
+        items["data"][0]["quantity"] = json!(quantity);
+        shop.stripe.change(&subscription, json!({"items": items}));
+        shop.hear(&[event(kind, &account, json!({"customer": payer}))])
+            .await;
+        assert_eq!(
+            shop.products(ada).await,
+            json!([["gold", quantity, "subscription"]]),
+            "{kind}"
+        );
+    }
+    shop.server.assert_verified().await;
+}
+
+#[tokio::test]
+async fn an_invoice_says_what_is_known_of_it() {
+    let shop = Shop::open().await;
+    let ada = ["user", shop.ada.user_id.as_str()];
+    shop.buy(ada, "silver", "monthly", 1).await;
+    shop.advance(DAY);
+    let subscription = shop.subscription();
+    let payer = shop.stripe.object(&subscription)["customer"].clone();
+    let parent = json!({"subscription_item_details": {"subscription": subscription}});
+    let told = json!({
+        "id": "in_odd", "customer": payer, "status": "pondered",
+        "lines": {"data": [{"parent": parent}]},
+    });
+    shop.hear(&[event("invoice.updated", &shop.account(), told)])
+        .await;
+    let path = format!("/payments/invoices/user/{}?limit=1", ada[1]);
+    let listed = shop.server.server("GET", &path).expect(200).await;
+    let expected = json!({
+        "created_at_millis": shop.server.clock.now().0, "status": null, "amount_total": 0,
+        "hosted_invoice_url": null,
+    });
+    assert_eq!(listed["items"], json!([expected]));
+}
+
+#[tokio::test]
 async fn a_one_time_payment_counts_once_however_often_it_is_told() {
     let shop = Shop::open().await;
     let ada = ["user", shop.ada.user_id.as_str()];

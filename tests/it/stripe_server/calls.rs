@@ -85,6 +85,7 @@ fn respond(world: &mut World, asked: &Asked, encoded: &str) -> Option<Response> 
             answer(refused)
         }
         Some(Trouble::Garbage) => (StatusCode::OK, "<html>").into_response(),
+        Some(Trouble::Answer(object)) => answer(Ok(object)),
         Some(Trouble::Deaf) => return None,
         Some(Trouble::Mute) => {
             once(world, asked, encoded);

@@ -54,6 +54,8 @@ pub enum Trouble {
     LostAnswer,
     /// It is answered with something that is no JSON.
     Garbage,
+    /// It is answered with that object, and nothing is done.
+    Answer(Value),
     /// Nothing is done, and nothing is ever answered.
     Deaf,
     /// It is done, but nothing is ever answered.
