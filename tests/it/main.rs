@@ -59,6 +59,8 @@ mod payments_products;
 mod payments_refunds;
 mod payments_setup;
 mod payments_switches;
+mod payments_test_mode;
+mod payments_transactions;
 mod permissions;
 mod plans;
 mod prefixes;

@@ -4,11 +4,10 @@
 use serde_json::{Value, json};
 
 use crate::crash::Binary;
-use crate::shop::Shop;
+use crate::shop::{REFUND, Shop};
 use crate::stripe_server::Trouble;
 use crate::support::{database, eventually, unique_email};
 
-const REFUND: &str = "/internal/payments/transactions/refund";
 const DAY: i64 = 86_400_000;
 
 /// A shop, beside whose server others run that die.
@@ -54,8 +53,7 @@ impl Site {
         let user = shop.server.sign_up(&unique_email()).await.user_id;
         shop.advance(1);
         shop.buy(["user", &user], "gold", "monthly", 3).await;
-        let purchase = shop.transactions().await[0]["id"].clone();
-        let purchase = purchase.as_str().unwrap().to_owned();
+        let purchase = shop.newest_purchase().await;
         (user, purchase, shop.subscription())
     }
 }
@@ -95,12 +93,12 @@ async fn a_refund_that_is_interrupted_anywhere_is_made_once() {
         let paid_back = shop.stripe.all("refund").len();
         let body = two_of_three("subscription", &purchase);
         site.die(REFUND, &body, at, trouble).await;
-        let updated = shop
-            .stripe
-            .event("customer.subscription.updated", &subscription);
         match meanwhile {
             Meanwhile::Nothing => {}
-            Meanwhile::News => shop.hear(&[updated]).await,
+            Meanwhile::News => {
+                shop.hear_of("customer.subscription.updated", &subscription)
+                    .await;
+            }
             Meanwhile::Days => {
                 shop.advance(2 * DAY);
                 shop.stripe.forget_keys();
@@ -109,10 +107,8 @@ async fn a_refund_that_is_interrupted_anywhere_is_made_once() {
         let again = || shop.server.admin("POST", REFUND).body(body.clone());
         again().expect(200).await;
         again().refused(400, "SUBSCRIPTION_ALREADY_REFUNDED").await;
-        let updated = shop
-            .stripe
-            .event("customer.subscription.updated", &subscription);
-        shop.hear(&[updated]).await;
+        shop.hear_of("customer.subscription.updated", &subscription)
+            .await;
         let refunds = shop.stripe.all("refund").split_off(paid_back);
         let amounts: Vec<&Value> = refunds.iter().map(|it| &it["amount"]).collect();
         assert_eq!(amounts, [1000]);
@@ -140,8 +136,8 @@ async fn the_refund_that_was_begun_is_the_one_that_is_made() {
     let shop = &site.shop;
     let customer = ["custom", "acme"];
     shop.buy(customer, "thing", "once", 9).await;
-    let purchase = shop.transactions().await[0]["id"].clone();
-    let body = two_of_three("one-time-purchase", purchase.as_str().unwrap());
+    let purchase = shop.newest_purchase().await;
+    let body = two_of_three("one-time-purchase", &purchase);
     site.die(REFUND, &body, "POST /v1/refunds", Trouble::Mute)
         .await;
     assert_eq!(
@@ -204,8 +200,8 @@ async fn a_switch_that_is_interrupted_is_paid_once() {
 async fn a_grant_that_is_interrupted_is_made_when_it_is_asked_for_again() {
     let site = Site::open().await;
     let shop = &site.shop;
-    let user = shop.ada.user_id.as_str();
-    shop.buy(["user", user], "silver", "monthly", 1).await;
+    let [_, user] = shop.customer();
+    shop.buy(shop.customer(), "silver", "monthly", 1).await;
     let path = format!("/payments/products/user/{user}");
     let body = json!({"product_id": "gold"});
     site.die(&path, &body, "DELETE /v1/subscriptions/", Trouble::Mute)
@@ -213,10 +209,8 @@ async fn a_grant_that_is_interrupted_is_made_when_it_is_asked_for_again() {
     let again = shop.server.server("POST", &path).body(body);
     again.expect(200).await;
     let subscription = shop.subscription();
-    let ended = shop
-        .stripe
-        .event("customer.subscription.deleted", &subscription);
-    shop.hear(&[ended]).await;
+    shop.hear_of("customer.subscription.deleted", &subscription)
+        .await;
     shop.advance(31 * DAY);
     assert_eq!(
         shop.products(["user", user]).await,

@@ -8,6 +8,7 @@ use crate::support::{Call, TestServer, Tokens, database, unique_email};
 
 /// Where Stripe tells what happened.
 pub const WEBHOOKS: &str = "/integrations/stripe/webhooks";
+pub const REFUND: &str = "/internal/payments/transactions/refund";
 
 pub struct Shop {
     pub stripe: StripeServer,
@@ -47,6 +48,11 @@ impl Shop {
             .admin("PATCH", "/internal/config/override/branch");
         call.body(body).expect(200).await;
         self.server.set_up_payments().await;
+    }
+
+    /// Ada, as a customer.
+    pub fn customer(&self) -> [&str; 2] {
+        ["user", &self.ada.user_id]
     }
 
     /// The connected account.
@@ -128,6 +134,25 @@ impl Shop {
         }
     }
 
+    /// News of an object arrives.
+    pub async fn hear_of(&self, kind: &str, id: &str) {
+        self.hear(&[self.stripe.event(kind, id)]).await;
+    }
+
+    /// Changes how much of an item a customer has.
+    pub async fn change_item(&self, [kind, id]: [&str; 2], item: &str, change: Value) {
+        let path = format!("/payments/items/{kind}/{id}/{item}/update-quantity");
+        let path = format!("{path}?allow_negative=true");
+        let call = self.server.server("POST", &path).body(change);
+        call.expect(200).await;
+    }
+
+    /// Asks for a refund of a purchase of that kind.
+    pub fn refund(&self, kind: &str, id: &str, entries: &Value) -> Call {
+        let body = json!({"type": kind, "id": id, "refund_entries": entries});
+        self.server.admin("POST", REFUND).body(body)
+    }
+
     /// The user's products: id, quantity and type.
     pub async fn products(&self, customer: [&str; 2]) -> Value {
         let [kind, id] = customer;
@@ -150,6 +175,13 @@ impl Shop {
         let path = "/internal/payments/transactions";
         let page = self.server.admin("GET", path).expect(200).await;
         page["transactions"].as_array().unwrap().clone()
+    }
+
+    /// The id of the newest purchase.
+    pub async fn newest_purchase(&self) -> String {
+        let transactions = self.transactions().await;
+        let mut purchases = transactions.iter().filter(|it| it["type"] == "purchase");
+        purchases.next().unwrap()["id"].as_str().unwrap().to_owned()
     }
 
     /// The subscription that Stripe knows of since the last one.

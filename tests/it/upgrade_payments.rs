@@ -1,6 +1,6 @@
 //! What happens in a shop, to be recorded; and what a later version must read of it.
 
-use muniment_domain::customer::{CustomerRef, Owned, Quantity, owned};
+use muniment_domain::customer::{CustomerRef, Quantity, owned};
 use muniment_domain::{Millis, ProjectId};
 use muniment_projections::customers;
 use serde_json::{Value, json};
@@ -9,7 +9,6 @@ use crate::shop::Shop;
 use crate::stripe_server::Trouble;
 use crate::support::{Project, TestServer, Tokens};
 
-const REFUND: &str = "/internal/payments/transactions/refund";
 const ACME: [&str; 2] = ["custom", "acme"];
 /// Stripe's times have seconds only.
 const SECOND: i64 = 1000;
@@ -32,15 +31,14 @@ const EVENTS: [&str; 10] = [
 
 /// Weeks of a shop, with a user and a team of theirs. Yields by what it is found again.
 pub async fn trade(shop: &Shop, team: &str) -> Value {
-    let ada = ["user", shop.ada.user_id.as_str()];
+    let ada = shop.customer();
     let team = ["team", team];
     let start = shop.server.clock.now();
     let on_day = |day: i64| shop.advance(start.0 + day * DAY - shop.server.clock.now().0);
 
     let secret = shop.begin(ada, "silver", "monthly", 1).await;
     let silver = shop.subscription();
-    let begun = shop.stripe.event("customer.subscription.created", &silver);
-    shop.hear(&[begun]).await;
+    shop.hear_of("customer.subscription.created", &silver).await;
     shop.hear(&shop.stripe.pay(&secret)).await;
     let inline = json!({
         "display_name": "Rations", "customer_type": "custom",
@@ -55,8 +53,7 @@ pub async fn trade(shop: &Shop, team: &str) -> Value {
     let rations = rations.await["subscription_id"].clone();
 
     on_day(1);
-    change(
-        shop,
+    shop.change_item(
         ada,
         "credits",
         json!({"delta": -4, "description": "Ada's lunch"}),
@@ -64,16 +61,12 @@ pub async fn trade(shop: &Shop, team: &str) -> Value {
     .await;
     on_day(2);
     let until = muniment::timestamp::format(start.plus(10 * DAY));
-    change(
-        shop,
-        ada,
-        "credits",
-        json!({"delta": 20, "expires_at": until}),
-    )
-    .await;
+    shop.change_item(ada, "credits", json!({"delta": 20, "expires_at": until}))
+        .await;
     on_day(3);
-    change(shop, ada, "credits", json!({"delta": -5})).await;
-    change(shop, ACME, "rations", json!({"delta": -20})).await;
+    shop.change_item(ada, "credits", json!({"delta": -5})).await;
+    shop.change_item(ACME, "rations", json!({"delta": -20}))
+        .await;
     let cancel = format!(
         "/payments/products/custom/acme/-?subscription_id={}",
         rations.as_str().unwrap()
@@ -92,31 +85,31 @@ pub async fn trade(shop: &Shop, team: &str) -> Value {
 
     on_day(6);
     shop.buy(ada, "pack", "once", 3).await;
-    let pack = newest(shop).await;
+    let pack = shop.newest_purchase().await;
     shop.advance(HOUR);
     shop.buy(team, "seats", "monthly", 3).await;
-    let (seats, seats_at_stripe) = (newest(shop).await, shop.subscription());
+    let (seats, seats_at_stripe) = (shop.newest_purchase().await, shop.subscription());
     shop.advance(HOUR);
     shop.buy(ACME, "thing", "once", 2).await;
-    let thing = newest(shop).await;
+    let thing = shop.newest_purchase().await;
     shop.try_out(ACME, "thing", "once").await;
 
     on_day(7);
-    refund(shop, "one-time-purchase", &pack, 2, "1.5")
+    shop.refund("one-time-purchase", &pack, &entry(2, "1.5"))
         .expect(200)
         .await;
     let refused = [Trouble::Status(400)];
     shop.stripe.trouble("POST /v1/refunds", &refused);
-    refund(shop, "subscription", &seats, 1, "5")
+    shop.refund("subscription", &seats, &entry(1, "5"))
         .expect_status(400)
         .await;
-    refund(shop, "subscription", &seats, 1, "5")
+    shop.refund("subscription", &seats, &entry(1, "5"))
         .expect(200)
         .await;
     // Nobody ever heard whether this one was made.
     let lost = vec![Trouble::Status(500); 4];
     shop.stripe.trouble("POST /v1/refunds", &lost);
-    refund(shop, "one-time-purchase", &thing, 1, "3")
+    shop.refund("one-time-purchase", &thing, &entry(1, "3"))
         .expect_status(503)
         .await;
 
@@ -124,8 +117,7 @@ pub async fn trade(shop: &Shop, team: &str) -> Value {
     let guest = shop.server.sign_up("guest@example.com").await;
     let guest = ["user", guest.user_id.as_str()];
     shop.buy(guest, "pack", "once", 1).await;
-    change(
-        shop,
+    shop.change_item(
         guest,
         "credits",
         json!({"delta": 1, "description": "Welcome"}),
@@ -152,26 +144,8 @@ async fn post(shop: &Shop, path: &str, body: Value) -> Value {
         .await
 }
 
-async fn change(shop: &Shop, [kind, id]: [&str; 2], item: &str, body: Value) {
-    let path = format!("/payments/items/{kind}/{id}/{item}/update-quantity?allow_negative=true");
-    post(shop, &path, body).await;
-}
-
-/// The id of the newest purchase.
-async fn newest(shop: &Shop) -> Value {
-    shop.transactions().await[0]["id"].clone()
-}
-
-fn refund(
-    shop: &Shop,
-    kind: &str,
-    id: &Value,
-    quantity: i64,
-    amount: &str,
-) -> crate::support::Call {
-    let entry = json!({"entry_index": 0, "quantity": quantity, "amount_usd": amount});
-    let body = json!({"type": kind, "id": id, "refund_entries": [entry]});
-    shop.server.admin("POST", REFUND).body(body)
+fn entry(quantity: i64, amount: &str) -> Value {
+    json!([{"entry_index": 0, "quantity": quantity, "amount_usd": amount}])
 }
 
 /// The shop as a server reads it from a recorded log.
@@ -200,8 +174,10 @@ impl Ledger<'_> {
         let purchases = customers::purchases_of(self.server.pool(), whose.stream(&project));
         let purchases = purchases.await.unwrap();
         let owned = owned(&purchases, self.after(after));
-        let shown = |(id, owned): (&Option<&str>, &Owned<'_>)| json!([id, owned.quantity]);
-        owned.iter().map(shown).collect()
+        let owned = owned.iter();
+        owned
+            .map(|(id, owned)| json!([id, owned.quantity]))
+            .collect()
     }
 
     /// Status, amount and day of a customer's invoices, newest first.
