@@ -1,6 +1,6 @@
 //! Purchases in test mode, and purchases that are blocked (contract 06 §6.5, §7).
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::payments_products::{grant, seats, start};
 use crate::support::{Call, TestServer};
@@ -85,6 +85,41 @@ async fn a_purchase_in_test_mode() {
         .refused(404, "VERIFICATION_CODE_NOT_FOUND")
         .await;
     server.assert_verified().await;
+}
+
+#[tokio::test]
+async fn a_purchase_in_test_mode_is_checked_as_any_other() {
+    let server = start().await;
+    let sold = code(&server, "premium").await;
+    let path = "/internal/payments/test-mode-purchase-session";
+    let ask = |body: Value| server.call("POST", path).body(body);
+    for bad in [
+        json!({"full_code": sold}),
+        json!({"full_code": sold, "price_id": "monthly", "quantity": 0}),
+    ] {
+        ask(bad).refused(400, "SCHEMA_ERROR").await;
+    }
+    let twice = json!({"full_code": sold, "price_id": "monthly", "quantity": 2});
+    ask(twice).refused_in_words(400).await;
+    let boost = code(&server, "boost").await;
+    try_out(&server, &boost, "once").refused_in_words(400).await;
+    grant(&server, "premium").expect(200).await;
+    let details = try_out(&server, &sold, "monthly")
+        .refused(400, "PRODUCT_ALREADY_GRANTED")
+        .await;
+    let expected = json!({"product_id": "premium", "customer_id": "acme"});
+    assert_eq!(details, expected);
+    // What was bought for good stands in the way of a plan.
+    let base = code(&server, "base").await;
+    grant(&server, "forever").expect(200).await;
+    try_out(&server, &base, "monthly")
+        .refused_in_words(400)
+        .await;
+    // After all that, the code is still good.
+    let pack = code(&server, "pack").await;
+    let several = json!({"full_code": pack, "price_id": "once", "quantity": 3});
+    ask(several).expect(200).await;
+    assert_eq!(seats(&server).await, 6);
 }
 
 #[tokio::test]
