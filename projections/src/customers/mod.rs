@@ -18,7 +18,7 @@ pub use queries::{
     OwnedPurchase, creation_invoice, history, invoices, is_change_known, product_version, purchase,
     purchases_of, quantity, subscriber, teams_outside_line,
 };
-pub use rows::{InvoiceRow, ItemQuantityChangeRow};
+pub use rows::{InvoiceRow, ItemQuantityChangeRow, Whose};
 pub(crate) use rows::{
     ItemBalanceRow, OneTimePurchaseRow, ProductVersionRow, RefundRow, SubscriptionRow,
 };
@@ -122,7 +122,10 @@ pub(crate) fn fold(models: &mut ReadModels, key: Uuid, event: CustomerEvent) {
             whose.put_purchase(models, purchased.purchase);
         }
         CustomerEvent::SubscriptionEnded(ended) => fold_end(models, key, ended),
-        CustomerEvent::PurchaseChanged(changed) | CustomerEvent::PurchaseRefunded(changed) => {
+        CustomerEvent::PurchaseChanged(changed)
+        | CustomerEvent::RefundBegun(changed)
+        | CustomerEvent::RefundDropped(changed)
+        | CustomerEvent::PurchaseRefunded(changed) => {
             let whose = Whose::of(key, &changed.project_id, &changed.customer);
             for (item, ledger) in changed.ledgers {
                 models.item_balances.put(whose.row(item, ledger));
@@ -152,10 +155,7 @@ fn fold_change(models: &mut ReadModels, key: Uuid, changed: ItemQuantityChanged)
     models.item_balances.put(balance);
     models.item_changes.put(ItemQuantityChangeRow {
         id: changed.change_id,
-        customer_key: key,
-        project_id: whose.project_id,
-        customer_type: whose.customer_type,
-        customer_id: whose.customer_id,
+        whose,
         item_id: changed.item_id,
         delta: changed.delta,
         description: changed
@@ -187,10 +187,7 @@ fn fold_invoice(models: &mut ReadModels, key: Uuid, recorded: InvoiceRecorded) {
     let invoice = recorded.invoice;
     models.invoices.put(InvoiceRow {
         id: invoice.id,
-        customer_key: key,
-        project_id: whose.project_id,
-        customer_type: whose.customer_type,
-        customer_id: whose.customer_id,
+        whose,
         subscription_id: invoice.subscription.0,
         stripe_subscription_id: invoice.stripe_subscription_id,
         stripe_invoice_id: invoice.stripe_id,
@@ -202,18 +199,10 @@ fn fold_invoice(models: &mut ReadModels, key: Uuid, recorded: InvoiceRecorded) {
     });
 }
 
-/// Whose a row is.
-struct Whose {
-    key: Uuid,
-    project_id: String,
-    customer_type: String,
-    customer_id: String,
-}
-
 impl Whose {
     fn of(key: Uuid, project: &ProjectId, customer: &CustomerRef) -> Self {
         Self {
-            key,
+            customer_key: key,
             project_id: project.to_string(),
             customer_type: customer.customer_type().to_string(),
             customer_id: customer.id_text(),
@@ -222,7 +211,9 @@ impl Whose {
 
     /// The balance so far.
     fn balance(&self, models: &ReadModels, item: &str) -> ItemBalanceRow {
-        let known = models.item_balances.get(&(self.key, item.to_owned()));
+        let known = models
+            .item_balances
+            .get(&(self.customer_key, item.to_owned()));
         known
             .cloned()
             .unwrap_or_else(|| self.row(item.to_owned(), ItemLedger::default()))
@@ -230,11 +221,8 @@ impl Whose {
 
     fn row(&self, item_id: String, ledger: ItemLedger) -> ItemBalanceRow {
         ItemBalanceRow {
-            customer_key: self.key,
+            whose: self.clone(),
             item_id,
-            project_id: self.project_id.clone(),
-            customer_type: self.customer_type.clone(),
-            customer_id: self.customer_id.clone(),
             ledger,
         }
     }
@@ -246,10 +234,7 @@ impl Whose {
         match &purchase.subscription {
             Some(subscription) => models.subscriptions.put(SubscriptionRow {
                 id: purchase.id.0,
-                customer_key: self.key,
-                project_id: self.project_id,
-                customer_type: self.customer_type,
-                customer_id: self.customer_id,
+                whose: self,
                 created_at: purchase.created_at.0,
                 stripe_subscription_id: subscription.stripe_id.clone(),
                 status: subscription.status.as_str().to_owned(),
@@ -257,10 +242,7 @@ impl Whose {
             }),
             None => models.one_time_purchases.put(OneTimePurchaseRow {
                 id: purchase.id.0,
-                customer_key: self.key,
-                project_id: self.project_id,
-                customer_type: self.customer_type,
-                customer_id: self.customer_id,
+                whose: self,
                 created_at: purchase.created_at.0,
                 stripe_payment_intent_id: purchase.payment_intent_id.clone(),
                 purchase,
@@ -275,7 +257,7 @@ impl Whose {
         };
         RefundRow {
             purchase_id: purchase.id.0,
-            customer_key: self.key,
+            customer_key: self.customer_key,
             project_id: self.project_id.clone(),
             source: source.to_owned(),
             revocations: refund.revocations.clone(),

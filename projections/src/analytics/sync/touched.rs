@@ -231,7 +231,10 @@ impl Touched {
                 self.purchases.insert(ended.purchase_id.0);
                 self.note_items(customer, &ended.item_ids);
             }
-            CustomerEvent::PurchaseChanged(changed) | CustomerEvent::PurchaseRefunded(changed) => {
+            CustomerEvent::PurchaseChanged(changed)
+            | CustomerEvent::RefundBegun(changed)
+            | CustomerEvent::RefundDropped(changed)
+            | CustomerEvent::PurchaseRefunded(changed) => {
                 self.purchases.insert(changed.purchase.id.0);
                 self.note_items(customer, changed.ledgers.keys());
             }
