@@ -21,6 +21,7 @@
 mod abuse;
 mod account_history;
 mod ai_conversations;
+mod analytics_contract;
 mod analytics_crash;
 mod analytics_isolation;
 mod analytics_payments;

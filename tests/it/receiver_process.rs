@@ -93,7 +93,8 @@ impl ReceiverProcess {
     /// The files of its lives, the first comes first.
     fn lives(&self) -> Vec<PathBuf> {
         let file = |life: usize| self.files.path().join(life.to_string());
-        (0..).map(file).take_while(|file| file.exists()).collect()
+        let files = (0..).map(file).take_while(|file| file.exists());
+        files.collect()
     }
 }
 
