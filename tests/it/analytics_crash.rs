@@ -82,12 +82,13 @@ async fn after_crashes_of_anything_the_store_says_what_the_log_says() {
         let before = observed();
         until_loaded(&done, 5).await;
         eventually("shops have load too", || async { observed() > before }).await;
-        eprintln!("{:?} after {:?}", victims, started.elapsed());
+        eprintln!("{victims:?} die after {:?}", started.elapsed());
         for victim in victims {
             world.kill(victim).await;
             tokio::time::sleep(Duration::from_millis(chance.random_range(0..400))).await;
         }
         world.revive().await;
+        eprintln!("everything runs again after {:?}", started.elapsed());
     }
     until_loaded(&done, 5).await;
     world.kill(Victim::Server).await;
