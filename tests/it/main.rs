@@ -39,6 +39,7 @@ mod conventions;
 mod crash;
 mod data_vault;
 mod event_log;
+mod hot_items;
 mod integrations;
 mod limits;
 mod mail;

@@ -10,6 +10,7 @@ use muniment_domain::customer::{
 };
 use muniment_domain::{Millis, ProjectId};
 use serde_json::{Value, json};
+use sqlx::types::Json;
 use sqlx::{PgConnection, QueryBuilder};
 use uuid::Uuid;
 
@@ -57,7 +58,7 @@ pub(crate) async fn load(
     if !demand.item_balances.is_empty() {
         let (keys, items): (Vec<Uuid>, Vec<String>) = demand.item_balances.iter().cloned().unzip();
         let rows = sqlx::query_scalar!(
-            r#"SELECT to_jsonb(b) AS "row!" FROM item_balances b
+            r#"SELECT to_jsonb(b) AS "row!: Json<ItemBalanceRow>" FROM item_balances b
                JOIN unnest($1::uuid[], $2::text[]) AS wanted (customer_key, item_id)
                USING (customer_key, item_id)"#,
             &keys,
@@ -65,23 +66,18 @@ pub(crate) async fn load(
         )
         .fetch_all(&mut *connection)
         .await?;
-        let rows = rows.into_iter().map(serde_json::from_value);
-        models
-            .item_balances
-            .load(rows.collect::<Result<Vec<_>, _>>()?);
+        models.item_balances.load(rows.into_iter().map(|row| row.0));
     }
     if !demand.subscriptions.is_empty() {
         let ids: Vec<Uuid> = demand.subscriptions.iter().copied().collect();
         let rows = sqlx::query_scalar!(
-            r#"SELECT to_jsonb(s) AS "row!" FROM customer_subscriptions s WHERE id = ANY($1)"#,
+            r#"SELECT to_jsonb(s) AS "row!: Json<SubscriptionRow>" FROM customer_subscriptions s
+               WHERE id = ANY($1)"#,
             &ids
         )
         .fetch_all(&mut *connection)
         .await?;
-        let rows = rows.into_iter().map(serde_json::from_value);
-        models
-            .subscriptions
-            .load(rows.collect::<Result<Vec<_>, _>>()?);
+        models.subscriptions.load(rows.into_iter().map(|row| row.0));
     }
     Ok(())
 }

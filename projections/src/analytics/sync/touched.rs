@@ -11,7 +11,8 @@ use muniment_domain::user::UserEvent;
 use muniment_domain::verification_code::{Purpose, VerificationCodeEvent};
 use uuid::Uuid;
 
-use crate::event_log::{LedgerEvent, Recorded};
+use crate::LedgerEvent;
+use crate::event_log::Recorded;
 
 /// What a batch touches. A row that is named here and does not exist is gone.
 #[derive(Debug, Default, PartialEq)]
