@@ -10,8 +10,10 @@ import { openReceiver } from "./receiver.mjs";
 
 const SIGN_UPS = 50;
 const AT_ONCE = 5;
-// Far above what it takes: the machine may be busy with other tests.
-const LONGEST = 15_000;
+// Milliseconds, far above what it takes: the machine may be busy with other tests. The longest lag
+// of 99 in a hundred, and the whole scenario.
+const LONGEST = 30_000;
+const PATIENCE = 180_000;
 
 const baseUrl = process.env.MUNIMENT_URL;
 const projectId = process.env.MUNIMENT_PROJECT_ID;
@@ -59,7 +61,7 @@ async function signUpOneAfterTheOther(first) {
 }
 
 async function watchStore() {
-  const deadline = performance.now() + 4 * LONGEST;
+  const deadline = performance.now() + PATIENCE;
   while (stored.size < SIGN_UPS) {
     assert.ok(performance.now() < deadline, `only ${stored.size} rows of ${SIGN_UPS} arrived`);
     const { result } = await admin.queryAnalytics({ query: "SELECT primary_email FROM users", timeout_ms: 10_000 });
@@ -70,7 +72,7 @@ async function watchStore() {
 }
 
 async function watchReceiver() {
-  const deadline = performance.now() + 4 * LONGEST;
+  const deadline = performance.now() + PATIENCE;
   for (let next = 0; told.size < SIGN_UPS; ) {
     assert.ok(performance.now() < deadline, `only ${told.size} webhooks of ${SIGN_UPS} arrived`);
     await receiver.woken();
