@@ -216,9 +216,13 @@ pub(crate) async fn load(
         let (teams, users): (Vec<Uuid>, Vec<Uuid>) = demand.memberships.iter().copied().unzip();
         let rows = sqlx::query_as!(
             MembershipRow,
-            "SELECT m.* FROM team_memberships m
-             JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, user_id)
-             USING (team_id, user_id)",
+            // Each is looked up by the primary key; a join might read the whole table instead.
+            "SELECT m.* FROM unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, user_id)
+             CROSS JOIN LATERAL (
+                 SELECT * FROM team_memberships t
+                 WHERE t.team_id = wanted.team_id AND t.user_id = wanted.user_id
+                 LIMIT 1
+             ) m",
             &teams,
             &users,
         )

@@ -58,9 +58,14 @@ pub(crate) async fn load(
     if !demand.item_balances.is_empty() {
         let (keys, items): (Vec<Uuid>, Vec<String>) = demand.item_balances.iter().cloned().unzip();
         let rows = sqlx::query_scalar!(
-            r#"SELECT to_jsonb(b) AS "row!: Json<ItemBalanceRow>" FROM item_balances b
-               JOIN unnest($1::uuid[], $2::text[]) AS wanted (customer_key, item_id)
-               USING (customer_key, item_id)"#,
+            // Each is looked up by the primary key; a join might read the whole table instead.
+            r#"SELECT to_jsonb(b) AS "row!: Json<ItemBalanceRow>"
+               FROM unnest($1::uuid[], $2::text[]) AS wanted (customer_key, item_id)
+               CROSS JOIN LATERAL (
+                   SELECT * FROM item_balances i
+                   WHERE i.customer_key = wanted.customer_key AND i.item_id = wanted.item_id
+                   LIMIT 1
+               ) b"#,
             &keys,
             &items,
         )
