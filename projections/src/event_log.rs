@@ -331,8 +331,8 @@ impl EventLog {
     }
 
     /// The events of a project that were recorded from `since` until before `until`, at most
-    /// `limit` of them after a position.
-    pub async fn stretch(
+    /// `limit` of them after a position. Everything that is sealed is left out.
+    pub async fn read_sealed_stretch(
         &self,
         project: &ProjectId,
         (since, until): (Millis, Millis),
@@ -359,7 +359,7 @@ impl EventLog {
         )
         .fetch_all(self.pool())
         .await?;
-        self.open(stored).await
+        recorded(stored, &HashMap::new())
     }
 
     /// What happened after `cursor`, at most `limit` events, for projectors: like
