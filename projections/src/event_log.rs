@@ -25,6 +25,7 @@ use muniment_domain::vault_entry::{VaultEntry, VaultEntryEvent};
 use muniment_domain::verification_code::{VerificationCode, VerificationCodeEvent};
 use muniment_domain::{Millis, ProjectId};
 use postgres_es::PostgresEventRepository;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -362,6 +363,15 @@ impl EventLog {
         recorded(stored, &HashMap::new())
     }
 
+    /// Like [`EventLog::read_sealed_after`], with the circumstances left out as well.
+    pub async fn read_bare_after(
+        &self,
+        cursor: Cursor,
+        limit: i64,
+    ) -> Result<Vec<Recorded>, LedgerError> {
+        recorded(self.bare_after(cursor, limit).await?, &HashMap::new())
+    }
+
     /// What happened after `cursor`, at most `limit` events, for projectors: like
     /// [`EventLog::read_after`], without the circumstances, which rows do not depend on.
     pub(crate) async fn occurrences_after(
@@ -369,11 +379,21 @@ impl EventLog {
         cursor: Cursor,
         limit: i64,
     ) -> Result<Vec<Occurrence>, LedgerError> {
-        let stored = sqlx::query_as!(
+        self.occurrences(self.bare_after(cursor, limit).await?)
+            .await
+    }
+
+    async fn bare_after(
+        &self,
+        cursor: Cursor,
+        limit: i64,
+    ) -> Result<Vec<StoredEvent>, LedgerError> {
+        let rows = sqlx::query_as!(
             StoredEvent,
             r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
                       aggregate_type, aggregate_id, sequence, event_type, event_version,
-                      payload, '{}'::jsonb AS "metadata!", 0::bigint AS "recorded_at!"
+                      payload, '{}'::jsonb AS "metadata!",
+                      (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
                FROM events
                WHERE (transaction, position) > ($1::bigint::text::xid8, $2)
                  AND transaction < pg_snapshot_xmin(pg_current_snapshot())
@@ -385,7 +405,7 @@ impl EventLog {
         )
         .fetch_all(self.pool())
         .await?;
-        self.occurrences(stored).await
+        Ok(rows)
     }
 
     /// Opens, upcasts and decodes stored events, but not their metadata.
@@ -686,7 +706,7 @@ fn open_metadata(
     event: &SerializedEvent,
     keys: &HashMap<String, DataKey>,
 ) -> Result<HashMap<String, String>, LedgerError> {
-    let mut metadata: HashMap<String, String> = serde_json::from_value(event.metadata.clone())?;
+    let mut metadata = HashMap::<String, String>::deserialize(&event.metadata)?;
     let (Some(sealed), Some(subject)) = (
         metadata.remove("personal"),
         metadata.remove("personal_subject"),

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::analytics::sync::erasure::{self, Erased};
 use crate::event_log::{LedgerEvent, Recorded};
-use crate::subscription::Subscriber;
+use crate::subscription::{Sight, Subscriber};
 use crate::telemetry::spool;
 use crate::{EventLog, LedgerError, history, images, session_replays, sign_up_rules};
 
@@ -28,6 +28,10 @@ pub struct Tally;
 impl Subscriber for Tally {
     fn name(&self) -> &'static str {
         "tally"
+    }
+
+    fn sight(&self) -> Sight {
+        Sight::Bare
     }
 
     async fn accept(
@@ -152,6 +156,10 @@ impl Erasure {
 impl Subscriber for Erasure {
     fn name(&self) -> &'static str {
         "erasure"
+    }
+
+    fn sight(&self) -> Sight {
+        Sight::Bare
     }
 
     async fn accept(

@@ -49,6 +49,8 @@ pub enum Sight {
     /// Everything but personal data, as if everybody had been erased: faster, for those who only
     /// want to know what an event is about.
     Sealed,
+    /// Not even by whom and in which request: no metadata.
+    Bare,
 }
 
 /// How patiently a subscription works.
@@ -135,6 +137,7 @@ async fn read_after(
     match sight {
         Sight::Opened => log.read_after(cursor, limit).await,
         Sight::Sealed => log.read_sealed_after(cursor, limit).await,
+        Sight::Bare => log.read_bare_after(cursor, limit).await,
     }
 }
 

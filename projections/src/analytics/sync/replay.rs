@@ -96,7 +96,7 @@ impl TableVisitor for Copying<'_> {
 async fn follow(log: &EventLog, fresh: &Tables, mut cursor: Cursor) -> Result<Cursor, LedgerError> {
     let mut connection = log.pool().acquire().await?;
     loop {
-        let batch = log.read_sealed_after(cursor, PACE.batch).await?;
+        let batch = log.read_bare_after(cursor, PACE.batch).await?;
         let Some(last) = batch.last() else {
             return Ok(cursor);
         };
