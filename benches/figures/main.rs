@@ -29,6 +29,7 @@ mod webhooks;
 
 use std::time::Duration;
 
+use mimalloc::MiMalloc;
 use muniment::app::App;
 use muniment::app::seed::DEMO_PROJECT;
 use muniment::cache_folder::cache_folder;
@@ -39,6 +40,10 @@ use serde_json::Value;
 
 use crate::baselines::Baselines;
 use crate::server::{Server, execute, seed};
+
+/// That of the server.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// What is measured together.
 #[derive(Clone, Copy, PartialEq, Eq)]
