@@ -163,45 +163,45 @@ async fn serve_round(app: &App, courier: &Courier, id: &str) -> Result<usize, Le
     Ok(noted)
 }
 
-/// Notes attempts as they are made, as many at once as there are, and in the end what they say about
-/// the endpoint. Returns how many there were.
+/// Notes attempts as they are made, as many at once as there are. Returns how many there were.
 async fn note_all(
     app: &App,
     endpoint: &Endpoint,
     mut made: mpsc::Receiver<(Attempt, Fate)>,
 ) -> Result<usize, LedgerError> {
-    let (mut record, mut verdict) = (endpoint.failing(), Verdict::Keep);
+    let mut record = endpoint.failing();
     let mut attempts = Vec::with_capacity(NOTED);
     let mut noted = 0;
-    while made.recv_many(&mut attempts, NOTED).await > 0 {
-        let before = record;
-        (record, verdict) = judge(before, &attempts, app.now());
+    loop {
+        let is_over = made.recv_many(&mut attempts, NOTED).await == 0;
+        if attempts.is_empty() {
+            return Ok(noted);
+        }
+        let (after, verdict) = judge(record, &attempts, app.now());
+        // An endpoint is disabled with the last attempt of a batch: none follows, and one that
+        // succeeds would still save it.
+        if verdict == Verdict::Disable && !is_over {
+            continue;
+        }
         let mut transaction = app.pool().begin().await?;
         queue::note(&mut transaction, &attempts).await?;
-        if record != before {
-            endpoints::note_failing(&mut transaction, &endpoint.id, record).await?;
+        if after != record {
+            endpoints::note_failing(&mut transaction, &endpoint.id, after).await?;
+        }
+        if verdict == Verdict::Disable {
+            endpoints::disable(&mut transaction, &endpoint.id, app.now()).await?;
+            metrics::counter!("muniment_webhook_endpoints_disabled_total").increment(1);
+            tracing::warn!(
+                endpoint = endpoint.id,
+                project = endpoint.project_id,
+                "a webhook endpoint failed for days and was disabled"
+            );
         }
         transaction.commit().await?;
+        record = after;
         noted += attempts.len();
         attempts.clear();
     }
-    if verdict == Verdict::Disable {
-        disable(app, endpoint).await?;
-    }
-    Ok(noted)
-}
-
-async fn disable(app: &App, endpoint: &Endpoint) -> Result<(), LedgerError> {
-    let mut transaction = app.pool().begin().await?;
-    endpoints::disable(&mut transaction, &endpoint.id, app.now()).await?;
-    transaction.commit().await?;
-    metrics::counter!("muniment_webhook_endpoints_disabled_total").increment(1);
-    tracing::warn!(
-        endpoint = endpoint.id,
-        project = endpoint.project_id,
-        "a webhook endpoint failed for days and was disabled"
-    );
-    Ok(())
 }
 
 /// Tries once to deliver a message.
