@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
-
-/// Events are read as many small values; the C library's allocator took two fifths of that time.
+/// Gives memory back after a burst, which glibc's allocator does not: a flood of sign-ins, each of
+/// which hashes in 19 MiB, would stay on the bill for good. It is the faster one, too.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     muniment::cli::main()

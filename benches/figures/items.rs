@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use muniment::clock::Clock;
 use muniment::server;
 use muniment_domain::ProjectId;
@@ -93,17 +94,20 @@ async fn configure(stage: &Stage) {
 
 /// Gives the hot item 100,000 changes.
 async fn lengthen(server: &Server, project: &str) {
-    let mut stream = TcpStream::connect(server.address).await.unwrap();
     let request = item_request(
         "POST",
         project,
         "hot",
         "/update-quantity?allow_negative=false",
     );
-    for _ in 0..HISTORY {
-        let answer = exchange(&mut stream, &request).await;
-        assert!(answer.starts_with(b"HTTP/1.1 200"));
-    }
+    let changes = (0..CONNECTIONS).map(|_| async {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        for _ in 0..HISTORY / CONNECTIONS {
+            let answer = exchange(&mut stream, &request).await;
+            assert!(answer.starts_with(b"HTTP/1.1 200"));
+        }
+    });
+    join_all(changes).await;
 }
 
 fn item_request(method: &str, project: &str, customer: &str, rest: &str) -> Vec<u8> {

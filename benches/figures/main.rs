@@ -29,7 +29,6 @@ mod webhooks;
 
 use std::time::Duration;
 
-use mimalloc::MiMalloc;
 use muniment::app::App;
 use muniment::app::seed::DEMO_PROJECT;
 use muniment::cache_folder::cache_folder;
@@ -43,7 +42,7 @@ use crate::server::{Server, execute, seed};
 
 /// That of the server.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What is measured together.
 #[derive(Clone, Copy, PartialEq, Eq)]

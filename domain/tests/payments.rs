@@ -7,9 +7,10 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use muniment_domain::customer::{
     Customer, CustomerCommand, CustomerEvent, CustomerRef, DayInterval, Expiry, Floor, History,
-    IncludedItem, Invoice, InvoiceReport, InvoiceStatus, ItemChange, MadeRefund, PastChange,
-    Payment, Product, Purchase, PurchaseSource, Quantity, RefundPlan, Repeat, Revocation,
-    StripeSubscription, SubscriptionStatus, SubscriptionSync, Unit, WantedPurchase, owned,
+    IncludedItem, Invoice, InvoiceReport, InvoiceStatus, ItemChange, PastChange, Payment,
+    PendingRefund, Product, Purchase, PurchaseSource, Quantity, RefundPlan, RefundStep, Repeat,
+    Revocation, StripeSubscription, SubscriptionStatus, SubscriptionSync, Unit, WantedPurchase,
+    owned,
 };
 use muniment_domain::{Millis, ProjectId, PurchaseId};
 use proptest::prelude::*;
@@ -255,6 +256,61 @@ fn a_period_that_makes_no_sense_is_a_month() {
     );
 }
 
+/// One of three seats is paid back.
+fn refund(story: &Story, id: u128) -> Box<RefundStep> {
+    Box::new(RefundStep {
+        customer: acme(),
+        purchase: story.purchase("sub_1").id,
+        refund: PendingRefund {
+            id: Uuid::from_u128(id),
+            plan: RefundPlan {
+                revocations: vec![Revocation {
+                    entry_index: 0,
+                    quantity: 1,
+                }],
+                amount: 100,
+            },
+            quantity: 3,
+            left: Some(2),
+        },
+        history: History::default(),
+        now: Millis(DAY),
+    })
+}
+
+#[test]
+fn a_refund_that_was_begun_stays_the_same_until_it_is_made_or_dropped() {
+    let mut story = Story::default();
+    let seats = |quantity| StripeSubscription {
+        quantity,
+        ..stripe("sub_1", 0)
+    };
+    let pending = |story: &Story| {
+        let pending = story.purchase("sub_1").pending_refund.as_ref();
+        pending.map(|refund| refund.id.as_u128())
+    };
+    story.sync(0, seats(3));
+    let (first, second) = (refund(&story, 1), refund(&story, 2));
+    assert_eq!(story.tell(CustomerCommand::BeginRefund(first.clone())), 1);
+    assert_eq!(story.tell(CustomerCommand::BeginRefund(second.clone())), 0);
+    assert_eq!(pending(&story), Some(1));
+    // Nothing is taken back yet, and what Stripe says meanwhile does not end it.
+    assert_eq!(story.owns(DAY, "plan"), 3);
+    story.sync(DAY, seats(2));
+    assert_eq!(pending(&story), Some(1));
+    assert_eq!(story.tell(CustomerCommand::DropRefund(second.clone())), 0);
+    assert_eq!(story.tell(CustomerCommand::DropRefund(first)), 1);
+    assert_eq!(pending(&story), None);
+    story.sync(DAY, seats(3));
+    assert_eq!(story.tell(CustomerCommand::BeginRefund(second.clone())), 1);
+    // Somebody else made it larger in the meantime: that stands.
+    story.sync(DAY, seats(9));
+    assert_eq!(story.tell(CustomerCommand::Refund(second)), 1);
+    assert_eq!(pending(&story), None);
+    assert_eq!(story.purchase("sub_1").quantity, 9);
+    assert_eq!(story.owns(DAY, "plan"), 8);
+}
+
 #[test]
 fn a_refund_takes_products_and_leaves_items() {
     let mut story = Story::default();
@@ -263,27 +319,12 @@ fn a_refund_takes_products_and_leaves_items() {
         ..stripe("sub_1", 0)
     };
     story.sync(0, three.clone());
-    let refund = |story: &Story| MadeRefund {
-        customer: acme(),
-        purchase: story.purchase("sub_1").id,
-        quantity: 3,
-        plan: RefundPlan {
-            revocations: vec![Revocation {
-                entry_index: 0,
-                quantity: 1,
-            }],
-            amount: 100,
-        },
-        left: Some(2),
-        history: History::default(),
-        now: Millis(DAY),
-    };
     let left = StripeSubscription {
         quantity: 2,
         ..three.clone()
     };
-    let made = CustomerCommand::Refund(Box::new(refund(&story)));
-    assert_eq!(story.tell(made), 1);
+    let made = refund(&story, 1);
+    assert_eq!(story.tell(CustomerCommand::Refund(made)), 1);
     for now in [DAY, 2 * DAY] {
         assert_eq!(story.owns(now, "plan"), 2);
         assert_eq!(story.quantity(now), Quantity::whole(30));
@@ -294,8 +335,8 @@ fn a_refund_takes_products_and_leaves_items() {
     let mut other = Story::default();
     other.sync(0, three);
     other.sync(1, left.clone());
-    let made = CustomerCommand::Refund(Box::new(refund(&other)));
-    other.tell(made);
+    let made = refund(&other, 1);
+    other.tell(CustomerCommand::Refund(made));
     other.sync(2 * DAY, left);
     assert_eq!(other.owns(2 * DAY, "plan"), 2);
     assert_eq!(other.quantity(2 * DAY), Quantity::whole(30));

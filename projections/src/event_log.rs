@@ -11,28 +11,18 @@ use cqrs_es::persist::{
     SerializedSnapshot,
 };
 use data_encoding::BASE64;
-use muniment_domain::ai_conversation::{AiConversation, AiConversationEvent};
-use muniment_domain::api_key::{ApiKey, ApiKeyEvent};
-use muniment_domain::cli_login::{CliLogin, CliLoginEvent};
-use muniment_domain::customer::{Customer, CustomerEvent};
-use muniment_domain::outgoing_email::{OutgoingEmail, OutgoingEmailEvent};
-use muniment_domain::project::{Project, ProjectEvent};
-use muniment_domain::session::{Session, SessionEvent};
-use muniment_domain::support_conversation::{SupportConversation, SupportConversationEvent};
-use muniment_domain::team::{Team, TeamEvent};
-use muniment_domain::user::{User, UserEvent};
-use muniment_domain::vault_entry::{VaultEntry, VaultEntryEvent};
-use muniment_domain::verification_code::{VerificationCode, VerificationCodeEvent};
 use muniment_domain::{Millis, ProjectId};
 use postgres_es::PostgresEventRepository;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::group_commit::Committer;
+use crate::aggregates::{LedgerEvent, Ledgered, WarmAggregates};
+use crate::group_commit::{Answer, Committer};
 use crate::notifier::Notifier;
+use crate::queues::Queues;
 use crate::sealing::{DataKey, MasterKey, Sealer};
-use crate::unit_of_work::{Freshness, UnitOfWork, WarmAggregates};
+use crate::unit_of_work::{Freshness, UnitOfWork};
 use crate::upcasting::{upcast, upcasters};
 use crate::{EventContext, LedgerError};
 
@@ -53,58 +43,6 @@ pub struct Cursor {
     pub transaction: i64,
     /// The event's position.
     pub position: i64,
-}
-
-/// An event of any aggregate.
-#[derive(Clone, Debug, PartialEq)]
-pub enum LedgerEvent {
-    /// Of a user.
-    User(UserEvent),
-    /// Of a team.
-    Team(TeamEvent),
-    /// Of a session.
-    Session(SessionEvent),
-    /// Of a project.
-    Project(ProjectEvent),
-    /// Of a verification code.
-    VerificationCode(VerificationCodeEvent),
-    /// Of an outgoing email.
-    OutgoingEmail(OutgoingEmailEvent),
-    /// Of a command-line login.
-    CliLogin(CliLoginEvent),
-    /// Of an API key.
-    ApiKey(ApiKeyEvent),
-    /// Of an entry of the data vault.
-    VaultEntry(VaultEntryEvent),
-    /// Of a customer.
-    Customer(CustomerEvent),
-    /// Of a conversation with the assistant.
-    AiConversation(AiConversationEvent),
-    /// Of a support conversation.
-    SupportConversation(SupportConversationEvent),
-}
-
-impl LedgerEvent {
-    /// Reads a payload of the current shape.
-    fn decode(aggregate_type: &str, payload: Value) -> Result<Self, LedgerError> {
-        Ok(match aggregate_type {
-            User::TYPE => Self::User(serde_json::from_value(payload)?),
-            Team::TYPE => Self::Team(serde_json::from_value(payload)?),
-            Session::TYPE => Self::Session(serde_json::from_value(payload)?),
-            Project::TYPE => Self::Project(serde_json::from_value(payload)?),
-            VerificationCode::TYPE => Self::VerificationCode(serde_json::from_value(payload)?),
-            OutgoingEmail::TYPE => Self::OutgoingEmail(serde_json::from_value(payload)?),
-            CliLogin::TYPE => Self::CliLogin(serde_json::from_value(payload)?),
-            ApiKey::TYPE => Self::ApiKey(serde_json::from_value(payload)?),
-            VaultEntry::TYPE => Self::VaultEntry(serde_json::from_value(payload)?),
-            Customer::TYPE => Self::Customer(serde_json::from_value(payload)?),
-            AiConversation::TYPE => Self::AiConversation(serde_json::from_value(payload)?),
-            SupportConversation::TYPE => {
-                Self::SupportConversation(serde_json::from_value(payload)?)
-            }
-            other => return Err(LedgerError::UnknownAggregate(other.to_owned())),
-        })
-    }
 }
 
 /// An event as the log holds it, opened and upcast.
@@ -162,6 +100,25 @@ struct Inner {
     warm: WarmAggregates,
     notifier: Arc<Notifier>,
     committer: Committer,
+    /// Units that were decided on what others changed in the meantime, by their first stream.
+    losers: Queues<String>,
+}
+
+/// A command that was carried out in memory and waits for its transaction.
+pub struct HandedIn(Option<Answer>);
+
+impl HandedIn {
+    /// Waits until it is in the log for good. It gets there, or not, without being waited for.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] when it was decided on what did not come to pass; when the
+    /// database fails.
+    pub async fn settled(self) -> Result<(), LedgerError> {
+        match self.0 {
+            Some(answer) => answer.wait().await,
+            None => Ok(()),
+        }
+    }
 }
 
 impl EventLog {
@@ -176,6 +133,7 @@ impl EventLog {
             committer: Committer::start(&pool, &sealer, &notifier),
             sealer,
             warm: WarmAggregates::default(),
+            losers: Queues::default(),
             notifier,
             pool,
         }))
@@ -226,6 +184,7 @@ impl EventLog {
         E: From<LedgerError>,
     {
         let mut freshness = Freshness::Warm;
+        let mut turn = None;
         for attempt in 0..ATTEMPTS {
             let unit = UnitOfWork::new(self.clone(), context.clone(), freshness);
             let reliance = unit.reliance();
@@ -240,17 +199,59 @@ impl EventLog {
                 continue;
             }
             let (unit, value) = outcome?;
+            let stream = unit.first_stream().map(str::to_owned);
             match unit.commit().await {
                 Ok(()) => return Ok(value),
                 Err(LedgerError::Conflict) => {
                     freshness = Freshness::Log;
                     metrics::counter!("muniment_append_conflicts_total").increment(1);
-                    pause(attempt).await;
+                    // Most likely somebody in this process was faster, so queue up behind them;
+                    // other processes are given way to.
+                    match (&turn, stream) {
+                        (None, Some(stream)) => turn = Some(self.0.losers.wait(stream).await),
+                        _ => pause(attempt).await,
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }
         }
         Err(LedgerError::Conflict.into())
+    }
+
+    /// Carries out a command on one aggregate, on the state that those before it will leave behind,
+    /// without waiting for their transactions: so a stream that many write to grows by many
+    /// events per transaction. Should one of those before fail, then so does this one, with
+    /// [`LedgerError::Conflict`], and may be tried again.
+    ///
+    /// Callers for one stream take turns, which end when this returns. Nothing has happened before
+    /// [`HandedIn::settled`] says so.
+    ///
+    /// # Errors
+    /// What the aggregate refuses, on what the log says: a refusal is never based on what might not
+    /// come to pass.
+    pub async fn hand_in<A>(
+        &self,
+        context: &EventContext,
+        id: &A::Id,
+        command: A::Command,
+    ) -> Result<HandedIn, LedgerError>
+    where
+        A: Ledgered,
+        A::Error: Into<LedgerError>,
+        A::Command: Clone,
+    {
+        let stream = id.to_string();
+        let mut unit = UnitOfWork::new(self.clone(), context.clone(), Freshness::Foreseen);
+        let decided = unit.execute::<A>(id, command.clone()).await;
+        let is_sure = !unit.reliance().used_memory();
+        if is_sure || (decided.is_ok() && !unit.has_idle_slots()) {
+            decided?;
+            return Ok(HandedIn(unit.hand_in(&stream).await?));
+        }
+        unit.foundations_settled().await;
+        let mut unit = UnitOfWork::new(self.clone(), context.clone(), Freshness::Log);
+        unit.execute::<A>(id, command).await?;
+        Ok(HandedIn(unit.hand_in(&stream).await?))
     }
 
     /// The events after `cursor`, at most `limit`, in order; none that could still be overtaken by

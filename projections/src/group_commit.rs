@@ -6,15 +6,20 @@
 //!
 //! Units share a transaction, not a fate: when a shared transaction fails, each of its units is
 //! carried out in a transaction of its own, and is told what became of it. An answer is given after
-//! the commit only.
+//! the commit only. The exception is a unit that was handed in on the state which another will
+//! leave behind: it stands behind that one in the same lane's queue, may share its transaction, and
+//! fails if it fails.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use cqrs_es::persist::SerializedEvent;
 use sqlx::PgPool;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::{Mutex, oneshot};
 
+use crate::fate::{Fate, Outcome, Verdict};
 use crate::notifier::Notifier;
 use crate::sealing::{FreshKeys, Sealer};
 use crate::staging::{self, Snapshot};
@@ -34,6 +39,8 @@ pub(crate) struct Prepared {
     /// The same as rows of the log, not sealed yet.
     pub(crate) events: Vec<SerializedEvent>,
     pub(crate) snapshots: Vec<Snapshot>,
+    /// Units without which this one has no ground to stand on.
+    pub(crate) foundations: Vec<Fate>,
 }
 
 impl Prepared {
@@ -44,36 +51,110 @@ impl Prepared {
 
 struct Job {
     unit: Prepared,
+    verdict: Verdict,
     answer: oneshot::Sender<Result<(), LedgerError>>,
 }
 
+impl Job {
+    fn new(unit: Prepared, verdict: Verdict) -> (Self, Answer) {
+        let (answer, answered) = oneshot::channel();
+        let job = Self {
+            unit,
+            verdict,
+            answer,
+        };
+        (job, Answer(answered))
+    }
+
+    /// Whether what the unit was decided on has come to pass.
+    fn is_grounded(&self) -> bool {
+        let mut fates = self.unit.foundations.iter();
+        fates.all(|fate| fate.outcome() == Outcome::Committed)
+    }
+
+    fn builds_on(&self, other: &Job) -> bool {
+        let mut fates = self.unit.foundations.iter();
+        fates.any(|fate| other.verdict.is_on(fate))
+    }
+
+    fn settle(&self, outcome: &Result<(), LedgerError>) {
+        self.verdict.settle(match outcome {
+            Ok(()) => Outcome::Committed,
+            Err(_) => Outcome::Failed,
+        });
+    }
+
+    /// The caller may have gone; then nobody needs the answer.
+    fn answer(self, outcome: Result<(), LedgerError>) {
+        self.settle(&outcome);
+        let _ = self.answer.send(outcome);
+    }
+}
+
+/// What will become of a unit that was handed in.
+pub(crate) struct Answer(oneshot::Receiver<Result<(), LedgerError>>);
+
+impl Answer {
+    /// Waits for it.
+    pub(crate) async fn wait(self) -> Result<(), LedgerError> {
+        self.0.await.map_err(|_| ended())?
+    }
+}
+
+fn ended() -> LedgerError {
+    LedgerError::Store("the committing task has ended".into())
+}
+
 /// Where units of work are handed in.
-pub(crate) struct Committer(mpsc::UnboundedSender<Job>);
+pub(crate) struct Committer {
+    /// For whichever lane is free.
+    any: UnboundedSender<Job>,
+    /// For one lane each, which keeps the order.
+    each: Vec<UnboundedSender<Job>>,
+}
 
 impl Committer {
     /// Starts the lanes. They end when the committer is dropped and what was handed in is done.
     pub(crate) fn start(pool: &PgPool, sealer: &Sealer, notifier: &Arc<Notifier>) -> Self {
-        let (sender, jobs) = mpsc::unbounded_channel();
-        let jobs = Arc::new(Mutex::new(jobs));
-        let lane = Lane {
+        let (any, shared) = mpsc::unbounded_channel();
+        let shared = Arc::new(Mutex::new(shared));
+        let writer = Writer {
             pool: pool.clone(),
             sealer: sealer.clone(),
             notifier: Arc::clone(notifier),
             busy: Arc::default(),
         };
-        for _ in 0..LANES {
-            tokio::spawn(lane.clone().run(Arc::clone(&jobs)));
-        }
-        Self(sender)
+        let lanes = (0..LANES).map(|_| {
+            let (sender, own) = mpsc::unbounded_channel();
+            let shared = Arc::clone(&shared);
+            tokio::spawn(Lane { own, shared }.run(writer.clone()));
+            sender
+        });
+        let each = lanes.collect();
+        Self { any, each }
     }
 
     /// Appends and projects a unit, with others or alone. Once handed in it is carried out even if
     /// the caller stops waiting.
     pub(crate) async fn commit(&self, unit: Prepared) -> Result<(), LedgerError> {
-        let (answer, answered) = oneshot::channel();
-        let gone = || LedgerError::Store("the committing task has ended".into());
-        self.0.send(Job { unit, answer }).map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        let (job, answer) = Job::new(unit, Verdict::new());
+        self.any.send(job).map_err(|_| ended())?;
+        answer.wait().await
+    }
+
+    /// Takes in a unit about one stream, which others may build on at once: they stand behind it.
+    pub(crate) fn hand_in(
+        &self,
+        unit: Prepared,
+        verdict: Verdict,
+        stream: &str,
+    ) -> Result<Answer, LedgerError> {
+        let mut hasher = DefaultHasher::new();
+        stream.hash(&mut hasher);
+        let lane = usize::try_from(hasher.finish() % LANES as u64).unwrap_or_default();
+        let (job, answer) = Job::new(unit, verdict);
+        self.each[lane].send(job).map_err(|_| ended())?;
+        Ok(answer)
     }
 }
 
@@ -84,23 +165,35 @@ impl Committer {
 struct BusyStreams(StdMutex<HashSet<String>>);
 
 impl BusyStreams {
-    /// Takes those of `jobs` that want no busy stream, and tells the others.
-    fn claim(self: &Arc<Self>, jobs: impl Iterator<Item = Job>) -> (Claim, Vec<Job>) {
+    /// Takes those of `jobs` that can share a transaction now, and tells the others.
+    fn claim(self: &Arc<Self>, jobs: Vec<Job>) -> (Claim, Vec<Job>) {
         let mut busy = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut streams, mut claimed) = (Vec::new(), Vec::new());
+        let mut claimed: Vec<Job> = Vec::with_capacity(jobs.len());
+        // Who of the claimed was the last to want a stream.
+        let mut last: HashMap<String, usize> = HashMap::new();
         for job in jobs {
-            if job.unit.streams().any(|stream| busy.contains(stream)) {
-                // The caller may have gone; then nobody needs the answer.
-                let _ = job.answer.send(Err(LedgerError::Conflict));
+            let is_next_on = |stream: &str| match last.get(stream) {
+                Some(&before) => job.builds_on(&claimed[before]),
+                None => !busy.contains(stream),
+            };
+            let is_founded = |fate: &Fate| match fate.outcome() {
+                Outcome::Committed => true,
+                Outcome::Failed => false,
+                Outcome::Pending => claimed.iter().any(|before| before.verdict.is_on(fate)),
+            };
+            let fits =
+                job.unit.streams().all(is_next_on) && job.unit.foundations.iter().all(is_founded);
+            if !fits {
+                job.answer(Err(LedgerError::Conflict));
                 continue;
             }
             for stream in job.unit.streams() {
-                if busy.insert(stream.to_owned()) {
-                    streams.push(stream.to_owned());
-                }
+                last.insert(stream.to_owned(), claimed.len());
             }
             claimed.push(job);
         }
+        let streams: Vec<String> = last.into_keys().collect();
+        busy.extend(streams.iter().cloned());
         let claim = Claim {
             streams,
             of: Arc::clone(self),
@@ -124,64 +217,127 @@ impl Drop for Claim {
     }
 }
 
-#[derive(Clone)]
+/// A queue of its own, the queue it shares, and one transaction at a time.
 struct Lane {
-    pool: PgPool,
-    sealer: Sealer,
-    notifier: Arc<Notifier>,
-    busy: Arc<BusyStreams>,
+    own: UnboundedReceiver<Job>,
+    shared: Arc<Mutex<UnboundedReceiver<Job>>>,
 }
 
 impl Lane {
-    async fn run(self, jobs: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>) {
-        let mut waiting = Vec::with_capacity(UNITS);
-        loop {
-            // The lock is given up before the transaction, so that the other lane can begin.
-            if jobs.lock().await.recv_many(&mut waiting, UNITS).await == 0 {
-                return;
-            }
+    async fn run(mut self, writer: Writer) {
+        while let Some(waiting) = self.next().await {
+            let (claim, claimed) = writer.busy.claim(waiting);
             // A task of its own, so that a panic fails these units and not the lane.
-            let (claim, claimed) = self.busy.claim(waiting.drain(..));
-            let carried_out = tokio::spawn(self.clone().carry_out(claim, claimed)).await;
+            let carried_out = tokio::spawn(writer.clone().carry_out(claim, claimed)).await;
             if let Err(error) = carried_out {
                 tracing::error!(%error, "a transaction of units of work panicked");
             }
         }
     }
 
+    /// The jobs that are waiting in one of the queues, once there are any. The shared queue is free
+    /// again when this returns, so that the other lane can begin while this one writes.
+    async fn next(&mut self) -> Option<Vec<Job>> {
+        let jobs = tokio::select! {
+            jobs = take(&mut self.own) => jobs,
+            jobs = async { take(&mut *self.shared.lock().await).await } => jobs,
+        };
+        if !jobs.is_empty() {
+            return Some(jobs);
+        }
+        // The committer is gone. What is left comes without waiting.
+        let mut left = take(&mut self.own).await;
+        if left.is_empty() {
+            left = take(&mut *self.shared.lock().await).await;
+        }
+        (!left.is_empty()).then_some(left)
+    }
+}
+
+/// Waits for jobs; none, when no more can come. Takes nothing if it is dropped before it is done.
+async fn take(queue: &mut UnboundedReceiver<Job>) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    queue.recv_many(&mut jobs, UNITS).await;
+    jobs
+}
+
+/// Why a transaction took no effect, or none that is known.
+enum Failure {
+    /// It was rolled back.
+    Undone(LedgerError),
+    /// The connection broke while it was being committed: it may be in the log or not, so that it
+    /// must not be tried again.
+    Unknown(sqlx::Error),
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        Self::Undone(error)
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Undone(error.into())
+    }
+}
+
+#[derive(Clone)]
+struct Writer {
+    pool: PgPool,
+    sealer: Sealer,
+    notifier: Arc<Notifier>,
+    busy: Arc<BusyStreams>,
+}
+
+impl Writer {
     async fn carry_out(self, claim: Claim, jobs: Vec<Job>) {
-        let (units, answers): (Vec<_>, Vec<_>) =
-            jobs.into_iter().map(|job| (job.unit, job.answer)).unzip();
-        let outcomes = self.together_or_each(units).await;
+        let outcomes = self.together_or_each(&jobs).await;
         drop(claim);
-        for (answer, outcome) in answers.into_iter().zip(outcomes) {
-            let _ = answer.send(outcome);
+        for (job, outcome) in jobs.into_iter().zip(outcomes) {
+            job.answer(outcome);
         }
     }
 
-    async fn together_or_each(&self, units: Vec<Prepared>) -> Vec<Result<(), LedgerError>> {
-        let count = units.len();
-        match self.write(&units).await {
-            Ok(()) => (0..count).map(|_| Ok(())).collect(),
-            Err(error) if count == 1 => vec![Err(error)],
-            Err(_) => {
-                metrics::counter!("muniment_group_commits_split_total").increment(1);
-                let mut outcomes = Vec::with_capacity(count);
-                for unit in units {
-                    outcomes.push(self.write(&[unit]).await);
-                }
-                outcomes
+    async fn together_or_each(&self, jobs: &[Job]) -> Vec<Result<(), LedgerError>> {
+        match self.write(jobs).await {
+            Ok(()) => jobs.iter().map(|_| Ok(())).collect(),
+            Err(Failure::Unknown(error)) => {
+                tracing::error!(%error, "a transaction was sent, and its end is unknown");
+                jobs.iter().map(|_| Err(end_unknown())).collect()
             }
+            Err(Failure::Undone(error)) if jobs.len() == 1 => vec![Err(error)],
+            Err(Failure::Undone(_)) => self.one_by_one(jobs).await,
         }
+    }
+
+    async fn one_by_one(&self, jobs: &[Job]) -> Vec<Result<(), LedgerError>> {
+        metrics::counter!("muniment_group_commits_split_total").increment(1);
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let outcome = if job.is_grounded() {
+                let written = self.write(std::slice::from_ref(job)).await;
+                written.map_err(|failure| match failure {
+                    Failure::Undone(error) => error,
+                    Failure::Unknown(_) => end_unknown(),
+                })
+            } else {
+                Err(LedgerError::Conflict)
+            };
+            job.settle(&outcome);
+            outcomes.push(outcome);
+        }
+        outcomes
     }
 
     /// One transaction: append, fold into the read tables, commit.
-    async fn write(&self, units: &[Prepared]) -> Result<(), LedgerError> {
-        if units.is_empty() {
+    async fn write(&self, jobs: &[Job]) -> Result<(), Failure> {
+        if jobs.is_empty() {
             return Ok(());
         }
+        let units: Vec<&Prepared> = jobs.iter().map(|job| &job.unit).collect();
         let mut transaction = self.pool.begin().await?;
-        let fresh: FreshKeys = staging::append(&mut transaction, &self.sealer, units).await?;
+        let fresh: FreshKeys = staging::append(&mut transaction, &self.sealer, &units).await?;
         let decided = units.iter().flat_map(|unit| {
             let project = &unit.context.project_id;
             unit.decided
@@ -189,9 +345,18 @@ impl Lane {
                 .map(|(id, event)| (project.clone(), id.clone(), event.clone()))
         });
         read_models::project_all(&mut transaction, decided.collect()).await?;
-        transaction.commit().await?;
+        match transaction.commit().await {
+            Ok(()) => {}
+            // Postgres says no: the transaction was rolled back.
+            Err(error @ sqlx::Error::Database(_)) => return Err(error.into()),
+            Err(error) => return Err(Failure::Unknown(error)),
+        }
         self.sealer.remember(fresh);
         self.notifier.appended();
         Ok(())
     }
+}
+
+fn end_unknown() -> LedgerError {
+    LedgerError::Store("the database went away while a change was being committed".into())
 }

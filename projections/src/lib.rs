@@ -16,6 +16,7 @@
 //! - [`telemetry`]: what is watched rather than decided; [`session_replays`]: recordings of what
 //!   users saw, in [`private_objects`]; [`sign_up_rules`]: how often rules applied.
 
+pub mod aggregates;
 pub mod ai_conversations;
 pub mod analytics;
 pub mod api_keys;
@@ -25,6 +26,7 @@ mod copying;
 pub mod customers;
 pub mod error;
 pub mod event_log;
+mod fate;
 mod group_commit;
 pub mod history;
 pub mod images;
@@ -37,6 +39,7 @@ pub mod passkeys;
 pub mod permissions;
 pub mod private_objects;
 pub mod projects;
+pub mod queues;
 mod read_models;
 pub mod replay;
 mod rows;
@@ -61,9 +64,10 @@ pub mod verification_codes;
 pub mod verify;
 pub mod webhooks;
 
+pub use aggregates::LedgerEvent;
 pub use context::{AccessType, Actor, EventContext};
 pub use error::{LedgerError, Reservation};
-pub use event_log::{Cursor, EventLog, LedgerEvent, Recorded};
+pub use event_log::{Cursor, EventLog, Recorded};
 pub use read_models::TABLES as READ_TABLES;
 pub use sealing::{MasterKey, Sealer};
 pub use sole_holder::sole_holder;

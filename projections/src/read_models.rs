@@ -277,6 +277,8 @@ impl Demand {
             }
             // These say themselves all that their rows will say.
             CustomerEvent::PurchaseChanged(_)
+            | CustomerEvent::RefundBegun(_)
+            | CustomerEvent::RefundDropped(_)
             | CustomerEvent::PurchaseRefunded(_)
             | CustomerEvent::InvoiceRecorded(_)
             | CustomerEvent::ProductVersionRecorded(_)
@@ -349,13 +351,15 @@ impl ReadModels {
 
     pub(crate) fn clear_customer(&mut self, id: Uuid) {
         self.item_balances
-            .remove_where(|row| row.customer_key == id);
-        self.item_changes.remove_where(|row| row.customer_key == id);
+            .remove_where(|row| row.whose.customer_key == id);
+        self.item_changes
+            .remove_where(|row| row.whose.customer_key == id);
         self.subscriptions
-            .remove_where(|row| row.customer_key == id);
+            .remove_where(|row| row.whose.customer_key == id);
         self.one_time_purchases
-            .remove_where(|row| row.customer_key == id);
-        self.invoices.remove_where(|row| row.customer_key == id);
+            .remove_where(|row| row.whose.customer_key == id);
+        self.invoices
+            .remove_where(|row| row.whose.customer_key == id);
         self.refunds.remove_where(|row| row.customer_key == id);
         self.cleared.customers.insert(id);
     }
@@ -376,12 +380,15 @@ impl ReadModels {
         self.emails.remove_where(|row| row.project_id == id);
         self.users.remove_where(|row| row.project_id == id);
         self.teams.remove_where(|row| row.project_id == id);
-        self.item_balances.remove_where(|row| row.project_id == id);
-        self.item_changes.remove_where(|row| row.project_id == id);
-        self.subscriptions.remove_where(|row| row.project_id == id);
+        self.item_balances
+            .remove_where(|row| row.whose.project_id == id);
+        self.item_changes
+            .remove_where(|row| row.whose.project_id == id);
+        self.subscriptions
+            .remove_where(|row| row.whose.project_id == id);
         self.one_time_purchases
-            .remove_where(|row| row.project_id == id);
-        self.invoices.remove_where(|row| row.project_id == id);
+            .remove_where(|row| row.whose.project_id == id);
+        self.invoices.remove_where(|row| row.whose.project_id == id);
         self.refunds.remove_where(|row| row.project_id == id);
         self.product_versions
             .remove_where(|row| row.project_id == id);

@@ -119,7 +119,7 @@ impl PersistedEventRepository for Staging {
 pub(crate) async fn append(
     connection: &mut PgConnection,
     sealer: &Sealer,
-    units: &[Prepared],
+    units: &[&Prepared],
 ) -> Result<FreshKeys, LedgerError> {
     let (mut subjects, mut newborn) = (HashSet::new(), HashSet::new());
     for unit in units {

@@ -15,8 +15,9 @@ use muniment_domain::verification_code::VerificationCodeEvent;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::LedgerEvent;
 use crate::analytics::sync::erasure::{self, Erased};
-use crate::event_log::{LedgerEvent, Recorded};
+use crate::event_log::Recorded;
 use crate::subscription::{Sight, Subscriber};
 use crate::telemetry::spool;
 use crate::{EventLog, LedgerError, history, images, session_replays, sign_up_rules};

@@ -6,41 +6,22 @@
 //! decided there as well, by the read tables' unique indexes.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::{EventStoreAggregateContext, PersistedEventStore, SerializedEvent};
 use cqrs_es::{Aggregate, EventStore};
-use moka::sync::Cache;
-use muniment_domain::ai_conversation::AiConversation;
-use muniment_domain::api_key::ApiKey;
-use muniment_domain::cli_login::CliLogin;
-use muniment_domain::customer::Customer;
-use muniment_domain::outgoing_email::OutgoingEmail;
-use muniment_domain::project::Project;
-use muniment_domain::session::Session;
-use muniment_domain::support_conversation::SupportConversation;
-use muniment_domain::team::Team;
-use muniment_domain::user::User;
-use muniment_domain::vault_entry::VaultEntry;
-use muniment_domain::verification_code::VerificationCode;
-use muniment_domain::{
-    AiConversationId, ApiKeyId, CliLoginId, CustomerId, OutgoingEmailId, ProjectId, SessionId,
-    SupportConversationId, TeamId, UserId, VaultEntryId, VerificationCodeId,
-};
 
-use crate::group_commit::Prepared;
+use crate::aggregates::{LedgerEvent, Ledgered, Opened};
+use crate::fate::{Fate, Outcome, Verdict};
+use crate::group_commit::{Answer, Prepared};
 use crate::staging::{Staged, Staging};
 use crate::upcasting::upcasters;
-use crate::{EventContext, EventLog, LedgerError, LedgerEvent};
+use crate::{EventContext, EventLog, LedgerError};
 
 /// A snapshot is taken whenever a stream has grown by so many events.
 pub(crate) const SNAPSHOT_EVERY: usize = 100;
-/// How long a process remembers an aggregate it does not use.
-const MEMORY_TIME: Duration = Duration::from_secs(300);
 
 /// An aggregate's state after a number of events.
 #[derive(Clone)]
@@ -48,6 +29,8 @@ pub struct Versioned<A> {
     aggregate: A,
     sequence: usize,
     snapshot: Option<usize>,
+    /// Of the unit that made this state, if it had not committed by then.
+    fate: Option<Fate>,
 }
 
 /// An aggregate in a unit of work.
@@ -60,109 +43,13 @@ pub struct Slot<A: Aggregate> {
 /// The aggregates of one type in a unit of work, by id.
 pub type Slots<A> = BTreeMap<String, Slot<A>>;
 
-/// What ties an aggregate type to the ledger.
-pub trait Ledgered: Aggregate<Services = ()> + Clone + 'static {
-    /// Its id.
-    type Id: Display;
-    /// Its place in a unit of work.
-    fn slots(unit: &mut UnitOfWork) -> &mut Slots<Self>;
-    /// Where its states are remembered between units.
-    fn memory(warm: &WarmAggregates) -> &Cache<String, Arc<Versioned<Self>>>;
-    /// Its event as an event of the ledger.
-    fn wrap(event: Self::Event) -> LedgerEvent;
-}
-
-macro_rules! ledgered {
-    ($aggregate:ty, $id:ty, $field:ident, $variant:ident) => {
-        impl Ledgered for $aggregate {
-            type Id = $id;
-            fn slots(unit: &mut UnitOfWork) -> &mut Slots<Self> {
-                &mut unit.$field
-            }
-            fn memory(warm: &WarmAggregates) -> &Cache<String, Arc<Versioned<Self>>> {
-                &warm.$field
-            }
-            fn wrap(event: Self::Event) -> LedgerEvent {
-                LedgerEvent::$variant(event)
-            }
-        }
-    };
-}
-ledgered!(User, UserId, users, User);
-ledgered!(Team, TeamId, teams, Team);
-ledgered!(Session, SessionId, sessions, Session);
-ledgered!(Project, ProjectId, projects, Project);
-ledgered!(
-    VerificationCode,
-    VerificationCodeId,
-    codes,
-    VerificationCode
-);
-ledgered!(OutgoingEmail, OutgoingEmailId, emails, OutgoingEmail);
-ledgered!(CliLogin, CliLoginId, cli_logins, CliLogin);
-ledgered!(ApiKey, ApiKeyId, api_keys, ApiKey);
-ledgered!(VaultEntry, VaultEntryId, vault_entries, VaultEntry);
-ledgered!(Customer, CustomerId, customers, Customer);
-ledgered!(
-    AiConversation,
-    AiConversationId,
-    ai_conversations,
-    AiConversation
-);
-ledgered!(
-    SupportConversation,
-    SupportConversationId,
-    support_conversations,
-    SupportConversation
-);
-
-/// The states that a process remembers. Possibly out of date: the append's sequence check finds
-/// out, and what was decided on a stale state is decided anew.
-pub struct WarmAggregates {
-    users: Cache<String, Arc<Versioned<User>>>,
-    teams: Cache<String, Arc<Versioned<Team>>>,
-    sessions: Cache<String, Arc<Versioned<Session>>>,
-    projects: Cache<String, Arc<Versioned<Project>>>,
-    codes: Cache<String, Arc<Versioned<VerificationCode>>>,
-    emails: Cache<String, Arc<Versioned<OutgoingEmail>>>,
-    cli_logins: Cache<String, Arc<Versioned<CliLogin>>>,
-    api_keys: Cache<String, Arc<Versioned<ApiKey>>>,
-    vault_entries: Cache<String, Arc<Versioned<VaultEntry>>>,
-    customers: Cache<String, Arc<Versioned<Customer>>>,
-    ai_conversations: Cache<String, Arc<Versioned<AiConversation>>>,
-    support_conversations: Cache<String, Arc<Versioned<SupportConversation>>>,
-}
-
-impl Default for WarmAggregates {
-    fn default() -> Self {
-        fn memory<A: Send + Sync + 'static>(entries: u64) -> Cache<String, Arc<Versioned<A>>> {
-            Cache::builder()
-                .max_capacity(entries)
-                .time_to_idle(MEMORY_TIME)
-                .build()
-        }
-        Self {
-            users: memory(4096),
-            teams: memory(512),
-            sessions: memory(1024),
-            projects: memory(64),
-            codes: memory(512),
-            emails: memory(256),
-            cli_logins: memory(64),
-            api_keys: memory(64),
-            vault_entries: memory(64),
-            customers: memory(4096),
-            ai_conversations: memory(64),
-            support_conversations: memory(64),
-        }
-    }
-}
-
 /// Whether a unit of work may decide on remembered states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
     /// It may.
     Warm,
+    /// It may, and on states that are still to be committed: it takes effect only if they do.
+    Foreseen,
     /// It reads the log.
     Log,
 }
@@ -183,18 +70,7 @@ pub struct UnitOfWork {
     context: EventContext,
     freshness: Freshness,
     reliance: Reliance,
-    users: Slots<User>,
-    teams: Slots<Team>,
-    sessions: Slots<Session>,
-    projects: Slots<Project>,
-    codes: Slots<VerificationCode>,
-    emails: Slots<OutgoingEmail>,
-    cli_logins: Slots<CliLogin>,
-    api_keys: Slots<ApiKey>,
-    vault_entries: Slots<VaultEntry>,
-    customers: Slots<Customer>,
-    ai_conversations: Slots<AiConversation>,
-    support_conversations: Slots<SupportConversation>,
+    opened: Opened,
     /// All events in the order in which they were decided, for the read models.
     decided: Vec<(String, LedgerEvent)>,
 }
@@ -206,18 +82,7 @@ impl UnitOfWork {
             context,
             freshness,
             reliance: Reliance::default(),
-            users: Slots::new(),
-            teams: Slots::new(),
-            sessions: Slots::new(),
-            projects: Slots::new(),
-            codes: Slots::new(),
-            emails: Slots::new(),
-            cli_logins: Slots::new(),
-            api_keys: Slots::new(),
-            vault_entries: Slots::new(),
-            customers: Slots::new(),
-            ai_conversations: Slots::new(),
-            support_conversations: Slots::new(),
+            opened: Opened::default(),
             decided: Vec::new(),
         }
     }
@@ -267,8 +132,9 @@ impl UnitOfWork {
             aggregate: A::default(),
             sequence: 0,
             snapshot: None,
+            fate: None,
         };
-        A::slots(self)
+        A::slots(&mut self.opened)
             .entry(id.clone())
             .or_insert_with(|| Slot::new(Arc::new(unborn)));
         self.decide::<A>(id, command).await
@@ -285,7 +151,7 @@ impl UnitOfWork {
     {
         let id = id.to_string();
         self.open::<A>(&id).await?;
-        Ok(A::slots(self)
+        Ok(A::slots(&mut self.opened)
             .get(&id)
             .map(|slot| slot.state.clone())
             .unwrap_or_default())
@@ -296,7 +162,7 @@ impl UnitOfWork {
         A: Ledgered,
         A::Error: Into<LedgerError>,
     {
-        let Some(slot) = A::slots(self).get_mut(&id) else {
+        let Some(slot) = A::slots(&mut self.opened).get_mut(&id) else {
             return Ok(());
         };
         let sink = EventSink::default();
@@ -319,11 +185,12 @@ impl UnitOfWork {
         A: Ledgered,
         A::Error: Into<LedgerError>,
     {
-        if A::slots(self).contains_key(id) {
+        if A::slots(&mut self.opened).contains_key(id) {
             return Ok(());
         }
         let remembered = match self.freshness {
-            Freshness::Warm => A::memory(self.log.warm()).get(id),
+            Freshness::Warm => self.settled::<A>(id).await,
+            Freshness::Foreseen => self.foreseen::<A>(id),
             Freshness::Log => None,
         };
         let before = if let Some(before) = remembered {
@@ -332,27 +199,42 @@ impl UnitOfWork {
         } else {
             Arc::new(load::<A>(&self.log, id).await?)
         };
-        A::slots(self).insert(id.to_owned(), Slot::new(before));
+        A::slots(&mut self.opened).insert(id.to_owned(), Slot::new(before));
         Ok(())
+    }
+
+    /// What is remembered, and committed.
+    async fn settled<A: Ledgered>(&self, id: &str) -> Option<Arc<Versioned<A>>> {
+        let remembered = A::memory(self.log.warm()).get(id)?;
+        let Some(fate) = &remembered.fate else {
+            return Some(remembered);
+        };
+        (fate.settled().await == Outcome::Committed).then_some(remembered)
+    }
+
+    /// What is remembered, and has not failed.
+    fn foreseen<A: Ledgered>(&self, id: &str) -> Option<Arc<Versioned<A>>> {
+        let remembered = A::memory(self.log.warm()).get(id)?;
+        let has_failed = |fate: &Fate| fate.outcome() == Outcome::Failed;
+        let stands = !remembered.fate.as_ref().is_some_and(has_failed);
+        stands.then_some(remembered)
+    }
+
+    /// The first stream that something was decided about.
+    pub(crate) fn first_stream(&self) -> Option<&str> {
+        self.decided.first().map(|(id, _)| id.as_str())
     }
 
     /// Whether some aggregate was looked at, but nothing was decided about it.
     pub(crate) fn has_idle_slots(&self) -> bool {
-        fn idle<A: Aggregate>(slots: &Slots<A>) -> bool {
-            slots.values().any(|slot| slot.events.is_empty())
+        self.opened.has_idle()
+    }
+
+    /// Waits until what this unit was decided on has committed, or failed to.
+    pub(crate) async fn foundations_settled(&self) {
+        for fate in self.opened.foundations() {
+            fate.settled().await;
         }
-        idle(&self.users)
-            || idle(&self.teams)
-            || idle(&self.sessions)
-            || idle(&self.projects)
-            || idle(&self.codes)
-            || idle(&self.emails)
-            || idle(&self.cli_logins)
-            || idle(&self.api_keys)
-            || idle(&self.vault_entries)
-            || idle(&self.customers)
-            || idle(&self.ai_conversations)
-            || idle(&self.support_conversations)
     }
 
     /// Appends and projects everything, in one transaction; see [`crate::group_commit`].
@@ -360,37 +242,44 @@ impl UnitOfWork {
         if self.decided.is_empty() {
             return Ok(());
         }
-        let staging = Staging::new(self.log.clone());
-        let stored = self.store(&staging).await;
-        if matches!(stored, Err(LedgerError::Conflict | LedgerError::Taken(_))) {
-            self.forget();
+        let prepared = self.prepare().await?;
+        let log = self.log;
+        let stored = log.committer().commit(prepared).await;
+        match stored {
+            Ok(()) => self.opened.remember(log.warm(), None),
+            Err(LedgerError::Conflict | LedgerError::Taken(_)) => self.opened.forget(log.warm()),
+            Err(_) => {}
         }
         stored
     }
 
-    async fn store(&mut self, staging: &Staging) -> Result<(), LedgerError> {
-        stage::<Project>(self, staging).await?;
-        stage::<User>(self, staging).await?;
-        stage::<Team>(self, staging).await?;
-        stage::<Session>(self, staging).await?;
-        stage::<VerificationCode>(self, staging).await?;
-        stage::<OutgoingEmail>(self, staging).await?;
-        stage::<CliLogin>(self, staging).await?;
-        stage::<ApiKey>(self, staging).await?;
-        stage::<VaultEntry>(self, staging).await?;
-        stage::<Customer>(self, staging).await?;
-        stage::<AiConversation>(self, staging).await?;
-        stage::<SupportConversation>(self, staging).await?;
+    /// Hands everything in, which must be about the one stream `id`, for a transaction that may
+    /// also carry what is decided on the outcome. From now on units see it that foresee.
+    pub(crate) async fn hand_in(mut self, id: &str) -> Result<Option<Answer>, LedgerError> {
+        if self.decided.is_empty() {
+            return Ok(None);
+        }
+        let prepared = self.prepare().await?;
+        let verdict = Verdict::new();
+        let fate = verdict.fate();
+        // In this order, with nothing to wait for in between: what builds on this unit shall stand
+        // behind it in the queue.
+        let answer = self.log.committer().hand_in(prepared, verdict, id)?;
+        self.opened.remember(self.log.warm(), Some(&fate));
+        Ok(Some(answer))
+    }
+
+    async fn prepare(&mut self) -> Result<Prepared, LedgerError> {
+        let staging = Staging::new(self.log.clone());
+        self.stage_all(&staging).await?;
         let Staged { events, snapshots } = staging.take();
-        let prepared = Prepared {
+        Ok(Prepared {
             events: self.in_order_of_decision(events),
             snapshots,
+            foundations: self.opened.foundations(),
             context: self.context.clone(),
             decided: std::mem::take(&mut self.decided),
-        };
-        self.log.committer().commit(prepared).await?;
-        self.remember();
-        Ok(())
+        })
     }
 
     /// Staging goes aggregate by aggregate; the log shall tell the story as it was decided.
@@ -408,34 +297,41 @@ impl UnitOfWork {
             .collect()
     }
 
-    fn remember(&mut self) {
-        remember::<User>(self);
-        remember::<Team>(self);
-        remember::<Session>(self);
-        remember::<Project>(self);
-        remember::<VerificationCode>(self);
-        remember::<OutgoingEmail>(self);
-        remember::<CliLogin>(self);
-        remember::<ApiKey>(self);
-        remember::<VaultEntry>(self);
-        remember::<Customer>(self);
-        remember::<AiConversation>(self);
-        remember::<SupportConversation>(self);
+    /// Has cqrs-es turn the decided events into rows, and take a snapshot where one is due.
+    ///
+    /// It is handed the state *before* the events: `PersistedEventStore::commit` applies them to the
+    /// context for the snapshot, although `EventSink::write` has applied them to the aggregate
+    /// already.
+    pub(crate) async fn stage<A>(&mut self, staging: &Staging) -> Result<(), LedgerError>
+    where
+        A: Ledgered,
+        A::Error: Into<LedgerError>,
+    {
+        let metadata = self.context.open_metadata();
+        let store =
+            PersistedEventStore::<_, A>::new_snapshot_store(staging.clone(), SNAPSHOT_EVERY);
+        for (id, slot) in A::slots(&mut self.opened) {
+            if slot.is_idle() {
+                continue;
+            }
+            let context = EventStoreAggregateContext {
+                aggregate_id: id.clone(),
+                aggregate: slot.before.aggregate.clone(),
+                current_sequence: slot.before.sequence,
+                current_snapshot: slot.before.snapshot,
+            };
+            store
+                .commit(slot.events.clone(), context, metadata.clone())
+                .await?;
+        }
+        Ok(())
     }
+}
 
-    fn forget(&mut self) {
-        forget::<User>(self);
-        forget::<Team>(self);
-        forget::<Session>(self);
-        forget::<Project>(self);
-        forget::<VerificationCode>(self);
-        forget::<OutgoingEmail>(self);
-        forget::<CliLogin>(self);
-        forget::<ApiKey>(self);
-        forget::<VaultEntry>(self);
-        forget::<Customer>(self);
-        forget::<AiConversation>(self);
-        forget::<SupportConversation>(self);
+impl<A: Aggregate> Versioned<A> {
+    /// Whether this is a state that the slot was opened with, or an older one.
+    pub(crate) fn is_no_newer_than(&self, slot: &Slot<A>) -> bool {
+        self.sequence <= slot.before.sequence
     }
 }
 
@@ -445,6 +341,33 @@ impl<A: Aggregate + Clone> Slot<A> {
             state: before.aggregate.clone(),
             before,
             events: Vec::new(),
+        }
+    }
+
+    /// Whether nothing was decided about the aggregate.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Of the unit that made the state the slot was opened with, if it had not committed by then.
+    pub(crate) fn fate(&self) -> Option<&Fate> {
+        self.before.fate.as_ref()
+    }
+
+    /// The state after this unit of work, which is still to be committed if it has a fate.
+    pub(crate) fn after(self, fate: Option<&Fate>) -> Versioned<A> {
+        let sequence = self.before.sequence + self.events.len();
+        let crossed = sequence / SNAPSHOT_EVERY > self.before.sequence / SNAPSHOT_EVERY;
+        let snapshot = if crossed {
+            Some(self.before.snapshot.map_or(1, |count| count + 1))
+        } else {
+            self.before.snapshot
+        };
+        Versioned {
+            aggregate: self.state,
+            sequence,
+            snapshot,
+            fate: fate.cloned(),
         }
     }
 }
@@ -461,59 +384,6 @@ where
         aggregate: context.aggregate,
         sequence: context.current_sequence,
         snapshot: context.current_snapshot,
+        fate: None,
     })
-}
-
-/// Has cqrs-es turn the decided events into rows, and take a snapshot where one is due.
-///
-/// It is handed the state *before* the events: `PersistedEventStore::commit` applies them to the
-/// context for the snapshot, although `EventSink::write` has applied them to the aggregate already.
-async fn stage<A>(unit: &mut UnitOfWork, staging: &Staging) -> Result<(), LedgerError>
-where
-    A: Ledgered,
-    A::Error: Into<LedgerError>,
-{
-    let metadata = unit.context.open_metadata();
-    let store = PersistedEventStore::<_, A>::new_snapshot_store(staging.clone(), SNAPSHOT_EVERY);
-    for (id, slot) in A::slots(unit) {
-        if slot.events.is_empty() {
-            continue;
-        }
-        let context = EventStoreAggregateContext {
-            aggregate_id: id.clone(),
-            aggregate: slot.before.aggregate.clone(),
-            current_sequence: slot.before.sequence,
-            current_snapshot: slot.before.snapshot,
-        };
-        store
-            .commit(slot.events.clone(), context, metadata.clone())
-            .await?;
-    }
-    Ok(())
-}
-
-fn remember<A: Ledgered>(unit: &mut UnitOfWork) {
-    let log = unit.log.clone();
-    for (id, slot) in std::mem::take(A::slots(unit)) {
-        let sequence = slot.before.sequence + slot.events.len();
-        let crossed = sequence / SNAPSHOT_EVERY > slot.before.sequence / SNAPSHOT_EVERY;
-        let snapshot = if crossed {
-            Some(slot.before.snapshot.map_or(1, |count| count + 1))
-        } else {
-            slot.before.snapshot
-        };
-        let after = Versioned {
-            aggregate: slot.state,
-            sequence,
-            snapshot,
-        };
-        A::memory(log.warm()).insert(id, Arc::new(after));
-    }
-}
-
-fn forget<A: Ledgered>(unit: &mut UnitOfWork) {
-    let log = unit.log.clone();
-    for id in A::slots(unit).keys() {
-        A::memory(log.warm()).invalidate(id);
-    }
 }

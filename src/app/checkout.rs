@@ -205,10 +205,8 @@ async fn running(
         Err(error) if error.is_missing() => return Ok(None),
         found => found?,
     };
-    let Subscription {
-        id, status, items, ..
-    } = found;
-    let has_ended = matches!(status.as_str(), "canceled" | "incomplete_expired");
+    let has_ended = found.has_ended();
+    let Subscription { id, items, .. } = found;
     let item = items.data.into_iter().next().filter(|_| !has_ended);
     Ok(item.map(|item| (id, item.id)))
 }

@@ -17,6 +17,8 @@ use super::codes::tail_hash;
 /// How many times over a unit is tried when other processes change the same customer. Each time is
 /// a dozen attempts.
 const ROUNDS: usize = 20;
+/// How often a change is tried that did not wait for those before it.
+const ATTEMPTS: usize = 12 * ROUNDS;
 /// How long a purchase code works: a day.
 pub const PURCHASE_CODE_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
@@ -46,10 +48,37 @@ pub async fn change_item(
     change: ItemChange,
     delivery: Delivery,
 ) -> Result<(), LedgerError> {
-    let once = (delivery == Delivery::Repeatable).then_some(change.id);
-    let customer = change.customer.clone();
+    let (id, customer) = (change.id, change.customer.clone());
     let command = CustomerCommand::ChangeItem(Box::new(change));
-    carry_out(app, context, &customer, &command, once, None).await
+    match delivery {
+        // Whether it was made before is read from the committed state, so it goes alone.
+        Delivery::Repeatable => carry_out(app, context, &customer, &command, Some(id), None).await,
+        Delivery::Single => carry_out_in_line(app, context, &customer, &command).await,
+    }
+}
+
+/// Carries out a command when it is the customer's turn, and lets the next one have its turn before
+/// this one has committed: so a hot item takes many changes per transaction.
+async fn carry_out_in_line(
+    app: &App,
+    context: &EventContext,
+    customer: &CustomerRef,
+    command: &CustomerCommand,
+) -> Result<(), LedgerError> {
+    let project = &context.project_id;
+    let id = customer.stream(project);
+    let mut done = Err(LedgerError::Conflict);
+    for _ in 0..ATTEMPTS {
+        let turn = app.queues.wait(id.0).await;
+        let command = (project.clone(), command.clone());
+        let handed_in = app.log.hand_in::<Customer>(context, &id, command).await?;
+        drop(turn);
+        done = handed_in.settled().await;
+        if !matches!(done, Err(LedgerError::Conflict)) {
+            break;
+        }
+    }
+    done
 }
 
 /// Gives a customer a product.

@@ -20,7 +20,6 @@ pub mod permissions;
 pub mod place;
 pub mod plans;
 pub mod projects;
-pub mod queues;
 pub mod redirects;
 pub mod seed;
 pub mod session_replays;
@@ -35,11 +34,13 @@ pub mod teams;
 use std::sync::Arc;
 
 use muniment_domain::Millis;
+use muniment_projections::aggregates::Ledgered;
 use muniment_projections::analytics::AnalyticsStore;
+use muniment_projections::queues::Queues;
 use muniment_projections::telemetry::{Activity, Recorder};
-use muniment_projections::unit_of_work::Ledgered;
 use muniment_projections::user_loader::UserLoader;
 use muniment_projections::{EventContext, EventLog, LedgerError};
+use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::limits::Limits;
@@ -54,7 +55,6 @@ use crate::webhooks::portal_tokens::PortalTokens;
 
 use integrations::Integrations;
 use projects::ProjectDirectory;
-use queues::Queues;
 
 /// Everything a request may need. Cheap to clone.
 #[derive(Clone)]
@@ -111,7 +111,7 @@ pub struct Parts {
     /// Tokens with which webhooks are managed by Svix's API.
     pub portal_tokens: PortalTokens,
     /// Turns of requests that change the same customer.
-    pub queues: Queues,
+    pub queues: Queues<Uuid>,
     /// The proxies whose word about a caller's address counts.
     pub trusted_proxy: Option<TrustedProxy>,
 }

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use clickhouse::Client;
-use futures_util::try_join;
+use futures_util::{TryFutureExt, try_join};
 use muniment_domain::{Millis, ProjectId, UserId};
 use muniment_projections::analytics::AnalyticsStore;
 use muniment_projections::overview::accounts::{self, Counts};
@@ -83,11 +83,12 @@ struct Question<'q> {
 impl Question<'_> {
     async fn answer(&self) -> Result<Value, ApiError> {
         let store = self.app.analytics.as_ref().map(AnalyticsStore::owner);
-        let (counts, activity, invoices) = (
-            accounts::counts(self.app.pool(), self.project()).await?,
-            self.activity(store.as_ref()).await?,
-            payments::invoices(self.app.pool(), self.project(), self.window).await?,
-        );
+        let (pool, project) = (self.app.pool(), self.project());
+        let (counts, activity, invoices) = try_join!(
+            accounts::counts(pool, project).err_into(),
+            self.activity(store.as_ref()),
+            payments::invoices(pool, project, self.window).err_into(),
+        )?;
         let (sign_ups, newcomers, recently_active, login_methods) = try_join!(
             self.sign_ups(),
             self.newcomers(),
@@ -249,8 +250,10 @@ impl Question<'_> {
 
     async fn payments(&self, invoices: &Invoices) -> Result<Value, ApiError> {
         let (pool, project) = (self.app.pool(), self.project());
-        let purchases = payments::purchases(pool, project).await?;
-        let daily = payments::daily_subscriptions(pool, project, self.window).await?;
+        let (purchases, daily) = try_join!(
+            payments::purchases(pool, project),
+            payments::daily_subscriptions(pool, project, self.window),
+        )?;
         let orders = purchases.one_time + invoices.count;
         Ok(json!({
             "subscriptions_by_status": purchases.subscriptions,

@@ -57,6 +57,14 @@ impl StripeError {
             .is_some_and(|refusal| refusal.kind == "card_error")
     }
 
+    /// Whether Stripe looked at what was asked for and said no: nothing was done, also by an earlier
+    /// attempt under the same key, whose answer it would have repeated.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.refusal()
+            .is_some_and(|refusal| matches!(refusal.status, 400 | 402 | 404))
+    }
+
     /// Whether Stripe had no time for us, or no sense: the same call may work in a while.
     #[must_use]
     pub fn is_outage(&self) -> bool {

@@ -237,6 +237,12 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// Whether it has ended for good, and cannot be changed any more.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        matches!(self.status.as_str(), "canceled" | "incomplete_expired")
+    }
+
     /// What lets a page pay the newest invoice, if that was expanded.
     #[must_use]
     pub fn client_secret(&self) -> Option<&str> {
@@ -322,4 +328,18 @@ pub struct InvoicePaymentSource {
 pub struct Refund {
     /// `re_…`
     pub id: String,
+    /// `succeeded`, `pending`, …
+    #[serde(default)]
+    pub status: Option<String>,
+    /// `purchaseId` names what was paid back.
+    #[serde(default, deserialize_with = "metadata")]
+    pub metadata: Metadata,
+}
+
+impl Refund {
+    /// Whether the money went back, or is on its way.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        !matches!(self.status.as_deref(), Some("failed" | "canceled"))
+    }
 }

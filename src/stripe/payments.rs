@@ -3,8 +3,11 @@
 use muniment_domain::customer::money::Cents;
 use serde_json::json;
 
-use super::objects::{Invoice, Metadata, PaymentIntent, Product, Refund};
+use super::objects::{Invoice, List, Metadata, PaymentIntent, Product, Refund};
 use super::{Call, ConnectedStripe, StripeError, path_of};
+
+/// Refunds that are asked for at once, which is as many as Stripe shows.
+const PAGE: u32 = 100;
 
 /// A payment that is to be made.
 #[derive(Clone, Debug)]
@@ -82,5 +85,16 @@ impl ConnectedStripe {
         });
         let call = Call::post("refunds.create", "/v1/refunds", params);
         self.call(call.once(key)).await
+    }
+
+    /// What was paid back of a payment: the newest hundred times.
+    ///
+    /// # Errors
+    /// What Stripe refuses.
+    pub async fn list_refunds(&self, payment_intent: &str) -> Result<Vec<Refund>, StripeError> {
+        let params = json!({"payment_intent": payment_intent, "limit": PAGE});
+        let call = Call::get("refunds.list", "/v1/refunds", params);
+        let page: List<Refund> = self.call(call).await?;
+        Ok(page.data)
     }
 }

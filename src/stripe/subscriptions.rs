@@ -123,7 +123,8 @@ impl ConnectedStripe {
         self.call(call.once(terms.key)).await
     }
 
-    /// Changes how many of its item a subscription is for. Without any, it ends with its period.
+    /// Changes how many of its item a subscription is for; once only under the same key. Without
+    /// any, it ends with its period.
     ///
     /// # Errors
     /// What Stripe refuses.
@@ -132,14 +133,15 @@ impl ConnectedStripe {
         id: &str,
         item: &str,
         quantity: i64,
+        key: Option<&str>,
     ) -> Result<Subscription, StripeError> {
         let path = path_of("subscriptions.update", "subscriptions", id)?;
         let params = json!({
             "items": [{"id": item, "quantity": quantity}],
             "cancel_at_period_end": quantity == 0,
         });
-        self.call(Call::post("subscriptions.update", path, params))
-            .await
+        let call = Call::post("subscriptions.update", path, params);
+        self.call(call.once(key)).await
     }
 
     /// Ends a subscription now.

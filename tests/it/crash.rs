@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use muniment::cache_folder::cache_folder;
 use muniment::server::Follow;
+use muniment_projections::Cursor;
+use muniment_projections::webhooks::happenings::happenings;
+use muniment_projections::webhooks::{Happened, Occasion};
 use serde_json::{Value, json};
 
-use crate::receiver::Receiver;
+use crate::receiver::{Received, Receiver};
 use crate::support::{
-    INTERNAL_ADMIN, INTERNAL_CLIENT, INTERNAL_SERVER, PASSWORD, Project, TestServer, database,
-    eventually, secret, unique_email,
+    INTERNAL_ADMIN, INTERNAL_CLIENT, INTERNAL_SERVER, PASSWORD, Project, TestServer, Tokens,
+    database, eventually, secret, unique_email,
 };
 
 const ROUNDS: usize = 20;
@@ -106,51 +109,80 @@ impl Drop for Binary {
 /// What the server said it had done.
 #[derive(Default)]
 pub struct Acknowledged {
-    users: Vec<(String, String)>,
-    teams: Vec<(String, String)>,
-    names: Vec<(String, String)>,
+    pub users: Vec<(String, String)>,
+    pub teams: Vec<(String, String)>,
+    pub names: Vec<(String, String)>,
+}
+
+/// Somebody who calls a server for a project, until the server is gone.
+pub struct Caller {
+    pub base: String,
+    pub project: Project,
+    pub http: reqwest::Client,
+}
+
+impl Caller {
+    pub fn client(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.call(method, path)
+            .header("x-stack-access-type", "client")
+            .header("x-stack-publishable-client-key", &self.project.client)
+    }
+
+    pub fn server(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.call(method, path)
+            .header("x-stack-access-type", "server")
+            .header("x-stack-secret-server-key", &self.project.server)
+    }
+
+    fn call(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.http
+            .request(
+                method.parse().unwrap(),
+                format!("{}/api/v1{path}", self.base),
+            )
+            .header("x-stack-project-id", &self.project.id)
+    }
+
+    /// Signs somebody up with that address.
+    pub async fn sign_up(&self, email: &str) -> Option<Tokens> {
+        let body = json!({"email": email, "password": PASSWORD});
+        let request = self.client("POST", "/auth/password/sign-up").json(&body);
+        Some(Tokens::of(&answer_to(request).await?))
+    }
+}
+
+/// What is answered, if anything is and it is no error.
+pub async fn answer_to(request: reqwest::RequestBuilder) -> Option<Value> {
+    let response = request.send().await.ok()?;
+    response.status().is_success().then_some(())?;
+    response.json().await.ok()
 }
 
 /// Signs up, founds a team and renames the user until the server is gone.
-async fn load(base: String, project: Project, done: Arc<Mutex<Acknowledged>>) {
-    let http = reqwest::Client::new();
-    let call = |method: &str, path: &str| {
-        http.request(method.parse().unwrap(), format!("{base}/api/v1{path}"))
-            .header("x-stack-access-type", "client")
-            .header("x-stack-project-id", &project.id)
-            .header("x-stack-publishable-client-key", &project.client)
-    };
-    let json_of = async |request: reqwest::RequestBuilder| -> Option<Value> {
-        let response = request.send().await.ok()?;
-        response.status().is_success().then_some(())?;
-        response.json().await.ok()
-    };
-    loop {
-        let email = unique_email();
-        let body = json!({"email": email, "password": PASSWORD});
-        let Some(user) = json_of(call("POST", "/auth/password/sign-up").json(&body)).await else {
-            return;
-        };
-        let id = user["user_id"].as_str().unwrap().to_owned();
-        let token = user["access_token"].as_str().unwrap().to_owned();
-        done.lock().unwrap().users.push((id.clone(), email));
-        let named = json!({"display_name": id});
-        let request = call("POST", "/teams")
-            .header("x-stack-access-token", &token)
-            .json(&named);
-        let Some(team) = json_of(request).await else {
-            return;
-        };
-        let team = team["id"].as_str().unwrap().to_owned();
-        done.lock().unwrap().teams.push((team, id.clone()));
-        let request = call("PATCH", "/users/me")
-            .header("x-stack-access-token", &token)
-            .json(&named);
-        if json_of(request).await.is_none() {
-            return;
-        }
-        done.lock().unwrap().names.push((id.clone(), id));
-    }
+pub async fn load(caller: Caller, done: Arc<Mutex<Acknowledged>>) {
+    while load_once(&caller, &done).await.is_some() {}
+}
+
+async fn load_once(caller: &Caller, done: &Mutex<Acknowledged>) -> Option<()> {
+    let email = unique_email();
+    let user = caller.sign_up(&email).await?;
+    let id = user.user_id;
+    done.lock().unwrap().users.push((id.clone(), email));
+    let named = json!({"display_name": id});
+    let request = caller
+        .client("POST", "/teams")
+        .header("x-stack-access-token", &user.access)
+        .json(&named);
+    let team = answer_to(request).await?;
+    let team = team["id"].as_str().unwrap().to_owned();
+    done.lock().unwrap().teams.push((team, id.clone()));
+    let request = caller
+        .client("PATCH", "/users/me")
+        .header("x-stack-access-token", &user.access)
+        .json(&named);
+    answer_to(request).await?;
+    done.lock().unwrap().names.push((id.clone(), id));
+    Some(())
 }
 
 fn acknowledged(done: &Mutex<Acknowledged>) -> usize {
@@ -159,12 +191,19 @@ fn acknowledged(done: &Mutex<Acknowledged>) -> usize {
 }
 
 /// Starts the callers of a round.
-pub fn callers(
+fn callers(
     server: &Binary,
     project: &Project,
     done: &Arc<Mutex<Acknowledged>>,
 ) -> Vec<tokio::task::JoinHandle<()>> {
-    let start = |_| tokio::spawn(load(server.base.clone(), project.clone(), Arc::clone(done)));
+    let start = |_| {
+        let caller = Caller {
+            base: server.base.clone(),
+            project: project.clone(),
+            http: reqwest::Client::new(),
+        };
+        tokio::spawn(load(caller, Arc::clone(done)))
+    };
     (0..CALLERS).map(start).collect()
 }
 
@@ -225,7 +264,8 @@ async fn twenty_crashes_lose_and_duplicate_nothing() {
     assert_eq!(uneven, 0, "no event was tallied twice");
 }
 
-async fn check(server: &TestServer, project: &Project, done: &Acknowledged) {
+/// Sees that what was acknowledged is there.
+pub async fn check(server: &TestServer, project: &Project, done: &Acknowledged) {
     let users = server.server_of(project, "GET", "/users").expect(200).await;
     let field = |id: &str, name: &str| {
         let user = users["items"]
@@ -293,36 +333,78 @@ async fn crashes_lose_no_webhook_and_change_no_id() {
         }
     }
     let server = TestServer::start_on(&url, Follow::Everything).await;
-    let told = expected_webhooks(&server, &project).await;
-    let arrived = || {
-        let received = receiver.received();
-        let ids: HashSet<String> = received.iter().map(|m| m.id().to_owned()).collect();
-        ids.len()
-    };
+    let told = assert_told(&server, &project, || receiver.received()).await;
+    let again = receiver.received().len() - told;
+    eprintln!("{told} webhooks arrived, {again} of them again, in {WEBHOOK_ROUNDS} rounds");
+}
+
+/// Waits until every webhook that the log implies has arrived, and sees that each has the id that
+/// its event's place in the log gives it, each time, and that nothing else has arrived. Yields how
+/// many there are.
+pub async fn assert_told(
+    server: &TestServer,
+    project: &Project,
+    received: impl Fn() -> Vec<Received>,
+) -> usize {
+    let implied = implied_webhooks(server, project).await;
+    assert_eq!(implied.len(), count_implied(server, project).await);
     eventually("every webhook arrives", || async {
         // Those that found the receiver away are due later.
-        server.clock.advance(1_000);
-        arrived() >= told
+        server.clock.advance(5_000);
+        let received = received();
+        let ids: HashSet<&str> = received.iter().map(Received::id).collect();
+        implied.keys().all(|id| ids.contains(id.as_str()))
     })
     .await;
-    let received = receiver.received();
+    let received = received();
     let mut bodies: HashMap<&str, &[u8]> = HashMap::new();
     for message in &received {
         let first = bodies.entry(message.id()).or_insert(&message.bytes);
         assert_eq!(*first, message.bytes, "one id, one message");
+        let about = (
+            message.kind(),
+            message.data()["id"].as_str().map(str::to_owned),
+        );
+        let (kind, subject) = &implied[message.id()];
+        assert_eq!(about, (kind.clone(), Some(subject.clone())));
     }
-    assert_eq!(bodies.len(), told, "no event has two ids");
+    assert_eq!(bodies.len(), implied.len(), "no event has two ids");
     let distinct: HashSet<&[u8]> = bodies.values().copied().collect();
     // Two updates to the same name within a millisecond are not made by this load.
-    assert_eq!(distinct.len(), told, "no event was told under two ids");
-    eprintln!(
-        "{told} webhooks arrived, {} of them again, in {WEBHOOK_ROUNDS} rounds",
-        received.len() - told
+    assert_eq!(
+        distinct.len(),
+        implied.len(),
+        "no event was told under two ids"
     );
+    implied.len()
+}
+
+/// What the outside world is to be told of a project: kinds and subjects, by the messages' ids.
+async fn implied_webhooks(
+    server: &TestServer,
+    project: &Project,
+) -> HashMap<String, (String, String)> {
+    let events = server.log().read_after(Cursor::default(), i64::MAX).await;
+    let happenings = happenings(server.log(), &events.unwrap()).await.unwrap();
+    let of_project = happenings
+        .into_iter()
+        .filter(|happening| happening.project_id.as_str() == project.id);
+    let told = of_project.map(|happening| {
+        let kind = match happening.what {
+            Happened::User { occasion, .. } => match occasion {
+                Occasion::Created => "user.created",
+                Occasion::Updated => "user.updated",
+            },
+            Happened::Team { .. } => "team.created",
+            other => panic!("no part of the load: {other:?}"),
+        };
+        (happening.message_id, (kind.to_owned(), happening.subject))
+    });
+    told.collect()
 }
 
 /// How many events of the project the outside world is to be told of.
-async fn expected_webhooks(server: &TestServer, project: &Project) -> usize {
+async fn count_implied(server: &TestServer, project: &Project) -> usize {
     let count: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM events WHERE project_id = $1
          AND event_type IN ('UserCreated', 'UserUpdated', 'TeamCreated')",

@@ -267,6 +267,12 @@ async fn trouble_at_stripe_is_told() {
     setup_intent(&server, "user", id)
         .refused_in_words(503)
         .await;
+    // A secret that is missing cannot be made up.
+    let bare = json!({"id": "seti_1", "status": "requires_payment_method"});
+    stripe.trouble("/v1/setup_intents", &[Trouble::Answer(bare)]);
+    setup_intent(&server, "user", id)
+        .refused_in_words(500)
+        .await;
     let begun = setup_intent(&server, "user", id).expect(200).await;
     assert_eq!(stripe.all("customer").len(), 1);
     stripe.save_card(begun["client_secret"].as_str().unwrap());

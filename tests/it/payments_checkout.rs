@@ -391,6 +391,31 @@ async fn a_session_whose_answer_was_lost_is_one_payment() {
 }
 
 #[tokio::test]
+async fn without_a_secret_nobody_can_pay() {
+    let (stripe, server) = start().await;
+    let sold = code(&server, "premium").await;
+    let item = json!({"id": "si_1", "quantity": 1});
+    let bare = json!({
+        "id": "sub_1", "status": "incomplete", "latest_invoice": "in_1",
+        "items": {"data": [item]},
+    });
+    let mut older = bare.clone();
+    older["latest_invoice"] =
+        json!({"id": "in_1", "payment_intent": {"id": "pi_1", "client_secret": ""}});
+    for (path, price, object) in [
+        ("/v1/payment_intents", "lifetime", json!({"id": "pi_1"})),
+        ("/v1/subscriptions", "monthly", bare),
+    ] {
+        stripe.trouble(path, &[Trouble::Answer(object)]);
+        pay(&server, &sold, price).refused_in_words(500).await;
+    }
+    // An empty one is one, and older versions of Stripe keep it with the payment.
+    stripe.trouble("/v1/subscriptions", &[Trouble::Answer(older)]);
+    let answer = pay(&server, &sold, "monthly").expect(200).await;
+    assert_eq!(answer, json!({"client_secret": ""}));
+}
+
+#[tokio::test]
 async fn in_mock_mode_everything_can_be_tried() {
     let server = TestServer::start_charging(StripeAccess::with_key(MOCK_KEY)).await;
     configured(&server).await;

@@ -97,6 +97,28 @@ async fn grants_expire_when_they_say_so() {
 }
 
 #[tokio::test]
+async fn an_instant_is_the_same_in_every_time_zone() {
+    let server = start().await;
+    let units = "custom/acme/units";
+    let now = server.clock.now();
+    let second = now.plus(DAY - now.0.rem_euclid(1000));
+    let utc = muniment::timestamp::format(second);
+    let utc = utc.strip_suffix('Z').unwrap();
+    for (offset, ahead) in [("Z", 0), ("+14:00", 14 * 60), ("-09:30", -(9 * 60 + 30))] {
+        let local = muniment::timestamp::format(second.plus(ahead * 60_000));
+        let local = format!("{}{offset}", local.strip_suffix('Z').unwrap());
+        assert!(offset != "Z" || local == format!("{utc}Z"));
+        let path = format!("/payments/items/{units}/update-quantity?allow_negative=true");
+        let body = json!({"delta": 2, "expires_at": local});
+        server.server("POST", &path).body(body).expect(200).await;
+    }
+    server.clock.advance(second.0 - now.0 - 1);
+    assert_eq!(read(&server, units).await, 6);
+    server.clock.advance(1);
+    assert_eq!(read(&server, units).await, 0);
+}
+
+#[tokio::test]
 async fn wrong_items_and_customers() {
     let server = start().await;
     let user = server.sign_up(&unique_email()).await;

@@ -55,6 +55,39 @@ async fn a_link_knows_the_buyer_and_the_account() {
 }
 
 #[tokio::test]
+async fn a_link_shows_what_its_buyer_has() {
+    let (_stripe, server) = start().await;
+    let logo = json!({"logo_url": "https://a.example.com/logo.png"});
+    let patch = server.admin("PATCH", "/internal/projects/current");
+    patch.body(logo.clone()).expect(200).await;
+    let sold = code(&server, "premium").await;
+    let boost = code(&server, "boost").await;
+    let grant = async |product: &str| {
+        let call = server.server("POST", "/payments/products/custom/acme");
+        call.body(json!({"product_id": product})).expect(200).await;
+    };
+    grant("base").await;
+    let shown = look(&server, &sold).expect(200).await;
+    assert_eq!(shown["project_logo_url"], logo["logo_url"]);
+    assert_eq!(shown["project_id"], server.project.id);
+    assert_eq!(shown["already_bought_non_stackable"], false);
+    let base = json!([{"product_id": "base", "display_name": "base"}]);
+    assert_eq!(shown["conflicting_products"], base);
+    // An add-on is no conflict with what it adds to.
+    let shown = look(&server, &boost).expect(200).await;
+    assert_eq!(shown["conflicting_products"], json!([]));
+    grant("premium").await;
+    let shown = look(&server, &sold).expect(200).await;
+    assert_eq!(shown["already_bought_non_stackable"], true);
+    // A line that is no more excludes nothing.
+    let reset = server.admin("POST", "/internal/config/override/branch/reset-keys");
+    let lines = json!({"keys": ["payments.productLines"]});
+    reset.body(lines).expect(200).await;
+    let shown = look(&server, &sold).expect(200).await;
+    assert_eq!(shown["conflicting_products"], json!([]));
+}
+
+#[tokio::test]
 async fn links_at_the_same_time_have_one_buyer() {
     let (stripe, server) = start().await;
     stripe.let_search_lag();

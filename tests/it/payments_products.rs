@@ -1,14 +1,15 @@
-//! Contract 06 §5, §6 and §11: products, purchases in test mode, transactions.
+//! Contract 06 §5: what a customer owns, grants without payment, and cancelling.
 
 use muniment::stripe::{MOCK_KEY, StripeAccess};
 use muniment_projections::replay::replay;
 use serde_json::{Value, json};
 
+use crate::shop::Shop;
 use crate::support::{Call, TestServer, unique_email};
 
 const DAY: i64 = 86_400_000;
 
-async fn start() -> TestServer {
+pub async fn start() -> TestServer {
     let server = TestServer::start_charging(StripeAccess::with_key(MOCK_KEY)).await;
     server.set_up_payments().await;
     let monthly = json!({"monthly": {"USD": "9.99", "interval": [1, "month"]}});
@@ -45,16 +46,16 @@ async fn start() -> TestServer {
 
 const ACME: &str = "/payments/products/custom/acme";
 
-fn grant(server: &TestServer, product: &str) -> Call {
+pub fn grant(server: &TestServer, product: &str) -> Call {
     let body = json!({"product_id": product});
     server.server("POST", ACME).body(body)
 }
 
-async fn list(server: &TestServer) -> Value {
+pub async fn list(server: &TestServer) -> Value {
     server.server("GET", ACME).expect(200).await
 }
 
-async fn seats(server: &TestServer) -> Value {
+pub async fn seats(server: &TestServer) -> Value {
     let call = server.server("GET", "/payments/items/custom/acme/seats");
     call.expect(200).await["quantity"].clone()
 }
@@ -232,6 +233,143 @@ async fn products_are_named_or_described() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_granted_or_cancelled() {
+    let server = start().await;
+    let inline = json!({
+        "display_name": "Deal", "customer_type": "user",
+        "prices": {"once": {"USD": "3"}}, "included_items": {},
+    });
+    let call = server.server("POST", ACME);
+    let details = call
+        .body(json!({"product_inline": inline}))
+        .refused(400, "PRODUCT_CUSTOMER_TYPE_DOES_NOT_MATCH")
+        .await;
+    assert_eq!(details["product_id"], Value::Null);
+    let cancel = |product: &str| server.server("DELETE", &format!("{ACME}/{product}"));
+    for (product, context) in [("nothing", Value::Null), ("seats", json!("item_exists"))] {
+        let details = cancel(product).refused(400, "PRODUCT_DOES_NOT_EXIST").await;
+        assert_eq!(details, json!({"product_id": product, "context": context}));
+    }
+    cancel("mine")
+        .refused(400, "PRODUCT_CUSTOMER_TYPE_DOES_NOT_MATCH")
+        .await;
+    // Not owned, and owned for good.
+    cancel("base").refused_in_words(400).await;
+    grant(&server, "pack").expect(200).await;
+    cancel("pack").refused_in_words(400).await;
+    let by_id = |id: &str| cancel(&format!("-?subscription_id={id}"));
+    by_id("x").refused_in_words(400).await;
+    // That of somebody else, and one that was cancelled already.
+    let granted = server.server("POST", "/payments/products/custom/zenith");
+    let granted = granted
+        .body(json!({"product_id": "base"}))
+        .expect(200)
+        .await;
+    let id = granted["subscription_id"].as_str().unwrap();
+    by_id(id).refused_in_words(400).await;
+    let own = |id: &str| {
+        let path = format!("/payments/products/custom/zenith/-?subscription_id={id}");
+        server.server("DELETE", &path)
+    };
+    own(id).expect(200).await;
+    own(id).refused_in_words(400).await;
+}
+
+#[tokio::test]
+async fn all_subscriptions_of_a_product_are_cancelled_together() {
+    let server = start().await;
+    let stacked = json!({"payments.products.stacked": {
+        "customerType": "custom", "stackable": true,
+        "prices": {"monthly": {"USD": "2", "interval": [1, "month"]}},
+    }});
+    server.override_settings(stacked).await;
+    for _ in 0..3 {
+        grant(&server, "stacked").expect(200).await;
+    }
+    let shown = &list(&server).await["items"][0];
+    assert_eq!(
+        (&shown["quantity"], &shown["type"]),
+        (&json!(3), &json!("subscription"))
+    );
+    // Without a product line there is nothing to switch to, not even an empty list.
+    assert_eq!(shown.get("switch_options"), None);
+    let cancel = server.server("DELETE", &format!("{ACME}/stacked"));
+    cancel.expect(200).await;
+    let shown = &list(&server).await["items"][0];
+    assert_eq!(
+        (&shown["quantity"], &shown["type"]),
+        (&json!(3), &json!("one_time"))
+    );
+    server.clock.advance(31 * DAY);
+    assert_eq!(list(&server).await["items"], json!([]));
+}
+
+#[tokio::test]
+async fn what_is_switched_to_comes_round() {
+    let shop = Shop::open().await;
+    let hidden = json!({"payments.products.hidden": {
+        "customerType": "user", "productLineId": "plans", "serverOnly": true,
+        "prices": {"monthly": {"USD": "2", "interval": [1, "month"]}},
+    }});
+    shop.server.override_settings(hidden).await;
+    let path = format!("/payments/products/user/{}", shop.ada.user_id);
+    let grant = shop.server.server("POST", &path);
+    grant
+        .body(json!({"product_id": "silver"}))
+        .expect(200)
+        .await;
+    let client = shop.server.client("GET", &path).user(&shop.ada);
+    let server = shop.server.server("GET", &path);
+    for (call, expected) in [(client, vec!["gold"]), (server, vec!["gold", "hidden"])] {
+        let listed = call.expect(200).await;
+        let options = listed["items"][0]["switch_options"].as_array().unwrap();
+        let ids: Vec<&Value> = options.iter().map(|it| &it["product_id"]).collect();
+        assert_eq!(ids, expected);
+        // What is paid once is no price of a plan.
+        let prices = options[0]["product"]["prices"].as_object().unwrap();
+        let prices: Vec<&String> = prices.keys().collect();
+        assert_eq!(prices, ["monthly", "monthly-euros", "yearly"]);
+    }
+}
+
+#[tokio::test]
+async fn products_are_listed_as_people_sort_them() {
+    let server = start().await;
+    let pack = json!({"customerType": "custom", "prices": {"once": {"USD": "1"}}});
+    let names = ["b", "_a", "B", "a-1", "A2", "a"];
+    let products: Value = names
+        .iter()
+        .map(|name| (format!("payments.products.{name}"), pack.clone()))
+        .collect();
+    server.override_settings(products).await;
+    for name in names {
+        grant(&server, name).expect(200).await;
+    }
+    let inline = json!({
+        "display_name": "Deal", "customer_type": "custom",
+        "prices": {"once": {"USD": "3"}}, "included_items": {},
+    });
+    let call = server.server("POST", ACME);
+    call.body(json!({"product_inline": inline}))
+        .expect(200)
+        .await;
+    let listed = list(&server).await;
+    let ids = listed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["id"]);
+    // Capitals are compared, and of two that are the same then, the small one comes first.
+    let expected = json!(["a", "a-1", "A2", "b", "B", "_a", null]);
+    assert_eq!(
+        ids.collect::<Vec<_>>(),
+        expected.as_array().unwrap().iter().collect::<Vec<_>>()
+    );
+    let from = server.server("GET", &format!("{ACME}?cursor=__null__"));
+    assert_eq!(from.expect(200).await["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn clients_see_and_cancel_their_own() {
     let server = start().await;
     let user = server.sign_up(&unique_email()).await;
@@ -277,184 +415,4 @@ async fn clients_see_and_cancel_their_own() {
     let switch = json!({"from_product_id": "mine", "to_product_id": "mine"});
     let call = server.client("POST", &format!("{path}/switch")).user(&user);
     call.body(switch).refused_in_words(400).await;
-}
-
-fn sell(server: &TestServer, product: &str) -> Call {
-    let body = json!({"customer_type": "custom", "customer_id": "acme", "product_id": product});
-    server
-        .server("POST", "/payments/purchases/create-purchase-url")
-        .body(body)
-}
-
-async fn code(server: &TestServer, product: &str) -> String {
-    let answer = sell(server, product).expect(200).await;
-    let url = answer["url"].as_str().unwrap();
-    url.rsplit_once('/').unwrap().1.to_owned()
-}
-
-fn try_out(server: &TestServer, code: &str, price: &str) -> Call {
-    let path = "/internal/payments/test-mode-purchase-session";
-    server
-        .call("POST", path)
-        .body(json!({"full_code": code, "price_id": price}))
-}
-
-#[tokio::test]
-async fn a_purchase_in_test_mode() {
-    let server = start().await;
-    let bought = code(&server, "premium").await;
-    let (project, secret) = bought.split_once('_').unwrap();
-    assert_eq!((project, secret.len()), (server.project.id.as_str(), 45));
-    let look = |code: &str| {
-        let call = server.call("POST", "/payments/purchases/validate-code");
-        call.body(json!({"full_code": code}))
-    };
-    let shown = look(&bought).expect(200).await;
-    assert_eq!(shown["product"]["display_name"], "Premium");
-    assert_eq!(shown["project_id"], server.project.id);
-    assert_eq!(shown["test_mode"], true);
-    assert_eq!(shown["already_bought_non_stackable"], false);
-    assert_eq!(shown["conflicting_products"], json!([]));
-    grant(&server, "base").expect(200).await;
-    let conflicts = look(&bought).expect(200).await["conflicting_products"].clone();
-    assert_eq!(
-        conflicts,
-        json!([{"product_id": "base", "display_name": "base"}])
-    );
-    try_out(&server, &bought, "yearly")
-        .refused_in_words(400)
-        .await;
-    try_out(&server, &bought, "monthly").expect(200).await;
-    try_out(&server, &bought, "monthly")
-        .refused(404, "VERIFICATION_CODE_NOT_FOUND")
-        .await;
-    look(&bought)
-        .refused(404, "VERIFICATION_CODE_NOT_FOUND")
-        .await;
-    assert_eq!(seats(&server).await, 3);
-    sell(&server, "premium")
-        .refused(400, "PRODUCT_ALREADY_GRANTED")
-        .await;
-    for bad in ["", "x", "nowhere_x", &format!("{project}_x")] {
-        look(bad).refused(404, "VERIFICATION_CODE_NOT_FOUND").await;
-    }
-    let valid = |code: &str| {
-        server.call(
-            "GET",
-            &format!("/payments/purchases/validate-code?full_code={code}"),
-        )
-    };
-    assert_eq!(
-        valid(&format!("{project}_x")).expect(200).await,
-        json!({"valid": true})
-    );
-    valid("nowhere_x")
-        .refused(404, "VERIFICATION_CODE_NOT_FOUND")
-        .await;
-    let late = code(&server, "pack").await;
-    server.clock.advance(DAY);
-    look(&late)
-        .refused(404, "VERIFICATION_CODE_NOT_FOUND")
-        .await;
-    server.assert_verified().await;
-}
-
-#[tokio::test]
-async fn purchases_can_be_blocked_and_test_mode_left() {
-    let server = start().await;
-    let sold = code(&server, "pack").await;
-    server
-        .override_settings(json!({"payments.blockNewPurchases": true}))
-        .await;
-    sell(&server, "pack")
-        .refused(403, "NEW_PURCHASES_BLOCKED")
-        .await;
-    try_out(&server, &sold, "once")
-        .refused(403, "NEW_PURCHASES_BLOCKED")
-        .await;
-    grant(&server, "pack").expect(200).await;
-    let off = json!({"payments.blockNewPurchases": false, "payments.testMode": false});
-    server.override_settings(off).await;
-    try_out(&server, &sold, "once").refused_in_words(403).await;
-    let url = json!({
-        "customer_type": "custom", "customer_id": "acme", "offer_id": "pack",
-        "return_url": "https://evil.example",
-    });
-    let call = server.server("POST", "/payments/purchases/create-purchase-url");
-    call.body(url)
-        .refused(400, "REDIRECT_URL_NOT_WHITELISTED")
-        .await;
-}
-
-#[tokio::test]
-async fn transactions_are_paged_across_their_sources() {
-    let server = start().await;
-    // All at one time, by the clock of the test.
-    grant(&server, "base").expect(200).await;
-    try_out(&server, &code(&server, "pack").await, "once")
-        .expect(200)
-        .await;
-    for delta in [5, -2] {
-        let path = "/payments/items/custom/acme/seats/update-quantity?allow_negative=true";
-        let call = server.server("POST", path).body(json!({"delta": delta}));
-        call.expect(200).await;
-    }
-    let read =
-        |query: String| server.admin("GET", &format!("/internal/payments/transactions{query}"));
-    let all = read(String::new()).expect(200).await;
-    assert_eq!(all["next_cursor"], Value::Null);
-    let all = all["transactions"].as_array().unwrap().clone();
-    let types: Vec<&Value> = all.iter().map(|transaction| &transaction["type"]).collect();
-    assert_eq!(
-        types,
-        [
-            "purchase",
-            "purchase",
-            "manual-item-quantity-change",
-            "manual-item-quantity-change"
-        ]
-    );
-    let pack = &all[1];
-    assert_eq!(pack["test_mode"], true);
-    assert_eq!(pack["entries"][0]["type"], "product_grant");
-    assert_eq!(pack["entries"][0]["price_id"], "once");
-    assert_eq!(pack["entries"][1]["type"], "item_quantity_change");
-    assert_eq!(pack["entries"][1]["quantity"], 2);
-    assert_eq!(pack["adjusted_by"], json!([]));
-    let mut paged = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let page = read(format!("?limit=1&cursor={cursor}")).expect(200).await;
-        paged.extend(page["transactions"].as_array().unwrap().clone());
-        match page["next_cursor"].as_str() {
-            Some(next) => next.clone_into(&mut cursor),
-            None => break,
-        }
-    }
-    assert_eq!(paged, all);
-    let purchases = read("?type=purchase".to_owned()).expect(200).await;
-    assert_eq!(purchases["transactions"].as_array().unwrap().len(), 2);
-    let none = read("?customer_type=user".to_owned()).expect(200).await;
-    assert_eq!(none["transactions"], json!([]));
-    read("?type=gift".to_owned())
-        .refused(400, "SCHEMA_ERROR")
-        .await;
-    read("?cursor=x!".to_owned()).refused_in_words(400).await;
-    let refund = |kind: &str, id: &Value| {
-        let entries = json!([{"entry_index": 0, "quantity": 1, "amount_usd": "1"}]);
-        let body = json!({"type": kind, "id": id, "refund_entries": entries});
-        server
-            .admin("POST", "/internal/payments/transactions/refund")
-            .body(body)
-    };
-    let details = refund("subscription", &all[0]["id"])
-        .refused(404, "SUBSCRIPTION_INVOICE_NOT_FOUND")
-        .await;
-    assert_eq!(details, json!({"subscription_invoice_id": all[0]["id"]}));
-    refund("one-time-purchase", &pack["id"])
-        .refused(400, "TEST_MODE_PURCHASE_NON_REFUNDABLE")
-        .await;
-    refund("one-time-purchase", &all[0]["id"])
-        .refused(404, "ONE_TIME_PURCHASE_NOT_FOUND")
-        .await;
 }

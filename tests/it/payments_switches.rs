@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::shop::Shop;
-use crate::support::{Call, PASSWORD, Tokens, unique_email};
+use crate::support::{Call, PASSWORD, TestServer, Tokens, unique_email};
 
 const DAY: i64 = 86_400_000;
 const NOBODY: &str = "6fb53bb8-4f2f-4b1c-9d27-1d4a61d1f0de";
@@ -25,7 +25,7 @@ fn switch_with(shop: &Shop, body: Value) -> Call {
 #[tokio::test]
 async fn a_plan_is_switched_at_once() {
     let shop = Shop::open().await;
-    let ada = ["user", shop.ada.user_id.as_str()];
+    let ada = shop.customer();
     shop.buy(ada, "silver", "monthly", 1).await;
     let subscription = shop.subscription();
     let details = switch(&shop, "silver", "gold")
@@ -36,12 +36,7 @@ async fn a_plan_is_switched_at_once() {
         json!({"customer_type": "user", "customer_id": ada[1]})
     );
     shop.save_card("user", ada[1]).await;
-    let path = format!(
-        "/payments/items/user/{}/credits/update-quantity?allow_negative=false",
-        ada[1]
-    );
-    let used = shop.server.server("POST", &path).body(json!({"delta": -4}));
-    used.expect(200).await;
+    shop.change_item(ada, "credits", json!({"delta": -4})).await;
     let done = switch(&shop, "silver", "gold").expect(200).await;
     assert_eq!(done, json!({"success": true}));
     // Without any webhook: the row is another one, since it was made.
@@ -76,9 +71,7 @@ async fn a_plan_is_switched_at_once() {
     assert_eq!(params["metadata"]["productId"], "gold");
     assert_eq!(params["metadata"]["priceId"], "monthly");
     // What Stripe says of it is the same.
-    shop.hear(&[shop
-        .stripe
-        .event("customer.subscription.updated", &subscription)])
+    shop.hear_of("customer.subscription.updated", &subscription)
         .await;
     assert_eq!(
         shop.products(ada).await,
@@ -107,7 +100,7 @@ async fn a_plan_is_switched_at_once() {
 #[tokio::test]
 async fn what_is_included_is_switched_by_a_new_subscription() {
     let shop = Shop::open().await;
-    let ada = ["user", shop.ada.user_id.as_str()];
+    let ada = shop.customer();
     shop.save_card("user", ada[1]).await;
     let body = json!({"from_product_id": "free", "to_product_id": "gold", "price_id": "yearly", "quantity": 2});
     switch_with(&shop, body.clone()).expect(200).await;
@@ -131,7 +124,7 @@ async fn what_is_included_is_switched_by_a_new_subscription() {
 #[tokio::test]
 async fn what_cannot_be_switched() {
     let shop = Shop::open().await;
-    let ada = ["user", shop.ada.user_id.as_str()];
+    let ada = shop.customer();
     let server = &shop.server;
     let to = |from: &str, to: &str| json!({"from_product_id": from, "to_product_id": to});
     let custom = server.server("POST", "/payments/products/custom/acme/switch");
@@ -199,9 +192,24 @@ async fn what_cannot_be_switched() {
 }
 
 #[tokio::test]
+async fn without_an_account_at_stripe_nothing_is_switched() {
+    let server = TestServer::start().await;
+    let ada = server.sign_up(&unique_email()).await;
+    let line = json!({
+        "payments.products.free": {"customerType": "user", "productLineId": "plans", "prices": "include-by-default"},
+        "payments.products.gold": {"customerType": "user", "productLineId": "plans", "prices": {"a": {"USD": "1", "interval": [1, "month"]}}},
+    });
+    server.override_settings(line).await;
+    let path = format!("/payments/products/user/{}/switch", ada.user_id);
+    let body = json!({"from_product_id": "free", "to_product_id": "gold"});
+    let call = server.client("POST", &path).user(&ada).body(body);
+    call.refused_in_words(400).await;
+}
+
+#[tokio::test]
 async fn a_declined_card_changes_nothing() {
     let shop = Shop::open().await;
-    let ada = ["user", shop.ada.user_id.as_str()];
+    let ada = shop.customer();
     shop.buy(ada, "silver", "monthly", 1).await;
     shop.save_card("user", ada[1]).await;
     let card = shop.stripe.all("payment_method")[0]["id"].clone();
@@ -218,7 +226,7 @@ async fn a_declined_card_changes_nothing() {
 #[tokio::test]
 async fn a_grant_replaces_a_subscription_at_stripe() {
     let shop = Shop::open().await;
-    let ada = ["user", shop.ada.user_id.as_str()];
+    let ada = shop.customer();
     shop.buy(ada, "silver", "monthly", 1).await;
     let subscription = shop.subscription();
     let grant = |product: &str| {
@@ -228,9 +236,7 @@ async fn a_grant_replaces_a_subscription_at_stripe() {
     };
     grant("gold").expect(200).await;
     assert_eq!(shop.stripe.object(&subscription)["status"], "canceled");
-    shop.hear(&[shop
-        .stripe
-        .event("customer.subscription.deleted", &subscription)])
+    shop.hear_of("customer.subscription.deleted", &subscription)
         .await;
     let products = shop.products(ada).await;
     assert_eq!(
@@ -250,7 +256,7 @@ async fn a_grant_replaces_a_subscription_at_stripe() {
 #[tokio::test]
 async fn a_subscription_at_stripe_is_cancelled_there() {
     let shop = Shop::open().await;
-    let ada = ["user", shop.ada.user_id.as_str()];
+    let ada = shop.customer();
     shop.buy(ada, "silver", "monthly", 1).await;
     let subscription = shop.subscription();
     let stranger = shop.server.sign_up(&unique_email()).await;
@@ -267,9 +273,7 @@ async fn a_subscription_at_stripe_is_cancelled_there() {
         json!([["silver", 1, "subscription"]])
     );
     cancel().user(&shop.ada).expect(200).await;
-    shop.hear(&[shop
-        .stripe
-        .event("customer.subscription.deleted", &subscription)])
+    shop.hear_of("customer.subscription.deleted", &subscription)
         .await;
     assert_eq!(shop.products(ada).await, json!([["silver", 1, "one_time"]]));
     cancel().user(&shop.ada).refused_in_words(400).await;
@@ -285,7 +289,7 @@ async fn a_subscription_at_stripe_is_cancelled_there() {
 #[tokio::test]
 async fn invoices_are_paged_newest_first() {
     let shop = Shop::open().await;
-    let ada = ["user", shop.ada.user_id.as_str()];
+    let ada = shop.customer();
     let path = format!("/payments/invoices/user/{}", ada[1]);
     let list = |query: &str| shop.server.server("GET", &format!("{path}{query}"));
     let none = json!({"items": [], "is_paginated": true, "pagination": {"next_cursor": null}});

@@ -60,7 +60,25 @@ async fn the_published_sdk_sends_recordings_and_shows_them() {
     drive("analytics.mjs", json!({})).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_up_through_the_sdk_is_soon_in_the_store_and_told_to_webhooks() {
+    drive_on(Served::WithAnalytics, "lag.mjs", json!({})).await;
+}
+
+/// What a scenario's server has.
+#[derive(Clone, Copy)]
+enum Served {
+    /// No analytics store.
+    Alone,
+    /// An analytics engine of its own.
+    WithAnalytics,
+}
+
 async fn drive(scenario: &str, config: Value) {
+    drive_on(Served::Alone, scenario, config).await;
+}
+
+async fn drive_on(served: Served, scenario: &str, config: Value) {
     if let Some(reason) = missing_tools() {
         eprintln!("skipped: {reason}");
         return;
@@ -82,7 +100,11 @@ async fn drive(scenario: &str, config: Value) {
     let settings = settings
         .each_ref()
         .map(|(name, value)| (*name, value.as_str()));
-    let server = Binary::serve_with(&url, &settings).await;
+    let home = tempfile::tempdir().unwrap();
+    let server = match served {
+        Served::Alone => Binary::serve_with(&url, &settings).await,
+        Served::WithAnalytics => Binary::develop(&url, home.path()).await,
+    };
     let run = tokio::process::Command::new("node")
         .arg(scenario)
         .current_dir(&packages)
@@ -105,6 +127,9 @@ async fn drive(scenario: &str, config: Value) {
     );
     assert!(run.status.success(), "{out}\n{error}");
     assert!(out.contains("all steps passed"), "{out}\n{error}");
+    for figure in out.lines().filter(|line| line.starts_with("lag ")) {
+        eprintln!("{figure}");
+    }
 }
 
 /// Serves a mailbox to the scenarios: `GET /<address>/<n>` waits for the nth mail to the address.
@@ -158,6 +183,7 @@ fn install() -> PathBuf {
         "receiver.mjs",
         "payments.mjs",
         "analytics.mjs",
+        "lag.mjs",
     ] {
         std::fs::copy(source.join(file), target.join(file)).unwrap();
     }

@@ -8,6 +8,7 @@ use crate::support::{Call, TestServer, Tokens, database, unique_email};
 
 /// Where Stripe tells what happened.
 pub const WEBHOOKS: &str = "/integrations/stripe/webhooks";
+pub const REFUND: &str = "/internal/payments/transactions/refund";
 
 pub struct Shop {
     pub stripe: StripeServer,
@@ -26,19 +27,32 @@ impl Shop {
         let stripe = StripeServer::open().await;
         let follow = Follow::Everything;
         let server = TestServer::start_charging_on(url, follow, stripe.access()).await;
-        stripe.set_now(server.clock.now().0 / 1000);
-        let body = json!({"config_override_string": goods().to_string()});
-        let call = server.admin("PATCH", "/internal/config/override/branch");
-        call.body(body).expect(200).await;
-        server.set_up_payments().await;
         let email = unique_email();
         let ada = server.sign_up(&email).await;
-        Self {
+        let shop = Self {
             stripe,
             server,
             ada,
             email,
-        }
+        };
+        shop.stock().await;
+        shop
+    }
+
+    /// Puts the goods on the shelves, and gives the project its account at Stripe.
+    pub async fn stock(&self) {
+        self.advance(0);
+        let body = json!({"config_override_string": goods().to_string()});
+        let call = self
+            .server
+            .admin("PATCH", "/internal/config/override/branch");
+        call.body(body).expect(200).await;
+        self.server.set_up_payments().await;
+    }
+
+    /// Ada, as a customer.
+    pub fn customer(&self) -> [&str; 2] {
+        ["user", &self.ada.user_id]
     }
 
     /// The connected account.
@@ -61,12 +75,7 @@ impl Shop {
         price: &str,
         count: i64,
     ) -> String {
-        let [kind, id] = customer;
-        let wanted = json!({"customer_type": kind, "customer_id": id, "product_id": product});
-        let path = "/payments/purchases/create-purchase-url";
-        let link = self.server.server("POST", path).body(wanted);
-        let link = link.expect(200).await["url"].as_str().unwrap().to_owned();
-        let (_, code) = link.rsplit_once('/').unwrap();
+        let code = self.code(customer, product).await;
         let wanted = json!({"full_code": code, "price_id": price, "quantity": count});
         let path = "/payments/purchases/purchase-session";
         let session = self.server.call("POST", path).body(wanted);
@@ -74,6 +83,27 @@ impl Shop {
             .as_str()
             .unwrap()
             .to_owned()
+    }
+
+    /// The code of a link at which a product can be bought.
+    async fn code(&self, [kind, id]: [&str; 2], product: &str) -> String {
+        let wanted = json!({"customer_type": kind, "customer_id": id, "product_id": product});
+        let path = "/payments/purchases/create-purchase-url";
+        let link = self.server.server("POST", path).body(wanted);
+        let link = link.expect(200).await["url"].as_str().unwrap().to_owned();
+        link.rsplit_once('/').unwrap().1.to_owned()
+    }
+
+    /// A purchase in test mode.
+    pub async fn try_out(&self, customer: [&str; 2], product: &str, price: &str) {
+        let code = self.code(customer, product).await;
+        let wanted = json!({"full_code": code, "price_id": price});
+        let path = "/internal/payments/test-mode-purchase-session";
+        self.server
+            .call("POST", path)
+            .body(wanted)
+            .expect(200)
+            .await;
     }
 
     /// A whole purchase.
@@ -104,6 +134,25 @@ impl Shop {
         }
     }
 
+    /// News of an object arrives.
+    pub async fn hear_of(&self, kind: &str, id: &str) {
+        self.hear(&[self.stripe.event(kind, id)]).await;
+    }
+
+    /// Changes how much of an item a customer has.
+    pub async fn change_item(&self, [kind, id]: [&str; 2], item: &str, change: Value) {
+        let path = format!("/payments/items/{kind}/{id}/{item}/update-quantity");
+        let path = format!("{path}?allow_negative=true");
+        let call = self.server.server("POST", &path).body(change);
+        call.expect(200).await;
+    }
+
+    /// Asks for a refund of a purchase of that kind.
+    pub fn refund(&self, kind: &str, id: &str, entries: &Value) -> Call {
+        let body = json!({"type": kind, "id": id, "refund_entries": entries});
+        self.server.admin("POST", REFUND).body(body)
+    }
+
     /// The user's products: id, quantity and type.
     pub async fn products(&self, customer: [&str; 2]) -> Value {
         let [kind, id] = customer;
@@ -128,6 +177,13 @@ impl Shop {
         page["transactions"].as_array().unwrap().clone()
     }
 
+    /// The id of the newest purchase.
+    pub async fn newest_purchase(&self) -> String {
+        let transactions = self.transactions().await;
+        let mut purchases = transactions.iter().filter(|it| it["type"] == "purchase");
+        purchases.next().unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
     /// The subscription that Stripe knows of since the last one.
     pub fn subscription(&self) -> String {
         let all = self.stripe.all("subscription");
@@ -150,6 +206,7 @@ fn goods() -> Value {
     json!({
         "payments.items.credits": {"customerType": "user"},
         "payments.items.seats": {"customerType": "team"},
+        "payments.items.rations": {"customerType": "custom"},
         "payments.productLines.plans": {"displayName": "Plans"},
         "payments.products.silver": {
             "displayName": "Silver", "customerType": "user", "productLineId": "plans",

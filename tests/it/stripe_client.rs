@@ -221,7 +221,7 @@ async fn payments_subscriptions_and_refunds() {
     assert!(changed.client_secret().is_some());
     assert_eq!(changed.metadata, other);
     let none = stripe
-        .update_subscription_quantity(&made.id, &item.id, 0)
+        .update_subscription_quantity(&made.id, &item.id, 0, None)
         .await
         .unwrap();
     assert!(none.cancel_at_period_end);
@@ -444,7 +444,7 @@ async fn the_mock_answers_every_call() {
         .await
         .unwrap();
     connected
-        .update_subscription_quantity(&made.id, item, 1)
+        .update_subscription_quantity(&made.id, item, 1, None)
         .await
         .unwrap();
     assert_eq!(

@@ -163,9 +163,80 @@ async fn events_are_handled_ignored_or_sent_again() {
 }
 
 #[tokio::test]
+async fn whatever_is_told_of_a_customer_makes_stripe_be_asked() {
+    let shop = Shop::open().await;
+    let ada = shop.customer();
+    let kinds = [
+        "checkout.session.completed",
+        "customer.subscription.created",
+        "customer.subscription.updated",
+        "customer.subscription.deleted",
+        "customer.subscription.paused",
+        "customer.subscription.resumed",
+        "customer.subscription.pending_update_applied",
+        "customer.subscription.pending_update_expired",
+        "customer.subscription.trial_will_end",
+        "invoice.created",
+        "invoice.finalized",
+        "invoice.updated",
+        "invoice.voided",
+        "invoice.paid",
+        "invoice.payment_failed",
+        "invoice.payment_action_required",
+        "invoice.upcoming",
+        "invoice.marked_uncollectible",
+        "invoice.payment_succeeded",
+        "payment_intent.succeeded",
+        "payment_intent.payment_failed",
+        "payment_intent.canceled",
+    ];
+    shop.buy(ada, "gold", "monthly", 1).await;
+    let (account, subscription) = (shop.account(), shop.subscription());
+    let payer = shop.stripe.object(&subscription)["customer"].clone();
+    for (nth, kind) in kinds.into_iter().enumerate() {
+        let quantity = nth + 2;
+        let mut items = shop.stripe.object(&subscription)["items"].clone();
+        items["data"][0]["quantity"] = json!(quantity);
+        shop.stripe.change(&subscription, json!({"items": items}));
+        shop.hear(&[event(kind, &account, json!({"customer": payer}))])
+            .await;
+        assert_eq!(
+            shop.products(ada).await,
+            json!([["gold", quantity, "subscription"]]),
+            "{kind}"
+        );
+    }
+    shop.server.assert_verified().await;
+}
+
+#[tokio::test]
+async fn an_invoice_says_what_is_known_of_it() {
+    let shop = Shop::open().await;
+    let ada = shop.customer();
+    shop.buy(ada, "silver", "monthly", 1).await;
+    shop.advance(DAY);
+    let subscription = shop.subscription();
+    let payer = shop.stripe.object(&subscription)["customer"].clone();
+    let parent = json!({"subscription_item_details": {"subscription": subscription}});
+    let told = json!({
+        "id": "in_odd", "customer": payer, "status": "pondered",
+        "lines": {"data": [{"parent": parent}]},
+    });
+    shop.hear(&[event("invoice.updated", &shop.account(), told)])
+        .await;
+    let path = format!("/payments/invoices/user/{}?limit=1", ada[1]);
+    let listed = shop.server.server("GET", &path).expect(200).await;
+    let expected = json!({
+        "created_at_millis": shop.server.clock.now().0, "status": null, "amount_total": 0,
+        "hosted_invoice_url": null,
+    });
+    assert_eq!(listed["items"], json!([expected]));
+}
+
+#[tokio::test]
 async fn a_one_time_payment_counts_once_however_often_it_is_told() {
     let shop = Shop::open().await;
-    let ada = ["user", shop.ada.user_id.as_str()];
+    let ada = shop.customer();
     let secret = shop.begin(ada, "pack", "once", 3).await;
     assert_eq!(shop.products(ada).await, json!([]));
     // First the card is declined.
@@ -210,7 +281,7 @@ async fn a_one_time_payment_counts_once_however_often_it_is_told() {
 #[tokio::test]
 async fn a_subscription_lives_whatever_order_its_news_arrive_in() {
     let shop = Shop::open().await;
-    let ada = ["user", shop.ada.user_id.as_str()];
+    let ada = shop.customer();
     let secret = shop.begin(ada, "silver", "monthly", 1).await;
     let id = shop.subscription();
     let begun = shop.stripe.event("customer.subscription.created", &id);
@@ -232,15 +303,7 @@ async fn a_subscription_lives_whatever_order_its_news_arrive_in() {
     let receipt = shop.server.mail.first(&shop.email).await;
     assert!(receipt.text.contains("USD 9.99"), "{}", receipt.text);
     // Some is used, then it is renewed, and cancelled in the account's dashboard.
-    let path = format!(
-        "/payments/items/user/{}/credits/update-quantity?allow_negative=false",
-        ada[1]
-    );
-    shop.server
-        .server("POST", &path)
-        .body(json!({"delta": -4}))
-        .expect(200)
-        .await;
+    shop.change_item(ada, "credits", json!({"delta": -4})).await;
     shop.advance(30 * DAY);
     let renewed = shop.stripe.renew(&id);
     shop.hear(&renewed).await;
@@ -285,13 +348,12 @@ async fn a_subscription_lives_whatever_order_its_news_arrive_in() {
 #[tokio::test]
 async fn a_subscription_that_ended_before_anybody_heard_of_it_is_not_owned() {
     let shop = Shop::open().await;
-    let ada = ["user", shop.ada.user_id.as_str()];
+    let ada = shop.customer();
     shop.buy(ada, "silver", "monthly", 1).await;
     let id = shop.subscription();
     shop.advance(45 * DAY);
     shop.stripe.cancel(&id);
-    shop.hear(&[shop.stripe.event("customer.subscription.deleted", &id)])
-        .await;
+    shop.hear_of("customer.subscription.deleted", &id).await;
     assert_eq!(shop.products(ada).await, json!([]));
     assert_eq!(shop.item(ada, "credits").await, 0);
     shop.server.assert_verified().await;
@@ -300,7 +362,7 @@ async fn a_subscription_that_ended_before_anybody_heard_of_it_is_not_owned() {
 #[tokio::test]
 async fn a_failed_renewal_is_told_once_stripe_gives_up() {
     let shop = Shop::open().await;
-    let ada = ["user", shop.ada.user_id.as_str()];
+    let ada = shop.customer();
     shop.buy(ada, "silver", "monthly", 1).await;
     let id = shop.subscription();
     shop.advance(30 * DAY);
@@ -317,8 +379,7 @@ async fn a_failed_renewal_is_told_once_stripe_gives_up() {
     assert!(letter.link().starts_with("https://invoice.stripe.com/i/"));
     assert_eq!(letters(&shop.server, "payment_failed").await, 1);
     shop.stripe.change(&id, json!({"status": "unpaid"}));
-    shop.hear(&[shop.stripe.event("customer.subscription.updated", &id)])
-        .await;
+    shop.hear_of("customer.subscription.updated", &id).await;
     assert_eq!(shop.products(ada).await, json!([]));
     shop.server.assert_verified().await;
 }
@@ -392,7 +453,7 @@ async fn two_servers_hear_the_same_at_once() {
     let shop = Shop::open_on(&url).await;
     let access = shop.stripe.access();
     let other = TestServer::start_charging_on(&url, Follow::Nothing, access).await;
-    let ada = ["user", shop.ada.user_id.as_str()];
+    let ada = shop.customer();
     let pack = shop.begin(ada, "pack", "once", 1).await;
     let plan = shop.begin(ada, "silver", "monthly", 1).await;
     let paid = [shop.stripe.pay(&pack), shop.stripe.pay(&plan)].concat();
@@ -419,7 +480,7 @@ async fn two_servers_hear_the_same_at_once() {
 #[tokio::test]
 async fn an_invoice_of_several_subscriptions_or_of_none() {
     let shop = Shop::open().await;
-    let ada = ["user", shop.ada.user_id.as_str()];
+    let ada = shop.customer();
     shop.buy(ada, "silver", "monthly", 1).await;
     let customer = shop.stripe.all("customer")[0]["id"].clone();
     let line = |id: &str| json!({"parent": {"subscription_item_details": {"subscription": id}}});

@@ -16,7 +16,10 @@ use sqlx::Row;
 use sqlx::postgres::PgPool;
 
 use crate::integrations::{HOST, provision};
+use crate::shop::Shop;
+use crate::stripe_server::StripeServer;
 use crate::support::{PASSWORD, Project, TestServer, Tokens, database};
+use crate::upgrade_payments::{read_trade, trade};
 
 /// The names by which recorded accounts are found again.
 const EMAIL: &str = "ada@example.com";
@@ -121,9 +124,11 @@ async fn read_back(recorded: &str) {
         assert_eq!(seats["quantity"], 1, "{team}");
     }
     let call = server.client_of(&project, "POST", "/auth/password/sign-in");
-    call.body(json!({"email": EMAIL, "password": PASSWORD}))
-        .expect(200)
-        .await;
+    let call = call.body(json!({"email": EMAIL, "password": PASSWORD}));
+    let user = Tokens::of(&call.expect(200).await);
+    if let Some(keys) = keys.get("payments") {
+        read_trade(&server, &project, &user, keys).await;
+    }
     if keys.get("conversations").is_some() {
         read_conversations(&server, &project).await;
     }
@@ -163,20 +168,30 @@ async fn a_log_is_recorded_when_asked_for() {
     let Ok(file) = std::env::var("MUNIMENT_RECORD_LOG") else {
         return;
     };
-    let server = TestServer::start().await;
+    let stripe = StripeServer::open().await;
+    let server = TestServer::start_charging(stripe.access()).await;
     let user = server.sign_up(EMAIL).await;
     let erased = server.sign_up(OTHER_EMAIL).await;
-    live(&server, &user, &erased).await;
+    let team = live(&server, &user, &erased).await;
+    let shop = Shop {
+        stripe,
+        server,
+        ada: user,
+        email: EMAIL.to_owned(),
+    };
+    let Shop { server, .. } = &shop;
     let Project {
         id,
         client,
         server: secret,
         admin,
     } = &server.project;
-    let made = provision(&server, "neon", HOST).await;
+    let made = provision(server, "neon", HOST).await;
+    shop.stock().await;
+    let payments = trade(&shop, &team).await;
     let keys = json!({"id": id, "client": client, "server": secret, "admin": admin,
                       "provisioned": {"id": made.id, "admin": made.admin},
-                      "conversations": true});
+                      "conversations": true, "payments": payments});
     // Subscribers have work to do yet, which the recording shall hold as well.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let mut recorded = format!("-- keys: {keys}\n");
@@ -215,7 +230,8 @@ fn position_in(line: &str) -> u64 {
     digits[..end].parse().unwrap_or_default()
 }
 
-async fn live(server: &TestServer, user: &crate::support::Tokens, erased: &crate::support::Tokens) {
+/// Yields the team.
+async fn live(server: &TestServer, user: &Tokens, erased: &Tokens) -> String {
     let settings = json!({"display_name": "Recorded", "config": {
         "magic_link_enabled": true, "domains": [{"domain": "https://a.example.com", "handler_path": "/h"}],
     }});
@@ -264,6 +280,7 @@ async fn live(server: &TestServer, user: &crate::support::Tokens, erased: &crate
     converse(server, user, erased).await;
     let gone = format!("/users/{}", erased.user_id);
     server.server("DELETE", &gone).expect(200).await;
+    team
 }
 
 /// Everything that can be said in the dashboard.

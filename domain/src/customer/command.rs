@@ -8,7 +8,7 @@ use super::invoice::InvoiceStatus;
 use super::money::Cents;
 use super::product::{Price, Product};
 use super::purchase::Purchase;
-use super::refund::RefundPlan;
+use super::refund::PendingRefund;
 use super::{CustomerError, StripeSubscription};
 use crate::{Millis, PurchaseId};
 
@@ -40,8 +40,13 @@ pub enum CustomerCommand {
     RecordPayment(Box<Payment>),
     /// Note what Stripe says of an invoice, known or new.
     RecordInvoice(Box<InvoiceReport>),
+    /// Note what Stripe is about to be asked to pay back. If another refund of the purchase was
+    /// begun before, that one stays, and nothing happens.
+    BeginRefund(Box<RefundStep>),
+    /// Note that Stripe refused a refund that was begun, and nothing of it was made.
+    DropRefund(Box<RefundStep>),
     /// Note that a purchase was paid back.
-    Refund(Box<MadeRefund>),
+    Refund(Box<RefundStep>),
     /// Note a product that is offered, to be looked up by its version.
     RecordProductVersion {
         /// Which product of the settings, if it is one.
@@ -140,19 +145,16 @@ pub struct InvoiceReport {
     pub now: Millis,
 }
 
-/// See [`CustomerCommand::Refund`].
+/// See [`CustomerCommand::BeginRefund`], [`CustomerCommand::DropRefund`] and
+/// [`CustomerCommand::Refund`].
 #[derive(Clone, Debug)]
-pub struct MadeRefund {
+pub struct RefundStep {
     /// The customer.
     pub customer: CustomerRef,
     /// Of which purchase.
     pub purchase: PurchaseId,
-    /// How many had been bought when the refund was made up.
-    pub quantity: i64,
-    /// What was refunded.
-    pub plan: RefundPlan,
-    /// The quantity that is left at Stripe, if that changed.
-    pub left: Option<i64>,
+    /// What is refunded.
+    pub refund: PendingRefund,
     /// The past of the items that [`super::Customer::retold_items`] names.
     pub history: History,
     /// When.

@@ -26,6 +26,10 @@ pub enum CustomerEvent {
     SubscriptionEnded(SubscriptionEnded),
     /// The payment provider told something new about a purchase.
     PurchaseChanged(Box<PurchaseChanged>),
+    /// Stripe is about to be asked to pay a purchase back.
+    RefundBegun(Box<PurchaseChanged>),
+    /// Stripe refused, and nothing of the refund was made.
+    RefundDropped(Box<PurchaseChanged>),
     /// A purchase was paid back, at least in part.
     PurchaseRefunded(Box<PurchaseChanged>),
     /// The payment provider told something new about an invoice.
@@ -201,7 +205,7 @@ pub struct SubscriptionEnded {
     pub ended_at: Millis,
 }
 
-/// See [`CustomerEvent::PurchaseChanged`] and [`CustomerEvent::PurchaseRefunded`].
+/// See [`CustomerEvent::PurchaseChanged`] and the events of refunds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PurchaseChanged {
     /// The project.
@@ -274,6 +278,8 @@ impl DomainEvent for CustomerEvent {
             Self::ProductPurchased(_) => "ProductPurchased",
             Self::SubscriptionEnded(_) => "SubscriptionEnded",
             Self::PurchaseChanged(_) => "PurchaseChanged",
+            Self::RefundBegun(_) => "RefundBegun",
+            Self::RefundDropped(_) => "RefundDropped",
             Self::PurchaseRefunded(_) => "PurchaseRefunded",
             Self::InvoiceRecorded(_) => "InvoiceRecorded",
             Self::ProductVersionRecorded(_) => "ProductVersionRecorded",

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use catalogue::{Catalogue, Item, ProductLine};
 pub use command::{
-    CustomerCommand, Floor, InvoiceReport, ItemChange, MadeRefund, Payment, Selection,
+    CustomerCommand, Floor, InvoiceReport, ItemChange, Payment, RefundStep, Selection,
     SubscriptionSync, WantedPurchase,
 };
 pub use event::{
@@ -43,7 +43,7 @@ pub use product::{
 pub use product_version::product_version_id;
 pub use purchase::{Owned, Purchase, check, owned};
 pub use quantity::Quantity;
-pub use refund::{Refund, RefundEntry, RefundPlan, RefundProblem, Revocation};
+pub use refund::{PendingRefund, Refund, RefundEntry, RefundPlan, RefundProblem, Revocation};
 pub use subscription::{Start, StripeSubscription, Subscription, SubscriptionStatus};
 
 use payment::KnownInvoice;
@@ -134,7 +134,9 @@ impl Customer {
             CustomerCommand::SyncSubscription(sync) => Ok(self.synced(project, *sync)),
             CustomerCommand::RecordPayment(payment) => Ok(self.paid(project, *payment)),
             CustomerCommand::RecordInvoice(report) => self.invoiced(project, *report),
-            CustomerCommand::Refund(refund) => self.refunded(project, *refund),
+            CustomerCommand::BeginRefund(step) => self.begun_refund(project, *step),
+            CustomerCommand::DropRefund(step) => Ok(self.dropped_refund(project, *step)),
+            CustomerCommand::Refund(step) => self.refunded(project, *step),
             CustomerCommand::RecordProductVersion {
                 product_id,
                 product,
@@ -200,6 +202,7 @@ impl Customer {
                 subscription,
                 payment_intent_id: None,
                 refund: None,
+                pending_refund: None,
             },
         };
         events.push(CustomerEvent::ProductPurchased(Box::new(purchased)));
@@ -322,9 +325,10 @@ impl Aggregate for Customer {
             }
             CustomerEvent::ProductPurchased(purchased) => self.add(purchased.purchase),
             CustomerEvent::SubscriptionEnded(ended) => self.end(&ended),
-            CustomerEvent::PurchaseChanged(changed) | CustomerEvent::PurchaseRefunded(changed) => {
-                self.replace(*changed);
-            }
+            CustomerEvent::PurchaseChanged(changed)
+            | CustomerEvent::RefundBegun(changed)
+            | CustomerEvent::RefundDropped(changed)
+            | CustomerEvent::PurchaseRefunded(changed) => self.replace(*changed),
             CustomerEvent::InvoiceRecorded(recorded) => self.note_invoice(*recorded),
             // Versions are looked up by their ids, by whoever.
             CustomerEvent::ProductVersionRecorded(_) => {}

@@ -9,7 +9,7 @@ use super::event::{InvoicePage, InvoiceRecorded, ProductPurchased, PurchaseChang
 use super::history::items_that_differ;
 use super::{
     Customer, CustomerCommand, CustomerError, CustomerEvent, CustomerRef, History, Invoice,
-    InvoiceReport, MadeRefund, Payment, Purchase, PurchaseSource, Refund, SubscriptionSync,
+    InvoiceReport, Payment, Purchase, PurchaseSource, Refund, RefundStep, SubscriptionSync,
 };
 use crate::{Millis, Personal, ProjectId};
 
@@ -28,7 +28,7 @@ impl Customer {
         let after = match command {
             CustomerCommand::SyncSubscription(sync) => self.after_sync(sync),
             CustomerCommand::RecordPayment(payment) => self.after_payment(payment),
-            CustomerCommand::Refund(refund) => match self.after_refund(refund) {
+            CustomerCommand::Refund(step) => match self.after_refund(step) {
                 Ok(after) => after,
                 Err(_) => return Vec::new(),
             },
@@ -63,6 +63,7 @@ impl Customer {
                 subscription,
                 payment_intent_id: None,
                 refund: None,
+                pending_refund: None,
             };
         };
         let left = known.refund.as_ref().and_then(|refund| refund.left);
@@ -105,6 +106,7 @@ impl Customer {
             subscription: None,
             payment_intent_id: intent.cloned(),
             refund: None,
+            pending_refund: None,
         });
         Purchase {
             product_id: payment.product_id.clone(),
@@ -115,33 +117,86 @@ impl Customer {
         }
     }
 
+    pub(super) fn begun_refund(
+        &self,
+        project: &ProjectId,
+        step: RefundStep,
+    ) -> Result<Vec<CustomerEvent>, CustomerError> {
+        let known = self.refundable(&step)?;
+        if known.pending_refund.is_some() {
+            return Ok(Vec::new());
+        }
+        let after = Purchase {
+            pending_refund: Some(step.refund.clone()),
+            ..known.clone()
+        };
+        let changed = self.after_step(project, step, after);
+        Ok(vec![CustomerEvent::RefundBegun(Box::new(changed))])
+    }
+
+    pub(super) fn dropped_refund(
+        &self,
+        project: &ProjectId,
+        step: RefundStep,
+    ) -> Vec<CustomerEvent> {
+        let mut purchases = self.purchases.iter();
+        let known = purchases.find(|it| it.pending_refund.as_ref() == Some(&step.refund));
+        let Some(known) = known else {
+            return Vec::new();
+        };
+        let after = Purchase {
+            pending_refund: None,
+            ..known.clone()
+        };
+        let changed = self.after_step(project, step, after);
+        vec![CustomerEvent::RefundDropped(Box::new(changed))]
+    }
+
     pub(super) fn refunded(
         &self,
         project: &ProjectId,
-        refund: MadeRefund,
+        step: RefundStep,
     ) -> Result<Vec<CustomerEvent>, CustomerError> {
-        let after = self.after_refund(&refund)?;
-        let (customer, now) = (refund.customer, refund.now);
-        let changed = self.changed_purchase(project, customer, after, &refund.history, now);
+        let after = self.after_refund(&step)?;
+        let changed = self.after_step(project, step, after);
         Ok(vec![CustomerEvent::PurchaseRefunded(Box::new(changed))])
     }
 
-    fn after_refund(&self, made: &MadeRefund) -> Result<Purchase, CustomerError> {
-        let known = self.purchases.iter().find(|it| it.id == made.purchase);
+    fn after_step(
+        &self,
+        project: &ProjectId,
+        step: RefundStep,
+        after: Purchase,
+    ) -> PurchaseChanged {
+        self.changed_purchase(project, step.customer, after, &step.history, step.now)
+    }
+
+    /// The purchase, which was not refunded yet.
+    fn refundable(&self, step: &RefundStep) -> Result<&Purchase, CustomerError> {
+        let known = self.purchases.iter().find(|it| it.id == step.purchase);
         let known = known.ok_or(CustomerError::PurchaseUnknown)?;
-        if known.refund.is_some() {
-            return Err(CustomerError::AlreadyRefunded);
+        match known.refund {
+            Some(_) => Err(CustomerError::AlreadyRefunded),
+            None => Ok(known),
         }
-        let mut after = known.clone();
+    }
+
+    fn after_refund(&self, step: &RefundStep) -> Result<Purchase, CustomerError> {
+        let mut after = self.refundable(step)?.clone();
+        let made = &step.refund;
         if let (Some(left), Some(subscription)) = (made.left, &mut after.subscription) {
-            subscription.cancel_at_period_end = left == 0;
-            // Stripe may have spoken of what is left before this was noted.
-            after.quantity = made.quantity;
+            // Stripe may have spoken of what is left before this was noted. Another quantity is
+            // somebody else's doing.
+            if [made.quantity, left].contains(&after.quantity) {
+                subscription.cancel_at_period_end = left == 0;
+                after.quantity = made.quantity;
+            }
         }
+        after.pending_refund = None;
         after.refund = Some(Refund {
             revocations: made.plan.revocations.clone(),
             amount: made.plan.amount,
-            refunded_at: made.now.max(self.latest),
+            refunded_at: step.now.max(self.latest),
             left: made.left,
         });
         Ok(after)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::Source;
 use super::product::{Price, Product};
-use super::refund::Refund;
+use super::refund::{PendingRefund, Refund};
 use super::subscription::{Start, Subscription, SubscriptionStatus};
 use super::{CustomerError, PurchaseSource, WantedPurchase};
 use crate::{Millis, PurchaseId};
@@ -36,6 +36,9 @@ pub struct Purchase {
     /// What was refunded of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund: Option<Refund>,
+    /// What is being refunded of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_refund: Option<PendingRefund>,
 }
 
 impl Purchase {

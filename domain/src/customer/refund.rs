@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::money::Cents;
 use super::product::Price;
@@ -40,8 +41,37 @@ impl Refund {
     /// How many products were taken back.
     #[must_use]
     pub fn revoked(&self) -> i64 {
-        let quantities = self.revocations.iter().map(|it| it.quantity);
-        quantities.fold(0, i64::saturating_add)
+        revoked(&self.revocations)
+    }
+}
+
+fn revoked(revocations: &[Revocation]) -> i64 {
+    let quantities = revocations.iter().map(|it| it.quantity);
+    quantities.fold(0, i64::saturating_add)
+}
+
+/// A refund that Stripe is being asked for. It is noted before Stripe is: whoever asks again,
+/// because a process died on the way, then asks for the same, and not for more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingRefund {
+    /// Its id, under which Stripe pays back once.
+    pub id: Uuid,
+    /// What is refunded.
+    pub plan: RefundPlan,
+    /// How many had been bought when it was begun.
+    pub quantity: i64,
+    /// The quantity that is to be left at Stripe; none if nothing changes there but money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<i64>,
+}
+
+impl PendingRefund {
+    /// Whether a subscription of that quantity is still to be made smaller. If it is neither as it
+    /// was nor as it is to be, somebody else changed it since, and that stands.
+    #[must_use]
+    pub fn is_to_shrink(&self, quantity: i64) -> bool {
+        let before = |left: i64| left.saturating_add(self.plan.revoked());
+        self.left.is_some_and(|left| quantity == before(left))
     }
 }
 
@@ -55,7 +85,7 @@ pub struct RefundEntry {
 }
 
 /// A refund that can be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefundPlan {
     /// What is taken back.
     pub revocations: Vec<Revocation>,
@@ -95,27 +125,35 @@ impl RefundPlan {
     /// # Errors
     /// Why the purchase cannot be refunded so, in the contract's order.
     pub fn of(purchase: &Purchase, entries: &[RefundEntry]) -> Result<Self, RefundProblem> {
-        let revocations: Vec<Revocation> = entries.iter().map(|it| it.revocation).collect();
-        check_entries(purchase, &revocations)?;
+        let plan = Self::sum(entries);
+        check_entries(purchase, &plan.revocations)?;
         let price = purchase.price().and_then(Price::usd_cents);
         let price = price.ok_or(RefundProblem::NoUsdPrice)?;
         let paid = price.saturating_mul(purchase.quantity);
-        let amounts = entries.iter().map(|entry| entry.amount);
-        let amount = amounts.fold(0, Cents::saturating_add);
-        if amount > paid {
+        if plan.amount > paid {
             return Err(RefundProblem::AmountTooLarge);
         }
-        Ok(Self {
-            revocations,
-            amount,
-        })
+        Ok(plan)
+    }
+
+    /// Whether it is what is asked for.
+    #[must_use]
+    pub fn is_of(&self, entries: &[RefundEntry]) -> bool {
+        *self == Self::sum(entries)
+    }
+
+    fn sum(entries: &[RefundEntry]) -> Self {
+        let amounts = entries.iter().map(|entry| entry.amount);
+        Self {
+            revocations: entries.iter().map(|it| it.revocation).collect(),
+            amount: amounts.fold(0, Cents::saturating_add),
+        }
     }
 
     /// How many products are taken back.
     #[must_use]
     pub fn revoked(&self) -> i64 {
-        let quantities = self.revocations.iter().map(|it| it.quantity);
-        quantities.fold(0, i64::saturating_add)
+        revoked(&self.revocations)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Settings under their former names (contract 04 §4.2): documents are brought up to date before
 //! they are checked, so that what was pushed for years can still be pushed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value, json};
 
 use super::overrides::Level;
@@ -19,7 +21,7 @@ pub fn bring_up_to_date(level: Level, document: Map<String, Value>) -> Map<Strin
     if level == Level::Project {
         return document;
     }
-    let had_old_lines = mentions_old_lines(&document);
+    let old_lines = old_lines(&document);
     let mut current = Map::new();
     for (key, value) in document {
         if key == "sourceOfTruth" {
@@ -32,8 +34,8 @@ pub fn bring_up_to_date(level: Level, document: Map<String, Value>) -> Map<Strin
         let value = numbered(level, &path, value);
         current.insert(path.join("."), value);
     }
-    if had_old_lines {
-        infer_customer_types(&mut current);
+    if !old_lines.is_empty() {
+        infer_customer_types(&mut current, &old_lines);
     }
     current
 }
@@ -111,75 +113,132 @@ fn numbered_entries(value: Value) -> Value {
     }
 }
 
-fn mentions_old_lines(document: &Map<String, Value>) -> bool {
+/// The lines of products that a document has under a former name.
+fn old_lines(document: &Map<String, Value>) -> BTreeSet<String> {
     const OLD: [&str; 2] = ["groups", "catalogs"];
-    document.iter().any(|(key, value)| {
-        let mut segments = key.split('.');
-        if segments.next() != Some("payments") {
-            return false;
+    let names = |lines: &Value| -> Vec<String> {
+        let lines = lines.as_object();
+        lines.into_iter().flat_map(Map::keys).cloned().collect()
+    };
+    let old = document.iter().flat_map(|(key, value)| {
+        let segments: Vec<&str> = key.split('.').collect();
+        match segments.as_slice() {
+            ["payments"] => {
+                let old = OLD.iter().filter_map(|name| value.get(name));
+                old.flat_map(names).collect()
+            }
+            ["payments", name] if OLD.contains(name) => names(value),
+            ["payments", name, id, ..] if OLD.contains(name) => vec![(*id).to_owned()],
+            _ => Vec::new(),
         }
-        match segments.next() {
-            Some(name) => OLD.contains(&name),
-            None => OLD.iter().any(|name| value.get(name).is_some()),
-        }
-    })
+    });
+    old.collect()
 }
 
-/// Lines of products had no customer type once: it is that of their products.
-fn infer_customer_types(document: &mut Map<String, Value>) {
+/// Lines of products had no customer type once: it is that of their products. Lines without products
+/// were of no use, and are left out.
+fn infer_customer_types(document: &mut Map<String, Value>, old_lines: &BTreeSet<String>) {
     let types = customer_types(document);
+    let is_useless = |id: &str| old_lines.contains(id) && !types.contains_key(id);
+    // What is no object takes a line away.
+    document.retain(|key, value| {
+        let segments: Vec<&str> = key.split('.').collect();
+        match segments.as_slice() {
+            ["payments", "productLines", id] => !(is_useless(id) && value.is_object()),
+            ["payments", "productLines", id, ..] => !is_useless(id),
+            _ => true,
+        }
+    });
+    let complete = |id: &str, line: &mut Value| {
+        let kind = types.get(id).filter(|_| old_lines.contains(id));
+        if let (Some(line), Some(kind)) = (line.as_object_mut(), kind) {
+            line.entry("customerType").or_insert_with(|| kind.clone());
+        }
+    };
+    let complete_all = |lines: &mut Value| {
+        let Some(lines) = lines.as_object_mut() else {
+            return;
+        };
+        lines.retain(|id, line| !(is_useless(id) && line.is_object()));
+        for (id, line) in lines {
+            complete(id, line);
+        }
+    };
+    let mut piecemeal = Vec::new();
     for (key, value) in document.iter_mut() {
         let segments: Vec<&str> = key.split('.').collect();
         match segments.as_slice() {
             ["payments"] => {
                 if let Some(lines) = value.get_mut("productLines") {
-                    complete_lines(lines, &types);
+                    complete_all(lines);
                 }
             }
-            ["payments", "productLines"] => complete_lines(value, &types),
-            ["payments", "productLines", id] => complete_line(id, value, &types),
+            ["payments", "productLines"] => complete_all(value),
+            ["payments", "productLines", id] => complete(id, value),
+            ["payments", "productLines", id, ..] => piecemeal.push((*id).to_owned()),
             _ => {}
+        }
+    }
+    for id in piecemeal.iter().filter(|id| old_lines.contains(*id)) {
+        if let Some(kind) = types.get(id) {
+            let key = format!("payments.productLines.{id}.customerType");
+            document.entry(key).or_insert_with(|| kind.clone());
         }
     }
 }
 
-fn complete_lines(lines: &mut Value, types: &Map<String, Value>) {
-    for (id, line) in lines.as_object_mut().into_iter().flatten() {
-        complete_line(id, line, types);
-    }
-}
-
-fn complete_line(id: &str, line: &mut Value, types: &Map<String, Value>) {
-    let (Some(line), Some(kind)) = (line.as_object_mut(), types.get(id)) else {
-        return;
-    };
-    line.entry("customerType").or_insert_with(|| kind.clone());
+/// What a document says of a product that says of which line and for whom it is.
+#[derive(Default)]
+struct Sold<'d> {
+    line: Option<&'d str>,
+    customer_type: Option<&'d Value>,
 }
 
 /// The customer types of the document's products, by their line.
-fn customer_types(document: &Map<String, Value>) -> Map<String, Value> {
-    let mut types = Map::new();
-    let mut note = |product: &Value| {
-        if let Some(line) = product.get("productLineId").and_then(Value::as_str) {
-            let kind = product.get("customerType").cloned();
-            types.insert(line.to_owned(), kind.unwrap_or_else(|| json!("user")));
+fn customer_types(document: &Map<String, Value>) -> BTreeMap<String, Value> {
+    let mut sold: BTreeMap<&str, Sold<'_>> = BTreeMap::new();
+    let mut note = |id, field: &str, value| {
+        let product: &mut Sold<'_> = sold.entry(id).or_default();
+        match field {
+            "productLineId" => product.line = Value::as_str(value),
+            "customerType" => product.customer_type = Some(value),
+            _ => {}
         }
     };
     for (key, value) in document {
         let segments: Vec<&str> = key.split('.').collect();
         match segments.as_slice() {
-            ["payments"] => entries(value.get("products")).for_each(&mut note),
-            ["payments", "products"] => entries(Some(value)).for_each(&mut note),
-            ["payments", "products", _] => note(value),
+            ["payments"] => {
+                for (id, product) in entries(value.get("products")) {
+                    entries(Some(product)).for_each(|(field, value)| note(id, field, value));
+                }
+            }
+            ["payments", "products"] => {
+                for (id, product) in entries(Some(value)) {
+                    entries(Some(product)).for_each(|(field, value)| note(id, field, value));
+                }
+            }
+            ["payments", "products", id] => {
+                entries(Some(value)).for_each(|(field, value)| note(*id, field, value));
+            }
+            ["payments", "products", id, field] => note(*id, field, value),
             _ => {}
         }
     }
-    types
+    let lines = sold.into_values().filter_map(|product| {
+        let kind = product.customer_type.cloned();
+        Some((
+            product.line?.to_owned(),
+            kind.unwrap_or_else(|| json!("user")),
+        ))
+    });
+    lines.collect()
 }
 
-fn entries(value: Option<&Value>) -> impl Iterator<Item = &Value> {
+fn entries(value: Option<&Value>) -> impl Iterator<Item = (&str, &Value)> {
     let object = value.and_then(Value::as_object);
-    object.into_iter().flat_map(Map::values)
+    let fields = object.into_iter().flatten();
+    fields.map(|(name, value)| (name.as_str(), value))
 }
 
 #[cfg(test)]
@@ -202,6 +261,23 @@ mod tests {
                        "payments.offers.p": {"groupId": "l", "customerType": "team"}}),
                 json!({"payments.productLines": {"l": {"displayName": "L", "customerType": "team"}},
                        "payments.products.p": {"productLineId": "l", "customerType": "team"}}),
+            ),
+            // However they are written; a type that is given stays, and a line of nothing goes.
+            (
+                json!({"payments": {"catalogs": {"l": {}, "m": {"customerType": "custom"}, "empty": {}},
+                                    "offers": {"p": {"catalogId": "l", "customerType": "team"}}},
+                       "payments.products.q": {"groupId": "m", "customerType": "user"}}),
+                json!({"payments": {"productLines": {"l": {"customerType": "team"}, "m": {"customerType": "custom"}},
+                                    "products": {"p": {"productLineId": "l", "customerType": "team"}}},
+                       "payments.products.q": {"productLineId": "m", "customerType": "user"}}),
+            ),
+            (
+                json!({"payments.catalogs.l.displayName": "L", "payments.groups.empty.displayName": "E",
+                       "payments.groups.gone": null, "payments.productLines.new": {},
+                       "payments.offers.p.catalogId": "l", "payments.offers.p.customerType": "team"}),
+                json!({"payments.productLines.l.displayName": "L", "payments.productLines.l.customerType": "team",
+                       "payments.productLines.gone": null, "payments.productLines.new": {},
+                       "payments.products.p.productLineId": "l", "payments.products.p.customerType": "team"}),
             ),
             (
                 json!({"payments": {"items": {"i": {"default": {"quantity": 1}}}, "stripeAccountId": "a"}}),

@@ -10,6 +10,7 @@ use muniment_domain::customer::{
 };
 use muniment_domain::{Millis, ProjectId};
 use serde_json::{Value, json};
+use sqlx::types::Json;
 use sqlx::{PgConnection, QueryBuilder};
 use uuid::Uuid;
 
@@ -17,7 +18,7 @@ pub use queries::{
     OwnedPurchase, creation_invoice, history, invoices, is_change_known, product_version, purchase,
     purchases_of, quantity, subscriber, teams_outside_line,
 };
-pub use rows::{InvoiceRow, ItemQuantityChangeRow};
+pub use rows::{InvoiceRow, ItemQuantityChangeRow, Whose};
 pub(crate) use rows::{
     ItemBalanceRow, OneTimePurchaseRow, ProductVersionRow, RefundRow, SubscriptionRow,
 };
@@ -57,7 +58,7 @@ pub(crate) async fn load(
     if !demand.item_balances.is_empty() {
         let (keys, items): (Vec<Uuid>, Vec<String>) = demand.item_balances.iter().cloned().unzip();
         let rows = sqlx::query_scalar!(
-            r#"SELECT to_jsonb(b) AS "row!" FROM item_balances b
+            r#"SELECT to_jsonb(b) AS "row!: Json<ItemBalanceRow>" FROM item_balances b
                JOIN unnest($1::uuid[], $2::text[]) AS wanted (customer_key, item_id)
                USING (customer_key, item_id)"#,
             &keys,
@@ -65,23 +66,18 @@ pub(crate) async fn load(
         )
         .fetch_all(&mut *connection)
         .await?;
-        let rows = rows.into_iter().map(serde_json::from_value);
-        models
-            .item_balances
-            .load(rows.collect::<Result<Vec<_>, _>>()?);
+        models.item_balances.load(rows.into_iter().map(|row| row.0));
     }
     if !demand.subscriptions.is_empty() {
         let ids: Vec<Uuid> = demand.subscriptions.iter().copied().collect();
         let rows = sqlx::query_scalar!(
-            r#"SELECT to_jsonb(s) AS "row!" FROM customer_subscriptions s WHERE id = ANY($1)"#,
+            r#"SELECT to_jsonb(s) AS "row!: Json<SubscriptionRow>" FROM customer_subscriptions s
+               WHERE id = ANY($1)"#,
             &ids
         )
         .fetch_all(&mut *connection)
         .await?;
-        let rows = rows.into_iter().map(serde_json::from_value);
-        models
-            .subscriptions
-            .load(rows.collect::<Result<Vec<_>, _>>()?);
+        models.subscriptions.load(rows.into_iter().map(|row| row.0));
     }
     Ok(())
 }
@@ -126,7 +122,10 @@ pub(crate) fn fold(models: &mut ReadModels, key: Uuid, event: CustomerEvent) {
             whose.put_purchase(models, purchased.purchase);
         }
         CustomerEvent::SubscriptionEnded(ended) => fold_end(models, key, ended),
-        CustomerEvent::PurchaseChanged(changed) | CustomerEvent::PurchaseRefunded(changed) => {
+        CustomerEvent::PurchaseChanged(changed)
+        | CustomerEvent::RefundBegun(changed)
+        | CustomerEvent::RefundDropped(changed)
+        | CustomerEvent::PurchaseRefunded(changed) => {
             let whose = Whose::of(key, &changed.project_id, &changed.customer);
             for (item, ledger) in changed.ledgers {
                 models.item_balances.put(whose.row(item, ledger));
@@ -156,10 +155,7 @@ fn fold_change(models: &mut ReadModels, key: Uuid, changed: ItemQuantityChanged)
     models.item_balances.put(balance);
     models.item_changes.put(ItemQuantityChangeRow {
         id: changed.change_id,
-        customer_key: key,
-        project_id: whose.project_id,
-        customer_type: whose.customer_type,
-        customer_id: whose.customer_id,
+        whose,
         item_id: changed.item_id,
         delta: changed.delta,
         description: changed
@@ -191,10 +187,7 @@ fn fold_invoice(models: &mut ReadModels, key: Uuid, recorded: InvoiceRecorded) {
     let invoice = recorded.invoice;
     models.invoices.put(InvoiceRow {
         id: invoice.id,
-        customer_key: key,
-        project_id: whose.project_id,
-        customer_type: whose.customer_type,
-        customer_id: whose.customer_id,
+        whose,
         subscription_id: invoice.subscription.0,
         stripe_subscription_id: invoice.stripe_subscription_id,
         stripe_invoice_id: invoice.stripe_id,
@@ -206,18 +199,10 @@ fn fold_invoice(models: &mut ReadModels, key: Uuid, recorded: InvoiceRecorded) {
     });
 }
 
-/// Whose a row is.
-struct Whose {
-    key: Uuid,
-    project_id: String,
-    customer_type: String,
-    customer_id: String,
-}
-
 impl Whose {
     fn of(key: Uuid, project: &ProjectId, customer: &CustomerRef) -> Self {
         Self {
-            key,
+            customer_key: key,
             project_id: project.to_string(),
             customer_type: customer.customer_type().to_string(),
             customer_id: customer.id_text(),
@@ -226,7 +211,9 @@ impl Whose {
 
     /// The balance so far.
     fn balance(&self, models: &ReadModels, item: &str) -> ItemBalanceRow {
-        let known = models.item_balances.get(&(self.key, item.to_owned()));
+        let known = models
+            .item_balances
+            .get(&(self.customer_key, item.to_owned()));
         known
             .cloned()
             .unwrap_or_else(|| self.row(item.to_owned(), ItemLedger::default()))
@@ -234,11 +221,8 @@ impl Whose {
 
     fn row(&self, item_id: String, ledger: ItemLedger) -> ItemBalanceRow {
         ItemBalanceRow {
-            customer_key: self.key,
+            whose: self.clone(),
             item_id,
-            project_id: self.project_id.clone(),
-            customer_type: self.customer_type.clone(),
-            customer_id: self.customer_id.clone(),
             ledger,
         }
     }
@@ -250,10 +234,7 @@ impl Whose {
         match &purchase.subscription {
             Some(subscription) => models.subscriptions.put(SubscriptionRow {
                 id: purchase.id.0,
-                customer_key: self.key,
-                project_id: self.project_id,
-                customer_type: self.customer_type,
-                customer_id: self.customer_id,
+                whose: self,
                 created_at: purchase.created_at.0,
                 stripe_subscription_id: subscription.stripe_id.clone(),
                 status: subscription.status.as_str().to_owned(),
@@ -261,10 +242,7 @@ impl Whose {
             }),
             None => models.one_time_purchases.put(OneTimePurchaseRow {
                 id: purchase.id.0,
-                customer_key: self.key,
-                project_id: self.project_id,
-                customer_type: self.customer_type,
-                customer_id: self.customer_id,
+                whose: self,
                 created_at: purchase.created_at.0,
                 stripe_payment_intent_id: purchase.payment_intent_id.clone(),
                 purchase,
@@ -279,7 +257,7 @@ impl Whose {
         };
         RefundRow {
             purchase_id: purchase.id.0,
-            customer_key: self.key,
+            customer_key: self.customer_key,
             project_id: self.project_id.clone(),
             source: source.to_owned(),
             revocations: refund.revocations.clone(),

@@ -5,6 +5,7 @@ use muniment_domain::customer::{
 };
 use muniment_domain::{CustomerId, Millis, ProjectId, PurchaseId, TeamId};
 use sqlx::PgPool;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::InvoiceRow;
@@ -18,17 +19,14 @@ pub async fn quantity(
     now: Millis,
 ) -> Result<Quantity, LedgerError> {
     let ledger = sqlx::query_scalar!(
-        "SELECT ledger FROM item_balances WHERE customer_key = $1 AND item_id = $2",
+        r#"SELECT ledger AS "ledger: Json<ItemLedger>" FROM item_balances
+           WHERE customer_key = $1 AND item_id = $2"#,
         customer.0,
         item,
     )
     .fetch_optional(pool)
     .await?;
-    let Some(ledger) = ledger else {
-        return Ok(Quantity::ZERO);
-    };
-    let ledger: ItemLedger = serde_json::from_value(ledger)?;
-    Ok(ledger.quantity(now))
+    Ok(ledger.map_or(Quantity::ZERO, |ledger| ledger.quantity(now)))
 }
 
 /// Whether a change was made already.

@@ -9,14 +9,22 @@ use uuid::Uuid;
 
 use crate::rows::{Table, TableRow};
 
+/// Whose a row is: columns that most tables of customers have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the columns are described in the migration")]
+pub struct Whose {
+    pub customer_key: Uuid,
+    pub project_id: String,
+    pub customer_type: String,
+    pub customer_id: String,
+}
+
 /// A row of `item_balances`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ItemBalanceRow {
-    pub(crate) customer_key: Uuid,
+    #[serde(flatten)]
+    pub(crate) whose: Whose,
     pub(crate) item_id: String,
-    pub(crate) project_id: String,
-    pub(crate) customer_type: String,
-    pub(crate) customer_id: String,
     pub(crate) ledger: ItemLedger,
 }
 
@@ -34,7 +42,7 @@ impl TableRow for ItemBalanceRow {
     };
     type Key = (Uuid, String);
     fn key(&self) -> (Uuid, String) {
-        (self.customer_key, self.item_id.clone())
+        (self.whose.customer_key, self.item_id.clone())
     }
 }
 
@@ -43,10 +51,8 @@ impl TableRow for ItemBalanceRow {
 #[allow(missing_docs, reason = "the columns are described in the migration")]
 pub struct ItemQuantityChangeRow {
     pub id: Uuid,
-    pub customer_key: Uuid,
-    pub project_id: String,
-    pub customer_type: String,
-    pub customer_id: String,
+    #[serde(flatten)]
+    pub whose: Whose,
     pub item_id: String,
     pub delta: i64,
     pub description: Option<String>,
@@ -80,10 +86,8 @@ impl TableRow for ItemQuantityChangeRow {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SubscriptionRow {
     pub(crate) id: Uuid,
-    pub(crate) customer_key: Uuid,
-    pub(crate) project_id: String,
-    pub(crate) customer_type: String,
-    pub(crate) customer_id: String,
+    #[serde(flatten)]
+    pub(crate) whose: Whose,
     pub(crate) created_at: i64,
     pub(crate) stripe_subscription_id: Option<String>,
     pub(crate) status: String,
@@ -126,10 +130,8 @@ impl TableRow for SubscriptionRow {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct OneTimePurchaseRow {
     pub(crate) id: Uuid,
-    pub(crate) customer_key: Uuid,
-    pub(crate) project_id: String,
-    pub(crate) customer_type: String,
-    pub(crate) customer_id: String,
+    #[serde(flatten)]
+    pub(crate) whose: Whose,
     pub(crate) created_at: i64,
     pub(crate) stripe_payment_intent_id: Option<String>,
     pub(crate) purchase: Purchase,
@@ -160,10 +162,8 @@ impl TableRow for OneTimePurchaseRow {
 #[allow(missing_docs, reason = "the columns are described in the migration")]
 pub struct InvoiceRow {
     pub id: Uuid,
-    pub customer_key: Uuid,
-    pub project_id: String,
-    pub customer_type: String,
-    pub customer_id: String,
+    #[serde(flatten)]
+    pub whose: Whose,
     pub subscription_id: Uuid,
     pub stripe_subscription_id: String,
     pub stripe_invoice_id: String,

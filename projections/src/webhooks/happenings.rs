@@ -16,7 +16,8 @@ use muniment_domain::{Millis, PermissionId, ProjectId, TeamId, UserId};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::event_log::{LedgerEvent, Recorded};
+use crate::LedgerEvent;
+use crate::event_log::Recorded;
 use crate::projects::ProjectRow;
 use crate::read_models::ReadModels;
 use crate::teams::TeamRow;

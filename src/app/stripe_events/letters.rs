@@ -129,3 +129,19 @@ impl News<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_written_in_whole_units() {
+        let written = |cents, currency| Bill::new("Pack", cents, currency).amount;
+        assert_eq!(written(Some(500), Some("usd")), "USD 5.00");
+        assert_eq!(written(Some(123_405), Some("eur")), "EUR 1234.05");
+        assert_eq!(written(Some(7), Some("usd")), "USD 0.07");
+        assert_eq!(written(Some(-150), Some("usd")), "USD -1.50");
+        assert_eq!(written(None, Some("usd")), UNKNOWN_AMOUNT);
+        assert_eq!(written(Some(500), None), UNKNOWN_AMOUNT);
+    }
+}

@@ -108,6 +108,41 @@ fn begin<'i>(input: &'i Input, caller: &Caller) -> Result<(Integration, Form<'i>
     Ok((integration, form))
 }
 
+/// A request of a platform whose path names nothing but the integration.
+struct PlatformRequest {
+    caller: Caller,
+    credentials: BasicAuth,
+    input: Input,
+}
+
+impl PlatformRequest {
+    /// Begins to read it: which integration it is about, and which platform sent it.
+    ///
+    /// # Errors
+    /// Text 404 for an integration that does not exist.
+    fn begin<'r>(
+        &'r self,
+        app: &'r App,
+    ) -> Result<(Integration, Form<'r>, Checked<&'r Client>), ApiError> {
+        let (integration, mut form) = begin(&self.input, &self.caller)?;
+        let client = self.credentials.required(app, &mut form);
+        Ok((integration, form, client))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PlatformRequest {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Ok(credentials) = BasicAuth::from_request_parts(parts, state).await;
+        Ok(Self {
+            caller: Caller::from_request_parts(parts, state).await?,
+            credentials,
+            input: Input::from_request_parts(parts, state).await?,
+        })
+    }
+}
+
 /// Some endpoints belong to the `internal` project, which is a matter of form.
 fn require_internal(auth: &Auth, form: &mut Form<'_>) {
     if !auth.project_id().is_internal() {

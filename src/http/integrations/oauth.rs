@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::identity_provider::OidcError;
-use super::{BasicAuth, begin, internal_context, require_internal};
+use super::{PlatformRequest, begin, internal_context, require_internal};
 use crate::app::App;
 use crate::app::integrations::login::{self, Exchange};
 use crate::http::caller::Caller;
@@ -88,15 +88,9 @@ async fn authorize(State(app): State<App>, caller: Caller, input: Input) -> ApiR
 #[utoipa::path(post, path = "/integrations/{integration}/oauth/token", tag = "integrations", params(("integration" = String, Path)), request_body = Value,
     responses((status = 200, description = "`{access_token, token_type: \"api_key\", project_id}`"),
         (status = 400, description = "SCHEMA_ERROR, also for wrong Basic credentials; text: what the identity provider refuses"), (status = 404, description = "There is no such integration")))]
-async fn token(
-    State(app): State<App>,
-    caller: Caller,
-    credentials: BasicAuth,
-    input: Input,
-) -> ApiResult {
-    let (integration, form) = begin(&input, &caller)?;
+async fn token(State(app): State<App>, request: PlatformRequest) -> ApiResult {
+    let (integration, form, client) = request.begin(&app)?;
     let mut form = form.no_query();
-    let client = credentials.required(&app, &mut form);
     let mut body = form.body();
     let grant_type = body.required("grant_type", one_of(&["authorization_code"]));
     let code = body.required("code", text);
@@ -106,13 +100,13 @@ async fn token(
     let (client, _, code, verifier, redirect_uri) = form.finish((|| {
         Some((client?, grant_type?, code?, verifier?, redirect_uri?))
     })())?;
-    caller.limit(&app, Limit::CodeCheckFromIp)?;
+    request.caller.limit(&app, Limit::CodeCheckFromIp)?;
     let shown = Exchange {
         code: &code,
         code_verifier: &verifier,
         redirect_uri: &redirect_uri,
     };
-    let context = internal_context(&app, &caller);
+    let context = internal_context(&app, &request.caller);
     let granted = login::exchange(&app, &context, integration, client, &shown).await?;
     let granted = granted.ok_or_else(|| OidcError::invalid_grant().into_text())?;
     let shown = json!({

@@ -8,13 +8,12 @@ use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{BasicAuth, begin};
+use super::PlatformRequest;
 use crate::app::App;
 use crate::app::integrations::Integration;
 use crate::app::integrations::provisioning::{self, Connection};
-use crate::http::caller::Caller;
 use crate::http::error::ApiResult;
-use crate::http::input::{Fields, Input, text};
+use crate::http::input::{Fields, text};
 
 /// The longest name of a branch at Neon: it becomes a key in the settings.
 const MAX_BRANCH: usize = 63;
@@ -28,15 +27,9 @@ pub(super) fn router() -> OpenApiRouter<App> {
 #[utoipa::path(post, path = "/integrations/{integration}/projects/provision", tag = "integrations", params(("integration" = String, Path)), request_body = Value,
     responses((status = 200, description = "`{project_id, super_secret_admin_key}`"),
         (status = 400, description = "SCHEMA_ERROR, also for wrong Basic credentials"), (status = 404, description = "There is no such integration")))]
-async fn provision(
-    State(app): State<App>,
-    caller: Caller,
-    credentials: BasicAuth,
-    input: Input,
-) -> ApiResult {
-    let (integration, form) = begin(&input, &caller)?;
+async fn provision(State(app): State<App>, request: PlatformRequest) -> ApiResult {
+    let (integration, form, client) = request.begin(&app)?;
     let mut form = form.no_query();
-    let client = credentials.required(&app, &mut form);
     let mut body = form.body();
     let name = body.required("display_name", text);
     let connections = match integration {
@@ -45,7 +38,9 @@ async fn provision(
     };
     body.close();
     let (client, name, connections) = form.finish((|| Some((client?, name?, connections?)))())?;
-    let context = caller.event_context(&app, &ProjectId::from_uuid(app.random.uuid()));
+    let context = request
+        .caller
+        .event_context(&app, &ProjectId::from_uuid(app.random.uuid()));
     let connections = connections.unwrap_or_default();
     let made = provisioning::provision(&app, &context, client, name, &connections).await?;
     let shown = json!({

@@ -9,7 +9,7 @@ use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{BasicAuth, begin, internal_context, require_internal};
+use super::{PlatformRequest, begin, internal_context, require_internal};
 use crate::app::App;
 use crate::app::codes::{self, Handling};
 use crate::app::integrations::clients::Client;
@@ -34,14 +34,8 @@ pub(super) fn router() -> OpenApiRouter<App> {
     responses((status = 200, description = "`{message}`"),
         (status = 400, description = "SCHEMA_ERROR, also for wrong Basic credentials; text: the client did not make the project, or it has an owner already"),
         (status = 404, description = "There is no such integration")))]
-async fn preview(
-    State(app): State<App>,
-    caller: Caller,
-    credentials: BasicAuth,
-    input: Input,
-) -> ApiResult {
-    let (_, mut form) = begin(&input, &caller)?;
-    let client = credentials.required(&app, &mut form);
+async fn preview(State(app): State<App>, request: PlatformRequest) -> ApiResult {
+    let (_, mut form, client) = request.begin(&app)?;
     let mut query = form.query();
     let project = query.required("project_id", text);
     query.close();
@@ -57,22 +51,16 @@ async fn preview(
     responses((status = 200, description = "`{confirmation_url}`"),
         (status = 400, description = "SCHEMA_ERROR, also for wrong Basic credentials; text: the client did not make the project, or it has an owner already"),
         (status = 404, description = "There is no such integration")))]
-async fn initiate(
-    State(app): State<App>,
-    caller: Caller,
-    credentials: BasicAuth,
-    input: Input,
-) -> ApiResult {
-    let (integration, form) = begin(&input, &caller)?;
+async fn initiate(State(app): State<App>, request: PlatformRequest) -> ApiResult {
+    let (integration, form, client) = request.begin(&app)?;
     let mut form = form.no_query();
-    let client = credentials.required(&app, &mut form);
     let mut body = form.body();
     let project = body.required("project_id", text);
     body.close();
     let (client, project) = form.finish(client.zip(project))?;
     let project = ProjectId::from_caller(&project);
     require_unclaimed(&app, client, &project).await?;
-    let context = internal_context(&app, &caller);
+    let context = internal_context(&app, &request.caller);
     let url = transfer::initiate(&app, &context, integration, client, &project).await?;
     Ok(Json(json!({"confirmation_url": url})).into_response())
 }
@@ -80,13 +68,8 @@ async fn initiate(
 /// The same under its other path.
 #[utoipa::path(post, path = "/integrations/{integration}/projects/transfer/initiate", tag = "integrations", params(("integration" = String, Path)), request_body = Value,
     responses((status = 200, description = "`{confirmation_url}`")))]
-async fn initiate_by_alias(
-    app: State<App>,
-    caller: Caller,
-    credentials: BasicAuth,
-    input: Input,
-) -> ApiResult {
-    initiate(app, caller, credentials, input).await
+async fn initiate_by_alias(app: State<App>, request: PlatformRequest) -> ApiResult {
+    initiate(app, request).await
 }
 
 async fn require_unclaimed(app: &App, client: &Client, project: &ProjectId) -> ApiResult<()> {

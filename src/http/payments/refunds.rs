@@ -2,15 +2,14 @@
 //! §11.2).
 
 use axum::extract::State;
-use axum::response::Response;
 use muniment_domain::PurchaseId;
 use muniment_domain::customer::money::{Cents, minor_units};
 use muniment_domain::customer::{
-    Currency, CustomerCommand, CustomerError, History, MadeRefund, Purchase, PurchaseSource,
-    RefundEntry, RefundPlan, Revocation, derived_uuid,
+    Currency, CustomerCommand, CustomerError, History, PendingRefund, Purchase, PurchaseSource,
+    RefundEntry, RefundPlan, RefundStep, Revocation, derived_uuid,
 };
 use muniment_projections::customers::OwnedPurchase;
-use muniment_projections::{LedgerError, customers};
+use muniment_projections::{EventContext, LedgerError, customers};
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -23,7 +22,7 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::input::{Input, integer, one_of, text};
 use crate::http::known_error::KnownError;
 use crate::http::success;
-use crate::stripe::{ConnectedStripe, Metadata};
+use crate::stripe::{ConnectedStripe, Metadata, Refund, StripeError};
 
 /// How a request names subscriptions.
 const SUBSCRIPTION: &str = "subscription";
@@ -72,34 +71,30 @@ async fn refund(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         SUBSCRIPTION => subscription(&app, auth, &id).await?,
         _ => one_time_purchase(&app, auth, &id).await?,
     };
-    let purchase = &found.owned.purchase;
-    let plan = RefundPlan::of(purchase, &entries)
-        .map_err(|problem| KnownError::schema_error(format!("body.refund_entries: {problem}")))?;
-    let left = pay_back(&found, auth, &plan).await?;
-    let context = caller.event_context(&app, auth.project_id());
-    let made = MadeRefund {
-        customer: found.owned.customer.clone(),
-        purchase: purchase.id,
-        quantity: purchase.quantity,
-        plan,
-        left,
-        history: History::default(),
-        now: context.now,
+    let desk = Desk {
+        context: caller.event_context(&app, auth.project_id()),
+        app: &app,
+        found: &found,
     };
-    let command = CustomerCommand::Refund(Box::new(made));
-    let done = carry_out(&app, &context, &found.owned.customer, &command, None, None).await;
-    noted(done, purchase)
-}
-
-fn noted(done: Result<(), LedgerError>, purchase: &Purchase) -> ApiResult<Response> {
-    match done {
-        Err(LedgerError::Customer(CustomerError::AlreadyRefunded)) => {
-            Err(already_refunded(purchase))
-        }
-        done => {
-            done?;
-            Ok(success())
-        }
+    let purchase = &found.owned.purchase;
+    let begun = purchase.pending_refund.clone();
+    let plan = match &begun {
+        Some(begun) => begun.plan.clone(),
+        None => RefundPlan::of(purchase, &entries).map_err(|problem| {
+            KnownError::schema_error(format!("body.refund_entries: {problem}"))
+        })?,
+    };
+    let intent = desk.payment().await?;
+    let (refund, attempt) = match begun {
+        // The process that began it did not come back. It is brought to its end.
+        Some(begun) => (begun, Attempt::Repeated),
+        None => (desk.begin(plan).await?, Attempt::First),
+    };
+    desk.make(&intent, &refund, attempt).await?;
+    if refund.plan.is_of(&entries) {
+        Ok(success())
+    } else {
+        Err(already_refunded(purchase))
     }
 }
 
@@ -171,71 +166,186 @@ fn already_refunded(purchase: &Purchase) -> ApiError {
     }
 }
 
-/// Has Stripe pay back. Of a subscription, as many as are taken back end there; yields how many are
-/// left, if any were. Everything that may be wrong is found out before money moves.
-async fn pay_back(found: &Refundable, auth: &Auth, plan: &RefundPlan) -> ApiResult<Option<i64>> {
-    let (stripe, purchase) = (&found.stripe, &found.owned.purchase);
-    let (intent, metadata) = match &found.paid_by {
-        PaidBy::Intent(intent) => (intent.clone(), origin(auth, purchase)),
-        PaidBy::Invoice(id) => {
-            let invoice = stripe.retrieve_invoice(id).await?;
-            let intent = invoice.paid_by().map(str::to_owned);
-            let unpaid = || ApiError::internal("the invoice to refund has no payment that arrived");
-            (intent.ok_or_else(unpaid)?, Metadata::new())
-        }
-    };
-    let shrunk = match purchase.stripe_subscription() {
-        Some(id) if plan.revoked() > 0 => Some(Shrunk::of(stripe, id, plan).await?),
-        _ => None,
-    };
-    if plan.amount > 0 {
-        let (id, amount) = (purchase.id.to_string(), plan.amount.to_string());
-        let key = derived_uuid(&["stripe-refund", &id, &amount]).to_string();
-        stripe
-            .create_refund(&intent, plan.amount, &metadata, Some(&key))
-            .await?;
-    }
-    let Some(shrunk) = shrunk else {
-        return Ok(None);
-    };
-    let left = shrunk.left;
-    stripe
-        .update_subscription_quantity(&shrunk.subscription, &shrunk.item, left)
-        .await?;
-    Ok(Some(left))
+/// Whether Stripe may have been asked before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    /// It was not.
+    First,
+    /// It was, by a process that could not note what came of it.
+    Repeated,
 }
 
-/// What Stripe remembers of a refund.
-fn origin(auth: &Auth, purchase: &Purchase) -> Metadata {
-    Metadata::from([
-        ("tenancyId".to_owned(), auth.project_id().to_string()),
-        ("purchaseId".to_owned(), purchase.id.to_string()),
-    ])
+/// Where a purchase is refunded. A process may die after every step, and the next one goes on from
+/// there: what is asked of Stripe is noted first ([`Desk::begin`]), Stripe does it once, and then it
+/// is noted that it is done.
+struct Desk<'r> {
+    app: &'r App,
+    context: EventContext,
+    found: &'r Refundable,
 }
 
-/// A subscription at Stripe that is to be for fewer than it is.
-struct Shrunk {
-    subscription: String,
-    item: String,
-    left: i64,
-}
-
-impl Shrunk {
-    async fn of(stripe: &ConnectedStripe, id: &str, plan: &RefundPlan) -> ApiResult<Self> {
-        let subscription = stripe.retrieve_subscription(id).await?;
-        let item = subscription.items.data.into_iter().next();
-        let item = item.ok_or_else(|| ApiError::internal("the subscription is to nothing"))?;
-        let left = item.quantity.unwrap_or(1).saturating_sub(plan.revoked());
-        if left < 0 {
+impl Desk<'_> {
+    /// Notes what Stripe is about to be asked for. Everything that may be wrong is found out before.
+    /// Yields what is to be made: if another process was faster, what that one began.
+    async fn begin(&self, plan: RefundPlan) -> ApiResult<PendingRefund> {
+        let purchase = &self.found.owned.purchase;
+        let seats = match plan.revoked() {
+            0 => None,
+            _ => self.seats().await?,
+        };
+        let left = seats.map(|seats| seats.quantity.saturating_sub(plan.revoked()));
+        if left.is_some_and(|left| left < 0) {
             let problem = "the subscription is for fewer at Stripe than are to be taken back";
             return Err(ApiError::internal(problem));
         }
-        Ok(Self {
-            subscription: id.to_owned(),
-            item: item.id,
+        let refund = PendingRefund {
+            id: self.app.random.uuid(),
+            plan,
+            quantity: purchase.quantity,
             left,
-        })
+        };
+        self.note(CustomerCommand::BeginRefund, &refund).await?;
+        let (pool, project) = (self.app.pool(), &self.context.project_id);
+        let now = customers::purchase(pool, project, purchase.id).await?;
+        let begun = now.and_then(|now| now.purchase.pending_refund);
+        begun.ok_or_else(|| already_refunded(purchase))
     }
+
+    /// Has Stripe do what was begun, and notes that it is done. What Stripe refuses before anything
+    /// was done is not begun any more, and something else may be tried.
+    async fn make(&self, intent: &str, refund: &PendingRefund, attempt: Attempt) -> ApiResult<()> {
+        if let Err(error) = self.pay_back(intent, refund, attempt).await {
+            if error.is_refusal() {
+                self.note(CustomerCommand::DropRefund, refund).await?;
+            }
+            return Err(error.into());
+        }
+        self.shrink(refund).await?;
+        self.note(CustomerCommand::Refund, refund).await
+    }
+
+    /// The payment that is paid back: its id at Stripe.
+    async fn payment(&self) -> ApiResult<String> {
+        match &self.found.paid_by {
+            PaidBy::Intent(intent) => Ok(intent.clone()),
+            PaidBy::Invoice(id) => {
+                let invoice = self.found.stripe.retrieve_invoice(id).await?;
+                let problem = "the invoice to refund has no payment that arrived";
+                let intent = invoice.paid_by().map(str::to_owned);
+                intent.ok_or_else(|| ApiError::internal(problem))
+            }
+        }
+    }
+
+    /// Pays back, once. Stripe remembers for a day only what it was asked for under a key, so an
+    /// attempt that is repeated looks first whether the money has gone.
+    async fn pay_back(
+        &self,
+        intent: &str,
+        refund: &PendingRefund,
+        attempt: Attempt,
+    ) -> Result<(), StripeError> {
+        let amount = refund.plan.amount;
+        if amount == 0 {
+            return Ok(());
+        }
+        let (stripe, metadata) = (&self.found.stripe, self.origin());
+        if attempt == Attempt::Repeated {
+            let made = stripe.list_refunds(intent).await?;
+            let is_it = |made: &Refund| {
+                let purchase = |of: &Metadata| of.get("purchaseId").cloned();
+                made.counts() && purchase(&made.metadata) == purchase(&metadata)
+            };
+            if made.iter().any(is_it) {
+                return Ok(());
+            }
+        }
+        let key = key("money", refund);
+        stripe
+            .create_refund(intent, amount, &metadata, Some(&key))
+            .await?;
+        Ok(())
+    }
+
+    /// Has the subscription be for fewer at Stripe, if it is not so already.
+    async fn shrink(&self, refund: &PendingRefund) -> ApiResult<()> {
+        let Some(left) = refund.left else {
+            return Ok(());
+        };
+        let seats = self.seats().await?;
+        let Some(seats) = seats.filter(|seats| refund.is_to_shrink(seats.quantity)) else {
+            return Ok(());
+        };
+        let key = key("quantity", refund);
+        self.found
+            .stripe
+            .update_subscription_quantity(&seats.subscription, &seats.item, left, Some(&key))
+            .await?;
+        Ok(())
+    }
+
+    /// What the purchase is at Stripe, if it is a subscription that still runs there. Of one that
+    /// has ended, only money can go back.
+    async fn seats(&self) -> ApiResult<Option<Seats>> {
+        let Some(id) = self.found.owned.purchase.stripe_subscription() else {
+            return Ok(None);
+        };
+        let subscription = self.found.stripe.retrieve_subscription(id).await?;
+        if subscription.has_ended() {
+            return Ok(None);
+        }
+        let item = subscription.items.data.into_iter().next();
+        let item = item.ok_or_else(|| ApiError::internal("the subscription is to nothing"))?;
+        Ok(Some(Seats {
+            subscription: subscription.id,
+            item: item.id,
+            quantity: item.quantity.unwrap_or(1),
+        }))
+    }
+
+    /// What Stripe remembers of a refund.
+    fn origin(&self) -> Metadata {
+        let purchase = self.found.owned.purchase.id;
+        Metadata::from([
+            ("tenancyId".to_owned(), self.context.project_id.to_string()),
+            ("purchaseId".to_owned(), purchase.to_string()),
+        ])
+    }
+
+    async fn note(
+        &self,
+        command: fn(Box<RefundStep>) -> CustomerCommand,
+        refund: &PendingRefund,
+    ) -> ApiResult<()> {
+        let OwnedPurchase { customer, purchase } = &self.found.owned;
+        let step = RefundStep {
+            customer: customer.clone(),
+            purchase: purchase.id,
+            refund: refund.clone(),
+            history: History::default(),
+            now: self.context.now,
+        };
+        let command = command(Box::new(step));
+        let done = carry_out(self.app, &self.context, customer, &command, None, None).await;
+        match done {
+            Err(LedgerError::Customer(CustomerError::AlreadyRefunded)) => {
+                Err(already_refunded(purchase))
+            }
+            done => Ok(done?),
+        }
+    }
+}
+
+/// The key under which Stripe does a part of a refund once.
+fn key(part: &str, refund: &PendingRefund) -> String {
+    derived_uuid(&["stripe-refund", part, &refund.id.to_string()]).to_string()
+}
+
+/// So many of an item that a subscription at Stripe is for.
+struct Seats {
+    subscription: String,
+    item: String,
+    quantity: i64,
 }
 
 /// An amount of US dollars.

@@ -4,8 +4,8 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use muniment_domain::customer::{
-    CustomerRef, DayInterval, Price, Prices, Product, Purchase, StripeSubscription, derived_uuid,
-    owned,
+    CustomerRef, DayInterval, Price, Prices, Product, Purchase, StripeSubscription,
+    SubscriptionStatus, derived_uuid, owned,
 };
 use muniment_projections::customers;
 use utoipa_axum::router::OpenApiRouter;
@@ -83,9 +83,16 @@ async fn switch(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     let product = &order.product;
     let version = record_product_version(&app, &context, customer, product_id, product).await?;
     let present = current.and_then(Purchase::stripe_subscription);
-    let now = order
-        .place(&stripe, present, &payer, &card.id, &version)
-        .await?;
+    let sale = Sale {
+        stripe: &stripe,
+        payer: &payer,
+        card: &card.id,
+        metadata: order.metadata(&version),
+    };
+    let now = match present {
+        Some(id) => order.switch(&sale, id).await?,
+        None => order.begin(&sale, &purchases).await?,
+    };
     sync_subscription(&app, &context, customer, now).await?;
     Ok(success())
 }
@@ -208,45 +215,83 @@ struct Order {
     quantity: i64,
 }
 
+/// Who sells it, to whom, and as what.
+struct Sale<'s> {
+    stripe: &'s ConnectedStripe,
+    payer: &'s str,
+    card: &'s str,
+    metadata: Metadata,
+}
+
+/// A process may die when Stripe has done what it was asked for, before that is noted here. So it is
+/// always looked first whether it is done: nobody pays twice for one switch.
 impl Order {
-    /// Has Stripe switch the present subscription, or begin one; yields how it stands then. The
-    /// period stays, until Stripe tells of another.
-    async fn place(
-        &self,
-        stripe: &ConnectedStripe,
-        present: Option<&str>,
-        payer: &str,
-        card: &str,
-        version: &str,
-    ) -> ApiResult<StripeSubscription> {
-        let name = self.product.display_name.as_deref().unwrap_or(UNNAMED);
-        let sold = stripe.create_product(name, None).await?;
-        let metadata = self.metadata(version);
-        let terms = SubscriptionTerms {
-            price: RecurringPrice {
-                product: &sold.id,
-                amount: self.price.amount,
-                interval: self.price.interval,
-            },
-            quantity: self.quantity,
-            behavior: PaymentBehavior::ErrorIfIncomplete,
-            default_payment_method: Some(card),
-            metadata: &metadata,
-            key: None,
-        };
-        let Some(id) = present else {
-            let made = stripe.create_subscription(payer, terms).await?;
-            return self.told(&made);
-        };
-        let before = stripe.retrieve_subscription(id).await?;
+    /// Has Stripe switch the present subscription; yields how it stands then. The period stays, until
+    /// Stripe tells of another.
+    async fn switch(&self, sale: &Sale<'_>, id: &str) -> ApiResult<StripeSubscription> {
+        let before = sale.stripe.retrieve_subscription(id).await?;
+        if self.is_placed(sale, &before) {
+            return self.told(&before);
+        }
         let item = before.items.data.into_iter().next();
         let item = item.ok_or_else(|| ApiError::internal("the subscription is to nothing"))?;
-        let mut after = stripe.update_subscription(id, &item.id, terms).await?;
+        let product = self.name_at(sale.stripe).await?;
+        let terms = self.terms(sale, &product);
+        let update = sale.stripe.update_subscription(id, &item.id, terms);
+        let mut after = update.await?;
         for changed in &mut after.items.data {
             changed.current_period_start = item.current_period_start;
             changed.current_period_end = item.current_period_end;
         }
         self.told(&after)
+    }
+
+    /// Has Stripe begin a subscription; yields how it stands then.
+    async fn begin(&self, sale: &Sale<'_>, known: &[Purchase]) -> ApiResult<StripeSubscription> {
+        let is_known = |id: &str| known.iter().any(|it| it.stripe_subscription() == Some(id));
+        let all = sale.stripe.list_subscriptions(sale.payer).await?;
+        let mut unknown = all.iter().filter(|it| !is_known(&it.id));
+        if let Some(begun) = unknown.find(|it| self.is_placed(sale, it)) {
+            return self.told(begun);
+        }
+        let product = self.name_at(sale.stripe).await?;
+        let terms = self.terms(sale, &product);
+        let made = sale.stripe.create_subscription(sale.payer, terms).await?;
+        self.told(&made)
+    }
+
+    /// Whether a subscription runs and is what is ordered.
+    fn is_placed(&self, sale: &Sale<'_>, subscription: &Subscription) -> bool {
+        let status = SubscriptionStatus::named(&subscription.status);
+        let said = |name: &String| subscription.metadata.get(name);
+        let mut items = subscription.items.data.iter();
+        status.is_some_and(SubscriptionStatus::is_active)
+            && sale
+                .metadata
+                .iter()
+                .all(|(name, value)| said(name) == Some(value))
+            && items.next().and_then(|item| item.quantity) == Some(self.quantity)
+    }
+
+    /// Gives what is sold a name at Stripe; yields its id there.
+    async fn name_at(&self, stripe: &ConnectedStripe) -> ApiResult<String> {
+        let name = self.product.display_name.as_deref().unwrap_or(UNNAMED);
+        Ok(stripe.create_product(name, None).await?.id)
+    }
+
+    fn terms<'t>(&self, sale: &'t Sale<'_>, product: &'t str) -> SubscriptionTerms<'t> {
+        SubscriptionTerms {
+            price: RecurringPrice {
+                product,
+                amount: self.price.amount,
+                interval: self.price.interval,
+            },
+            quantity: self.quantity,
+            behavior: PaymentBehavior::ErrorIfIncomplete,
+            default_payment_method: Some(sale.card),
+            metadata: &sale.metadata,
+            key: None,
+        }
     }
 
     fn metadata(&self, version: &str) -> Metadata {

@@ -204,6 +204,12 @@ pub fn invoice(world: &World, account: &str, id: &str, params: &Value) -> Done {
     Ok(invoice)
 }
 
+pub fn refunds(world: &World, account: &str, params: &Value) -> Value {
+    let mut all = world.all("refund", Some(account));
+    all.retain(|it| it["payment_intent"] == params["payment_intent"]);
+    page(all, params)
+}
+
 pub fn new_refund(world: &mut World, account: &str, params: &Value) -> Done {
     let intent_id = text(&params["payment_intent"]).to_owned();
     let intent = world.find(account, "payment_intent", &intent_id)?;

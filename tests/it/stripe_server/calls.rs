@@ -47,20 +47,29 @@ async fn take(
         account: header("stripe-account"),
         key: header("idempotency-key"),
     };
-    let mut world = world.lock().unwrap();
-    world.asked.push(asked.clone());
     if header("authorization") != Some(format!("Bearer {KEY}")) {
+        world.lock().unwrap().asked.push(asked);
         let message = "Invalid API Key provided: sk_test_*****************form";
         let refused: Done = refuse(401, "invalid_request_error", "", message, "");
         return answer(refused);
     }
     assert_eq!(header("stripe-version").as_deref(), Some(VERSION));
-    let due = world
-        .trouble
-        .iter()
-        .position(|(path, _)| asked.path.starts_with(path));
+    let answer = respond(&mut world.lock().unwrap(), &asked, &encoded);
+    match answer {
+        Some(answer) => answer,
+        None => std::future::pending().await,
+    }
+}
+
+/// The answer, if there is to be one.
+fn respond(world: &mut World, asked: &Asked, encoded: &str) -> Option<Response> {
+    world.asked.push(asked.clone());
+    let call = format!("{} {}", asked.method, asked.path);
+    let mut trouble = world.trouble.iter();
+    // A path alone befalls every method.
+    let due = trouble.position(|(at, _)| call.starts_with(at) || asked.path.starts_with(at));
     let trouble = due.and_then(|due| world.trouble.remove(due));
-    match trouble.map(|(_, trouble)| trouble) {
+    Some(match trouble.map(|(_, trouble)| trouble) {
         Some(Trouble::Status(status)) => {
             let kind = if status == 429 {
                 "rate_limit_error"
@@ -71,13 +80,19 @@ async fn take(
             answer(refused)
         }
         Some(Trouble::LostAnswer) => {
-            once(&mut world, &asked, &encoded);
+            once(world, asked, encoded);
             let refused: Done = refuse(503, "api_error", "", "The answer was lost.", "");
             answer(refused)
         }
         Some(Trouble::Garbage) => (StatusCode::OK, "<html>").into_response(),
-        None => once(&mut world, &asked, &encoded),
-    }
+        Some(Trouble::Answer(object)) => answer(Ok(object)),
+        Some(Trouble::Deaf) => return None,
+        Some(Trouble::Mute) => {
+            once(world, asked, encoded);
+            return None;
+        }
+        None => once(world, asked, encoded),
+    })
 }
 
 /// Does what is asked, or says what was said before under the same idempotency key.
@@ -166,6 +181,7 @@ fn perform(world: &mut World, asked: &Asked) -> Done {
         }
         ("GET", ["invoices", id]) => billing::invoice(world, &account, id, params),
         ("POST", ["refunds"]) => billing::new_refund(world, &account, params),
+        ("GET", ["refunds"]) => Ok(billing::refunds(world, &account, params)),
         (method, _) => {
             let message = format!("Unrecognized request URL ({method}: {}).", asked.path);
             refuse(404, "invalid_request_error", "", &message, "")

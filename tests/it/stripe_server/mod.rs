@@ -54,6 +54,12 @@ pub enum Trouble {
     LostAnswer,
     /// It is answered with something that is no JSON.
     Garbage,
+    /// It is answered with that object, and nothing is done.
+    Answer(Value),
+    /// Nothing is done, and nothing is ever answered.
+    Deaf,
+    /// It is done, but nothing is ever answered.
+    Mute,
 }
 
 /// The server. Gone when dropped.
@@ -115,10 +121,21 @@ impl StripeServer {
         self.serving = serve(listener, Arc::clone(&self.world));
     }
 
-    /// Befalls the next requests to paths that start so, one each.
+    /// A day passes: what was answered under idempotency keys is forgotten.
+    pub fn forget_keys(&self) {
+        self.world().replays.clear();
+    }
+
+    /// Befalls the next requests to paths that start so, one each: `/v1/refunds`, or with a method,
+    /// `POST /v1/refunds`.
     pub fn trouble(&self, path: &str, trouble: &[Trouble]) {
         let trouble = trouble.iter().map(|it| (path.to_owned(), it.clone()));
         self.world().trouble.extend(trouble);
+    }
+
+    /// Whether some trouble is still to come.
+    pub fn is_troubled(&self) -> bool {
+        !self.world().trouble.is_empty()
     }
 
     /// From now on the search does not find customers that are made.

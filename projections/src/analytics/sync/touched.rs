@@ -11,7 +11,8 @@ use muniment_domain::user::UserEvent;
 use muniment_domain::verification_code::{Purpose, VerificationCodeEvent};
 use uuid::Uuid;
 
-use crate::event_log::{LedgerEvent, Recorded};
+use crate::LedgerEvent;
+use crate::event_log::Recorded;
 
 /// What a batch touches. A row that is named here and does not exist is gone.
 #[derive(Debug, Default, PartialEq)]
@@ -230,7 +231,10 @@ impl Touched {
                 self.purchases.insert(ended.purchase_id.0);
                 self.note_items(customer, &ended.item_ids);
             }
-            CustomerEvent::PurchaseChanged(changed) | CustomerEvent::PurchaseRefunded(changed) => {
+            CustomerEvent::PurchaseChanged(changed)
+            | CustomerEvent::RefundBegun(changed)
+            | CustomerEvent::RefundDropped(changed)
+            | CustomerEvent::PurchaseRefunded(changed) => {
                 self.purchases.insert(changed.purchase.id.0);
                 self.note_items(customer, changed.ledgers.keys());
             }

@@ -155,7 +155,21 @@ pub fn approve(
     catalogue: &Catalogue,
     tenancy: Tenancy<'_>,
 ) -> Result<String, Refusal> {
-    let tokens = tokens(canonical).map_err(Refusal::syntax)?;
+    let tokens = check(canonical, catalogue)?;
+    if is_show_grants(&tokens) {
+        return Ok(shown_grants());
+    }
+    let text = substitute(canonical, &tokens, tenancy);
+    if text != canonical {
+        // What was put in is read together with what it stands beside.
+        check(&text, catalogue)?;
+    }
+    Ok(text)
+}
+
+/// Sees that there is nothing in a text that is not for tenants. Yields its tokens.
+fn check<'a>(text: &'a str, catalogue: &Catalogue) -> Result<Vec<Token<'a>>, Refusal> {
+    let tokens = tokens(text).map_err(Refusal::syntax)?;
     check_kind(&tokens)?;
     for at in 0..tokens.len() {
         check_words(&tokens[at..])?;
@@ -166,10 +180,7 @@ pub fn approve(
         check_function(&tokens, at, catalogue)?;
         check_placeholder(&tokens[at..])?;
     }
-    if is_show_grants(&tokens) {
-        return Ok(shown_grants());
-    }
-    Ok(substitute(canonical, &tokens, tenancy))
+    Ok(tokens)
 }
 
 /// Only queries, and what describes them.

@@ -22,6 +22,7 @@ fn catalogue() -> Catalogue {
         function("upper", "String"),
         function("file", "Other"),
         function("getSetting", "Other"),
+        function("currentRoles", "Other"),
         function("currentUser", "Other"),
         function("dictGet", "Dictionary"),
         table("file"),
@@ -98,6 +99,10 @@ fn what_reaches_the_machine_is_refused() {
         ("SELECT * FROM (SELECT 1 SETTINGS `log_comment` = 'x')", 164),
         ("SHOW PROCESSLIST FORMAT JSON", 497),
         ("SHOW GRANTS FOR owner FORMAT JSON", 497),
+        // What stands for the call would make one of the name before it.
+        ("SELECT data.file currentUser()", 497),
+        ("SELECT url currentRoles()", 497),
+        ("SELECT data.merge getSetting('SQL_branch_id')", 636),
         ("EXPLAIN ESTIMATE SELECT 1", 497),
         ("EXPLAIN indexes = 1 SELECT 1", 497),
         ("EXPLAIN INSERT INTO x SELECT 1", 497),
@@ -169,12 +174,10 @@ const PARTS: [&str; 34] = [
     "AS",
 ];
 
-/// Tokens as any SQL lexer would find them outside quotes, for texts without quotes and escapes.
-fn bare(text: &str) -> String {
-    text.split_whitespace()
-        .collect::<Vec<_>>()
-        .concat()
-        .to_lowercase()
+/// The parts of a text without quotes and escapes, each between two blanks.
+fn spaced(text: &str) -> String {
+    let parts: Vec<&str> = text.split_whitespace().collect();
+    format!(" {} ", parts.join(" ").to_lowercase())
 }
 
 proptest! {
@@ -195,9 +198,13 @@ proptest! {
         if text.contains(['\'', '"', '`', '\\']) {
             return Ok(());
         }
-        let bare = bare(&text);
-        for forbidden in ["file(", "(file)", "applyfile", "system.processes", "intooutfile", ";", "--", "/*", "$$"] {
-            prop_assert!(!bare.contains(forbidden), "{}", text);
+        // Within a path it is a column.
+        let spaced = spaced(&text).replace(" . system . processes ", " . column ");
+        for forbidden in [
+            " file ( ", " ( file ) ", " apply file ", " system . processes ", " into outfile ",
+            " ; ", " -- ", " /* ", " $$ ",
+        ] {
+            prop_assert!(!spaced.contains(forbidden), "{}", text);
         }
     }
 
