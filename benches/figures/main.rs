@@ -40,6 +40,10 @@ use serde_json::Value;
 use crate::baselines::Baselines;
 use crate::server::{Server, execute, seed};
 
+/// That of the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What is measured together.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Section {

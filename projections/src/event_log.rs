@@ -13,6 +13,7 @@ use cqrs_es::persist::{
 use data_encoding::BASE64;
 use muniment_domain::{Millis, ProjectId};
 use postgres_es::PostgresEventRepository;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -332,8 +333,8 @@ impl EventLog {
     }
 
     /// The events of a project that were recorded from `since` until before `until`, at most
-    /// `limit` of them after a position.
-    pub async fn stretch(
+    /// `limit` of them after a position. Everything that is sealed is left out.
+    pub async fn read_sealed_stretch(
         &self,
         project: &ProjectId,
         (since, until): (Millis, Millis),
@@ -360,7 +361,16 @@ impl EventLog {
         )
         .fetch_all(self.pool())
         .await?;
-        self.open(stored).await
+        recorded(stored, &HashMap::new())
+    }
+
+    /// Like [`EventLog::read_sealed_after`], with the circumstances left out as well.
+    pub async fn read_bare_after(
+        &self,
+        cursor: Cursor,
+        limit: i64,
+    ) -> Result<Vec<Recorded>, LedgerError> {
+        recorded(self.bare_after(cursor, limit).await?, &HashMap::new())
     }
 
     /// What happened after `cursor`, at most `limit` events, for projectors: like
@@ -370,11 +380,21 @@ impl EventLog {
         cursor: Cursor,
         limit: i64,
     ) -> Result<Vec<Occurrence>, LedgerError> {
-        let stored = sqlx::query_as!(
+        self.occurrences(self.bare_after(cursor, limit).await?)
+            .await
+    }
+
+    async fn bare_after(
+        &self,
+        cursor: Cursor,
+        limit: i64,
+    ) -> Result<Vec<StoredEvent>, LedgerError> {
+        let rows = sqlx::query_as!(
             StoredEvent,
             r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
                       aggregate_type, aggregate_id, sequence, event_type, event_version,
-                      payload, '{}'::jsonb AS "metadata!", 0::bigint AS "recorded_at!"
+                      payload, '{}'::jsonb AS "metadata!",
+                      (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
                FROM events
                WHERE (transaction, position) > ($1::bigint::text::xid8, $2)
                  AND transaction < pg_snapshot_xmin(pg_current_snapshot())
@@ -386,7 +406,7 @@ impl EventLog {
         )
         .fetch_all(self.pool())
         .await?;
-        self.occurrences(stored).await
+        Ok(rows)
     }
 
     /// Opens, upcasts and decodes stored events, but not their metadata.
@@ -687,7 +707,7 @@ fn open_metadata(
     event: &SerializedEvent,
     keys: &HashMap<String, DataKey>,
 ) -> Result<HashMap<String, String>, LedgerError> {
-    let mut metadata: HashMap<String, String> = serde_json::from_value(event.metadata.clone())?;
+    let mut metadata = HashMap::<String, String>::deserialize(&event.metadata)?;
     let (Some(sealed), Some(subject)) = (
         metadata.remove("personal"),
         metadata.remove("personal_subject"),

@@ -22,6 +22,7 @@ pub mod analytics;
 pub mod api_keys;
 pub mod cli_logins;
 pub mod context;
+mod copying;
 pub mod customers;
 pub mod error;
 pub mod event_log;

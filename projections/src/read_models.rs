@@ -32,7 +32,7 @@ use crate::outgoing_emails::OutgoingEmailRow;
 use crate::passkeys::PasskeyRow;
 use crate::permissions::{ClosureRow, ProjectPermissionRow};
 use crate::projects::{ProjectKeyRow, ProjectRow};
-use crate::rows::Rows;
+use crate::rows::{Rows, Volume};
 use crate::sessions::SessionRow;
 use crate::support_conversations::{SupportConversationRow, SupportMessageRow};
 use crate::teams::{MembershipRow, TeamRow};
@@ -140,6 +140,22 @@ pub(crate) async fn project_all(
     connection: &mut PgConnection,
     events: Vec<(ProjectId, String, LedgerEvent)>,
 ) -> Result<(), LedgerError> {
+    project(connection, events, Volume::Units).await
+}
+
+/// Likewise, a page of the log.
+pub(crate) async fn project_page(
+    connection: &mut PgConnection,
+    events: Vec<(ProjectId, String, LedgerEvent)>,
+) -> Result<(), LedgerError> {
+    project(connection, events, Volume::Page).await
+}
+
+async fn project(
+    connection: &mut PgConnection,
+    events: Vec<(ProjectId, String, LedgerEvent)>,
+    volume: Volume,
+) -> Result<(), LedgerError> {
     let mut models = ReadModels::default();
     let mut demand = Demand::default();
     for (_, id, event) in &events {
@@ -149,7 +165,7 @@ pub(crate) async fn project_all(
     for (project_id, id, event) in events {
         models.fold(&project_id, &id, event);
     }
-    models.write(connection).await
+    models.write(connection, volume).await
 }
 
 impl Demand {
@@ -385,7 +401,7 @@ impl ReadModels {
     }
 
     /// Writes what changed: children are deleted before and inserted after their parents.
-    async fn write(self, connection: &mut PgConnection) -> Result<(), LedgerError> {
+    async fn write(self, connection: &mut PgConnection, volume: Volume) -> Result<(), LedgerError> {
         teams::delete_memberships(connection, &self.memberships.removed()).await?;
         sessions::delete(connection, &self.sessions.removed()).await?;
         passkeys::delete(connection, &self.passkeys.removed()).await?;
@@ -400,31 +416,35 @@ impl ReadModels {
         let released: Vec<Uuid> = released.map(|row| row.id).collect();
         support_conversations::release(connection, &released).await?;
         self.cleared.delete(connection).await?;
-        self.projects.upsert(connection).await?;
-        self.project_keys.upsert(connection).await?;
-        self.users.upsert(connection).await?;
-        self.channels.upsert(connection).await?;
-        self.teams.upsert(connection).await?;
-        self.memberships.upsert(connection).await?;
-        self.permissions.upsert(connection).await?;
-        self.sessions.upsert(connection).await?;
-        self.passkeys.upsert(connection).await?;
-        self.codes.upsert(connection).await?;
-        self.cli_logins.upsert(connection).await?;
-        self.emails.upsert(connection).await?;
-        self.closure.upsert(connection).await?;
-        self.api_keys.upsert(connection).await?;
-        self.notification_preferences.upsert(connection).await?;
-        self.item_balances.upsert(connection).await?;
-        self.item_changes.upsert(connection).await?;
-        self.subscriptions.upsert(connection).await?;
-        self.one_time_purchases.upsert(connection).await?;
-        self.invoices.upsert(connection).await?;
-        self.refunds.upsert(connection).await?;
-        self.product_versions.upsert(connection).await?;
-        self.ai_conversations.upsert(connection).await?;
-        self.support_conversations.upsert(connection).await?;
-        self.support_messages.upsert(connection).await
+        self.projects.upsert(connection, volume).await?;
+        self.project_keys.upsert(connection, volume).await?;
+        self.users.upsert(connection, volume).await?;
+        self.channels.upsert(connection, volume).await?;
+        self.teams.upsert(connection, volume).await?;
+        self.memberships.upsert(connection, volume).await?;
+        self.permissions.upsert(connection, volume).await?;
+        self.sessions.upsert(connection, volume).await?;
+        self.passkeys.upsert(connection, volume).await?;
+        self.codes.upsert(connection, volume).await?;
+        self.cli_logins.upsert(connection, volume).await?;
+        self.emails.upsert(connection, volume).await?;
+        self.closure.upsert(connection, volume).await?;
+        self.api_keys.upsert(connection, volume).await?;
+        self.notification_preferences
+            .upsert(connection, volume)
+            .await?;
+        self.item_balances.upsert(connection, volume).await?;
+        self.item_changes.upsert(connection, volume).await?;
+        self.subscriptions.upsert(connection, volume).await?;
+        self.one_time_purchases.upsert(connection, volume).await?;
+        self.invoices.upsert(connection, volume).await?;
+        self.refunds.upsert(connection, volume).await?;
+        self.product_versions.upsert(connection, volume).await?;
+        self.ai_conversations.upsert(connection, volume).await?;
+        self.support_conversations
+            .upsert(connection, volume)
+            .await?;
+        self.support_messages.upsert(connection, volume).await
     }
 }
 

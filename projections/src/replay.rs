@@ -116,6 +116,7 @@ async fn swap(
     let cursor = shadow.cursor;
     let mut transaction = shadow.connection.begin().await?;
     run(&mut transaction, &[LOCK_TIMEOUT]).await?;
+    run(&mut transaction, &["SET LOCAL synchronous_commit = on"]).await?;
     // Waits for running appends, and holds new ones until the commit.
     run(
         &mut transaction,

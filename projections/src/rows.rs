@@ -1,13 +1,17 @@
 //! Rows of read tables while a batch of events is folded into them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::types::Json;
-use sqlx::{PgConnection, QueryBuilder};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
+use uuid::Uuid;
 
-use crate::LedgerError;
+use crate::{LedgerError, copying};
+
+/// From so many rows of a table on, copying is faster than one statement.
+const COPIED: usize = 500;
 
 /// A read table, as far as writing to it needs to know.
 pub(crate) struct Table {
@@ -18,17 +22,33 @@ pub(crate) struct Table {
     pub(crate) fields: &'static [&'static str],
 }
 
+/// How much is folded at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Volume {
+    /// A few units of work, as they are appended.
+    Units,
+    /// A page of the log.
+    Page,
+}
+
 /// A row of a read table. Its JSON form has the table's columns as keys.
 pub(crate) trait TableRow: Serialize + DeserializeOwned + Clone + Send + Sync {
     const TABLE: Table;
     type Key: Ord + Clone + Send + Sync;
     fn key(&self) -> Self::Key;
+
+    /// Whose the row is for good, of those tables whose rows are looked for by that.
+    fn owner(&self) -> Option<Uuid> {
+        None
+    }
 }
 
 /// The rows of one table that a batch has touched.
 pub(crate) struct Rows<R: TableRow> {
     known: BTreeMap<R::Key, Option<R>>,
     changed: BTreeSet<R::Key>,
+    /// The rows that an owner has, or had.
+    owned: HashMap<Uuid, BTreeSet<R::Key>>,
 }
 
 impl<R: TableRow> Default for Rows<R> {
@@ -36,6 +56,7 @@ impl<R: TableRow> Default for Rows<R> {
         Self {
             known: BTreeMap::new(),
             changed: BTreeSet::new(),
+            owned: HashMap::new(),
         }
     }
 }
@@ -44,7 +65,14 @@ impl<R: TableRow> Rows<R> {
     /// Takes rows in that the table holds.
     pub(crate) fn load(&mut self, rows: impl IntoIterator<Item = R>) {
         for row in rows {
+            self.note_owner(&row);
             self.known.entry(row.key()).or_insert(Some(row));
+        }
+    }
+
+    fn note_owner(&mut self, row: &R) {
+        if let Some(owner) = row.owner() {
+            self.owned.entry(owner).or_default().insert(row.key());
         }
     }
 
@@ -61,6 +89,7 @@ impl<R: TableRow> Rows<R> {
     }
 
     pub(crate) fn put(&mut self, row: R) {
+        self.note_owner(&row);
         self.changed.insert(row.key());
         self.known.insert(row.key(), Some(row));
     }
@@ -84,6 +113,12 @@ impl<R: TableRow> Rows<R> {
         rows.map(TableRow::key).collect()
     }
 
+    /// Those of an owner's rows that are known and still there.
+    pub(crate) fn of_owner(&self, owner: Uuid) -> impl Iterator<Item = &R> {
+        let keys = self.owned.get(&owner).into_iter().flatten();
+        keys.filter_map(|key| self.get(key))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &R> {
         self.known.values().flatten()
     }
@@ -94,8 +129,12 @@ impl<R: TableRow> Rows<R> {
         self.changed.iter().filter(gone).cloned().collect()
     }
 
-    /// Inserts or updates the rows that changed, in one statement.
-    pub(crate) async fn upsert(&self, connection: &mut PgConnection) -> Result<(), LedgerError> {
+    /// Inserts or updates the rows that changed.
+    pub(crate) async fn upsert(
+        &self,
+        connection: &mut PgConnection,
+        volume: Volume,
+    ) -> Result<(), LedgerError> {
         let rows = self
             .changed
             .iter()
@@ -104,32 +143,41 @@ impl<R: TableRow> Rows<R> {
         if rows.is_empty() {
             return Ok(());
         }
+        if volume == Volume::Page && rows.len() >= COPIED {
+            return copying::upsert(connection, &rows).await;
+        }
         let table = R::TABLE;
         let mut sql = QueryBuilder::new("INSERT INTO ");
         sql.push(table.name)
-            .push(" SELECT * FROM jsonb_populate_recordset(NULL::");
-        sql.push(table.name)
+            .push(" SELECT * FROM jsonb_populate_recordset(NULL::")
+            .push(table.name)
             .push(", ")
             .push_bind(Json(rows))
-            .push(") ON CONFLICT (");
-        let mut key = sql.separated(", ");
-        for column in table.key {
-            key.push(column);
-        }
-        sql.push(") DO ");
-        if table.fields.is_empty() {
-            sql.push("NOTHING");
-        } else {
-            sql.push("UPDATE SET ");
-            let mut fields = sql.separated(", ");
-            for column in table.fields {
-                fields
-                    .push(column)
-                    .push_unseparated(" = EXCLUDED.")
-                    .push_unseparated(column);
-            }
-        }
+            .push(")");
+        push_conflict::<R>(&mut sql);
         sql.build().execute(connection).await?;
         Ok(())
+    }
+}
+
+/// Appends what an insert does with rows that are there already: it updates them.
+pub(crate) fn push_conflict<R: TableRow>(sql: &mut QueryBuilder<'_, Postgres>) {
+    sql.push(" ON CONFLICT (");
+    let mut key = sql.separated(", ");
+    for column in R::TABLE.key {
+        key.push(column);
+    }
+    sql.push(") DO ");
+    if R::TABLE.fields.is_empty() {
+        sql.push("NOTHING");
+        return;
+    }
+    sql.push("UPDATE SET ");
+    let mut fields = sql.separated(", ");
+    for column in R::TABLE.fields {
+        fields
+            .push(column)
+            .push_unseparated(" = EXCLUDED.")
+            .push_unseparated(column);
     }
 }

@@ -63,6 +63,8 @@ impl Shadow {
         }
         let keys = definitions(&mut connection, Kind::PrimaryKeys).await?;
         enter(&mut connection, schema).await?;
+        // What a crash takes of a shadow is made again, so nothing waits for the disk.
+        run(&mut connection, &["SET synchronous_commit = off"]).await?;
         for key in keys {
             run(&mut connection, &[&key.statement]).await?;
         }
@@ -133,7 +135,7 @@ async fn fold_page(
     let events = page
         .into_iter()
         .map(|event| (event.project_id, event.aggregate_id, event.event));
-    read_models::project_all(connection, events.collect()).await?;
+    read_models::project_page(connection, events.collect()).await?;
     Ok((last, count))
 }
 

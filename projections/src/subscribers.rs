@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::LedgerEvent;
 use crate::analytics::sync::erasure::{self, Erased};
 use crate::event_log::Recorded;
-use crate::subscription::Subscriber;
+use crate::subscription::{Sight, Subscriber};
 use crate::telemetry::spool;
 use crate::{EventLog, LedgerError, history, images, session_replays, sign_up_rules};
 
@@ -29,6 +29,10 @@ pub struct Tally;
 impl Subscriber for Tally {
     fn name(&self) -> &'static str {
         "tally"
+    }
+
+    fn sight(&self) -> Sight {
+        Sight::Bare
     }
 
     async fn accept(
@@ -153,6 +157,10 @@ impl Erasure {
 impl Subscriber for Erasure {
     fn name(&self) -> &'static str {
         "erasure"
+    }
+
+    fn sight(&self) -> Sight {
+        Sight::Bare
     }
 
     async fn accept(

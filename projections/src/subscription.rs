@@ -49,6 +49,8 @@ pub enum Sight {
     /// Everything but personal data, as if everybody had been erased: faster, for those who only
     /// want to know what an event is about.
     Sealed,
+    /// Not even by whom and in which request: no metadata.
+    Bare,
 }
 
 /// How patiently a subscription works.
@@ -120,6 +122,25 @@ pub fn listen(log: EventLog) -> Subscription {
     }))
 }
 
+/// A batch that is read and opened while the one before it is delivered.
+struct Ahead {
+    after: Cursor,
+    batch: JoinHandle<Result<Vec<Recorded>, LedgerError>>,
+}
+
+async fn read_after(
+    log: &EventLog,
+    sight: Sight,
+    cursor: Cursor,
+    limit: i64,
+) -> Result<Vec<Recorded>, LedgerError> {
+    match sight {
+        Sight::Opened => log.read_after(cursor, limit).await,
+        Sight::Sealed => log.read_sealed_after(cursor, limit).await,
+        Sight::Bare => log.read_bare_after(cursor, limit).await,
+    }
+}
+
 struct Follower<S> {
     log: EventLog,
     subscriber: S,
@@ -146,16 +167,20 @@ impl<S: Subscriber> Follower<S> {
         self.enroll(&mut connection).await?;
         let mut appended = self.log.notifier().watch();
         let mut failures = 0;
+        let mut ahead = None;
         loop {
             appended.mark_unchanged();
             let begun = Instant::now();
             let cursor = self.cursor(&mut connection).await?;
-            let batch = self.read_after(cursor).await?;
+            let batch = self.batch_after(cursor, ahead.take()).await?;
             if batch.is_empty() {
                 // Either a notification or the time to look anyway.
                 let _ = tokio::time::timeout(self.pace.poll, appended.changed()).await;
                 tokio::time::sleep(self.pace.linger).await;
                 continue;
+            }
+            if self.is_full(&batch) && failures == 0 {
+                ahead = batch.last().map(|last| self.read_ahead(last.cursor));
             }
             match self.deliver(&mut connection, cursor, &batch).await {
                 Ok(()) => {
@@ -179,10 +204,28 @@ impl<S: Subscriber> Follower<S> {
         }
     }
 
-    async fn read_after(&self, cursor: Cursor) -> Result<Vec<Recorded>, LedgerError> {
-        match self.subscriber.sight() {
-            Sight::Opened => self.log.read_after(cursor, self.pace.batch).await,
-            Sight::Sealed => self.log.read_sealed_after(cursor, self.pace.batch).await,
+    /// What was read ahead, if that is what comes after the cursor and there was anything.
+    async fn batch_after(
+        &self,
+        cursor: Cursor,
+        ahead: Option<Ahead>,
+    ) -> Result<Vec<Recorded>, LedgerError> {
+        if let Some(ahead) = ahead.filter(|ahead| ahead.after == cursor) {
+            let read = ahead.batch.await;
+            let batch = read.map_err(|error| LedgerError::Store(Box::new(error)))??;
+            if !batch.is_empty() {
+                return Ok(batch);
+            }
+        }
+        read_after(&self.log, self.subscriber.sight(), cursor, self.pace.batch).await
+    }
+
+    fn read_ahead(&self, cursor: Cursor) -> Ahead {
+        let (log, sight, limit) = (self.log.clone(), self.subscriber.sight(), self.pace.batch);
+        let reading = async move { read_after(&log, sight, cursor, limit).await };
+        Ahead {
+            after: cursor,
+            batch: tokio::spawn(reading),
         }
     }
 

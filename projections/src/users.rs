@@ -161,6 +161,10 @@ impl TableRow for ContactChannelRow {
     fn key(&self) -> Uuid {
         self.id
     }
+
+    fn owner(&self) -> Option<Uuid> {
+        Some(self.user_id)
+    }
 }
 
 /// The only type of contact channel that exists.
@@ -895,10 +899,12 @@ fn fold_channel_changed(models: &mut ReadModels, id: Uuid, changed: ContactChann
 }
 
 fn demote_channels(models: &mut ReadModels, user: Uuid) {
-    for key in models
-        .channels
-        .keys_where(|row| row.user_id == user && row.is_primary)
-    {
+    let channels = models.channels.of_owner(user);
+    let primary: Vec<Uuid> = channels
+        .filter(|row| row.is_primary)
+        .map(|row| row.id)
+        .collect();
+    for key in primary {
         if let Some(channel) = models.channels.change(&key) {
             channel.is_primary = false;
         }
@@ -908,8 +914,7 @@ fn demote_channels(models: &mut ReadModels, user: Uuid) {
 /// Keeps the user row's copy of the primary channel.
 fn mirror_primary(models: &mut ReadModels, id: Uuid) {
     let channels = &models.channels;
-    let primary = channels.keys_where(|row| row.user_id == id && row.is_primary);
-    let primary = primary.first().and_then(|key| channels.get(key)).cloned();
+    let primary = channels.of_owner(id).find(|row| row.is_primary).cloned();
     let Some(row) = models.users.change(&id) else {
         return;
     };

@@ -5,7 +5,7 @@
 //! endpoint: should one want the past later, that is in the log.
 
 use muniment_domain::project::ProjectEvent;
-use muniment_projections::subscription::Subscriber;
+use muniment_projections::subscription::{Sight, Subscriber};
 use muniment_projections::webhooks::endpoints::{self, Endpoint};
 use muniment_projections::webhooks::happenings::happenings;
 use muniment_projections::webhooks::queue::{self, Message};
@@ -74,6 +74,11 @@ impl Subscriber for Announcer {
         "webhooks"
     }
 
+    /// Events say what is to be told; what messages show is read from whole streams.
+    fn sight(&self) -> Sight {
+        Sight::Sealed
+    }
+
     async fn accept(
         &self,
         connection: &mut PgConnection,
@@ -96,8 +101,7 @@ impl Subscriber for Announcer {
 
 /// The messages that tell of events.
 pub async fn messages(app: &App, events: &[Recorded]) -> Result<Vec<Message>, LedgerError> {
-    let happenings = happenings(&app.log, events).await?;
-    happenings.into_iter().map(payloads::message).collect()
+    payloads::messages(happenings(&app.log, events).await?)
 }
 
 fn is_wanted(message: &Message, endpoints: &[Endpoint]) -> bool {

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use muniment_domain::{Millis, ProjectId};
 use muniment_projections::webhooks::endpoints::{self, Endpoint, Failing};
 use muniment_projections::webhooks::queue::{self, Attempt, Due, Fate, Message, Replay};
@@ -14,7 +14,9 @@ use muniment_projections::{LedgerError, sole_holder};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 use sqlx::PgConnection;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::announcer::{messages, pairs};
 use super::courier::{Courier, Parcel};
@@ -26,7 +28,15 @@ use crate::app::App;
 /// What rate limits count in.
 const SECOND: Duration = Duration::from_secs(1);
 /// Messages in flight to one endpoint at once.
-const IN_FLIGHT: i64 = 64;
+const IN_FLIGHT: usize = 64;
+/// Messages of an endpoint that are taken from the queue at once.
+const BATCH: i64 = 1_000;
+/// How long a batch goes on to begin attempts. Then what was set about the endpoint meanwhile
+/// counts, and what it has not come to is taken from the queue again.
+const ROUND: Duration = Duration::from_secs(1);
+/// Outcomes that are noted in one transaction, at most. After a crash, what was not noted is sent
+/// again.
+const NOTED: usize = 256;
 /// Endpoints that are served at once.
 const ENDPOINTS: usize = 64;
 /// How often the queue is looked at when nothing announces a message: for retries that are due,
@@ -37,7 +47,7 @@ const COMMIT: Duration = Duration::from_millis(3);
 /// How long to wait after the database failed, or to stand by for the lock.
 const PAUSE: Duration = Duration::from_secs(2);
 /// Events that are replayed at once.
-const REPLAYED: i64 = 500;
+const REPLAYED: i64 = 2_000;
 /// How long messages and attempts are kept: ninety days.
 const KEPT_MILLIS: i64 = 90 * 24 * 60 * 60 * 1000;
 /// How often old ones, and those about people who were erased, are forgotten.
@@ -71,7 +81,7 @@ async fn hold_office(app: &App, courier: &Courier) -> Result<(), LedgerError> {
         return Ok(());
     };
     let mut rounds = Rounds::default();
-    let mut tidied = tokio::time::Instant::now();
+    let mut tidied = Instant::now();
     loop {
         rounds.0.retain(|_, round| !round.is_finished());
         for endpoint in queue::endpoints_in_demand(&mut connection, app.now()).await? {
@@ -83,7 +93,7 @@ async fn hold_office(app: &App, courier: &Courier) -> Result<(), LedgerError> {
         let is_replaying = replay_some(app, &mut connection).await?;
         if tidied.elapsed() >= TIDY {
             tidy(app, &mut connection).await?;
-            tidied = tokio::time::Instant::now();
+            tidied = Instant::now();
         }
         if !is_replaying {
             // Either way it is time to look again.
@@ -114,6 +124,7 @@ async fn serve(app: App, courier: Courier, id: String) {
     }
 }
 
+/// Delivers a batch: several messages at once, while the outcomes of others are noted.
 async fn serve_round(app: &App, courier: &Courier, id: &str) -> Result<usize, LedgerError> {
     let Some(endpoint) = endpoints::by_id(app.pool(), id).await? else {
         return Ok(0);
@@ -121,21 +132,76 @@ async fn serve_round(app: &App, courier: &Courier, id: &str) -> Result<usize, Le
     if endpoint.is_disabled {
         return Ok(0);
     }
-    let now = app.now();
+    let (now, begun) = (app.now(), Instant::now());
     let secrets = endpoints::secrets(app.pool(), app.log.sealer(), &endpoint, now).await?;
-    let limit = endpoint.rate_limit.map_or(IN_FLIGHT, i64::from);
-    let next_second = tokio::time::Instant::now() + SECOND;
-    let due = queue::due(app.pool(), id, now, limit.min(IN_FLIGHT)).await?;
-    let (endpoint, secrets) = (&endpoint, &secrets);
-    let attempts = due
-        .iter()
-        .map(|due| attempt(app, courier, endpoint, secrets, due));
-    let attempts = join_all(attempts).await;
-    note(app, endpoint, &attempts).await?;
-    if endpoint.rate_limit.is_some() && !attempts.is_empty() {
-        tokio::time::sleep_until(next_second).await;
+    let limit = endpoint.rate_limit.map_or(BATCH, i64::from);
+    let due = queue::due(app.pool(), id, now, limit.min(BATCH)).await?;
+    let (outcomes, made) = mpsc::channel(NOTED);
+    let sending = async {
+        let mut waiting = due.iter();
+        let mut in_flight = FuturesUnordered::new();
+        loop {
+            while in_flight.len() < IN_FLIGHT && begun.elapsed() < ROUND {
+                let Some(due) = waiting.next() else { break };
+                in_flight.push(attempt(app, courier, &endpoint, &secrets, due));
+            }
+            let Some(attempt) = in_flight.next().await else {
+                break;
+            };
+            if outcomes.send(attempt).await.is_err() {
+                // Noting has failed, and says so itself.
+                break;
+            }
+        }
+        drop(outcomes);
+    };
+    let ((), noted) = tokio::join!(sending, note_all(app, &endpoint, made));
+    let noted = noted?;
+    if endpoint.rate_limit.is_some() && noted > 0 {
+        tokio::time::sleep_until(begun + SECOND).await;
     }
-    Ok(attempts.len())
+    Ok(noted)
+}
+
+/// Notes attempts as they are made, as many at once as there are. Returns how many there were.
+async fn note_all(
+    app: &App,
+    endpoint: &Endpoint,
+    mut made: mpsc::Receiver<(Attempt, Fate)>,
+) -> Result<usize, LedgerError> {
+    let mut record = endpoint.failing();
+    let mut attempts = Vec::with_capacity(NOTED);
+    let mut noted = 0;
+    loop {
+        let is_over = made.recv_many(&mut attempts, NOTED).await == 0;
+        if attempts.is_empty() {
+            return Ok(noted);
+        }
+        let (after, verdict) = judge(record, &attempts, app.now());
+        // An endpoint is disabled with the last attempt of a batch: none follows, and one that
+        // succeeds would still save it.
+        if verdict == Verdict::Disable && !is_over {
+            continue;
+        }
+        let mut transaction = app.pool().begin().await?;
+        queue::note(&mut transaction, &attempts).await?;
+        if after != record {
+            endpoints::note_failing(&mut transaction, &endpoint.id, after).await?;
+        }
+        if verdict == Verdict::Disable {
+            endpoints::disable(&mut transaction, &endpoint.id, app.now()).await?;
+            metrics::counter!("muniment_webhook_endpoints_disabled_total").increment(1);
+            tracing::warn!(
+                endpoint = endpoint.id,
+                project = endpoint.project_id,
+                "a webhook endpoint failed for days and was disabled"
+            );
+        }
+        transaction.commit().await?;
+        record = after;
+        noted += attempts.len();
+        attempts.clear();
+    }
 }
 
 /// Tries once to deliver a message.
@@ -198,34 +264,6 @@ fn headers_of(endpoint: &Endpoint) -> HeaderMap {
     headers.collect()
 }
 
-/// Notes attempts, and what they say about the endpoint.
-async fn note(
-    app: &App,
-    endpoint: &Endpoint,
-    attempts: &[(Attempt, Fate)],
-) -> Result<(), LedgerError> {
-    if attempts.is_empty() {
-        return Ok(());
-    }
-    let mut transaction = app.pool().begin().await?;
-    queue::note(&mut transaction, attempts).await?;
-    let (failing, verdict) = judge(endpoint.failing(), attempts, app.now());
-    if failing != endpoint.failing() {
-        endpoints::note_failing(&mut transaction, &endpoint.id, failing).await?;
-    }
-    if verdict == Verdict::Disable {
-        endpoints::disable(&mut transaction, &endpoint.id, app.now()).await?;
-        metrics::counter!("muniment_webhook_endpoints_disabled_total").increment(1);
-        tracing::warn!(
-            endpoint = endpoint.id,
-            project = endpoint.project_id,
-            "a webhook endpoint failed for days and was disabled"
-        );
-    }
-    transaction.commit().await?;
-    Ok(())
-}
-
 /// One success among attempts clears the record.
 fn judge(record: Failing, attempts: &[(Attempt, Fate)], now: Millis) -> (Failing, Verdict) {
     let any_success = attempts.iter().any(|(_, fate)| *fate == Fate::Delivered);
@@ -257,7 +295,7 @@ async fn replay_some(app: &App, connection: &mut PgConnection) -> Result<bool, L
     let stretch = (Millis(since), Millis(until));
     let events = app
         .log
-        .stretch(&project, stretch, position, REPLAYED)
+        .read_sealed_stretch(&project, stretch, position, REPLAYED)
         .await?;
     let reached = events.last().map(|event| event.cursor.position);
     let mut messages = messages(app, &events).await?;

@@ -1,6 +1,11 @@
 //! What messages say: happenings in the shapes of the API.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
 use muniment_projections::LedgerError;
+use muniment_projections::projects::ProjectRow;
 use muniment_projections::webhooks::queue::Message;
 use muniment_projections::webhooks::{Happened, Happening, Occasion, Tie};
 use serde_json::{Value, json};
@@ -9,9 +14,17 @@ use super::body;
 use crate::app::projects::LoadedProject;
 use crate::http::views::{ProjectPermission, ServerTeam, ServerUser, TeamPermission};
 
-/// The message that tells of a happening.
-pub fn message(happening: Happening) -> Result<Message, LedgerError> {
-    let (event_type, data) = said(happening.what)?;
+/// The messages that tell of happenings.
+pub fn messages(happenings: Vec<Happening>) -> Result<Vec<Message>, LedgerError> {
+    let mut settings = Settings::default();
+    let messages = happenings.into_iter();
+    messages
+        .map(|happening| message(happening, &mut settings))
+        .collect()
+}
+
+fn message(happening: Happening, settings: &mut Settings) -> Result<Message, LedgerError> {
+    let (event_type, data) = said(happening.what, settings)?;
     Ok(Message {
         id: happening.message_id,
         project_id: happening.project_id.to_string(),
@@ -24,15 +37,33 @@ pub fn message(happening: Happening) -> Result<Message, LedgerError> {
     })
 }
 
-fn said(what: Happened) -> Result<(&'static str, Value), LedgerError> {
+/// Projects with their settings read, which takes milliseconds where there are many of them: once
+/// for all happenings that share a row. The rows are kept, so that no other one gets their address.
+#[derive(Default)]
+struct Settings(HashMap<*const ProjectRow, (Arc<ProjectRow>, LoadedProject)>);
+
+impl Settings {
+    fn of(&mut self, row: &Arc<ProjectRow>) -> Result<&LoadedProject, LedgerError> {
+        let (_, project) = match self.0.entry(Arc::as_ptr(row)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let project = LoadedProject::read(row, Vec::new())?;
+                place.insert((Arc::clone(row), project))
+            }
+        };
+        Ok(project)
+    }
+}
+
+fn said(what: Happened, settings: &mut Settings) -> Result<(&'static str, Value), LedgerError> {
     Ok(match what {
         Happened::User {
             occasion,
             record,
             project,
         } => {
-            let project = LoadedProject::read(&project, Vec::new())?;
-            let user = ServerUser::as_of(&record, &project, record.last_active_at);
+            let project = settings.of(&project)?;
+            let user = ServerUser::as_of(&record, project, record.last_active_at);
             let event_type = match occasion {
                 Occasion::Created => "user.created",
                 Occasion::Updated => "user.updated",

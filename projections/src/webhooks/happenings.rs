@@ -5,6 +5,7 @@
 //! one exception: of somebody who was erased in the meantime, the log has no personal data to show.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use cqrs_es::Aggregate;
 use muniment_domain::permission::{GrantCause, RevokeCause};
@@ -71,8 +72,9 @@ pub enum Happened {
         occasion: Occasion,
         /// The user then.
         record: Box<UserRecord>,
-        /// The project then, whose settings decide how users are shown.
-        project: Box<ProjectRow>,
+        /// The project then, whose settings decide how users are shown. Happenings between which it
+        /// did not change share it.
+        project: Arc<ProjectRow>,
     },
     /// A user was deleted.
     UserDeleted {
@@ -226,6 +228,8 @@ struct Stream {
     models: ReadModels,
     /// When the user whose stream it is last did something that is on it.
     last_seen: Option<i64>,
+    /// The project whose stream it is, once it has been shown in this state.
+    project: Option<Arc<ProjectRow>>,
 }
 
 impl Stream {
@@ -241,6 +245,7 @@ impl Stream {
             }
             self.models.fold(&next.project_id, id, next.event.clone());
             self.folded += 1;
+            self.project = None;
         }
     }
 }
@@ -316,7 +321,7 @@ impl Past {
         aggregate_type: &'static str,
         id: &str,
         event: &Recorded,
-    ) -> Option<&Stream> {
+    ) -> Option<&mut Stream> {
         let stream = self.streams.get_mut(&(aggregate_type, id.to_owned()))?;
         stream.advance(event);
         Some(stream)
@@ -330,7 +335,7 @@ impl Past {
                 Happened::User {
                     occasion,
                     record: Box::new(record),
-                    project: Box::new(project),
+                    project,
                 }
             }
             Told::UserDeleted => Happened::UserDeleted {
@@ -381,10 +386,13 @@ impl Past {
         stream.models.teams.get(&id).cloned()
     }
 
-    fn project(&mut self, event: &Recorded) -> Option<ProjectRow> {
+    fn project(&mut self, event: &Recorded) -> Option<Arc<ProjectRow>> {
         let id = event.project_id.to_string();
         let stream = self.as_of(Project::TYPE, &id, event)?;
-        stream.models.projects.get(&id).cloned()
+        if stream.project.is_none() {
+            stream.project = stream.models.projects.get(&id).cloned().map(Arc::new);
+        }
+        stream.project.clone()
     }
 
     /// The teams that the user left by being deleted.

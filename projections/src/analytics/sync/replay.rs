@@ -10,11 +10,7 @@ use futures_util::TryStreamExt;
 use sqlx::{Connection, PgConnection};
 
 use super::erasure;
-use super::rows::{
-    ConnectedAccountRow, ContactChannelRow, EmailRow, InvitationRow, ItemBalanceRow,
-    MemberProfileRow, PreferenceRow, ProjectPermissionRow, RefreshTokenRow, SubscriptionRow,
-    SyncedRow, TeamPermissionRow, TeamRow, TransactionRow, UserRow,
-};
+use super::rows::{SyncedRow, TableVisitor, each_table};
 use super::subscriber::{LOCK, NAME, PACE};
 use super::tables::{Tables, Version, select, synchronize};
 use super::touched::Touched;
@@ -43,13 +39,20 @@ pub async fn replay(
     let erasing = hold_erasure(log).await?;
     let live = Tables::live(store.owner());
     let fresh = Tables::beside(store.owner(), FRESH);
-    each_table(Step::Create, &live, &fresh).await?;
+    take(Step::Create, &live, &fresh).await?;
     let version = Version::draw(log.pool()).await?;
     shadow.catch_up(log, progress).await?;
-    let copied = copy_all(&mut shadow.connection, version, &fresh).await?;
+    let mut copying = Copying {
+        connection: &mut shadow.connection,
+        version,
+        fresh: &fresh,
+        copied: 0,
+    };
+    each_table(&mut copying).await?;
+    let copied = copying.copied;
     let cursor = follow(log, &fresh, shadow.cursor).await?;
     swap(log, &live, &fresh, cursor).await?;
-    each_table(Step::Drop, &live, &fresh).await?;
+    take(Step::Drop, &live, &fresh).await?;
     shadow.remove().await?;
     erasing.close().await?;
     Ok(copied)
@@ -67,48 +70,33 @@ async fn hold_erasure(log: &EventLog) -> Result<PgConnection, LedgerError> {
     Ok(connection)
 }
 
-async fn copy_all(
-    connection: &mut PgConnection,
+/// Copies the shadow's tables into the fresh ones.
+struct Copying<'c> {
+    connection: &'c mut PgConnection,
     version: Version,
-    fresh: &Tables,
-) -> Result<u64, LedgerError> {
-    Ok(copy::<UserRow>(connection, version, fresh).await?
-        + copy::<ContactChannelRow>(connection, version, fresh).await?
-        + copy::<TeamRow>(connection, version, fresh).await?
-        + copy::<MemberProfileRow>(connection, version, fresh).await?
-        + copy::<TeamPermissionRow>(connection, version, fresh).await?
-        + copy::<ProjectPermissionRow>(connection, version, fresh).await?
-        + copy::<InvitationRow>(connection, version, fresh).await?
-        + copy::<EmailRow>(connection, version, fresh).await?
-        + copy::<PreferenceRow>(connection, version, fresh).await?
-        + copy::<RefreshTokenRow>(connection, version, fresh).await?
-        + copy::<ConnectedAccountRow>(connection, version, fresh).await?
-        + copy::<ItemBalanceRow>(connection, version, fresh).await?
-        + copy::<SubscriptionRow>(connection, version, fresh).await?
-        + copy::<TransactionRow>(connection, version, fresh).await?)
+    fresh: &'c Tables,
+    /// Rows so far.
+    copied: u64,
 }
 
-/// Copies a table of the shadow.
-async fn copy<R: SyncedRow>(
-    connection: &mut PgConnection,
-    version: Version,
-    fresh: &Tables,
-) -> Result<u64, LedgerError> {
-    let mut sql = select::<R>(version);
-    let mut rows = sql.build_query_as::<R>().fetch(connection).try_chunks(ROWS);
-    let mut copied = 0;
-    while let Some(chunk) = rows.try_next().await.map_err(|error| error.1)? {
-        fresh.insert(&chunk).await?;
-        copied += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+impl TableVisitor for Copying<'_> {
+    async fn visit<R: SyncedRow>(&mut self) -> Result<(), LedgerError> {
+        let mut sql = select::<R>(self.version);
+        let rows = sql.build_query_as::<R>().fetch(&mut *self.connection);
+        let mut chunks = rows.try_chunks(ROWS);
+        while let Some(chunk) = chunks.try_next().await.map_err(|error| error.1)? {
+            self.fresh.insert(&chunk).await?;
+            self.copied += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        }
+        Ok(())
     }
-    Ok(copied)
 }
 
 /// Brings the fresh tables up to date with what has happened since `cursor`. Returns how far.
 async fn follow(log: &EventLog, fresh: &Tables, mut cursor: Cursor) -> Result<Cursor, LedgerError> {
     let mut connection = log.pool().acquire().await?;
     loop {
-        let batch = log.read_sealed_after(cursor, PACE.batch).await?;
+        let batch = log.read_bare_after(cursor, PACE.batch).await?;
         let Some(last) = batch.last() else {
             return Ok(cursor);
         };
@@ -134,7 +122,7 @@ async fn swap(
     .execute(&mut *transaction)
     .await?;
     let cursor = follow(log, fresh, cursor).await?;
-    each_table(Step::Exchange, live, fresh).await?;
+    take(Step::Exchange, live, fresh).await?;
     advance(&mut transaction, cursor).await?;
     transaction.commit().await?;
     Ok(())
@@ -166,42 +154,38 @@ enum Step {
     Drop,
 }
 
-async fn each_table(step: Step, live: &Tables, fresh: &Tables) -> Result<(), LedgerError> {
-    take::<UserRow>(step, live, fresh).await?;
-    take::<ContactChannelRow>(step, live, fresh).await?;
-    take::<TeamRow>(step, live, fresh).await?;
-    take::<MemberProfileRow>(step, live, fresh).await?;
-    take::<TeamPermissionRow>(step, live, fresh).await?;
-    take::<ProjectPermissionRow>(step, live, fresh).await?;
-    take::<InvitationRow>(step, live, fresh).await?;
-    take::<EmailRow>(step, live, fresh).await?;
-    take::<PreferenceRow>(step, live, fresh).await?;
-    take::<RefreshTokenRow>(step, live, fresh).await?;
-    take::<ConnectedAccountRow>(step, live, fresh).await?;
-    take::<ItemBalanceRow>(step, live, fresh).await?;
-    take::<SubscriptionRow>(step, live, fresh).await?;
-    take::<TransactionRow>(step, live, fresh).await
+/// A step that is taken with all tables.
+struct Taking<'t> {
+    step: Step,
+    live: &'t Tables,
+    fresh: &'t Tables,
 }
 
-async fn take<R: SyncedRow>(step: Step, live: &Tables, fresh: &Tables) -> Result<(), LedgerError> {
-    let (used, other) = (live.name::<R>(), fresh.name::<R>());
-    // The embedded engine does not come back from `DROP … SYNC`; this way, too, the data goes now.
-    let empty = format!("TRUNCATE TABLE IF EXISTS {other}");
-    let drop = format!("DROP TABLE IF EXISTS {other}");
-    match step {
-        Step::Create => {
-            live.run(&empty, Vec::new()).await?;
-            live.run(&drop, Vec::new()).await?;
-            let create = format!("CREATE TABLE {other} AS {used}");
-            live.run(&create, Vec::new()).await
-        }
-        Step::Exchange => {
-            let exchange = format!("EXCHANGE TABLES {used} AND {other}");
-            live.run(&exchange, Vec::new()).await
-        }
-        Step::Drop => {
-            live.run(&empty, Vec::new()).await?;
-            live.run(&drop, Vec::new()).await
+async fn take(step: Step, live: &Tables, fresh: &Tables) -> Result<(), LedgerError> {
+    each_table(&mut Taking { step, live, fresh }).await
+}
+
+impl TableVisitor for Taking<'_> {
+    async fn visit<R: SyncedRow>(&mut self) -> Result<(), LedgerError> {
+        let (used, other) = (self.live.name::<R>(), self.fresh.name::<R>());
+        // The embedded engine does not come back from `DROP … SYNC`; this way, too, the data goes now.
+        let empty = format!("TRUNCATE TABLE IF EXISTS {other}");
+        let drop = format!("DROP TABLE IF EXISTS {other}");
+        match self.step {
+            Step::Create => {
+                self.live.run(&empty, Vec::new()).await?;
+                self.live.run(&drop, Vec::new()).await?;
+                let create = format!("CREATE TABLE {other} AS {used}");
+                self.live.run(&create, Vec::new()).await
+            }
+            Step::Exchange => {
+                let exchange = format!("EXCHANGE TABLES {used} AND {other}");
+                self.live.run(&exchange, Vec::new()).await
+            }
+            Step::Drop => {
+                self.live.run(&empty, Vec::new()).await?;
+                self.live.run(&drop, Vec::new()).await
+            }
         }
     }
 }

@@ -10,12 +10,15 @@
 )]
 
 use std::fmt::Debug;
+use std::future::Future;
 
 use clickhouse::{Row, RowOwned, RowRead, RowWrite};
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
+
+use crate::LedgerError;
 
 /// A synced table.
 pub(super) struct Table {
@@ -96,6 +99,30 @@ macro_rules! synced {
 mod payments;
 
 pub(super) use payments::{ItemBalanceRow, SubscriptionRow, TransactionRow};
+
+/// Something that is done with every synced table in the same way.
+pub(super) trait TableVisitor {
+    /// Does it with the table of those rows.
+    fn visit<R: SyncedRow>(&mut self) -> impl Future<Output = Result<(), LedgerError>> + Send;
+}
+
+/// Does it with every synced table, one after the other.
+pub(super) async fn each_table(visitor: &mut impl TableVisitor) -> Result<(), LedgerError> {
+    visitor.visit::<UserRow>().await?;
+    visitor.visit::<ContactChannelRow>().await?;
+    visitor.visit::<TeamRow>().await?;
+    visitor.visit::<MemberProfileRow>().await?;
+    visitor.visit::<TeamPermissionRow>().await?;
+    visitor.visit::<ProjectPermissionRow>().await?;
+    visitor.visit::<InvitationRow>().await?;
+    visitor.visit::<EmailRow>().await?;
+    visitor.visit::<PreferenceRow>().await?;
+    visitor.visit::<RefreshTokenRow>().await?;
+    visitor.visit::<ConnectedAccountRow>().await?;
+    visitor.visit::<ItemBalanceRow>().await?;
+    visitor.visit::<SubscriptionRow>().await?;
+    visitor.visit::<TransactionRow>().await
+}
 
 #[derive(Debug, PartialEq, Row, Serialize, Deserialize, FromRow)]
 pub(super) struct UserRow {

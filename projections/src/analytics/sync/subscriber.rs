@@ -19,7 +19,7 @@ pub(super) const LOCK: &str = "muniment analytics tables";
 /// ClickHouse makes a part of every insert and table, so batches are few and large. After an
 /// outage the store is asked every few seconds.
 pub const PACE: Pace = Pace {
-    batch: 5_000,
+    batch: 10_000,
     poll: Duration::from_secs(1),
     linger: Duration::from_millis(25),
     interval: Duration::from_millis(250),
@@ -51,7 +51,7 @@ impl Subscriber for Synchronizer {
     }
 
     fn sight(&self) -> Sight {
-        Sight::Sealed
+        Sight::Bare
     }
 
     async fn accept(

@@ -1,12 +1,14 @@
 //! Reading the rows that were touched, and writing them to the store.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clickhouse::Client;
 use muniment_domain::MAIN_BRANCH;
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::rows::{
@@ -239,7 +241,8 @@ impl<R: SyncedRow> Change<R> {
     }
 }
 
-/// Brings what was touched up to date in `tables`.
+/// Brings what was touched up to date in `tables`: table by table, and while the rows of one are
+/// read, those read before are written.
 pub(super) async fn synchronize(
     pool: &PgPool,
     connection: &mut PgConnection,
@@ -248,138 +251,175 @@ pub(super) async fn synchronize(
 ) -> Result<(), LedgerError> {
     let version = Version::draw(pool).await?;
     find_invitations(connection, &mut touched).await?;
-    let changes = Changes::read(connection, version, &touched).await?;
-    Box::pin(changes.write(tables, version, &touched.projects)).await
+    let mut writing = Writing {
+        tables: tables.clone(),
+        version,
+        projects: Arc::new(std::mem::take(&mut touched.projects)),
+        tasks: JoinSet::new(),
+    };
+    let mut read = Reading {
+        connection,
+        version,
+        projects: Arc::clone(&writing.projects),
+    };
+    change_accounts(&mut read, &mut writing, &touched).await?;
+    change_teams(&mut read, &mut writing, &touched).await?;
+    change_customers(&mut read, &mut writing, &touched).await?;
+    writing.finish().await
 }
 
-/// What is to be written to all of them.
-struct Changes {
-    users: Change<UserRow>,
-    channels: Change<ContactChannelRow>,
-    teams: Change<TeamRow>,
-    profiles: Change<MemberProfileRow>,
-    team_permissions: Change<TeamPermissionRow>,
-    project_permissions: Change<ProjectPermissionRow>,
-    invitations: Change<InvitationRow>,
-    emails: Change<EmailRow>,
-    preferences: Change<PreferenceRow>,
-    refresh_tokens: Change<RefreshTokenRow>,
-    accounts: Change<ConnectedAccountRow>,
-    balances: Change<ItemBalanceRow>,
-    subscriptions: Change<SubscriptionRow>,
-    transactions: Change<TransactionRow>,
+/// Writes to several tables at once.
+struct Writing {
+    tables: Tables,
+    version: Version,
+    projects: Arc<BTreeSet<String>>,
+    tasks: JoinSet<Result<(), LedgerError>>,
 }
 
-impl Changes {
-    async fn read(
-        connection: &mut PgConnection,
-        version: Version,
-        touched: &Touched,
-    ) -> Result<Self, LedgerError> {
-        let ended = &touched.ended;
-        let mut read = Reading {
-            connection,
-            version,
-        };
-        Ok(Self {
-            users: Change::to(read.by_ids("u.id", &touched.users).await?)
-                .without("id", &touched.users, Values::Ids)
-                .without_those_of("project_id", &ended.projects, Values::Texts),
-            channels: Change::to(read.by_ids("c.user_id", &touched.channels_of).await?)
-                .without("id", &touched.channels, Values::Ids)
-                .without_those_of("user_id", &ended.users, Values::Ids)
-                .without_those_of("project_id", &ended.projects, Values::Texts),
-            teams: Change::to(read.by_ids("t.id", &touched.teams).await?)
-                .without("id", &touched.teams, Values::Ids)
-                .without_those_of("project_id", &ended.projects, Values::Texts),
-            profiles: Change::to(read.by_membership(&touched.memberships).await?)
-                .without("(team_id, user_id)", &touched.memberships, Values::Pairs)
-                .without_those_of("team_id", &ended.teams, Values::Ids)
-                .without_those_of("project_id", &ended.projects, Values::Texts),
-            team_permissions: Change::to(read.by_membership(&touched.memberships).await?)
-                .without(
-                    "(team_id, user_id, id)",
-                    &touched.team_permissions,
-                    Values::NamedPairs,
-                )
-                .without_those_of("(team_id, user_id)", &ended.memberships, Values::Pairs)
-                .without_those_of("team_id", &ended.teams, Values::Ids)
-                .without_those_of("project_id", &ended.projects, Values::Texts),
-            project_permissions: Change::to(
-                read.by_name("p.permission_id", "p.user_id", &touched.project_permissions)
-                    .await?,
-            )
-            .without("(user_id, id)", &touched.project_permissions, Values::Named)
-            .without_those_of("user_id", &ended.users, Values::Ids)
-            .without_those_of("project_id", &ended.projects, Values::Texts),
-            invitations: Change::to(read.invitations(touched).await?)
-                .without("id", &touched.invitations, Values::Ids)
-                .without_those_of("team_id", &ended.teams, Values::Ids)
-                .without_those_of("project_id", &ended.projects, Values::Texts),
-            emails: Change::to(read.by_ids("e.id", &touched.emails).await?).without_those_of(
-                "project_id",
-                &ended.projects,
-                Values::Texts,
-            ),
-            preferences: Change::to(
-                read.by_name("n.category_id::text", "n.user_id", &touched.preferences)
-                    .await?,
-            )
-            .without_those_of("user_id", &ended.users, Values::Ids)
-            .without_those_of("project_id", &ended.projects, Values::Texts),
-            refresh_tokens: Change::to(read.by_ids("s.id", &touched.sessions).await?)
-                .without("id", &touched.sessions, Values::Ids)
-                .without_those_of("user_id", &ended.users, Values::Ids)
-                .without_those_of("project_id", &ended.projects, Values::Texts),
-            accounts: Change::to(read.by_ids("u.id", &touched.users).await?)
-                .without_those_of("user_id", &ended.users, Values::Ids)
-                .without_those_of("project_id", &ended.projects, Values::Texts),
-            balances: Change::to(
-                read.by_name("b.item_id", "b.customer_key", &touched.item_balances)
-                    .await?,
-            )
-            .without_those_of("customer_key", &ended.customers, Values::Ids)
-            .without_those_of("project_id", &ended.projects, Values::Texts),
-            subscriptions: Change::to(read.by_ids("s.id", &touched.purchases).await?)
-                .without_those_of("customer_key", &ended.customers, Values::Ids)
-                .without_those_of("project_id", &ended.projects, Values::Texts),
-            transactions: Change::to(read.transactions(touched).await?)
-                .without("id", &touched.transactions, Values::Ids)
-                .without_those_of("customer_key", &ended.customers, Values::Ids)
-                .without_those_of("project_id", &ended.projects, Values::Texts),
-        })
+impl Writing {
+    fn start<R: SyncedRow + 'static>(&mut self, change: Change<R>) {
+        let (tables, version) = (self.tables.clone(), self.version);
+        let projects = Arc::clone(&self.projects);
+        let writing = async move { tables.write(version, &projects, change).await };
+        self.tasks.spawn(writing);
     }
 
-    async fn write(
-        self,
-        tables: &Tables,
-        version: Version,
-        projects: &BTreeSet<String>,
-    ) -> Result<(), LedgerError> {
-        tokio::try_join!(
-            tables.write(version, projects, self.users),
-            tables.write(version, projects, self.channels),
-            tables.write(version, projects, self.teams),
-            tables.write(version, projects, self.profiles),
-            tables.write(version, projects, self.team_permissions),
-            tables.write(version, projects, self.project_permissions),
-            tables.write(version, projects, self.invitations),
-            tables.write(version, projects, self.emails),
-            tables.write(version, projects, self.preferences),
-            tables.write(version, projects, self.refresh_tokens),
-            tables.write(version, projects, self.accounts),
-            tables.write(version, projects, self.balances),
-            tables.write(version, projects, self.subscriptions),
-            tables.write(version, projects, self.transactions),
-        )?;
+    async fn finish(mut self) -> Result<(), LedgerError> {
+        while let Some(written) = self.tasks.join_next().await {
+            written.map_err(|error| LedgerError::Store(Box::new(error)))??;
+        }
         Ok(())
     }
+}
+
+/// Users, and what is theirs alone.
+async fn change_accounts(
+    read: &mut Reading<'_>,
+    writing: &mut Writing,
+    touched: &Touched,
+) -> Result<(), LedgerError> {
+    let ended = &touched.ended;
+    writing.start(
+        Change::<UserRow>::to(read.by_ids("u.id", &touched.users).await?)
+            .without("id", &touched.users, Values::Ids)
+            .without_those_of("project_id", &ended.projects, Values::Texts),
+    );
+    writing.start(
+        Change::<ContactChannelRow>::to(read.by_ids("c.user_id", &touched.channels_of).await?)
+            .without("id", &touched.channels, Values::Ids)
+            .without_those_of("user_id", &ended.users, Values::Ids)
+            .without_those_of("project_id", &ended.projects, Values::Texts),
+    );
+    writing.start(
+        Change::<ProjectPermissionRow>::to(
+            read.by_name("p.permission_id", "p.user_id", &touched.project_permissions)
+                .await?,
+        )
+        .without("(user_id, id)", &touched.project_permissions, Values::Named)
+        .without_those_of("user_id", &ended.users, Values::Ids)
+        .without_those_of("project_id", &ended.projects, Values::Texts),
+    );
+    writing.start(
+        Change::<EmailRow>::to(read.by_ids("e.id", &touched.emails).await?).without_those_of(
+            "project_id",
+            &ended.projects,
+            Values::Texts,
+        ),
+    );
+    writing.start(
+        Change::<PreferenceRow>::to(
+            read.by_name("n.category_id::text", "n.user_id", &touched.preferences)
+                .await?,
+        )
+        .without_those_of("user_id", &ended.users, Values::Ids)
+        .without_those_of("project_id", &ended.projects, Values::Texts),
+    );
+    writing.start(
+        Change::<RefreshTokenRow>::to(read.by_ids("s.id", &touched.sessions).await?)
+            .without("id", &touched.sessions, Values::Ids)
+            .without_those_of("user_id", &ended.users, Values::Ids)
+            .without_those_of("project_id", &ended.projects, Values::Texts),
+    );
+    writing.start(
+        Change::<ConnectedAccountRow>::to(read.by_ids("u.id", &touched.users).await?)
+            .without_those_of("user_id", &ended.users, Values::Ids)
+            .without_those_of("project_id", &ended.projects, Values::Texts),
+    );
+    Ok(())
+}
+
+/// Teams, their members, and who is invited.
+async fn change_teams(
+    read: &mut Reading<'_>,
+    writing: &mut Writing,
+    touched: &Touched,
+) -> Result<(), LedgerError> {
+    let ended = &touched.ended;
+    writing.start(
+        Change::<TeamRow>::to(read.by_ids("t.id", &touched.teams).await?)
+            .without("id", &touched.teams, Values::Ids)
+            .without_those_of("project_id", &ended.projects, Values::Texts),
+    );
+    writing.start(
+        Change::<MemberProfileRow>::to(read.by_membership(&touched.memberships).await?)
+            .without("(team_id, user_id)", &touched.memberships, Values::Pairs)
+            .without_those_of("team_id", &ended.teams, Values::Ids)
+            .without_those_of("project_id", &ended.projects, Values::Texts),
+    );
+    writing.start(
+        Change::<TeamPermissionRow>::to(read.by_membership(&touched.memberships).await?)
+            .without(
+                "(team_id, user_id, id)",
+                &touched.team_permissions,
+                Values::NamedPairs,
+            )
+            .without_those_of("(team_id, user_id)", &ended.memberships, Values::Pairs)
+            .without_those_of("team_id", &ended.teams, Values::Ids)
+            .without_those_of("project_id", &ended.projects, Values::Texts),
+    );
+    writing.start(
+        Change::<InvitationRow>::to(read.invitations(touched).await?)
+            .without("id", &touched.invitations, Values::Ids)
+            .without_those_of("team_id", &ended.teams, Values::Ids)
+            .without_those_of("project_id", &ended.projects, Values::Texts),
+    );
+    Ok(())
+}
+
+/// What customers have and bought.
+async fn change_customers(
+    read: &mut Reading<'_>,
+    writing: &mut Writing,
+    touched: &Touched,
+) -> Result<(), LedgerError> {
+    let ended = &touched.ended;
+    writing.start(
+        Change::<ItemBalanceRow>::to(
+            read.by_name("b.item_id", "b.customer_key", &touched.item_balances)
+                .await?,
+        )
+        .without_those_of("customer_key", &ended.customers, Values::Ids)
+        .without_those_of("project_id", &ended.projects, Values::Texts),
+    );
+    writing.start(
+        Change::<SubscriptionRow>::to(read.by_ids("s.id", &touched.purchases).await?)
+            .without_those_of("customer_key", &ended.customers, Values::Ids)
+            .without_those_of("project_id", &ended.projects, Values::Texts),
+    );
+    writing.start(
+        Change::<TransactionRow>::to(read.transactions(touched).await?)
+            .without("id", &touched.transactions, Values::Ids)
+            .without_those_of("customer_key", &ended.customers, Values::Ids)
+            .without_those_of("project_id", &ended.projects, Values::Texts),
+    );
+    Ok(())
 }
 
 /// Reads rows as they are now, many in one query.
 struct Reading<'c> {
     connection: &'c mut PgConnection,
     version: Version,
+    projects: Arc<BTreeSet<String>>,
 }
 
 impl Reading<'_> {
@@ -443,7 +483,7 @@ impl Reading<'_> {
         }
         let codes: Vec<Uuid> = touched.invitations.iter().copied().collect();
         let teams: Vec<String> = touched.teams.iter().map(Uuid::to_string).collect();
-        let projects: Vec<String> = touched.projects.iter().cloned().collect();
+        let projects: Vec<String> = self.projects.iter().cloned().collect();
         let mut sql = select::<InvitationRow>(self.version);
         sql.push(" WHERE v.id = ANY(").push_bind(codes);
         sql.push(") OR v.project_id = ANY(").push_bind(projects);

@@ -11,11 +11,7 @@ use std::time::{Duration, Instant};
 use futures_util::TryStreamExt;
 use sqlx::{PgConnection, QueryBuilder};
 
-use super::rows::{
-    ConnectedAccountRow, ContactChannelRow, EmailRow, InvitationRow, ItemBalanceRow,
-    MemberProfileRow, PreferenceRow, ProjectPermissionRow, RefreshTokenRow, SubscriptionRow,
-    SyncedRow, TeamPermissionRow, TeamRow, TransactionRow, UserRow,
-};
+use super::rows::{SyncedRow, TableVisitor, each_table};
 use super::subscriber::NAME;
 use super::tables::{Tables, Version, push_select, refused};
 use crate::analytics::AnalyticsStore;
@@ -74,20 +70,7 @@ async fn compare_all(
         tables,
         differences: Differences::new(),
     };
-    comparison.compare::<UserRow>().await?;
-    comparison.compare::<ContactChannelRow>().await?;
-    comparison.compare::<TeamRow>().await?;
-    comparison.compare::<MemberProfileRow>().await?;
-    comparison.compare::<TeamPermissionRow>().await?;
-    comparison.compare::<ProjectPermissionRow>().await?;
-    comparison.compare::<InvitationRow>().await?;
-    comparison.compare::<EmailRow>().await?;
-    comparison.compare::<PreferenceRow>().await?;
-    comparison.compare::<RefreshTokenRow>().await?;
-    comparison.compare::<ConnectedAccountRow>().await?;
-    comparison.compare::<ItemBalanceRow>().await?;
-    comparison.compare::<SubscriptionRow>().await?;
-    comparison.compare::<TransactionRow>().await?;
+    each_table(&mut comparison).await?;
     Ok(comparison.differences)
 }
 
@@ -127,9 +110,9 @@ struct Comparison<'c> {
     differences: Differences,
 }
 
-impl Comparison<'_> {
+impl TableVisitor for Comparison<'_> {
     /// Walks through both tables in the order of their keys.
-    async fn compare<R: SyncedRow>(&mut self) -> Result<(), LedgerError> {
+    async fn visit<R: SyncedRow>(&mut self) -> Result<(), LedgerError> {
         let (in_postgres, in_store) = orders::<R>();
         let mut sql = QueryBuilder::new("SELECT * FROM (");
         push_select::<R>(&mut sql, self.version);
@@ -172,7 +155,9 @@ impl Comparison<'_> {
         }
         Ok(())
     }
+}
 
+impl Comparison<'_> {
     fn report<R: SyncedRow>(
         &mut self,
         live: Option<&R>,
