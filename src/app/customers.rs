@@ -17,7 +17,7 @@ use super::codes::tail_hash;
 /// How many times over a unit is tried when other processes change the same customer. Each time is
 /// a dozen attempts.
 const ROUNDS: usize = 20;
-/// How often a change is tried that did not wait for those before it.
+/// How often a change is tried that does not wait for those before it.
 const ATTEMPTS: usize = 12 * ROUNDS;
 /// How long a purchase code works: a day.
 pub const PURCHASE_CODE_MILLIS: i64 = 24 * 60 * 60 * 1000;
@@ -38,7 +38,8 @@ pub enum Delivery {
     Repeatable,
 }
 
-/// Changes how much of an item a customer has.
+/// Changes how much of an item a customer has, when it is the customer's turn. The next one has its
+/// turn before this one has committed: so a hot item takes many changes per transaction.
 ///
 /// # Errors
 /// `Insufficient`.
@@ -48,30 +49,41 @@ pub async fn change_item(
     change: ItemChange,
     delivery: Delivery,
 ) -> Result<(), LedgerError> {
-    let (id, customer) = (change.id, change.customer.clone());
-    let command = CustomerCommand::ChangeItem(Box::new(change));
+    let changing = change_in_turn(app.clone(), context.clone(), change, delivery);
     match delivery {
-        // Whether it was made before is read from the committed state, so it goes alone.
-        Delivery::Repeatable => carry_out(app, context, &customer, &command, Some(id), None).await,
-        Delivery::Single => carry_out_in_line(app, context, &customer, &command).await,
+        Delivery::Single => changing.await,
+        // To its end, even if the caller hangs up: else who repeats the change might be faster
+        // than its commit, and not find it.
+        Delivery::Repeatable => tokio::spawn(changing)
+            .await
+            .map_err(|error| LedgerError::Store(Box::new(error)))?,
     }
 }
 
-/// Carries out a command when it is the customer's turn, and lets the next one have its turn before
-/// this one has committed: so a hot item takes many changes per transaction.
-async fn carry_out_in_line(
-    app: &App,
-    context: &EventContext,
-    customer: &CustomerRef,
-    command: &CustomerCommand,
+async fn change_in_turn(
+    app: App,
+    context: EventContext,
+    change: ItemChange,
+    delivery: Delivery,
 ) -> Result<(), LedgerError> {
     let project = &context.project_id;
-    let id = customer.stream(project);
+    let (change_id, id) = (change.id, change.customer.stream(project));
+    let command = CustomerCommand::ChangeItem(Box::new(change));
+    // Who repeats the change waits until it is made or has failed, and then finds out which.
+    let _repeats = match delivery {
+        Delivery::Repeatable => Some(app.queues.wait(change_id).await),
+        Delivery::Single => None,
+    };
     let mut done = Err(LedgerError::Conflict);
     for _ in 0..ATTEMPTS {
         let turn = app.queues.wait(id.0).await;
+        if delivery == Delivery::Repeatable
+            && customers::is_change_known(app.pool(), change_id).await?
+        {
+            return Ok(());
+        }
         let command = (project.clone(), command.clone());
-        let handed_in = app.log.hand_in::<Customer>(context, &id, command).await?;
+        let handed_in = app.log.hand_in::<Customer>(&context, &id, command).await?;
         drop(turn);
         done = handed_in.settled().await;
         if !matches!(done, Err(LedgerError::Conflict)) {
@@ -93,7 +105,7 @@ pub async fn purchase(
 ) -> Result<(), LedgerError> {
     let customer = wanted.customer.clone();
     let command = CustomerCommand::Purchase(Box::new(wanted));
-    carry_out(app, context, &customer, &command, None, code).await
+    carry_out(app, context, &customer, &command, code).await
 }
 
 /// Carries out a command when it is the customer's turn, with a code that is used up by it.
@@ -105,7 +117,6 @@ pub async fn carry_out(
     context: &EventContext,
     customer: &CustomerRef,
     command: &CustomerCommand,
-    once: Option<uuid::Uuid>,
     code: Option<VerificationCodeId>,
 ) -> Result<(), LedgerError> {
     let id = customer.stream(&context.project_id);
@@ -115,11 +126,6 @@ pub async fn carry_out(
         done = app
             .log
             .transact(context, |mut unit| async move {
-                if let Some(change) = once
-                    && customers::is_change_known(unit.log().pool(), change).await?
-                {
-                    return Ok((unit, ()));
-                }
                 if let Some(code) = code {
                     let redeem = VerificationCodeCommand::Redeem(context.now);
                     unit.execute::<VerificationCode>(&code, redeem).await?;
@@ -170,7 +176,7 @@ pub async fn end_now(
         subscription,
         now: context.now,
     };
-    carry_out(app, context, customer, &command, None, None).await
+    carry_out(app, context, customer, &command, None).await
 }
 
 /// Notes what Stripe says of one of the customer's subscriptions, known or new. It becomes so at
@@ -192,7 +198,7 @@ pub async fn sync_subscription(
         now: context.now,
     };
     let command = CustomerCommand::SyncSubscription(Box::new(sync));
-    carry_out(app, context, customer, &command, None, None).await
+    carry_out(app, context, customer, &command, None).await
 }
 
 /// Keeps a product that is offered to a customer, and says under which version it is found.
@@ -213,7 +219,7 @@ pub async fn record_product_version(
             product_id: product_id.map(str::to_owned),
             product: Box::new(product.clone()),
         };
-        carry_out(app, context, customer, &command, None, None).await?;
+        carry_out(app, context, customer, &command, None).await?;
     }
     Ok(version)
 }

@@ -198,7 +198,7 @@ async fn cancel(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         selection,
         now: context.now,
     };
-    carry_out(&app, &context, &customer, &command, None, None)
+    carry_out(&app, &context, &customer, &command, None)
         .await
         .map_err(|error| refused(error, Some(&product), &named.id))?;
     Ok(success())

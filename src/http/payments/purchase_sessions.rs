@@ -154,7 +154,7 @@ async fn settle(
     let done = if let Some(replaced) = replaced {
         let subscription = replaced.id;
         let command = CustomerCommand::EndNow { subscription, now };
-        carry_out(app, context, customer, &command, None, Some(code)).await
+        carry_out(app, context, customer, &command, Some(code)).await
     } else {
         let redeem = VerificationCodeCommand::Redeem(now);
         app.execute::<VerificationCode>(context, &code, &redeem)

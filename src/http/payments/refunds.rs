@@ -326,7 +326,7 @@ impl Desk<'_> {
             now: self.context.now,
         };
         let command = command(Box::new(step));
-        let done = carry_out(self.app, &self.context, customer, &command, None, None).await;
+        let done = carry_out(self.app, &self.context, customer, &command, None).await;
         match done {
             Err(LedgerError::Customer(CustomerError::AlreadyRefunded)) => {
                 Err(already_refunded(purchase))
