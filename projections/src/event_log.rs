@@ -74,6 +74,13 @@ pub(crate) struct Occurrence {
     pub(crate) event: LedgerEvent,
 }
 
+/// Whether it is read by whom an event was caused, and in which request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Circumstances {
+    Read,
+    LeftOut,
+}
+
 /// A row of `events`, as stored.
 pub(crate) struct StoredEvent {
     pub(crate) position: i64,
@@ -261,7 +268,9 @@ impl EventLog {
         cursor: Cursor,
         limit: i64,
     ) -> Result<Vec<Recorded>, LedgerError> {
-        let stored = self.stored_after(cursor, limit).await?;
+        let stored = self
+            .stored_after(cursor, limit, Circumstances::Read)
+            .await?;
         self.open(stored).await
     }
 
@@ -271,19 +280,23 @@ impl EventLog {
         cursor: Cursor,
         limit: i64,
     ) -> Result<Vec<Recorded>, LedgerError> {
-        recorded(self.stored_after(cursor, limit).await?, &HashMap::new())
+        let stored = self
+            .stored_after(cursor, limit, Circumstances::Read)
+            .await?;
+        recorded(stored, &HashMap::new())
     }
 
-    pub(crate) async fn stored_after(
+    async fn stored_after(
         &self,
         cursor: Cursor,
         limit: i64,
+        circumstances: Circumstances,
     ) -> Result<Vec<StoredEvent>, LedgerError> {
         let rows = sqlx::query_as!(
             StoredEvent,
             r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
                       aggregate_type, aggregate_id, sequence, event_type, event_version,
-                      payload, metadata,
+                      payload, CASE WHEN $4 THEN metadata ELSE '{}'::jsonb END AS "metadata!",
                       (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
                FROM events
                WHERE (transaction, position) > ($1::bigint::text::xid8, $2)
@@ -293,6 +306,7 @@ impl EventLog {
             cursor.transaction,
             cursor.position,
             limit,
+            circumstances == Circumstances::Read,
         )
         .fetch_all(self.pool())
         .await?;
@@ -370,7 +384,10 @@ impl EventLog {
         cursor: Cursor,
         limit: i64,
     ) -> Result<Vec<Recorded>, LedgerError> {
-        recorded(self.bare_after(cursor, limit).await?, &HashMap::new())
+        let stored = self
+            .stored_after(cursor, limit, Circumstances::LeftOut)
+            .await?;
+        recorded(stored, &HashMap::new())
     }
 
     /// What happened after `cursor`, at most `limit` events, for projectors: like
@@ -380,33 +397,10 @@ impl EventLog {
         cursor: Cursor,
         limit: i64,
     ) -> Result<Vec<Occurrence>, LedgerError> {
-        self.occurrences(self.bare_after(cursor, limit).await?)
-            .await
-    }
-
-    async fn bare_after(
-        &self,
-        cursor: Cursor,
-        limit: i64,
-    ) -> Result<Vec<StoredEvent>, LedgerError> {
-        let rows = sqlx::query_as!(
-            StoredEvent,
-            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
-                      aggregate_type, aggregate_id, sequence, event_type, event_version,
-                      payload, '{}'::jsonb AS "metadata!",
-                      (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
-               FROM events
-               WHERE (transaction, position) > ($1::bigint::text::xid8, $2)
-                 AND transaction < pg_snapshot_xmin(pg_current_snapshot())
-               ORDER BY transaction, position
-               LIMIT $3"#,
-            cursor.transaction,
-            cursor.position,
-            limit,
-        )
-        .fetch_all(self.pool())
-        .await?;
-        Ok(rows)
+        let stored = self
+            .stored_after(cursor, limit, Circumstances::LeftOut)
+            .await?;
+        self.occurrences(stored).await
     }
 
     /// Opens, upcasts and decodes stored events, but not their metadata.

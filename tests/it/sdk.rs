@@ -171,21 +171,11 @@ fn install() -> PathBuf {
     std::fs::create_dir_all(&target).unwrap();
     let lock = std::fs::read(source.join("package-lock.json")).unwrap();
     let installed = target.join("installed-lock.json");
-    for file in [
-        "package.json",
-        "package-lock.json",
-        "scenario.mjs",
-        "permissions.mjs",
-        "sign_in.mjs",
-        "projects.mjs",
-        "webhooks.mjs",
-        "svix.mjs",
-        "receiver.mjs",
-        "payments.mjs",
-        "analytics.mjs",
-        "lag.mjs",
-    ] {
-        std::fs::copy(source.join(file), target.join(file)).unwrap();
+    for file in std::fs::read_dir(&source).unwrap() {
+        let file = file.unwrap();
+        if file.file_type().unwrap().is_file() {
+            std::fs::copy(file.path(), target.join(file.file_name())).unwrap();
+        }
     }
     if std::fs::read(&installed).is_ok_and(|known| known == lock) {
         return target;

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { StackAdminApp, StackClientApp, stackAppInternalsSymbol } from "@stackframe/js";
 import { MetricsResponseBodySchema } from "@stackframe/stack-shared/dist/interface/admin-metrics";
+import { step } from "./step.mjs";
 
 const baseUrl = process.env.MUNIMENT_URL;
 const projectId = process.env.MUNIMENT_PROJECT_ID;
@@ -17,16 +18,6 @@ const superSecretAdminKey = process.env.MUNIMENT_ADMIN_KEY;
 const internals = stackAppInternalsSymbol ?? Symbol.for("StackAuth--DO-NOT-USE-OR-YOU-WILL-BE-FIRED--StackAppInternals");
 const client = new StackClientApp({ baseUrl, projectId, publishableClientKey, tokenStore: "memory", noAutomaticPrefetch: true });
 const admin = new StackAdminApp({ baseUrl, projectId, publishableClientKey, secretServerKey, superSecretAdminKey, tokenStore: null });
-
-async function step(name, run) {
-  try {
-    await run();
-    console.log(`ok   ${name}`);
-  } catch (error) {
-    console.log(`FAIL ${name}\n${error?.stack ?? error}`);
-    process.exit(1);
-  }
-}
 
 const upload = (batch) => client[internals].sendSessionReplayBatch(JSON.stringify(batch), { keepalive: false });
 const chunk = (timestamp) => ({

@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { StackAdminApp, StackClientApp, StackServerApp } from "@stackframe/js";
+import { step } from "./step.mjs";
 
 const baseUrl = process.env.MUNIMENT_URL;
 const projectId = process.env.MUNIMENT_PROJECT_ID;
@@ -15,16 +16,6 @@ const superSecretAdminKey = process.env.MUNIMENT_ADMIN_KEY;
 const client = new StackClientApp({ baseUrl, projectId, publishableClientKey, tokenStore: "memory", noAutomaticPrefetch: true });
 const server = new StackServerApp({ baseUrl, projectId, publishableClientKey, secretServerKey, tokenStore: null });
 const admin = new StackAdminApp({ baseUrl, projectId, publishableClientKey, secretServerKey, superSecretAdminKey, tokenStore: null });
-
-async function step(name, run) {
-  try {
-    await run();
-    console.log(`ok   ${name}`);
-  } catch (error) {
-    console.log(`FAIL ${name}\n${error?.stack ?? error}`);
-    process.exit(1);
-  }
-}
 
 const ids = (items) => items.map((item) => item.id);
 const found = (items, id) => items.find((item) => item.id === id);

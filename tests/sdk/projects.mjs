@@ -5,20 +5,11 @@
 
 import assert from "node:assert/strict";
 import { StackAdminApp, StackClientApp, StackServerApp } from "@stackframe/js";
+import { step } from "./step.mjs";
 
 const baseUrl = process.env.MUNIMENT_URL;
 const publishableClientKey = process.env.MUNIMENT_INTERNAL_CLIENT_KEY;
 const dashboard = new StackClientApp({ baseUrl, projectId: "internal", publishableClientKey, tokenStore: "memory", noAutomaticPrefetch: true });
-
-async function step(name, run) {
-  try {
-    await run();
-    console.log(`ok   ${name}`);
-  } catch (error) {
-    console.log(`FAIL ${name}\n${error?.stack ?? error}`);
-    process.exit(1);
-  }
-}
 
 let owner, owned, keys, admin, project, team;
 await step("creates a project and lists it", async () => {

@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { StackClientApp, StackServerApp } from "@stackframe/js";
 import { createRemoteJWKSet, jwtVerify } from "jose";
+import { step } from "./step.mjs";
 
 const baseUrl = process.env.MUNIMENT_URL;
 const projectId = process.env.MUNIMENT_PROJECT_ID;
@@ -20,16 +21,6 @@ const server = new StackServerApp({ baseUrl, projectId, publishableClientKey, se
 const email = `sdk-${Date.now()}@example.com`;
 const password = "correct horse battery";
 const client = newClient();
-
-async function step(name, run) {
-  try {
-    await run();
-    console.log(`ok   ${name}`);
-  } catch (error) {
-    console.log(`FAIL ${name}\n${error?.stack ?? error}`);
-    process.exit(1);
-  }
-}
 
 await step("reads the project", async () => {
   const project = await client.getProject();

@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import { createHmac, randomBytes } from "node:crypto";
 import { StackClientApp, StackServerApp } from "@stackframe/js";
+import { step } from "./step.mjs";
 
 const baseUrl = process.env.MUNIMENT_URL;
 const projectId = process.env.MUNIMENT_PROJECT_ID;
@@ -21,16 +22,6 @@ const newClient = (tokenStore = "memory") =>
   new StackClientApp({ baseUrl, projectId, publishableClientKey, tokenStore, noAutomaticPrefetch: true });
 const server = new StackServerApp({ baseUrl, projectId, publishableClientKey, secretServerKey, tokenStore: null });
 const newEmail = (name) => `${name}-${randomBytes(6).toString("hex")}@example.com`;
-
-async function step(name, run) {
-  try {
-    await run();
-    console.log(`ok   ${name}`);
-  } catch (error) {
-    console.log(`FAIL ${name}\n${error?.stack ?? error}`);
-    process.exit(1);
-  }
-}
 
 async function mail(address, nth = 1) {
   const answer = await fetch(`${mailboxUrl}/${encodeURIComponent(address)}/${nth}`);

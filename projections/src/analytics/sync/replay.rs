@@ -168,24 +168,29 @@ async fn take(step: Step, live: &Tables, fresh: &Tables) -> Result<(), LedgerErr
 impl TableVisitor for Taking<'_> {
     async fn visit<R: SyncedRow>(&mut self) -> Result<(), LedgerError> {
         let (used, other) = (self.live.name::<R>(), self.fresh.name::<R>());
-        // The embedded engine does not come back from `DROP … SYNC`; this way, too, the data goes now.
-        let empty = format!("TRUNCATE TABLE IF EXISTS {other}");
-        let drop = format!("DROP TABLE IF EXISTS {other}");
         match self.step {
             Step::Create => {
-                self.live.run(&empty, Vec::new()).await?;
-                self.live.run(&drop, Vec::new()).await?;
-                let create = format!("CREATE TABLE {other} AS {used}");
-                self.live.run(&create, Vec::new()).await
+                self.remove(&other).await?;
+                self.run(&format!("CREATE TABLE {other} AS {used}")).await
             }
             Step::Exchange => {
                 let exchange = format!("EXCHANGE TABLES {used} AND {other}");
-                self.live.run(&exchange, Vec::new()).await
+                self.run(&exchange).await
             }
-            Step::Drop => {
-                self.live.run(&empty, Vec::new()).await?;
-                self.live.run(&drop, Vec::new()).await
-            }
+            Step::Drop => self.remove(&other).await,
         }
+    }
+}
+
+impl Taking<'_> {
+    /// The embedded engine does not come back from `DROP … SYNC`; this way, too, the data goes now.
+    async fn remove(&self, table: &str) -> Result<(), LedgerError> {
+        self.run(&format!("TRUNCATE TABLE IF EXISTS {table}"))
+            .await?;
+        self.run(&format!("DROP TABLE IF EXISTS {table}")).await
+    }
+
+    async fn run(&self, sql: &str) -> Result<(), LedgerError> {
+        self.live.run(sql, Vec::new()).await
     }
 }

@@ -251,16 +251,16 @@ pub(super) async fn synchronize(
 ) -> Result<(), LedgerError> {
     let version = Version::draw(pool).await?;
     find_invitations(connection, &mut touched).await?;
+    let touched = Arc::new(touched);
     let mut writing = Writing {
         tables: tables.clone(),
         version,
-        projects: Arc::new(std::mem::take(&mut touched.projects)),
+        touched: Arc::clone(&touched),
         tasks: JoinSet::new(),
     };
     let mut read = Reading {
         connection,
         version,
-        projects: Arc::clone(&writing.projects),
     };
     change_accounts(&mut read, &mut writing, &touched).await?;
     change_teams(&mut read, &mut writing, &touched).await?;
@@ -272,15 +272,18 @@ pub(super) async fn synchronize(
 struct Writing {
     tables: Tables,
     version: Version,
-    projects: Arc<BTreeSet<String>>,
+    touched: Arc<Touched>,
     tasks: JoinSet<Result<(), LedgerError>>,
 }
 
 impl Writing {
+    /// Begins to write a change. Whatever the table, what belonged to a project that ended is gone.
     fn start<R: SyncedRow + 'static>(&mut self, change: Change<R>) {
         let (tables, version) = (self.tables.clone(), self.version);
-        let projects = Arc::clone(&self.projects);
-        let writing = async move { tables.write(version, &projects, change).await };
+        let touched = Arc::clone(&self.touched);
+        let ended = &touched.ended.projects;
+        let change = change.without_those_of("project_id", ended, Values::Texts);
+        let writing = async move { tables.write(version, &touched.projects, change).await };
         self.tasks.spawn(writing);
     }
 
@@ -300,15 +303,16 @@ async fn change_accounts(
 ) -> Result<(), LedgerError> {
     let ended = &touched.ended;
     writing.start(
-        Change::<UserRow>::to(read.by_ids("u.id", &touched.users).await?)
-            .without("id", &touched.users, Values::Ids)
-            .without_those_of("project_id", &ended.projects, Values::Texts),
+        Change::<UserRow>::to(read.by_ids("u.id", &touched.users).await?).without(
+            "id",
+            &touched.users,
+            Values::Ids,
+        ),
     );
     writing.start(
         Change::<ContactChannelRow>::to(read.by_ids("c.user_id", &touched.channels_of).await?)
             .without("id", &touched.channels, Values::Ids)
-            .without_those_of("user_id", &ended.users, Values::Ids)
-            .without_those_of("project_id", &ended.projects, Values::Texts),
+            .without_those_of("user_id", &ended.users, Values::Ids),
     );
     writing.start(
         Change::<ProjectPermissionRow>::to(
@@ -316,34 +320,26 @@ async fn change_accounts(
                 .await?,
         )
         .without("(user_id, id)", &touched.project_permissions, Values::Named)
-        .without_those_of("user_id", &ended.users, Values::Ids)
-        .without_those_of("project_id", &ended.projects, Values::Texts),
+        .without_those_of("user_id", &ended.users, Values::Ids),
     );
-    writing.start(
-        Change::<EmailRow>::to(read.by_ids("e.id", &touched.emails).await?).without_those_of(
-            "project_id",
-            &ended.projects,
-            Values::Texts,
-        ),
-    );
+    writing.start(Change::<EmailRow>::to(
+        read.by_ids("e.id", &touched.emails).await?,
+    ));
     writing.start(
         Change::<PreferenceRow>::to(
             read.by_name("n.category_id::text", "n.user_id", &touched.preferences)
                 .await?,
         )
-        .without_those_of("user_id", &ended.users, Values::Ids)
-        .without_those_of("project_id", &ended.projects, Values::Texts),
+        .without_those_of("user_id", &ended.users, Values::Ids),
     );
     writing.start(
         Change::<RefreshTokenRow>::to(read.by_ids("s.id", &touched.sessions).await?)
             .without("id", &touched.sessions, Values::Ids)
-            .without_those_of("user_id", &ended.users, Values::Ids)
-            .without_those_of("project_id", &ended.projects, Values::Texts),
+            .without_those_of("user_id", &ended.users, Values::Ids),
     );
     writing.start(
         Change::<ConnectedAccountRow>::to(read.by_ids("u.id", &touched.users).await?)
-            .without_those_of("user_id", &ended.users, Values::Ids)
-            .without_those_of("project_id", &ended.projects, Values::Texts),
+            .without_those_of("user_id", &ended.users, Values::Ids),
     );
     Ok(())
 }
@@ -356,15 +352,16 @@ async fn change_teams(
 ) -> Result<(), LedgerError> {
     let ended = &touched.ended;
     writing.start(
-        Change::<TeamRow>::to(read.by_ids("t.id", &touched.teams).await?)
-            .without("id", &touched.teams, Values::Ids)
-            .without_those_of("project_id", &ended.projects, Values::Texts),
+        Change::<TeamRow>::to(read.by_ids("t.id", &touched.teams).await?).without(
+            "id",
+            &touched.teams,
+            Values::Ids,
+        ),
     );
     writing.start(
         Change::<MemberProfileRow>::to(read.by_membership(&touched.memberships).await?)
             .without("(team_id, user_id)", &touched.memberships, Values::Pairs)
-            .without_those_of("team_id", &ended.teams, Values::Ids)
-            .without_those_of("project_id", &ended.projects, Values::Texts),
+            .without_those_of("team_id", &ended.teams, Values::Ids),
     );
     writing.start(
         Change::<TeamPermissionRow>::to(read.by_membership(&touched.memberships).await?)
@@ -374,14 +371,12 @@ async fn change_teams(
                 Values::NamedPairs,
             )
             .without_those_of("(team_id, user_id)", &ended.memberships, Values::Pairs)
-            .without_those_of("team_id", &ended.teams, Values::Ids)
-            .without_those_of("project_id", &ended.projects, Values::Texts),
+            .without_those_of("team_id", &ended.teams, Values::Ids),
     );
     writing.start(
         Change::<InvitationRow>::to(read.invitations(touched).await?)
             .without("id", &touched.invitations, Values::Ids)
-            .without_those_of("team_id", &ended.teams, Values::Ids)
-            .without_those_of("project_id", &ended.projects, Values::Texts),
+            .without_those_of("team_id", &ended.teams, Values::Ids),
     );
     Ok(())
 }
@@ -398,19 +393,16 @@ async fn change_customers(
             read.by_name("b.item_id", "b.customer_key", &touched.item_balances)
                 .await?,
         )
-        .without_those_of("customer_key", &ended.customers, Values::Ids)
-        .without_those_of("project_id", &ended.projects, Values::Texts),
+        .without_those_of("customer_key", &ended.customers, Values::Ids),
     );
     writing.start(
         Change::<SubscriptionRow>::to(read.by_ids("s.id", &touched.purchases).await?)
-            .without_those_of("customer_key", &ended.customers, Values::Ids)
-            .without_those_of("project_id", &ended.projects, Values::Texts),
+            .without_those_of("customer_key", &ended.customers, Values::Ids),
     );
     writing.start(
         Change::<TransactionRow>::to(read.transactions(touched).await?)
             .without("id", &touched.transactions, Values::Ids)
-            .without_those_of("customer_key", &ended.customers, Values::Ids)
-            .without_those_of("project_id", &ended.projects, Values::Texts),
+            .without_those_of("customer_key", &ended.customers, Values::Ids),
     );
     Ok(())
 }
@@ -419,7 +411,6 @@ async fn change_customers(
 struct Reading<'c> {
     connection: &'c mut PgConnection,
     version: Version,
-    projects: Arc<BTreeSet<String>>,
 }
 
 impl Reading<'_> {
@@ -483,7 +474,7 @@ impl Reading<'_> {
         }
         let codes: Vec<Uuid> = touched.invitations.iter().copied().collect();
         let teams: Vec<String> = touched.teams.iter().map(Uuid::to_string).collect();
-        let projects: Vec<String> = self.projects.iter().cloned().collect();
+        let projects: Vec<String> = touched.projects.iter().cloned().collect();
         let mut sql = select::<InvitationRow>(self.version);
         sql.push(" WHERE v.id = ANY(").push_bind(codes);
         sql.push(") OR v.project_id = ANY(").push_bind(projects);
