@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
+use muniment::embedded::postgres::{Durability, Lifetime, PrivatePostgres};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

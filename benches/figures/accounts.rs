@@ -1,6 +1,6 @@
 //! What users do to themselves: changing their profile, refreshing their session, reading.
 
-use muniment::secrets::Random;
+use muniment::security::secrets::Random;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 

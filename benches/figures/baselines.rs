@@ -5,9 +5,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use muniment::clock::Clock;
-use muniment::private_postgres::PrivatePostgres;
-use muniment::secrets::{Random, ServerSecret};
-use muniment::tokens::{NewClaims, TokenIssuer};
+use muniment::embedded::postgres::PrivatePostgres;
+use muniment::security::secrets::{Random, ServerSecret};
+use muniment::security::tokens::{NewClaims, TokenIssuer};
 use muniment_domain::{Millis, ProjectId, SessionId, UserId};
 
 use crate::load::MEASURED;

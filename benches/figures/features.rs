@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use muniment::app::App;
-use muniment::app::codes::{self, MAILED_MILLIS, NewCode};
-use muniment::passwords::{Cost, Passwords};
+use muniment::app::auth::codes::{self, MAILED_MILLIS, NewCode};
+use muniment::security::passwords::{Cost, Passwords};
 use muniment_domain::ProjectId;
 use muniment_domain::verification_code::Purpose;
 use muniment_projections::EventContext;

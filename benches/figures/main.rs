@@ -30,11 +30,11 @@ mod webhooks;
 use std::time::Duration;
 
 use muniment::app::App;
-use muniment::app::seed::DEMO_PROJECT;
-use muniment::cache_folder::cache_folder;
+use muniment::app::projects::seed::DEMO_PROJECT;
 use muniment::clock::Clock;
-use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
-use muniment::secrets::{Random, ServerSecret};
+use muniment::embedded::cache_folder::cache_folder;
+use muniment::embedded::postgres::{Durability, Lifetime, PrivatePostgres};
+use muniment::security::secrets::{Random, ServerSecret};
 use serde_json::Value;
 
 use crate::baselines::Baselines;

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use muniment::secrets::ServerSecret;
+use muniment::security::secrets::ServerSecret;
 use muniment::server;
-use muniment_projections::{EventLog, MasterKey, replay};
+use muniment_projections::maintenance::replay;
+use muniment_projections::{EventLog, MasterKey};
 
 /// The server must be gone: this measures the replay alone.
 pub async fn measure(url: &str, secret: &ServerSecret) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use muniment::clock::Clock;
-use muniment::secrets::Random;
+use muniment::security::secrets::Random;
 use muniment::server::{self, Follow};
 use muniment_projections::subscription::lags;
 use serde_json::{Value, json};

@@ -13,7 +13,7 @@ use statement::{Catalogue, Kind, Listed, Tenancy, approve};
 
 /// The checker and nothing else, by its path: as a part of the server, 400 packages would have to
 /// be instrumented first.
-#[path = "../../src/analytics_engine/child/statement/mod.rs"]
+#[path = "../../src/embedded/analytics_engine/child/statement/mod.rs"]
 #[allow(dead_code, reason = "the server uses all of it")]
 mod statement;
 

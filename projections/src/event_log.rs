@@ -606,7 +606,7 @@ impl PersistedEventRepository for EventLog {
         Ok(stream)
     }
 
-    /// Refused: read models of all aggregates are rebuilt by [`crate::replay`], in pages.
+    /// Refused: read models of all aggregates are rebuilt by [`crate::maintenance::replay`], in pages.
     async fn stream_all_events<A: Aggregate>(&self) -> Result<ReplayStream, PersistenceError> {
         Err(unknown(LedgerError::Refused(
             "use `muniment replay` to read the whole log".to_owned(),

@@ -18,9 +18,12 @@ use uuid::Uuid;
 use crate::LedgerEvent;
 use crate::analytics::sync::erasure::{self, Erased};
 use crate::event_log::Recorded;
+use crate::maintenance::history;
+use crate::objects::images;
 use crate::subscription::{Sight, Subscriber};
+use crate::telemetry::sign_up_rules;
 use crate::telemetry::spool;
-use crate::{EventLog, LedgerError, history, images, session_replays, sign_up_rules};
+use crate::{EventLog, LedgerError, session_replays};
 
 /// Counts what happened, per project and UTC day, into `event_tally`. Each event counts once,
 /// because the counts commit with the cursor.

@@ -11,13 +11,15 @@ use muniment_domain::project::StoredKey;
 use muniment_domain::team::Team;
 use muniment_domain::user::User;
 use muniment_domain::{ApiKeyId, Millis, UserId};
-use muniment_projections::api_keys::{self, ApiKeyRow};
-use muniment_projections::{EventContext, LedgerError, UnitOfWork, users};
+use muniment_projections::read_models::api_keys::{self, ApiKeyRow};
+use muniment_projections::read_models::users;
+use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 
 use super::App;
-use super::letters::NewLetter;
 use super::permissions::members_with;
-use crate::http::{ApiError, KnownError};
+use crate::app::emails::NewLetter;
+use crate::error::ApiError;
+use crate::error::known_error::KnownError;
 
 /// What somebody wants a key for.
 #[derive(Clone, Debug)]

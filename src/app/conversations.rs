@@ -5,7 +5,8 @@ use muniment_domain::ai_conversation::{
 };
 use muniment_domain::support_conversation::{SupportConversation, SupportConversationCommand};
 use muniment_domain::{AiConversationId, ProjectId, UserId};
-use muniment_projections::{LedgerError, UnitOfWork, ai_conversations, support_conversations};
+use muniment_projections::read_models::{ai_conversations, support_conversations};
+use muniment_projections::{LedgerError, UnitOfWork};
 
 /// Removes what a dashboard user and the assistant said to each other.
 ///

@@ -1,35 +1,17 @@
 //! What requests do, where it takes more than one aggregate, a password or a token.
 
-pub mod accounts;
-pub mod admission;
 pub mod api_keys;
-pub mod checkout;
-pub mod cli_login;
-pub mod codes;
-pub mod contact_channels;
+pub mod auth;
 pub mod conversations;
-pub mod customers;
-pub mod housekeeping;
+pub mod emails;
 pub mod integrations;
-pub mod internal_admin;
-pub mod letters;
-pub mod magic_link;
-pub mod passkeys;
-pub mod password;
+pub mod payments;
 pub mod permissions;
-pub mod place;
-pub mod plans;
 pub mod projects;
-pub mod redirects;
-pub mod seed;
 pub mod session_replays;
-pub mod sessions;
-pub mod sign_in;
-pub mod sign_up;
-pub mod stripe_customers;
-pub mod stripe_events;
-pub mod team_invitations;
 pub mod teams;
+pub mod users;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -37,21 +19,21 @@ use muniment_domain::Millis;
 use muniment_projections::aggregates::Ledgered;
 use muniment_projections::analytics::AnalyticsStore;
 use muniment_projections::queues::Queues;
+use muniment_projections::read_models::users::loader::UserLoader;
 use muniment_projections::telemetry::{Activity, Recorder};
-use muniment_projections::user_loader::UserLoader;
 use muniment_projections::{EventContext, EventLog, LedgerError};
 use uuid::Uuid;
 
+use crate::app::webhooks::Webhooks;
+use crate::clients::mail::SharedMail;
+use crate::clients::stripe::Stripe;
 use crate::clock::Clock;
-use crate::limits::Limits;
-use crate::mail::SharedMail;
-use crate::passwords::Passwords;
-use crate::secrets::Random;
-use crate::settings::TrustedProxy;
-use crate::stripe::Stripe;
-use crate::tokens::TokenIssuer;
-use crate::webhooks::Webhooks;
-use crate::webhooks::portal_tokens::PortalTokens;
+use crate::config::TrustedProxy;
+use crate::security::limits::Limits;
+use crate::security::passwords::Passwords;
+use crate::security::portal_tokens::PortalTokens;
+use crate::security::secrets::Random;
+use crate::security::tokens::TokenIssuer;
 
 use integrations::Integrations;
 use projects::ProjectDirectory;

@@ -5,10 +5,12 @@ use muniment_domain::project::{Project, ProjectCommand};
 use muniment_domain::team::{Team, TeamCommand, TeamError};
 use muniment_domain::user::{User, UserCommand, UserError};
 use muniment_domain::{PermissionId, ProjectId, TeamId, UserId};
-use muniment_projections::{EventContext, LedgerError, UnitOfWork, permissions};
+use muniment_projections::read_models::permissions;
+use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 
 use super::App;
-use crate::http::{ApiError, KnownError};
+use crate::error::ApiError;
+use crate::error::known_error::KnownError;
 
 /// What a change of definitions means for the direct grants of a permission.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use muniment_domain::MAIN_BRANCH;
 use muniment_projections::LedgerError;
-use muniment_projections::private_objects::{self, PrivateObject};
+use muniment_projections::objects::private_objects::{self, PrivateObject};
 use muniment_projections::session_replays::listing::Chunk;
 use muniment_projections::session_replays::{
     Added, NewChunk, Recorded, Span, add_chunk, extend, key_of_batch,
@@ -17,7 +17,8 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::App;
-use crate::http::{ApiError, KnownError};
+use crate::error::ApiError;
+use crate::error::known_error::KnownError;
 
 /// The farthest from 1970 that a browser's clock can be, in milliseconds (ECMA-262 §21.4.1.1).
 const FARTHEST_MILLIS: f64 = 8.64e15;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use muniment_projections::analytics::{AnalyticsError, AnalyticsStore};
 
 use super::Failure;
-use crate::analytics_engine::{AnalyticsEngine, AnalyticsEngineError, Home};
-use crate::cache_folder::cache_folder;
-use crate::secrets::ServerSecret;
-use crate::settings::AnalyticsSettings;
+use crate::config::AnalyticsSettings;
+use crate::embedded::analytics_engine::{AnalyticsEngine, AnalyticsEngineError, Home};
+use crate::embedded::cache_folder::cache_folder;
+use crate::security::secrets::ServerSecret;
 
 /// How often a server that was not there is looked for.
 const RETRY: Duration = Duration::from_secs(5);

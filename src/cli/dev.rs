@@ -14,19 +14,19 @@ use url::Url;
 
 use super::serve::{admin_seed, internal_seed};
 use super::{Failure, Surroundings, analytics, asked_to_stop, build, start};
-use crate::analytics_engine::AnalyticsEngine;
-use crate::app::internal_admin;
 use crate::app::projects::NewKeys;
-use crate::app::seed;
+use crate::app::projects::internal_admin;
+use crate::app::projects::seed;
 use crate::app::{App, QueryErrors};
-use crate::cache_folder::cache_folder;
-use crate::mail::Carrier;
-use crate::mail::catcher::Catcher;
-use crate::private_postgres::{Lifetime, PrivatePostgres};
-use crate::secrets::{KeyPrefix, Random, ServerSecret};
-use crate::settings::{InternalProject, Settings, Switch};
-use crate::stripe::{MOCK_KEY, StripeAccess};
-use crate::webhooks::courier::Reach;
+use crate::clients::courier::Reach;
+use crate::clients::mail::Carrier;
+use crate::clients::mail::catcher::Catcher;
+use crate::clients::stripe::{MOCK_KEY, StripeAccess};
+use crate::config::{InternalProject, Settings, Switch};
+use crate::embedded::analytics_engine::AnalyticsEngine;
+use crate::embedded::cache_folder::cache_folder;
+use crate::embedded::postgres::{Lifetime, PrivatePostgres};
+use crate::security::secrets::{KeyPrefix, Random, ServerSecret};
 
 /// What signs the webhooks of a Stripe that is pretended.
 const MOCK_WEBHOOK_SECRET: &str = "mock_stripe_webhook_secret";

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use muniment_domain::{Millis, ProjectId, UserId};
 use muniment_projections::event_log::Recorded;
-use muniment_projections::{EventLog, LedgerError, history};
+use muniment_projections::maintenance::history;
+use muniment_projections::{EventLog, LedgerError};
 use serde_json::Value;
 
 use super::Failure;

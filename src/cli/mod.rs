@@ -15,16 +15,16 @@ use clap::{Parser, Subcommand};
 use muniment_projections::analytics::AnalyticsStore;
 use tracing_subscriber::EnvFilter;
 
-use crate::analytics_engine::child;
 use crate::app::{App, QueryErrors};
+use crate::clients::courier::Reach;
+use crate::clients::mail::Carrier;
+use crate::clients::stripe::StripeAccess;
 use crate::clock::Clock;
-use crate::mail::Carrier;
-use crate::passwords::Cost;
-use crate::secrets::ServerSecret;
+use crate::config::{Settings, Switch};
+use crate::embedded::analytics_engine::child;
+use crate::security::passwords::Cost;
+use crate::security::secrets::ServerSecret;
 use crate::server::{self, Configuration, Follow, Server};
-use crate::settings::{Settings, Switch};
-use crate::stripe::StripeAccess;
-use crate::webhooks::courier::Reach;
 
 /// Every address of the machine.
 const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);

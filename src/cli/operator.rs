@@ -8,14 +8,14 @@ use std::process::ExitCode;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use muniment_projections::analytics::{AnalyticsStore, sync};
-use muniment_projections::replay::Progress;
-use muniment_projections::verify::Difference;
+use muniment_projections::maintenance::replay::Progress;
+use muniment_projections::maintenance::verify::Difference;
 use muniment_projections::{EventLog, MasterKey};
 
 use super::Failure;
-use crate::secrets::ServerSecret;
+use crate::config::AnalyticsSettings;
+use crate::security::secrets::ServerSecret;
 use crate::server;
-use crate::settings::AnalyticsSettings;
 
 /// Connections these commands need at most.
 const CONNECTIONS: u32 = 4;
@@ -108,9 +108,10 @@ pub async fn replay(arguments: ReplayArguments) -> Result<ExitCode, Failure> {
         );
         return Ok(ExitCode::SUCCESS);
     }
-    let replayed = muniment_projections::replay::replay(&log, &arguments.tables, |progress| {
-        show(&bar, progress);
-    });
+    let replayed =
+        muniment_projections::maintenance::replay::replay(&log, &arguments.tables, |progress| {
+            show(&bar, progress);
+        });
     replayed.await?;
     bar.finish_and_clear();
     println!(
@@ -141,7 +142,7 @@ pub async fn verify(arguments: VerifyArguments) -> Result<ExitCode, Failure> {
             "muniment replay --analytics",
         ),
         None => (
-            muniment_projections::verify::verify(&log, shown).await?,
+            muniment_projections::maintenance::verify::verify(&log, shown).await?,
             "muniment replay",
         ),
     };

@@ -6,12 +6,12 @@ use clap::Args;
 
 use super::{ANYWHERE, Failure, Surroundings, analytics, asked_to_stop, build, start};
 use crate::app::QueryErrors;
-use crate::app::internal_admin::{self, AdminReach, Credentials, InternalAdmin};
 use crate::app::projects::NewKeys;
-use crate::app::seed::{self, Seed};
-use crate::mail::Carrier;
-use crate::settings::{InternalProject, Settings, Switch};
-use crate::webhooks::courier::Reach;
+use crate::app::projects::internal_admin::{self, AdminReach, Credentials, InternalAdmin};
+use crate::app::projects::seed::{self, Seed};
+use crate::clients::courier::Reach;
+use crate::clients::mail::Carrier;
+use crate::config::{InternalProject, Settings, Switch};
 
 /// The flags of `serve`.
 #[derive(Args)]

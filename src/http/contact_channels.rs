@@ -7,21 +7,23 @@ use axum::response::IntoResponse;
 use muniment_domain::user::{ChannelChange, NewChannel, UserCommand, UserError};
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{ContactChannelId, EmailAddress, UserId};
-use muniment_projections::users::{self, ContactChannelRow};
+use muniment_projections::read_models::users::{self, ContactChannelRow};
 use muniment_projections::{AccessType, LedgerError};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::caller::{Auth, Caller};
-use super::codes::{check_code, limit_sending, read_code};
-use super::error::{ApiError, ApiResult};
-use super::input::{Form, Input, boolean, lenient_email, one_of, strict_email, url_text, uuid};
-use super::known_error::KnownError;
-use super::views::ContactChannelView;
-use super::{success, whole_list};
 use crate::app::App;
-use crate::app::contact_channels::{ChangeError, change, send_verification_code, verify};
-use crate::limits::Limit;
+use crate::app::users::contact_channels::{ChangeError, change, send_verification_code, verify};
+use crate::error::known_error::KnownError;
+use crate::error::{ApiError, ApiResult};
+use crate::http::answer::{success, whole_list};
+use crate::http::auth::codes::{check_code, limit_sending, read_code};
+use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::input::{
+    Form, Input, boolean, lenient_email, one_of, strict_email, url_text, uuid,
+};
+use crate::security::limits::Limit;
+use crate::views::ContactChannelView;
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {

@@ -10,12 +10,12 @@ use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::caller::{Auth, Caller};
-use super::error::{ApiError, ApiResult};
-use super::input::{Input, non_empty_text, text};
-use super::known_error::KnownError;
-use super::success;
 use crate::app::App;
+use crate::error::known_error::KnownError;
+use crate::error::{ApiError, ApiResult};
+use crate::http::answer::success;
+use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::input::{Input, non_empty_text, text};
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {

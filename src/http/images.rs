@@ -8,11 +8,11 @@ use axum::routing::get;
 use data_encoding::BASE64;
 use imagesize::ImageType;
 use muniment_domain::Patch;
-use muniment_projections::images::{self, Image};
+use muniment_projections::objects::images::{self, Image};
 use uuid::Uuid;
 
-use super::error::ApiError;
 use crate::app::App;
+use crate::error::ApiError;
 
 /// What an image belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

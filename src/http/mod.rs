@@ -1,75 +1,38 @@
-//! The API: one file per family of routes, and what all of them share.
+//! The API: a folder per URL, and what all of them share.
 //!
-//! A request passes [`envelope`] (id, CORS, status override), then its body is read ([`body`]) and
-//! its caller established ([`caller`]), in that order and also for paths that do not exist; then
-//! it is routed. A handler says which access it wants, reads its [`input`], acts, and answers with
-//! one of the [`views`] or an [`error`].
+//! A request passes [`request::envelope`] (id, CORS, status override), then its body is read
+//! ([`request::body`]) and its caller established ([`request::caller`]), in that order and also for
+//! paths that do not exist; then it is routed. A handler says which access it wants, reads its
+//! [`request::input`], acts, and answers with one of the [`crate::views`] or an [`ApiError`].
 
-mod ai_conversations;
-mod analytics_events;
-mod anonymous;
+mod analytics;
+pub(crate) mod answer;
 mod api_keys;
-mod body;
-mod caller;
-mod cli_login;
-mod codes;
+mod auth;
 mod contact_channels;
-mod credential_scanning;
 mod data_vault;
-mod end_user;
-mod envelope;
-mod error;
+mod emails;
 mod images;
-mod ingestion;
-mod input;
 mod integrations;
-mod internal_analytics;
-mod internal_config;
-mod internal_metrics;
-mod internal_projects;
-mod internal_session_replays;
-mod internal_sign_up_rules;
-mod internal_webhooks;
-mod jwks;
-mod known_error;
-mod mfa;
-mod notification_preferences;
-mod oauth_token;
-mod onboarding;
+mod internal;
 mod operations;
-mod otp;
-mod owner_api_keys;
-mod passkeys;
-mod passwords;
 mod payments;
-mod permission_definitions;
-mod project_permissions;
+mod permissions;
 mod projects;
+mod request;
 mod root;
 mod session_replays;
-mod sessions;
-mod stripe_webhooks;
-mod support_conversations;
 mod svix;
-mod team_api_keys;
-mod team_invitations;
-mod team_member_profiles;
-mod team_memberships;
-mod team_permissions;
 mod teams;
-mod user_api_keys;
 mod users;
-pub(crate) mod views;
 mod webhooks;
 
-use axum::Json;
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use serde_json::json;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -79,10 +42,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
-use crate::mail::Carrier;
-pub use error::{ApiError, ApiResult};
-pub use known_error::KnownError;
+use crate::clients::mail::Carrier;
+use crate::error::ApiError;
 pub use operations::Metrics;
+use request::{body, caller, envelope};
 
 /// The prefixes under which the same API is served.
 const VERSIONS: [&str; 7] = [
@@ -144,53 +107,27 @@ fn api() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Documentation::openapi())
         .merge(root::router())
         .merge(users::router())
-        .merge(teams::router())
-        .merge(team_memberships::router())
-        .merge(sessions::router())
-        .merge(passwords::router())
-        .merge(otp::router())
-        .merge(mfa::router())
-        .merge(passkeys::router())
         .merge(contact_channels::router())
-        .merge(cli_login::router())
-        .merge(anonymous::router())
-        .merge(oauth_token::router())
+        .merge(teams::router())
+        .merge(permissions::router())
+        .merge(auth::router())
         .merge(projects::router())
-        .merge(jwks::router())
-        .merge(internal_projects::router())
-        .merge(internal_analytics::router())
-        .merge(internal_config::router())
-        .merge(internal_sign_up_rules::router())
         .merge(api_keys::router())
-        .merge(permission_definitions::router())
-        .merge(team_permissions::router())
-        .merge(project_permissions::router())
-        .merge(team_member_profiles::router())
-        .merge(team_invitations::router())
-        .merge(user_api_keys::router())
-        .merge(team_api_keys::router())
-        .merge(credential_scanning::router())
-        .merge(notification_preferences::router())
-        .merge(webhooks::router())
-        .merge(internal_webhooks::router())
-        .merge(svix::router())
-        .merge(data_vault::router())
-        .merge(ai_conversations::router())
-        .merge(support_conversations::router())
-        .merge(integrations::router())
-        .merge(onboarding::router())
+        .merge(emails::router())
         .merge(payments::router())
-        .merge(analytics_events::router())
+        .merge(webhooks::router())
+        .merge(svix::router())
+        .merge(analytics::router())
         .merge(session_replays::router())
-        .merge(internal_session_replays::router())
-        .merge(internal_metrics::router())
-        .merge(stripe_webhooks::router())
+        .merge(data_vault::router())
+        .merge(integrations::router())
+        .merge(internal::router())
 }
 
 /// The paths as callers see them: below the version that everybody uses.
 fn documented(mut documentation: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     documentation.servers = Some(vec![utoipa::openapi::Server::new(VERSIONS[0])]);
-    internal_config::document(&mut documentation);
+    internal::config::document(&mut documentation);
     documentation
 }
 
@@ -227,14 +164,4 @@ async fn unknown_path(uri: Uri) -> Response {
     }
     let text = format!("There is nothing at {uri}. The API's paths are listed at /docs.");
     ApiError::text(StatusCode::NOT_FOUND, text).into_response()
-}
-
-/// `{"success": true}`
-fn success() -> Response {
-    Json(json!({"success": true})).into_response()
-}
-
-/// A list that is not paginated.
-fn whole_list<T: serde::Serialize>(items: &[T]) -> Response {
-    Json(json!({"items": items, "is_paginated": false})).into_response()
 }

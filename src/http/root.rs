@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::body::Body;
-use super::caller::{Auth, Caller};
-use super::error::ApiResult;
-use super::input::{Input, text};
 use crate::app::App;
+use crate::error::ApiResult;
+use crate::http::request::body::Body;
+use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::input::{Input, text};
 
 /// The oldest version of the SDK that can talk to this server at all.
 const OLDEST_SDK: [u64; 3] = [2, 8, 57];

@@ -10,13 +10,13 @@ use serde_json::value::RawValue;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::body::Body;
-use super::caller::Caller;
-use super::error::{ApiError, ApiResult};
-use super::ingestion::{browser_id, millis, observed_session};
-use super::input::{Form, Input};
 use crate::app::App;
 use crate::app::session_replays::{Upload, store};
+use crate::error::{ApiError, ApiResult};
+use crate::http::request::body::Body;
+use crate::http::request::caller::Caller;
+use crate::http::request::ingestion::{browser_id, millis, observed_session};
+use crate::http::request::input::{Form, Input};
 
 /// The largest upload, in bytes.
 const MAX_BYTES: usize = 1_000_000;

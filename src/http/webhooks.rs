@@ -10,12 +10,12 @@ use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::caller::Caller;
-use super::error::{ApiError, ApiResult};
-use super::input::{Input, text};
 use crate::app::App;
-use crate::webhooks::submitter::{SvixServer, Test};
-use crate::webhooks::{Webhooks, test_delivery};
+use crate::app::webhooks::{Webhooks, test_delivery};
+use crate::error::{ApiError, ApiResult};
+use crate::http::request::caller::Caller;
+use crate::http::request::input::{Input, text};
+use crate::workers::webhooks::submitter::{SvixServer, Test};
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {

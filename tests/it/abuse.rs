@@ -207,7 +207,7 @@ async fn codes_that_expired_are_forgotten() {
     server.offer_everything().await;
     let code = server.sign_in_code(&unique_email()).await;
     server.clock.advance(8 * 24 * 60 * 60 * 1000 + 1);
-    let discard = || muniment::app::housekeeping::discard_expired_codes(server.app());
+    let discard = || muniment::workers::housekeeping::discard_expired_codes(server.app());
     assert_eq!(discard().await.unwrap(), 1);
     assert_eq!(discard().await.unwrap(), 0);
     server

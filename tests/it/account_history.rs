@@ -1,8 +1,8 @@
 //! The history of an account, and its erasure.
 
 use muniment_domain::UserId;
-use muniment_projections::history::{as_json, state_at, timeline};
-use muniment_projections::replay::replay;
+use muniment_projections::maintenance::history::{as_json, state_at, timeline};
+use muniment_projections::maintenance::replay::replay;
 use serde_json::json;
 
 use crate::support::{PASSWORD, TestServer, eventually, unique_email};

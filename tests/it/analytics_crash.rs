@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use muniment::analytics_engine::{AnalyticsEngine, Home};
-use muniment::cache_folder::cache_folder;
+use muniment::embedded::analytics_engine::{AnalyticsEngine, Home};
+use muniment::embedded::cache_folder::cache_folder;
 use muniment::server::Follow;
 use muniment_projections::analytics::AnalyticsStore;
 use muniment_projections::analytics::sync::verify::verify;

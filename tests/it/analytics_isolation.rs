@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use muniment::secrets::Random;
+use muniment::security::secrets::Random;
 use muniment_projections::analytics::{AnalyticsError, AnalyticsStore, TenantQuery, VIEWS};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;

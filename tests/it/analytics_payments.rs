@@ -1,6 +1,6 @@
 //! What customers have and bought, in the analytics store: tables that only the operator sees.
 
-use muniment::stripe::{MOCK_KEY, StripeAccess};
+use muniment::clients::stripe::{MOCK_KEY, StripeAccess};
 use muniment_projections::analytics::AnalyticsStore;
 use muniment_projections::analytics::sync::replay::replay;
 use muniment_projections::analytics::sync::verify::verify;

@@ -69,7 +69,10 @@ async fn assert_verified(server: &TestServer) {
 }
 
 /// A server with a store of its own.
-async fn start_alone() -> (TestServer, muniment::analytics_engine::AnalyticsEngine) {
+async fn start_alone() -> (
+    TestServer,
+    muniment::embedded::analytics_engine::AnalyticsEngine,
+) {
     let engine = start_engine().await;
     engine.store().migrate().await.unwrap();
     let server = TestServer::start_analysing(Some(engine.store().clone())).await;

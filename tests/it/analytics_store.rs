@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clickhouse::Row;
-use muniment::secrets::Random;
+use muniment::security::secrets::Random;
 use muniment_projections::analytics::{
     AnalyticsError, AnalyticsStore, TenantAnswer, TenantQuery, VIEWS,
 };

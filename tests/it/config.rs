@@ -1,7 +1,7 @@
 //! Contract 04 §4 and §5: override documents, their merge, and the rendered configuration.
 
 use muniment_domain::ProjectId;
-use muniment_projections::history;
+use muniment_projections::maintenance::history;
 use serde_json::{Value, json};
 
 use muniment::server::Follow;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use muniment::cache_folder::cache_folder;
+use muniment::embedded::cache_folder::cache_folder;
 use muniment::server::Follow;
 use muniment_projections::Cursor;
 use muniment_projections::webhooks::happenings::happenings;

@@ -1,6 +1,6 @@
 //! Contract 04 §8: the data vault.
 
-use muniment_projections::replay::replay;
+use muniment_projections::maintenance::replay::replay;
 use serde_json::{Value, json};
 
 use crate::support::{Project, TestServer};

@@ -1,6 +1,6 @@
 //! Limits against abuse (contract 01 §1.11), and whose address they go by.
 
-use muniment::limits::Quotas;
+use muniment::security::limits::Quotas;
 use muniment::server::Follow;
 use serde_json::json;
 

@@ -98,7 +98,7 @@ async fn what_was_asked_for_while_nobody_sent_is_sent_once_by_the_next() {
         TestServer::start_on(&url, Follow::Everything).await,
     );
     eventually("all is sent", || async {
-        let waiting = muniment_projections::outgoing_emails::waiting(one.pool());
+        let waiting = muniment_projections::read_models::outgoing_emails::waiting(one.pool());
         waiting.await.unwrap() == 0
     })
     .await;

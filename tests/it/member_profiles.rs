@@ -1,6 +1,6 @@
 //! Contract 03 §3.4: how members appear in their teams.
 
-use muniment_projections::replay::replay;
+use muniment_projections::maintenance::replay::replay;
 use serde_json::{Value, json};
 
 use crate::support::{TestServer, Tokens, eventually, unique_email};

@@ -4,8 +4,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
-use muniment::cache_folder::cache_folder;
-use muniment::private_postgres::{Lifetime, PrivatePostgres};
+use muniment::embedded::cache_folder::cache_folder;
+use muniment::embedded::postgres::{Lifetime, PrivatePostgres};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 

@@ -48,7 +48,7 @@ async fn users_say_which_mails_they_want() {
     let seen = server.server("GET", &path).expect(200).await;
     assert_eq!(seen["items"], items(false, true));
     server.assert_verified().await;
-    muniment_projections::replay::replay(server.log(), &[], |_| ())
+    muniment_projections::maintenance::replay::replay(server.log(), &[], |_| ())
         .await
         .unwrap();
     server.assert_verified().await;

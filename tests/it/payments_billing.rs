@@ -1,7 +1,7 @@
 //! Who pays, and with which card (contract 06 §8.2, §10).
 
 use futures_util::future::join_all;
-use muniment::stripe::{MOCK_KEY, StripeAccess};
+use muniment::clients::stripe::{MOCK_KEY, StripeAccess};
 use serde_json::{Value, json};
 
 use crate::stripe_server::{StripeServer, Trouble};

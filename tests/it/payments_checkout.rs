@@ -1,6 +1,6 @@
 //! From a purchase code to the secret that pays, and what it becomes (contract 06 §6.4, §8.3).
 
-use muniment::stripe::{MOCK_KEY, StripeAccess};
+use muniment::clients::stripe::{MOCK_KEY, StripeAccess};
 use serde_json::{Value, json};
 
 use crate::stripe_server::{StripeServer, Trouble, WEBHOOK_SECRET, signature};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use muniment::server::Follow;
-use muniment_projections::replay::replay;
+use muniment_projections::maintenance::replay::replay;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Call, Project, TestServer, database, unique_email};

@@ -1,7 +1,7 @@
 //! Contract 06 §5: what a customer owns, grants without payment, and cancelling.
 
-use muniment::stripe::{MOCK_KEY, StripeAccess};
-use muniment_projections::replay::replay;
+use muniment::clients::stripe::{MOCK_KEY, StripeAccess};
+use muniment_projections::maintenance::replay::replay;
 use serde_json::{Value, json};
 
 use crate::shop::Shop;

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use muniment::app::projects;
-use muniment::stripe::{MOCK_KEY, StripeAccess};
+use muniment::clients::stripe::{MOCK_KEY, StripeAccess};
 use muniment_domain::ProjectId;
 use muniment_domain::project::ProjectCommand;
 use muniment_projections::EventContext;

@@ -1,7 +1,7 @@
 //! Contract 03 §4 and §5: permission definitions, and who is granted what.
 
 use futures_util::future::join_all;
-use muniment_projections::replay::replay;
+use muniment_projections::maintenance::replay::replay;
 use serde_json::{Value, json};
 
 use crate::support::{TestServer, unique_email};
@@ -714,7 +714,7 @@ async fn verification_finds_a_closure_that_was_tampered_with() {
     .execute(server.pool())
     .await
     .unwrap();
-    let found = muniment_projections::verify::verify(server.log(), |_| ())
+    let found = muniment_projections::maintenance::verify::verify(server.log(), |_| ())
         .await
         .unwrap();
     // One row too many and one missing, in each of the two projects.
@@ -771,7 +771,7 @@ async fn the_history_tells_who_was_granted_what() {
         .expect(200)
         .await;
     let id = user.user_id.parse().unwrap();
-    let events = muniment_projections::history::timeline(server.log(), id)
+    let events = muniment_projections::maintenance::history::timeline(server.log(), id)
         .await
         .unwrap();
     let types: Vec<&str> = events

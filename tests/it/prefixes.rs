@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use muniment::server::{self, Follow};
-use muniment_projections::replay::replay;
+use muniment_projections::maintenance::replay::replay;
 use muniment_projections::{EventLog, MasterKey, READ_TABLES};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

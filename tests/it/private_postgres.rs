@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres, PrivatePostgresError};
+use muniment::embedded::postgres::{Durability, Lifetime, PrivatePostgres, PrivatePostgresError};
 use sqlx::{Connection, Executor, PgConnection};
 
 const FAST: Lifetime = Lifetime::Ephemeral(Durability::Fast);

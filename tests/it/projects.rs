@@ -1,6 +1,6 @@
 //! Contract 04 §1 to §3: projects and their keys.
 
-use muniment::app::internal_admin::{self, AdminReach, Credentials, InternalAdmin};
+use muniment::app::projects::internal_admin::{self, AdminReach, Credentials, InternalAdmin};
 use serde_json::{Value, json};
 
 use crate::support::{PASSWORD, TestServer, Tokens, unique_email};

@@ -10,8 +10,8 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use muniment::clients::stripe::MOCK_KEY;
 use muniment::server::Follow;
-use muniment::stripe::MOCK_KEY;
 
 use crate::crash::Binary;
 use crate::smtp::MailBox;

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 use futures_util::future::join_all;
-use muniment_projections::private_objects;
+use muniment_projections::objects::private_objects;
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use muniment::mail::transport::MailServer;
+use muniment::clients::mail::transport::MailServer;
 
 /// A message that was taken.
 #[derive(Clone, Debug)]

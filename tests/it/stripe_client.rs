@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use muniment::secrets::Random;
-use muniment::stripe::{
+use muniment::clients::stripe::{
     ConnectedStripe, MOCK_KEY, Metadata, NewPaymentIntent, PaymentBehavior, Preference,
     RecurringPrice, Stripe, StripeAccess, StripeError, SubscriptionTerms,
 };
+use muniment::security::secrets::Random;
 use muniment_domain::customer::{DayInterval, Unit};
 use serde_json::json;
 

@@ -2,9 +2,9 @@
 //! own: twice, late and in the wrong order.
 
 use futures_util::future::join_all;
+use muniment::clients::stripe::{MOCK_KEY, StripeAccess};
 use muniment::server::Follow;
-use muniment::stripe::{MOCK_KEY, StripeAccess};
-use muniment_projections::replay::replay;
+use muniment_projections::maintenance::replay::replay;
 use serde_json::{Value, json};
 use sqlx::Row;
 

@@ -4,22 +4,22 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use muniment::analytics_engine::{AnalyticsEngine, Home};
 use muniment::app::QueryErrors;
+use muniment::app::projects::seed::{self, Seed};
 use muniment::app::projects::{self, NewKeys};
-use muniment::app::seed::{self, Seed};
-use muniment::cache_folder::cache_folder;
+use muniment::app::webhooks::Delivery;
+use muniment::clients::courier::Reach;
+use muniment::clients::mail::{Carrier, SharedMail};
+use muniment::clients::stripe::StripeAccess;
 use muniment::clock::Clock;
-use muniment::limits::Quotas;
-use muniment::mail::{Carrier, SharedMail};
-use muniment::passwords::Cost;
-use muniment::private_postgres::{Durability, Lifetime, PrivatePostgres};
-use muniment::secrets::{Random, ServerSecret};
+use muniment::config::{AnalyticsSettings, TrustedProxy};
+use muniment::embedded::analytics_engine::{AnalyticsEngine, Home};
+use muniment::embedded::cache_folder::cache_folder;
+use muniment::embedded::postgres::{Durability, Lifetime, PrivatePostgres};
+use muniment::security::limits::Quotas;
+use muniment::security::passwords::Cost;
+use muniment::security::secrets::{Random, ServerSecret};
 use muniment::server::{self, Configuration, Follow, Server};
-use muniment::settings::{AnalyticsSettings, TrustedProxy};
-use muniment::stripe::StripeAccess;
-use muniment::webhooks::Delivery;
-use muniment::webhooks::courier::Reach;
 use muniment_domain::ProjectId;
 use muniment_domain::project::{Level, ProjectCommand};
 use muniment_projections::analytics::AnalyticsStore;
@@ -552,7 +552,7 @@ impl TestServer {
 
     /// Whether the read models say what the log says.
     pub async fn assert_verified(&self) {
-        let differences = muniment_projections::verify::verify(self.log(), |_| ())
+        let differences = muniment_projections::maintenance::verify::verify(self.log(), |_| ())
             .await
             .unwrap();
         assert!(differences.is_empty(), "{differences:#?}");

@@ -3,7 +3,7 @@
 use muniment_domain::support_conversation::{SupportConversation, SupportConversationCommand};
 use muniment_domain::{ProjectId, SupportConversationId};
 use muniment_projections::EventContext;
-use muniment_projections::support_conversations::{self, Listing};
+use muniment_projections::read_models::support_conversations::{self, Listing};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -594,7 +594,7 @@ async fn conversations_stay_without_the_customer_and_what_was_said() {
         .await;
     assert_blank(&detail);
     assert_eq!(detail["conversation"]["preview"], "account deleted");
-    muniment_projections::replay::replay(desk.server.log(), &[], |_| ())
+    muniment_projections::maintenance::replay::replay(desk.server.log(), &[], |_| ())
         .await
         .unwrap();
     assert_eq!(desk.detail(&id).await, detail);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use muniment::config::TrustedProxy;
 use muniment::server::Follow;
-use muniment::settings::TrustedProxy;
 use muniment_domain::{Millis, ProjectId};
 use muniment_projections::analytics::{AnalyticsStore, Endpoint, Engine};
 use muniment_projections::telemetry::drain::{Step, drain, step};

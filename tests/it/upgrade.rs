@@ -10,7 +10,7 @@ use muniment::server::Follow;
 use muniment_domain::ProjectId;
 use muniment_domain::support_conversation::{SupportConversation, SupportConversationCommand};
 use muniment_projections::EventContext;
-use muniment_projections::replay::replay;
+use muniment_projections::maintenance::replay::replay;
 use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::postgres::PgPool;

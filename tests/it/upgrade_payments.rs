@@ -2,7 +2,7 @@
 
 use muniment_domain::customer::{CustomerRef, Quantity, owned};
 use muniment_domain::{Millis, ProjectId};
-use muniment_projections::customers;
+use muniment_projections::read_models::customers;
 use serde_json::{Value, json};
 
 use crate::shop::Shop;

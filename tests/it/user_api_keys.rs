@@ -1,6 +1,6 @@
 //! Contract 03 §6: API keys of users and teams.
 
-use muniment_projections::replay::replay;
+use muniment_projections::maintenance::replay::replay;
 use serde_json::{Value, json};
 
 use crate::support::{TestServer, unique_email};

@@ -2,7 +2,7 @@
 
 use muniment_domain::ProjectId;
 use muniment_domain::restriction::EmailVerification;
-use muniment_projections::users::{self, Listing};
+use muniment_projections::read_models::users::{self, Listing};
 use serde_json::{Value, json};
 use sqlx::raw_sql;
 

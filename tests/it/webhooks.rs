@@ -1,7 +1,7 @@
 //! Webhooks: what they say, how they are signed, tried again, sent again, and managed.
 
-use muniment::webhooks::Delivery;
-use muniment::webhooks::courier::Reach;
+use muniment::app::webhooks::Delivery;
+use muniment::clients::courier::Reach;
 use muniment_projections::webhooks::queue;
 use serde_json::{Value, json};
 

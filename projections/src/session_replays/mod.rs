@@ -14,7 +14,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::LedgerError;
-use crate::private_objects::{self, PrivateObject};
+use crate::objects::private_objects::{self, PrivateObject};
 
 /// A recording ends when nothing was uploaded for so long, by our clock.
 const IDLE_MILLIS: i64 = 3 * 60 * 1000;

@@ -9,6 +9,7 @@ pub mod activity;
 pub mod drain;
 pub mod event;
 pub mod recorder;
+pub mod sign_up_rules;
 pub mod spool;
 
 pub use activity::Activity;

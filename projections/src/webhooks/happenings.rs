@@ -18,10 +18,10 @@ use uuid::Uuid;
 
 use crate::LedgerEvent;
 use crate::event_log::Recorded;
-use crate::projects::ProjectRow;
 use crate::read_models::ReadModels;
-use crate::teams::TeamRow;
-use crate::users::UserRecord;
+use crate::read_models::projects::ProjectRow;
+use crate::read_models::teams::TeamRow;
+use crate::read_models::users::UserRecord;
 use crate::{EventLog, LedgerError};
 
 /// The characters of message ids.

@@ -7,6 +7,7 @@
 //! Sending is the server's.
 
 pub mod endpoints;
+pub mod event_types;
 pub mod happenings;
 pub mod queue;
 pub mod submissions;

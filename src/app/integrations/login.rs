@@ -17,7 +17,7 @@ use jsonwebtoken::{Algorithm, Header};
 use muniment_domain::project::{Project, ProjectCommand, ProjectError};
 use muniment_domain::verification_code::{Purpose, VerificationCode, VerificationCodeCommand};
 use muniment_domain::{KeySetId, Millis, ProjectId, VerificationCodeId};
-use muniment_projections::verification_codes::VerificationCodeRow;
+use muniment_projections::read_models::verification_codes::VerificationCodeRow;
 use muniment_projections::{EventContext, LedgerError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -27,9 +27,10 @@ use url::Url;
 use super::clients::{Client, IdTokenSigning};
 use super::{Integration, key_expiry};
 use crate::app::App;
-use crate::app::codes::{self, Handling, NewCode};
+use crate::app::auth::codes::{self, Handling, NewCode};
 use crate::app::projects::NewKeys;
-use crate::http::{ApiError, KnownError};
+use crate::error::ApiError;
+use crate::error::known_error::KnownError;
 
 /// How long the dashboard may take over an interaction: an hour.
 const INTERACTION_MILLIS: i64 = 60 * 60 * 1000;
@@ -322,7 +323,7 @@ fn id_token(
     integration: Integration,
     client: &Client,
     login: &Login,
-) -> Result<String, crate::tokens::TokenError> {
+) -> Result<String, crate::security::tokens::TokenError> {
     let (issuer, now) = (issuer(app, integration), app.now().seconds());
     let claims = IdClaims {
         iss: &issuer,

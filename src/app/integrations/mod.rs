@@ -16,7 +16,7 @@ use std::fmt;
 use muniment_domain::{KeySetId, Millis};
 use muniment_projections::sealing::DataKey;
 
-use crate::secrets::{KeyPrefix, ServerSecret};
+use crate::security::secrets::{KeyPrefix, ServerSecret};
 use clients::Clients;
 
 /// How long the keys work that platforms get: a hundred years.

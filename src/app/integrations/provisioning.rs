@@ -12,7 +12,7 @@ use super::clients::Client;
 use super::key_expiry;
 use crate::app::App;
 use crate::app::projects::{LoadedProject, NewKeys, founding, shared_provider};
-use crate::secrets::KeyPrefix;
+use crate::security::secrets::KeyPrefix;
 
 /// The store of the `internal` project's data vault that holds how to reach Neon's databases.
 pub const CONNECTION_STORE: &str = "neon-connection-strings";

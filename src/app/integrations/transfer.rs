@@ -6,7 +6,7 @@ use muniment_domain::project::{Project, ProjectCommand, ProjectError};
 use muniment_domain::team::TeamProfile;
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{ProjectId, TeamId};
-use muniment_projections::users::UserRow;
+use muniment_projections::read_models::users::UserRow;
 use muniment_projections::{EventContext, LedgerError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,10 +14,11 @@ use serde_json::json;
 use super::Integration;
 use super::clients::Client;
 use crate::app::App;
-use crate::app::codes::{self, Handling, NewCode};
-use crate::app::sign_in::Visit;
+use crate::app::auth::codes::{self, Handling, NewCode};
+use crate::app::auth::sign_in::Visit;
 use crate::app::teams::{Founding, personal_team_name};
-use crate::http::{ApiError, KnownError};
+use crate::error::ApiError;
+use crate::error::known_error::KnownError;
 
 /// How long a link works: an hour.
 const CODE_MILLIS: i64 = 60 * 60 * 1000;

@@ -12,11 +12,11 @@ use utoipa_axum::routes;
 use super::{begin, integration_of, write};
 use crate::app::App;
 use crate::app::projects::{self as app_projects, string_order};
-use crate::http::caller::Caller;
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::{Input, text};
-use crate::http::internal_projects::web_address;
-use crate::http::{success, whole_list};
+use crate::error::{ApiError, ApiResult};
+use crate::http::answer::{success, whole_list};
+use crate::http::internal::projects::web_address;
+use crate::http::request::caller::Caller;
+use crate::http::request::input::{Input, text};
 
 /// The longest domain, in characters.
 const MAX_DOMAIN: usize = 300;

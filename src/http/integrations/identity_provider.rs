@@ -20,11 +20,11 @@ use crate::app::App;
 use crate::app::integrations::Integration;
 use crate::app::integrations::clients::{Client, IdTokenSigning};
 use crate::app::integrations::login::{self, Exchange, Interaction};
-use crate::http::body::Body;
-use crate::http::caller::Caller;
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::{Input, text};
-use crate::limits::Limit;
+use crate::error::{ApiError, ApiResult};
+use crate::http::request::body::Body;
+use crate::http::request::caller::Caller;
+use crate::http::request::input::{Input, text};
+use crate::security::limits::Limit;
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {

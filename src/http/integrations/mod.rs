@@ -5,11 +5,13 @@
 //! Platforms prove who they are by Basic credentials, which the contract treats as part of a
 //! request's form: without them the answer is `SCHEMA_ERROR`.
 
+pub(crate) mod credential_scanning;
 mod domains;
 mod identity_provider;
 mod neon;
 mod oauth;
 mod provisioning;
+pub(crate) mod stripe_webhooks;
 mod transfer;
 
 use axum::extract::FromRequestParts;
@@ -22,13 +24,13 @@ use muniment_projections::EventContext;
 use serde_json::{Map, Value};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::caller::{Auth, Caller};
-use super::error::ApiError;
-use super::input::{Checked, Form, Input};
 use crate::app::App;
 use crate::app::integrations::Integration;
 use crate::app::integrations::clients::Client;
 use crate::app::projects as app_projects;
+use crate::error::ApiError;
+use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::input::{Checked, Form, Input};
 
 /// The routes of this folder.
 pub fn router() -> OpenApiRouter<App> {
@@ -39,6 +41,8 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(oauth::router())
         .merge(identity_provider::router())
         .merge(neon::router())
+        .merge(credential_scanning::router())
+        .merge(stripe_webhooks::router())
 }
 
 /// Basic credentials (RFC 7617), as sent.

@@ -16,13 +16,14 @@ use super::{BasicAuth, write};
 use crate::app::App;
 use crate::app::integrations::provisioning;
 use crate::app::projects::shared_provider;
-use crate::http::caller::{Auth, Caller};
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::{Fields, Input, non_empty_text, one_of, text};
-use crate::http::internal_webhooks::{read_place, register_anywhere};
-use crate::http::known_error::KnownError;
-use crate::http::views::{AdminProject, enabled_providers};
-use crate::http::{api_keys, internal_projects, success, whole_list};
+use crate::error::known_error::KnownError;
+use crate::error::{ApiError, ApiResult};
+use crate::http::answer::{success, whole_list};
+use crate::http::internal::webhooks::{read_place, register_anywhere};
+use crate::http::internal::{api_keys, projects};
+use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::input::{Fields, Input, non_empty_text, one_of, text};
+use crate::views::{AdminProject, enabled_providers};
 
 /// Whose client is used: the server's, or the project's.
 const KINDS: [&str; 2] = ["shared", "standard"];
@@ -42,14 +43,14 @@ pub(super) fn router() -> OpenApiRouter<App> {
 /// The caller's project, with all settings.
 #[utoipa::path(get, path = "/integrations/neon/projects/current", tag = "integrations", responses((status = 200, body = AdminProject)))]
 async fn read_project(app: State<App>, caller: Caller, input: Input) -> ApiResult {
-    internal_projects::read(app, caller, input).await
+    projects::read(app, caller, input).await
 }
 
 /// Changes the caller's project.
 #[utoipa::path(patch, path = "/integrations/neon/projects/current", tag = "integrations", request_body = Value,
     responses((status = 200, body = AdminProject), (status = 400, description = "SCHEMA_ERROR")))]
 async fn update_project(app: State<App>, caller: Caller, input: Input) -> ApiResult {
-    internal_projects::update(app, caller, input).await
+    projects::update(app, caller, input).await
 }
 
 /// Says how the databases of a project are reached that the platform made and nobody has claimed
@@ -250,7 +251,7 @@ fn missing(id: &str) -> ApiError {
 
 /// The provider as it is now.
 async fn show(app: &App, auth: &Auth, id: &str) -> Result<Value, ApiError> {
-    let project = internal_projects::reload(app, auth.project_id()).await?;
+    let project = projects::reload(app, auth.project_id()).await?;
     let mut providers = enabled_providers(&project.config).into_iter();
     let found = providers.find(|(_, provider)| provider.kind.as_deref() == Some(id));
     found

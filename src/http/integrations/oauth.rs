@@ -15,10 +15,10 @@ use super::identity_provider::OidcError;
 use super::{PlatformRequest, begin, internal_context, require_internal};
 use crate::app::App;
 use crate::app::integrations::login::{self, Exchange};
-use crate::http::caller::Caller;
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::{Input, non_empty_text, one_of, text};
-use crate::limits::Limit;
+use crate::error::{ApiError, ApiResult};
+use crate::http::request::caller::Caller;
+use crate::http::request::input::{Input, non_empty_text, one_of, text};
+use crate::security::limits::Limit;
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {

@@ -12,8 +12,8 @@ use super::PlatformRequest;
 use crate::app::App;
 use crate::app::integrations::Integration;
 use crate::app::integrations::provisioning::{self, Connection};
-use crate::http::error::ApiResult;
-use crate::http::input::{Fields, text};
+use crate::error::ApiResult;
+use crate::http::request::input::{Fields, text};
 
 /// The longest name of a branch at Neon: it becomes a key in the settings.
 const MAX_BRANCH: usize = 63;

@@ -11,13 +11,13 @@ use utoipa_axum::routes;
 
 use super::{PlatformRequest, begin, internal_context, require_internal};
 use crate::app::App;
-use crate::app::codes::{self, Handling};
+use crate::app::auth::codes::{self, Handling};
 use crate::app::integrations::clients::Client;
 use crate::app::integrations::{provisioning, transfer};
-use crate::http::caller::{Auth, Caller};
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::{Input, text, verification_code};
-use crate::limits::Limit;
+use crate::error::{ApiError, ApiResult};
+use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::input::{Input, text, verification_code};
+use crate::security::limits::Limit;
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {

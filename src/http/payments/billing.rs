@@ -10,11 +10,11 @@ use utoipa_axum::routes;
 
 use super::{Named, require_connected};
 use crate::app::App;
-use crate::app::stripe_customers::{self, connected};
-use crate::http::caller::Caller;
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::{Input, text};
-use crate::stripe::{ConnectedStripe, Metadata, PaymentMethod, SetupIntent};
+use crate::app::payments::stripe_customers::{self, connected};
+use crate::clients::stripe::{ConnectedStripe, Metadata, PaymentMethod, SetupIntent};
+use crate::error::{ApiError, ApiResult};
+use crate::http::request::caller::Caller;
+use crate::http::request::input::{Input, text};
 
 /// Who can pay.
 pub(super) const PAYERS: [&str; 2] = ["user", "team"];

@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use muniment_projections::customers::{self, InvoiceRow};
+use muniment_projections::read_models::customers::{self, InvoiceRow};
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,9 +14,9 @@ use uuid::Uuid;
 use super::Named;
 use super::billing::PAYERS;
 use crate::app::App;
-use crate::http::caller::Caller;
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::{Input, integer, text};
+use crate::error::{ApiError, ApiResult};
+use crate::http::request::caller::Caller;
+use crate::http::request::input::{Input, integer, text};
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {

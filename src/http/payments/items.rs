@@ -6,18 +6,19 @@ use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use muniment_domain::Millis;
 use muniment_domain::customer::{CustomerError, CustomerRef, CustomerType, Floor, ItemChange};
-use muniment_projections::{LedgerError, customers};
+use muniment_projections::LedgerError;
+use muniment_projections::read_models::customers;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Named;
 use crate::app::App;
-use crate::app::customers::{Delivery, change_id, change_item};
-use crate::http::caller::{Auth, Caller};
-use crate::http::error::ApiResult;
-use crate::http::input::{Fields, Input, integer, query_boolean, text};
-use crate::http::known_error::KnownError;
+use crate::app::payments::customers::{Delivery, change_id, change_item};
+use crate::error::ApiResult;
+use crate::error::known_error::KnownError;
+use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::input::{Fields, Input, integer, query_boolean, text};
 use crate::timestamp;
 
 /// The header under which a change is made once, however often it is sent.

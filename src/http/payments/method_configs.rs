@@ -11,14 +11,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::app::payments::stripe_customers::connected;
 use crate::app::projects::{LoadedProject, string_order};
-use crate::app::stripe_customers::connected;
-use crate::http::caller::Caller;
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::{Input, json_object, text};
-use crate::http::known_error::KnownError;
-use crate::http::success;
-use crate::stripe::{ConnectedStripe, PaymentMethodConfiguration, Preference};
+use crate::clients::stripe::{ConnectedStripe, PaymentMethodConfiguration, Preference};
+use crate::error::known_error::KnownError;
+use crate::error::{ApiError, ApiResult};
+use crate::http::answer::success;
+use crate::http::request::caller::Caller;
+use crate::http::request::input::{Input, json_object, text};
 
 /// The ways to pay that can be switched, with their names.
 const METHODS: [(&str, &str); 24] = [

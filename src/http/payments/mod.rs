@@ -22,20 +22,21 @@ use muniment_domain::customer::{
 };
 use muniment_domain::permission::TEAM_ADMIN;
 use muniment_domain::{TeamId, UserId};
-use muniment_projections::{AccessType, LedgerError, customers, teams, users};
+use muniment_projections::read_models::{customers, teams, users};
+use muniment_projections::{AccessType, LedgerError};
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
-use super::caller::Auth;
-use super::error::{ApiError, ApiResult};
-use super::input::{Checked, Fields, one_of, text};
-use super::known_error::KnownError;
 use crate::app::App;
-use crate::app::checkout;
+use crate::app::payments::checkout;
+use crate::app::payments::stripe_customers::{self, LookupError};
 use crate::app::projects::LoadedProject;
-use crate::app::stripe_customers::{self, LookupError};
 use crate::app::teams::require_permission;
-use crate::stripe::ConnectedStripe;
+use crate::clients::stripe::ConnectedStripe;
+use crate::error::known_error::KnownError;
+use crate::error::{ApiError, ApiResult};
+use crate::http::request::caller::Auth;
+use crate::http::request::input::{Checked, Fields, one_of, text};
 
 /// The routes of this folder.
 pub fn router() -> OpenApiRouter<App> {

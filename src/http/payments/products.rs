@@ -9,7 +9,8 @@ use muniment_domain::customer::{
     CustomerCommand, CustomerRef, CustomerType, Owned, Product, Purchase, PurchaseSource,
     Selection, WantedPurchase, owned,
 };
-use muniment_projections::{AccessType, customers};
+use muniment_projections::AccessType;
+use muniment_projections::read_models::customers;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -17,13 +18,13 @@ use utoipa_axum::routes;
 use super::inline_product::{view, view_with};
 use super::{Meant, Named, configured, make_way, refused, require_connected};
 use crate::app::App;
-use crate::app::checkout;
-use crate::app::customers::{carry_out, purchase};
+use crate::app::payments::checkout;
+use crate::app::payments::customers::{carry_out, purchase};
 use crate::app::projects::string_order;
-use crate::http::caller::{Auth, Caller};
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::{Input, integer, text};
-use crate::http::success;
+use crate::error::{ApiError, ApiResult};
+use crate::http::answer::success;
+use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::input::{Input, integer, text};
 use crate::timestamp::format_with_millis;
 
 /// The key of the products that were made up for a purchase.

@@ -10,7 +10,8 @@ use muniment_domain::customer::{
 };
 use muniment_domain::verification_code::{VerificationCode, VerificationCodeCommand};
 use muniment_domain::{PurchaseId, VerificationCodeId};
-use muniment_projections::{EventContext, customers};
+use muniment_projections::EventContext;
+use muniment_projections::read_models::customers;
 use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,14 +19,14 @@ use utoipa_axum::routes;
 use super::purchases::{Offer, Opened, open};
 use super::{make_way, no_payments, refused};
 use crate::app::App;
-use crate::app::checkout::{self, Charge, Sale};
-use crate::app::customers::{carry_out, purchase, record_product_version};
+use crate::app::payments::checkout::{self, Charge, Sale};
+use crate::app::payments::customers::{carry_out, purchase, record_product_version};
 use crate::app::projects::LoadedProject;
-use crate::http::caller::Caller;
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::{Input, integer, text};
-use crate::http::known_error::KnownError;
-use crate::http::success;
+use crate::error::known_error::KnownError;
+use crate::error::{ApiError, ApiResult};
+use crate::http::answer::success;
+use crate::http::request::caller::Caller;
+use crate::http::request::input::{Input, integer, text};
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {

@@ -8,21 +8,22 @@ use muniment_domain::customer::{
     Currency, CustomerCommand, CustomerError, History, PendingRefund, Purchase, PurchaseSource,
     RefundEntry, RefundPlan, RefundStep, Revocation, derived_uuid,
 };
-use muniment_projections::customers::OwnedPurchase;
-use muniment_projections::{EventContext, LedgerError, customers};
+use muniment_projections::read_models::customers;
+use muniment_projections::read_models::customers::OwnedPurchase;
+use muniment_projections::{EventContext, LedgerError};
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::require_connected;
 use crate::app::App;
-use crate::app::customers::carry_out;
-use crate::http::caller::{Auth, Caller};
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::{Input, integer, one_of, text};
-use crate::http::known_error::KnownError;
-use crate::http::success;
-use crate::stripe::{ConnectedStripe, Metadata, Refund, StripeError};
+use crate::app::payments::customers::carry_out;
+use crate::clients::stripe::{ConnectedStripe, Metadata, Refund, StripeError};
+use crate::error::known_error::KnownError;
+use crate::error::{ApiError, ApiResult};
+use crate::http::answer::success;
+use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::input::{Input, integer, one_of, text};
 
 /// How a request names subscriptions.
 const SUBSCRIPTION: &str = "subscription";

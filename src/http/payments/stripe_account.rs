@@ -11,13 +11,13 @@ use utoipa_axum::routes;
 
 use super::require_connected;
 use crate::app::App;
+use crate::app::payments::stripe_customers::connected;
 use crate::app::projects::{self, LoadedProject};
-use crate::app::stripe_customers::connected;
-use crate::http::caller::Caller;
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::Input;
-use crate::http::known_error::KnownError;
-use crate::stripe::Stripe;
+use crate::clients::stripe::Stripe;
+use crate::error::known_error::KnownError;
+use crate::error::{ApiError, ApiResult};
+use crate::http::request::caller::Caller;
+use crate::http::request::input::Input;
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {

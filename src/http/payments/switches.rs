@@ -7,25 +7,25 @@ use muniment_domain::customer::{
     CustomerRef, DayInterval, Price, Prices, Product, Purchase, StripeSubscription,
     SubscriptionStatus, derived_uuid, owned,
 };
-use muniment_projections::customers;
+use muniment_projections::read_models::customers;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::billing::PAYERS;
 use super::{Named, require_connected, require_open};
 use crate::app::App;
-use crate::app::customers::{record_product_version, sync_subscription};
-use crate::app::stripe_customers;
-use crate::app::stripe_events::told;
-use crate::http::caller::{Auth, Caller};
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::{Input, integer, text};
-use crate::http::known_error::KnownError;
-use crate::http::success;
-use crate::stripe::{
+use crate::app::payments::customers::{record_product_version, sync_subscription};
+use crate::app::payments::stripe_customers;
+use crate::app::payments::stripe_events::told;
+use crate::clients::stripe::{
     ConnectedStripe, Metadata, PaymentBehavior, PaymentMethod, RecurringPrice, Subscription,
     SubscriptionTerms,
 };
+use crate::error::known_error::KnownError;
+use crate::error::{ApiError, ApiResult};
+use crate::http::answer::success;
+use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::input::{Input, integer, text};
 
 /// What a product is called at Stripe if it has no name.
 const UNNAMED: &str = "Subscription";

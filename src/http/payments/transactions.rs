@@ -7,7 +7,9 @@ use axum::response::IntoResponse;
 use data_encoding::BASE64URL_NOPAD;
 use muniment_domain::customer::money::{amount_text, minor_units};
 use muniment_domain::customer::{Currency, CustomerType, Price, Purchase, PurchaseSource};
-use muniment_projections::customers::{self, Kinds, Transaction, TransactionKind, TransactionPage};
+use muniment_projections::read_models::customers::{
+    self, Kinds, Transaction, TransactionKind, TransactionPage,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa_axum::router::OpenApiRouter;
@@ -15,9 +17,9 @@ use utoipa_axum::routes;
 
 use super::inline_product::view;
 use crate::app::App;
-use crate::http::caller::Caller;
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::input::{Input, one_of, text};
+use crate::error::{ApiError, ApiResult};
+use crate::http::request::caller::Caller;
+use crate::http::request::input::{Input, one_of, text};
 
 const KINDS: [&str; 6] = [
     "purchase",

@@ -9,9 +9,9 @@ use muniment_projections::webhooks::queue::{self, Message};
 
 use super::error::{SvixError, SvixResult};
 use crate::app::App;
-use crate::webhooks::courier::Courier;
-use crate::webhooks::portal_tokens::Portal;
-use crate::webhooks::{Webhooks, management};
+use crate::app::webhooks::{Webhooks, management};
+use crate::clients::courier::Courier;
+use crate::security::portal_tokens::Portal;
 
 /// The parameter of paths that names the application.
 const APPLICATION: &str = "app_id";

@@ -13,8 +13,8 @@ use super::access::Access;
 use super::error::{SvixError, SvixResult};
 use super::shown_time;
 use crate::app::App;
-use crate::http::ApiError;
-use crate::http::input::{Input, query_boolean, text};
+use crate::error::ApiError;
+use crate::http::request::input::{Input, query_boolean, text};
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {

@@ -16,10 +16,12 @@ use super::error::SvixResult;
 use super::page::{self, Page};
 use super::{param, shown_time, time};
 use crate::app::App;
-use crate::http::input::{Checked, Fields, Input, Violation, boolean, integer, one_of, text};
-use crate::http::internal_webhooks::MAX_MILLIS;
-use crate::webhooks::management;
-use crate::webhooks::settings::{self, EndpointChange};
+use crate::app::webhooks::management;
+use crate::app::webhooks::settings::{self, EndpointChange};
+use crate::http::internal::webhooks::MAX_MILLIS;
+use crate::http::request::input::{
+    Checked, Fields, Input, Violation, boolean, integer, one_of, text,
+};
 
 /// The parameter of paths that names the endpoint.
 const ENDPOINT: &str = "endpoint_id";
@@ -193,7 +195,7 @@ async fn update_headers(State(app): State<App>, access: Access, input: Input) ->
     let mut form = input.form(None);
     let id = param(&mut form, ENDPOINT);
     let mut body = form.body();
-    let changes = body.required("headers", crate::http::input::json_object);
+    let changes = body.required("headers", crate::http::request::input::json_object);
     let deleted = body.optional_values("deleteHeaders", text);
     body.close_leniently();
     let (id, changes, deleted) =

@@ -6,9 +6,9 @@ use axum::response::{IntoResponse, Response};
 use muniment_projections::{LedgerError, Reservation};
 use serde_json::{Value, json};
 
-use crate::http::ApiError;
-use crate::http::input::Violation;
-use crate::webhooks::management::Refusal;
+use crate::app::webhooks::management::Refusal;
+use crate::error::ApiError;
+use crate::http::request::input::Violation;
 
 /// What handlers return.
 pub type SvixResult<T = Response> = Result<T, SvixError>;

@@ -13,8 +13,8 @@ use super::access::Access;
 use super::error::SvixResult;
 use super::{param, shown_time};
 use crate::app::App;
-use crate::http::input::{Checked, Fields, Input, json_object, query_boolean};
-use crate::webhooks::{management, settings};
+use crate::app::webhooks::{management, settings};
+use crate::http::request::input::{Checked, Fields, Input, json_object, query_boolean};
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {

@@ -19,8 +19,8 @@ use muniment_domain::Millis;
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::input::{Checked, Form, text};
 use crate::app::App;
+use crate::http::request::input::{Checked, Form, text};
 use crate::timestamp;
 
 /// The routes of this folder.

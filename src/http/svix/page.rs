@@ -5,7 +5,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::http::input::{Checked, Fields, integer, text};
+use crate::http::request::input::{Checked, Fields, integer, text};
 
 /// Items on a page, unless something else is asked for, and at most.
 const LIMIT: (i64, i64) = (50, 250);

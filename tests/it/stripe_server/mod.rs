@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::http::Method;
 use hmac::{Hmac, KeyInit, Mac};
-use muniment::stripe::StripeAccess;
+use muniment::clients::stripe::StripeAccess;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::net::TcpListener;

@@ -16,7 +16,7 @@ use super::tables::{Tables, Version, select, synchronize};
 use super::touched::Touched;
 use crate::analytics::AnalyticsStore;
 use crate::event_log::Cursor;
-use crate::shadow::{Progress, Schema, Shadow};
+use crate::maintenance::shadow_schema::{Progress, Schema, Shadow};
 use crate::{EventLog, LedgerError};
 
 const SHADOW: Schema = Schema("muniment_analytics");

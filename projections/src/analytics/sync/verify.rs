@@ -15,8 +15,8 @@ use super::rows::{SyncedRow, TableVisitor, each_table};
 use super::subscriber::NAME;
 use super::tables::{Tables, Version, push_select, refused};
 use crate::analytics::AnalyticsStore;
-use crate::shadow::{Progress, Schema, Shadow};
-use crate::verify::Difference;
+use crate::maintenance::shadow_schema::{Progress, Schema, Shadow};
+use crate::maintenance::verify::Difference;
 use crate::{Cursor, EventLog, LedgerError};
 
 const SHADOW: Schema = Schema("muniment_analytics_verify");

@@ -1,0 +1,172 @@
+//! The read model of conversations with the assistant: projector and queries.
+
+use muniment_domain::ai_conversation::{AiConversationEvent, AiConversationStarted};
+use muniment_domain::{AiConversationId, ProjectId, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::LedgerError;
+use crate::read_models::table::{Table, TableRow};
+use crate::read_models::{Demand, ReadModels};
+
+/// A row of `ai_conversations`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the columns are described in the migration")]
+pub struct AiConversationRow {
+    pub id: Uuid,
+    pub project_id: String,
+    pub user_id: Uuid,
+    pub title: String,
+    pub messages: Value,
+    pub updated_at: i64,
+}
+
+impl TableRow for AiConversationRow {
+    const TABLE: Table = Table {
+        name: "ai_conversations",
+        key: &["id"],
+        fields: &["project_id", "user_id", "title", "messages", "updated_at"],
+    };
+    type Key = Uuid;
+    fn key(&self) -> Uuid {
+        self.id
+    }
+}
+
+/// A conversation in a list, without what was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heading {
+    /// Its id.
+    pub id: Uuid,
+    /// Its title.
+    pub title: String,
+    /// When it changed last.
+    pub updated_at: i64,
+}
+
+/// The user's conversations about a project, at most `limit`, those that changed last first.
+pub async fn recent(
+    pool: &PgPool,
+    user: UserId,
+    about: &ProjectId,
+    limit: i64,
+) -> Result<Vec<Heading>, LedgerError> {
+    let rows = sqlx::query_as!(
+        Heading,
+        "SELECT id, title, updated_at FROM ai_conversations
+         WHERE user_id = $1 AND project_id = $2 ORDER BY updated_at DESC, id DESC LIMIT $3",
+        user.0,
+        about.as_str(),
+        limit,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows)
+}
+
+/// The conversation of that id, if it is the user's.
+pub async fn by_id(
+    pool: &PgPool,
+    user: UserId,
+    id: AiConversationId,
+) -> Result<Option<AiConversationRow>, LedgerError> {
+    let row = sqlx::query_as!(
+        AiConversationRow,
+        "SELECT * FROM ai_conversations WHERE id = $1 AND user_id = $2",
+        id.0,
+        user.0,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row)
+}
+
+/// All conversations of a user.
+pub async fn of_user(pool: &PgPool, user: UserId) -> Result<Vec<AiConversationId>, LedgerError> {
+    let ids = sqlx::query_scalar!("SELECT id FROM ai_conversations WHERE user_id = $1", user.0)
+        .fetch_all(pool)
+        .await?;
+    Ok(ids.into_iter().map(AiConversationId).collect())
+}
+
+/// All conversations about a project, each with its owner.
+pub async fn about_project(
+    pool: &PgPool,
+    project: &ProjectId,
+) -> Result<Vec<(AiConversationId, UserId)>, LedgerError> {
+    let rows = sqlx::query!(
+        "SELECT id, user_id FROM ai_conversations WHERE project_id = $1",
+        project.as_str()
+    )
+    .fetch_all(pool)
+    .await?;
+    let pairs = rows
+        .into_iter()
+        .map(|row| (AiConversationId(row.id), UserId(row.user_id)));
+    Ok(pairs.collect())
+}
+
+pub(crate) async fn load(
+    models: &mut ReadModels,
+    connection: &mut PgConnection,
+    demand: &Demand,
+) -> Result<(), LedgerError> {
+    if demand.ai_conversations.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = demand.ai_conversations.iter().copied().collect();
+    let rows = sqlx::query_as!(
+        AiConversationRow,
+        "SELECT * FROM ai_conversations WHERE id = ANY($1)",
+        &ids
+    )
+    .fetch_all(connection)
+    .await?;
+    models.ai_conversations.load(rows);
+    Ok(())
+}
+
+pub(crate) async fn delete(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), LedgerError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!("DELETE FROM ai_conversations WHERE id = ANY($1)", ids)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(crate) fn fold(models: &mut ReadModels, id: Uuid, event: AiConversationEvent) {
+    match event {
+        AiConversationEvent::AiConversationStarted(started) => {
+            models.ai_conversations.put(started_row(id, *started));
+        }
+        AiConversationEvent::AiConversationRenamed(renamed) => {
+            if let Some(row) = models.ai_conversations.change(&id) {
+                row.title = renamed.personal.or_erased().title;
+                row.updated_at = renamed.at.0;
+            }
+        }
+        AiConversationEvent::AiMessagesReplaced(replaced) => {
+            if let Some(row) = models.ai_conversations.change(&id) {
+                row.messages = json!(replaced.personal.or_erased().messages);
+                row.updated_at = replaced.at.0;
+            }
+        }
+        AiConversationEvent::AiConversationDeleted {} => models.ai_conversations.remove(id),
+    }
+}
+
+fn started_row(id: Uuid, started: AiConversationStarted) -> AiConversationRow {
+    let transcript = started.personal.or_erased();
+    AiConversationRow {
+        id,
+        project_id: started.project_id.to_string(),
+        user_id: started.user_id.0,
+        title: transcript.title,
+        messages: json!(transcript.messages),
+        updated_at: started.at.0,
+    }
+}

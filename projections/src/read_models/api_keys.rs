@@ -1,0 +1,224 @@
+//! The read model of API keys of users and teams: projector and queries.
+
+use muniment_domain::api_key::{ApiKeyEvent, ApiKeyIssued, ApiKeyKind, ApiKeyOwner};
+use muniment_domain::{ApiKeyId, Millis, ProjectId, SecretHash, TeamId, UserId};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::LedgerError;
+use crate::read_models::table::{Table, TableRow};
+use crate::read_models::{Demand, ReadModels};
+
+/// A row of `api_keys`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the columns are described in the migration")]
+pub struct ApiKeyRow {
+    pub id: Uuid,
+    pub project_id: String,
+    pub user_id: Option<Uuid>,
+    pub team_id: Option<Uuid>,
+    pub kind: String,
+    pub description: String,
+    pub secret_hash: String,
+    pub last_four: String,
+    pub created_at: i64,
+    pub expires_at: Option<i64>,
+    pub revoked_at: Option<i64>,
+}
+
+const SECRET: &str = "secret";
+const PUBLIC: &str = "public";
+
+impl ApiKeyRow {
+    /// The key's id.
+    #[must_use]
+    pub fn api_key_id(&self) -> ApiKeyId {
+        ApiKeyId(self.id)
+    }
+
+    /// Whose it is; nobody's in a damaged row.
+    #[must_use]
+    pub fn owner(&self) -> Option<ApiKeyOwner> {
+        match (self.user_id, self.team_id) {
+            (Some(user), _) => Some(ApiKeyOwner::User {
+                user_id: UserId(user),
+            }),
+            (None, Some(team)) => Some(ApiKeyOwner::Team {
+                team_id: TeamId(team),
+            }),
+            (None, None) => None,
+        }
+    }
+
+    /// Who may see it.
+    #[must_use]
+    pub fn kind(&self) -> ApiKeyKind {
+        if self.kind == PUBLIC {
+            ApiKeyKind::Public
+        } else {
+            ApiKeyKind::Secret
+        }
+    }
+
+    /// Whether it has expired by that time.
+    #[must_use]
+    pub fn is_expired_at(&self, now: Millis) -> bool {
+        self.expires_at.is_some_and(|end| end <= now.0)
+    }
+}
+
+impl TableRow for ApiKeyRow {
+    const TABLE: Table = Table {
+        name: "api_keys",
+        key: &["id"],
+        fields: &[
+            "project_id",
+            "user_id",
+            "team_id",
+            "kind",
+            "description",
+            "secret_hash",
+            "last_four",
+            "created_at",
+            "expires_at",
+            "revoked_at",
+        ],
+    };
+    type Key = Uuid;
+    fn key(&self) -> Uuid {
+        self.id
+    }
+}
+
+/// The key of that id, if the project has one.
+pub async fn by_id(
+    pool: &PgPool,
+    project: &ProjectId,
+    id: ApiKeyId,
+) -> Result<Option<ApiKeyRow>, LedgerError> {
+    let row = sqlx::query_as!(
+        ApiKeyRow,
+        "SELECT * FROM api_keys WHERE id = $1 AND project_id = $2",
+        id.0,
+        project.as_str(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row)
+}
+
+/// The key whose secret has that hash, in any project, expired and revoked ones included.
+pub async fn by_secret(
+    pool: &PgPool,
+    secret: SecretHash,
+) -> Result<Option<ApiKeyRow>, LedgerError> {
+    let row = sqlx::query_as!(
+        ApiKeyRow,
+        "SELECT * FROM api_keys WHERE secret_hash = $1",
+        secret.to_hex(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row)
+}
+
+/// The keys of an owner, newest first, expired and revoked ones included.
+pub async fn of_owner(
+    pool: &PgPool,
+    project: &ProjectId,
+    owner: ApiKeyOwner,
+) -> Result<Vec<ApiKeyRow>, LedgerError> {
+    let rows = match owner {
+        ApiKeyOwner::User { user_id } => {
+            sqlx::query_as!(
+                ApiKeyRow,
+                "SELECT * FROM api_keys WHERE user_id = $1 AND project_id = $2
+                 ORDER BY created_at DESC, id",
+                user_id.0,
+                project.as_str(),
+            )
+            .fetch_all(pool)
+            .await?
+        }
+        ApiKeyOwner::Team { team_id } => {
+            sqlx::query_as!(
+                ApiKeyRow,
+                "SELECT * FROM api_keys WHERE team_id = $1 AND project_id = $2
+                 ORDER BY created_at DESC, id",
+                team_id.0,
+                project.as_str(),
+            )
+            .fetch_all(pool)
+            .await?
+        }
+    };
+    Ok(rows)
+}
+
+pub(crate) async fn load(
+    models: &mut ReadModels,
+    connection: &mut PgConnection,
+    demand: &Demand,
+) -> Result<(), LedgerError> {
+    if demand.api_keys.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = demand.api_keys.iter().copied().collect();
+    let rows = sqlx::query_as!(ApiKeyRow, "SELECT * FROM api_keys WHERE id = ANY($1)", &ids)
+        .fetch_all(connection)
+        .await?;
+    models.api_keys.load(rows);
+    Ok(())
+}
+
+pub(crate) async fn delete(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), LedgerError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!("DELETE FROM api_keys WHERE id = ANY($1)", ids)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(crate) fn fold(models: &mut ReadModels, id: Uuid, event: ApiKeyEvent) {
+    match event {
+        ApiKeyEvent::ApiKeyIssued(issued) => models.api_keys.put(issued_row(id, *issued)),
+        ApiKeyEvent::ApiKeyDescribed { personal, .. } => {
+            if let Some(row) = models.api_keys.change(&id) {
+                row.description = personal.or_erased().description;
+            }
+        }
+        ApiKeyEvent::ApiKeyRevoked { revoked_at, .. } => {
+            if let Some(row) = models.api_keys.change(&id) {
+                row.revoked_at = Some(revoked_at.0);
+            }
+        }
+        ApiKeyEvent::ApiKeyDeleted { .. } => models.api_keys.remove(id),
+    }
+}
+
+fn issued_row(id: Uuid, issued: ApiKeyIssued) -> ApiKeyRow {
+    let (user_id, team_id) = match issued.owner {
+        ApiKeyOwner::User { user_id } => (Some(user_id.0), None),
+        ApiKeyOwner::Team { team_id } => (None, Some(team_id.0)),
+    };
+    let kind = match issued.kind {
+        ApiKeyKind::Secret => SECRET,
+        ApiKeyKind::Public => PUBLIC,
+    };
+    ApiKeyRow {
+        id,
+        project_id: issued.project_id.to_string(),
+        user_id,
+        team_id,
+        kind: kind.to_owned(),
+        description: issued.personal.or_erased().description,
+        secret_hash: issued.key.hash.to_hex(),
+        last_four: issued.key.last_four,
+        created_at: issued.created_at.0,
+        expires_at: issued.expires_at.map(|at| at.0),
+        revoked_at: None,
+    }
+}

@@ -1,0 +1,85 @@
+//! The read model of command-line logins: projector and queries.
+
+use muniment_domain::cli_login::CliLoginEvent;
+use muniment_domain::{CliLoginId, ProjectId, SecretHash};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::LedgerError;
+use crate::read_models::ReadModels;
+use crate::read_models::table::{Table, TableRow};
+
+/// A row of `cli_logins`: how a login is found. How far it has come, its stream says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CliLoginRow {
+    pub(crate) id: Uuid,
+    pub(crate) project_id: String,
+    pub(crate) polling_hash: String,
+    pub(crate) login_hash: String,
+    pub(crate) started_at: i64,
+    pub(crate) expires_at: i64,
+}
+
+impl TableRow for CliLoginRow {
+    const TABLE: Table = Table {
+        name: "cli_logins",
+        key: &["id"],
+        fields: &[
+            "project_id",
+            "polling_hash",
+            "login_hash",
+            "started_at",
+            "expires_at",
+        ],
+    };
+    type Key = Uuid;
+    fn key(&self) -> Uuid {
+        self.id
+    }
+}
+
+/// The login that a program asks for.
+pub async fn by_polling_code(
+    pool: &PgPool,
+    project: &ProjectId,
+    code: SecretHash,
+) -> Result<Option<CliLoginId>, LedgerError> {
+    let id = sqlx::query_scalar!(
+        "SELECT id FROM cli_logins WHERE project_id = $1 AND polling_hash = $2",
+        project.as_str(),
+        code.to_hex(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(id.map(CliLoginId))
+}
+
+/// The login that a browser answers to.
+pub async fn by_login_code(
+    pool: &PgPool,
+    project: &ProjectId,
+    code: SecretHash,
+) -> Result<Option<CliLoginId>, LedgerError> {
+    let id = sqlx::query_scalar!(
+        "SELECT id FROM cli_logins WHERE project_id = $1 AND login_hash = $2",
+        project.as_str(),
+        code.to_hex(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(id.map(CliLoginId))
+}
+
+pub(crate) fn fold(models: &mut ReadModels, id: Uuid, event: CliLoginEvent) {
+    if let CliLoginEvent::CliLoginStarted(started) = event {
+        models.cli_logins.put(CliLoginRow {
+            id,
+            project_id: started.project_id.to_string(),
+            polling_hash: started.polling_hash.to_hex(),
+            login_hash: started.login_hash.to_hex(),
+            started_at: started.started_at.0,
+            expires_at: started.expires_at.0,
+        });
+    }
+}

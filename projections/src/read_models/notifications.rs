@@ -1,0 +1,79 @@
+//! The read model of notification preferences: projector and queries.
+
+use std::collections::BTreeMap;
+
+use muniment_domain::UserId;
+use muniment_domain::notification::{NotificationCategory, Preference};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::LedgerError;
+use crate::read_models::ReadModels;
+use crate::read_models::table::{Table, TableRow};
+
+/// A row of `notification_preferences`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the columns are described in the migration")]
+pub struct NotificationPreferenceRow {
+    pub user_id: Uuid,
+    pub category_id: Uuid,
+    pub project_id: String,
+    pub is_enabled: bool,
+}
+
+impl TableRow for NotificationPreferenceRow {
+    const TABLE: Table = Table {
+        name: "notification_preferences",
+        key: &["user_id", "category_id"],
+        fields: &["project_id", "is_enabled"],
+    };
+    type Key = (Uuid, Uuid);
+    fn key(&self) -> Self::Key {
+        (self.user_id, self.category_id)
+    }
+}
+
+/// What holds for a user, for every category: what they said, or else its default.
+pub async fn of_user(
+    pool: &PgPool,
+    user: UserId,
+) -> Result<BTreeMap<NotificationCategory, Preference>, LedgerError> {
+    let rows = sqlx::query!(
+        "SELECT category_id, is_enabled FROM notification_preferences WHERE user_id = $1",
+        user.0
+    )
+    .fetch_all(pool)
+    .await?;
+    let said = |category: NotificationCategory| {
+        let row = rows.iter().find(|row| row.category_id == category.id());
+        row.map(|row| Preference::from_enabled(row.is_enabled))
+    };
+    let all = NotificationCategory::ALL.into_iter();
+    Ok(all
+        .map(|category| {
+            let preference = said(category).unwrap_or(category.default_preference());
+            (category, preference)
+        })
+        .collect())
+}
+
+pub(crate) fn fold(
+    models: &mut ReadModels,
+    user: Uuid,
+    category: NotificationCategory,
+    preference: Preference,
+) {
+    let Some(row) = models.users.get(&user) else {
+        return;
+    };
+    let project_id = row.project_id.clone();
+    models
+        .notification_preferences
+        .put(NotificationPreferenceRow {
+            user_id: user,
+            category_id: category.id(),
+            project_id,
+            is_enabled: preference.is_enabled(),
+        });
+}

@@ -1,0 +1,207 @@
+//! Codes that are sent or shown to somebody, who brings them back (contract 02 §1.4).
+
+use muniment_domain::verification_code::{
+    CodeDetails, CodeIssued, Purpose, VerificationCode, VerificationCodeCommand,
+    VerificationCodeError,
+};
+use muniment_domain::{Millis, SecretHash, UserId, VerificationCodeId};
+use muniment_projections::read_models::verification_codes::{self, VerificationCodeRow};
+use muniment_projections::{EventContext, LedgerError, UnitOfWork};
+use serde_json::Value;
+use url::Url;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::error::known_error::KnownError;
+
+/// The length of a code, in characters.
+pub const LENGTH: usize = 45;
+/// How much of a code is typed by hand, as a one-time password. The rest, the nonce, stays with
+/// whoever asked for the code.
+pub const OTP_LENGTH: usize = 6;
+/// How long a code that was mailed works: seven days.
+pub const MAILED_MILLIS: i64 = 7 * 24 * 60 * 60 * 1000;
+/// How long the second factor may take after the first: five minutes.
+pub const MFA_MILLIS: i64 = 5 * 60 * 1000;
+
+/// A code that is about to be issued.
+#[derive(Clone, Debug)]
+pub struct NewCode {
+    id: VerificationCodeId,
+    text: String,
+    purpose: Purpose,
+    expires_at: Millis,
+    subject: Option<UserId>,
+    details: CodeDetails,
+}
+
+impl NewCode {
+    /// Draws a code that works for `lifetime` milliseconds.
+    #[must_use]
+    pub fn draw(app: &App, purpose: Purpose, lifetime: i64) -> Self {
+        Self {
+            id: VerificationCodeId(app.random.uuid()),
+            text: app.random.token(),
+            purpose,
+            expires_at: app.now().plus(lifetime),
+            subject: None,
+            details: CodeDetails::default(),
+        }
+    }
+
+    /// A code about an existing user: what it remembers is erased with them.
+    #[must_use]
+    pub fn about(mut self, user: UserId) -> Self {
+        self.subject = Some(user);
+        self
+    }
+
+    /// A code that goes to this address, in a link that leads there.
+    #[must_use]
+    pub fn mailed(mut self, email: &str, callback: Option<&str>) -> Self {
+        self.details.email = Some(email.to_owned());
+        self.details.redirect_url = callback.map(str::to_owned);
+        self
+    }
+
+    /// A code that remembers something.
+    #[must_use]
+    pub fn remembering(mut self, data: Value) -> Self {
+        self.details.data = data;
+        self
+    }
+
+    /// The code itself, which only its receiver gets to see.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The code's id.
+    #[must_use]
+    pub fn id(&self) -> VerificationCodeId {
+        self.id
+    }
+
+    /// The part to be typed by hand.
+    #[must_use]
+    pub fn otp(&self) -> String {
+        self.text[..OTP_LENGTH].to_ascii_uppercase()
+    }
+
+    /// The part that stays with whoever asked for the code.
+    #[must_use]
+    pub fn nonce(&self) -> &str {
+        &self.text[OTP_LENGTH..]
+    }
+
+    /// The callback URL with the code in it; a `code` that it carried is replaced.
+    #[must_use]
+    pub fn link(&self) -> Option<String> {
+        let mut url = Url::parse(self.details.redirect_url.as_deref()?).ok()?;
+        let others: Vec<(String, String)> = url
+            .query_pairs()
+            .filter(|(name, _)| name != "code")
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect();
+        url.query_pairs_mut()
+            .clear()
+            .extend_pairs(others)
+            .append_pair("code", &self.text);
+        Some(url.into())
+    }
+
+    /// Issues it within a unit of work.
+    ///
+    /// # Errors
+    /// Never for a freshly drawn id.
+    pub async fn issue(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
+        let issued = CodeIssued {
+            project_id: unit.context().project_id.clone(),
+            purpose: self.purpose,
+            code_hash: SecretHash::of(&self.text),
+            tail_hash: tail_hash(&self.text),
+            issued_at: unit.context().now,
+            expires_at: self.expires_at,
+            subject: self.subject,
+            personal: self.details.clone().into(),
+        };
+        unit.create::<VerificationCode>(&self.id, VerificationCodeCommand::Issue(Box::new(issued)))
+            .await
+    }
+}
+
+/// Issues a code by itself.
+///
+/// # Errors
+/// When the database fails.
+pub async fn issue(app: &App, context: &EventContext, code: &NewCode) -> Result<(), LedgerError> {
+    app.log
+        .transact(context, |mut unit| async move {
+            code.issue(&mut unit).await?;
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await
+}
+
+/// Whether a code is used up by being looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handling {
+    /// It is only looked at. The look counts as an attempt.
+    Check,
+    /// It is used up.
+    Redeem,
+}
+
+/// Looks a code up, counts the attempt and, if wanted, uses the code up. What the caller does
+/// with a redeemed code comes afterwards: if that fails, the code is gone all the same.
+///
+/// # Errors
+/// `VERIFICATION_CODE_NOT_FOUND`, `VERIFICATION_CODE_EXPIRED`, `VERIFICATION_CODE_ALREADY_USED`,
+/// `VERIFICATION_CODE_MAX_ATTEMPTS_REACHED`.
+pub async fn take(
+    app: &App,
+    context: &EventContext,
+    purpose: Purpose,
+    code: &str,
+    handling: Handling,
+) -> Result<VerificationCodeRow, ApiError> {
+    let rows =
+        verification_codes::by_tail(app.pool(), &context.project_id, tail_hash(code)).await?;
+    let hash = SecretHash::of(code);
+    let (mut meant, others): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|row| row.is(purpose, hash));
+    let meant = meant.pop();
+    let (target, bystanders) = (meant.as_ref().map(VerificationCodeRow::code_id), &others);
+    let verdict = app
+        .log
+        .transact(context, |mut unit| async move {
+            for row in bystanders {
+                count_attempt(&mut unit, row.code_id()).await?;
+            }
+            let Some(id) = target else {
+                return Ok::<_, LedgerError>((unit, Err(VerificationCodeError::NotFound)));
+            };
+            let now = unit.context().now;
+            let verdict = unit.state::<VerificationCode>(&id).await?.check(now);
+            if verdict.is_ok() && handling == Handling::Redeem {
+                let redeem = VerificationCodeCommand::Redeem(now);
+                unit.execute::<VerificationCode>(&id, redeem).await?;
+            } else {
+                count_attempt(&mut unit, id).await?;
+            }
+            Ok((unit, verdict))
+        })
+        .await?;
+    verdict.map_err(LedgerError::from)?;
+    meant.ok_or_else(|| KnownError::verification_code_not_found().into())
+}
+
+async fn count_attempt(unit: &mut UnitOfWork, id: VerificationCodeId) -> Result<(), LedgerError> {
+    unit.execute::<VerificationCode>(&id, VerificationCodeCommand::CountAttempt)
+        .await
+}
+
+pub(crate) fn tail_hash(code: &str) -> SecretHash {
+    SecretHash::of(code.get(OTP_LENGTH..).unwrap_or_default())
+}

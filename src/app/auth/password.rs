@@ -1,0 +1,241 @@
+//! Passwords of accounts: signing up and in with them, choosing and losing them.
+
+use std::time::Duration;
+
+use muniment_domain::session::{EndCause, Opening as SessionOpening};
+use muniment_domain::user::{PasswordOccasion, User, UserCommand, UserError};
+use muniment_domain::verification_code::Purpose;
+use muniment_domain::{EmailAddress, SecretHash, SessionId, UserId};
+use muniment_projections::read_models::sessions as session_rows;
+use muniment_projections::read_models::users::{self, UserRow};
+use muniment_projections::{EventContext, LedgerError};
+
+use super::codes::{self, Handling};
+use super::sessions;
+use super::sign_in::{Novelty, SignedIn, Visit, after_first_factor};
+use crate::app::App;
+use crate::app::emails;
+use crate::app::emails::CodeLetter;
+use crate::error::ApiError;
+use crate::error::known_error::KnownError;
+use crate::security::limits::Limit;
+use crate::security::passwords::{Strength, Verdict, strength};
+
+/// Signs in with an email and a password. Unknown addresses and wrong passwords get the same
+/// answer after the same time.
+///
+/// # Errors
+/// `EMAIL_PASSWORD_MISMATCH`, `MULTI_FACTOR_AUTHENTICATION_REQUIRED`; 429 after too many wrong
+/// passwords for the address, whether somebody has it or not.
+pub async fn sign_in(
+    visit: Visit<'_>,
+    email: &EmailAddress,
+    password: &str,
+) -> Result<SignedIn, ApiError> {
+    let Visit { app, context, .. } = visit;
+    let account = (visit.project.id.as_str(), email.as_str());
+    let attempt = app
+        .limits
+        .begin(Limit::PasswordGuess, &account, &app.clock)
+        .await?;
+    let user = users::by_auth_email(app.pool(), &visit.project.id, email).await?;
+    let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
+    let verdict = verify(app, password, stored).await?;
+    let (Some(user), Verdict::Match | Verdict::MatchNeedsRehash) = (user, verdict) else {
+        return Err(KnownError::email_password_mismatch().into());
+    };
+    attempt.succeeded();
+    if verdict == Verdict::MatchNeedsRehash {
+        let hash = hash(app, password).await?;
+        let renew = UserCommand::RenewPasswordHash(hash);
+        change(app, context, user.user_id(), renew, Sessions::Kept).await?;
+    }
+    after_first_factor(visit, &user, SessionOpening::Password, Novelty::Known).await
+}
+
+/// Gives an account its first password.
+///
+/// # Errors
+/// `PASSWORD_TOO_SHORT`, `PASSWORD_TOO_LONG`; a text when there is a password already.
+pub async fn set(
+    app: &App,
+    context: &EventContext,
+    user: UserId,
+    password: &str,
+) -> Result<(), ApiError> {
+    let choose = UserCommand::ChoosePassword {
+        hash: hash_strong(app, password).await?,
+        occasion: PasswordOccasion::First,
+    };
+    change(app, context, user, choose, Sessions::Kept).await
+}
+
+/// Changes a password that its owner still knows. All sessions end but the one of `refresh_token`.
+///
+/// # Errors
+/// `PASSWORD_TOO_SHORT`, `PASSWORD_TOO_LONG`, `USER_DOES_NOT_HAVE_PASSWORD`,
+/// `PASSWORD_CONFIRMATION_MISMATCH`.
+pub async fn update(
+    app: &App,
+    context: &EventContext,
+    user: &UserRow,
+    [old, new]: [&str; 2],
+    refresh_token: Option<&str>,
+) -> Result<(), ApiError> {
+    require_strength(new)?;
+    let stored = user
+        .password_hash
+        .as_deref()
+        .ok_or_else(KnownError::user_does_not_have_password)?;
+    let account = (context.project_id.as_str(), user.id);
+    let attempt = app
+        .limits
+        .begin(Limit::PasswordGuess, &account, &app.clock)
+        .await?;
+    if verify(app, old, Some(stored)).await? == Verdict::Mismatch {
+        return Err(KnownError::password_confirmation_mismatch().into());
+    }
+    attempt.succeeded();
+    let kept = match refresh_token {
+        Some(token) => {
+            session_rows::by_token(app.pool(), &context.project_id, SecretHash::of(token)).await?
+        }
+        None => None,
+    };
+    let choose = UserCommand::ChoosePassword {
+        hash: hash(app, new).await?,
+        occasion: PasswordOccasion::Change,
+    };
+    let kept = kept.map(|session| session.session_id());
+    change(
+        app,
+        context,
+        user.user_id(),
+        choose,
+        Sessions::EndedBut(kept),
+    )
+    .await
+}
+
+/// Mails a link to choose a new password with, if somebody signs in with the address. If nobody
+/// does, the answer takes a while, as if a mail were on its way.
+///
+/// # Errors
+/// `REDIRECT_URL_NOT_WHITELISTED`, for existing accounts only.
+pub async fn send_reset_code(
+    visit: Visit<'_>,
+    email: &EmailAddress,
+    callback: &str,
+) -> Result<(), ApiError> {
+    let Visit {
+        app,
+        context,
+        project,
+        ..
+    } = visit;
+    let Some(user) = users::by_auth_email(app.pool(), &project.id, email).await? else {
+        let pause = Duration::from_secs(2) + Duration::from_secs(1).mul_f64(rand::random());
+        tokio::time::sleep(pause).await;
+        return Ok(());
+    };
+    super::redirects::require_trusted(callback, &project.config.domains)?;
+    let letter = CodeLetter::password_reset(app, user.user_id(), email.as_str(), callback);
+    emails::post(app, context, &letter).await?;
+    Ok(())
+}
+
+/// Chooses a new password with a code that came by mail. All sessions end.
+///
+/// # Errors
+/// What is wrong with the code; then, the code being used up, `PASSWORD_AUTHENTICATION_NOT_ENABLED`,
+/// `PASSWORD_TOO_SHORT`, `PASSWORD_TOO_LONG`, `USER_NOT_FOUND`.
+pub async fn reset(visit: Visit<'_>, code: &str, password: &str) -> Result<(), ApiError> {
+    let Visit {
+        app,
+        context,
+        project,
+        ..
+    } = visit;
+    let code = codes::take(app, context, Purpose::PasswordReset, code, Handling::Redeem).await?;
+    if !project.config.auth.password.allow_sign_in {
+        return Err(KnownError::password_authentication_not_enabled().into());
+    }
+    let user = code.subject.map(UserId);
+    let user = user.ok_or_else(KnownError::user_not_found)?;
+    let choose = UserCommand::ChoosePassword {
+        hash: hash_strong(app, password).await?,
+        occasion: PasswordOccasion::Reset,
+    };
+    change(app, context, user, choose, Sessions::EndedBut(None)).await
+}
+
+/// What becomes of sessions when the password changes.
+#[derive(Clone, Copy)]
+enum Sessions {
+    /// They go on.
+    Kept,
+    /// They end, but this one.
+    EndedBut(Option<SessionId>),
+}
+
+async fn change(
+    app: &App,
+    context: &EventContext,
+    user: UserId,
+    command: UserCommand,
+    fate: Sessions,
+) -> Result<(), ApiError> {
+    let command = &command;
+    let changed = app
+        .log
+        .transact(context, |mut unit| async move {
+            unit.execute::<User>(&user, command.clone()).await?;
+            let cause = EndCause::PasswordChanged;
+            if let Sessions::EndedBut(kept) = fate {
+                sessions::end_all(&mut unit, user, kept, cause).await?;
+            }
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await;
+    changed.map_err(|error| match error {
+        LedgerError::User(UserError::PasswordMissing) => {
+            KnownError::user_does_not_have_password().into()
+        }
+        error => error.into(),
+    })
+}
+
+/// Refuses passwords that are too short or too long.
+///
+/// # Errors
+/// `PASSWORD_TOO_SHORT`, `PASSWORD_TOO_LONG`.
+pub fn require_strength(password: &str) -> Result<(), ApiError> {
+    match strength(password) {
+        Strength::Fine => Ok(()),
+        Strength::TooShort => Err(KnownError::password_too_short().into()),
+        Strength::TooLong => Err(KnownError::password_too_long().into()),
+    }
+}
+
+/// Hashes a password that somebody chose.
+///
+/// # Errors
+/// `PASSWORD_TOO_SHORT`, `PASSWORD_TOO_LONG`.
+pub async fn hash_strong(app: &App, password: &str) -> Result<String, ApiError> {
+    require_strength(password)?;
+    hash(app, password).await
+}
+
+async fn hash(app: &App, password: &str) -> Result<String, ApiError> {
+    app.passwords
+        .hash(password)
+        .await
+        .map_err(ApiError::internal)
+}
+
+async fn verify(app: &App, password: &str, stored: Option<&str>) -> Result<Verdict, ApiError> {
+    app.passwords
+        .verify(password, stored)
+        .await
+        .map_err(ApiError::internal)
+}

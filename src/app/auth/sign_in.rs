@@ -1,0 +1,233 @@
+//! Signing in: what follows the first factor, whichever it was. Also anonymous accounts.
+
+use muniment_domain::UserId;
+use muniment_domain::session::Opening as SessionOpening;
+use muniment_domain::user::{NewUser, User, UserCommand, UserError};
+use muniment_domain::verification_code::{Purpose, VerificationCode, VerificationCodeCommand};
+use muniment_projections::read_models::users::UserRow;
+use muniment_projections::{EventContext, LedgerError};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::codes::{self, Handling, MFA_MILLIS, NewCode};
+use super::sessions::{self, NewSession, issue_access_token};
+use crate::app::App;
+use crate::app::auth::geo::Place;
+use crate::app::projects::LoadedProject;
+use crate::app::users::accounts::{self, Along, Opening};
+use crate::error::ApiError;
+use crate::error::known_error::KnownError;
+use crate::security::limits::Limit;
+use crate::security::totp;
+
+/// What a successful sign-in yields.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The access token.
+    pub access_token: String,
+    /// The refresh token.
+    pub refresh_token: String,
+    /// Whether there was no such account before.
+    pub novelty: Novelty,
+}
+
+/// Whether an account came into being with the sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Novelty {
+    /// It did, or an anonymous one became a full one.
+    New,
+    /// It was there before.
+    Known,
+}
+
+/// Where a request comes from, and to which project.
+#[derive(Clone, Copy)]
+pub struct Visit<'r> {
+    /// The application.
+    pub app: &'r App,
+    /// The circumstances, for the log.
+    pub context: &'r EventContext,
+    /// The project.
+    pub project: &'r LoadedProject,
+    /// Where the end user seems to be, for the session's listing.
+    pub place: Option<&'r Place>,
+}
+
+/// Makes an anonymous account and signs it in.
+///
+/// # Errors
+/// When the database fails.
+pub async fn sign_up_anonymously(visit: Visit<'_>) -> Result<SignedIn, ApiError> {
+    let Visit {
+        app,
+        context,
+        project,
+        ..
+    } = visit;
+    let user = NewUser {
+        is_anonymous: true,
+        ..NewUser::blank(project.id.clone(), context.now)
+    };
+    let opening = Opening::draw(app, project, user);
+    let session = NewSession::draw(app, SessionOpening::Anonymous);
+    let along = Along {
+        session: Some(&session),
+        ..Along::default()
+    };
+    accounts::open(app, context, &opening, &along).await?;
+    hand_out(visit, opening.id, session, Novelty::New).await
+}
+
+/// Opens a session for a user whose first factor was accepted.
+///
+/// # Errors
+/// `MULTI_FACTOR_AUTHENTICATION_REQUIRED`; `USER_NOT_FOUND` when the account is gone by now.
+pub async fn after_first_factor(
+    visit: Visit<'_>,
+    user: &UserRow,
+    opening: SessionOpening,
+    novelty: Novelty,
+) -> Result<SignedIn, ApiError> {
+    require_no_second_factor(visit, user, novelty).await?;
+    let session = NewSession::draw(visit.app, opening);
+    sessions::open(visit.app, visit.context, user.user_id(), &session)
+        .await
+        .map_err(|error| match error {
+            // The account was closed between the check of the first factor and now.
+            LedgerError::Conflict => KnownError::user_not_found().into(),
+            error => ApiError::from(error),
+        })?;
+    token_for(visit, user, session, novelty)
+}
+
+/// What an attempt code remembers of the first factor.
+#[derive(Serialize, Deserialize)]
+struct FirstFactor {
+    user_id: UserId,
+    is_new_user: bool,
+}
+
+/// Users with a second factor get no tokens for the first one alone, but a code to come back with.
+///
+/// # Errors
+/// `MULTI_FACTOR_AUTHENTICATION_REQUIRED`.
+pub async fn require_no_second_factor(
+    visit: Visit<'_>,
+    user: &UserRow,
+    novelty: Novelty,
+) -> Result<(), ApiError> {
+    if !user.totp_enabled {
+        return Ok(());
+    }
+    let remembered = FirstFactor {
+        user_id: user.user_id(),
+        is_new_user: novelty == Novelty::New,
+    };
+    let code = NewCode::draw(visit.app, Purpose::MfaAttempt, MFA_MILLIS)
+        .about(user.user_id())
+        .remembering(json!(remembered));
+    codes::issue(visit.app, visit.context, &code).await?;
+    Err(KnownError::multi_factor_authentication_required(code.text()).into())
+}
+
+/// Signs in with the second factor. A wrong one leaves the attempt code as it is, but counted.
+///
+/// # Errors
+/// What is wrong with the attempt code; `INVALID_TOTP_CODE`, also for a code that was used before;
+/// 429 after too many wrong ones for the account.
+pub async fn with_second_factor(
+    visit: Visit<'_>,
+    attempt_code: &str,
+    totp: &str,
+) -> Result<SignedIn, ApiError> {
+    let Visit { app, context, .. } = visit;
+    let attempt = codes::take(
+        app,
+        context,
+        Purpose::MfaAttempt,
+        attempt_code,
+        Handling::Check,
+    )
+    .await?;
+    let first: FirstFactor =
+        serde_json::from_value(attempt.data.clone()).map_err(ApiError::internal)?;
+    let (user, code_id) = (first.user_id, attempt.code_id());
+    let account = (context.project_id.as_str(), user.0);
+    let guess = app
+        .limits
+        .begin(Limit::CodeGuess, &account, &app.clock)
+        .await?;
+    let session = &NewSession::draw(app, SessionOpening::SecondFactor);
+    app.log
+        .transact(context, |mut unit| async move {
+            let state = unit.state::<User>(&user).await?;
+            let step = totp::matching_step(state.totp_secret(), totp, unit.context().now)
+                .ok_or_else(KnownError::invalid_totp_code)?;
+            unit.execute::<User>(&user, UserCommand::UseTotpStep(step))
+                .await?;
+            let redeem = VerificationCodeCommand::Redeem(unit.context().now);
+            unit.execute::<VerificationCode>(&code_id, redeem).await?;
+            session.start(&mut unit, user).await?;
+            Ok::<_, SecondFactorError>((unit, ()))
+        })
+        .await
+        .map_err(|SecondFactorError(error)| error)?;
+    guess.succeeded();
+    let novelty = if first.is_new_user {
+        Novelty::New
+    } else {
+        Novelty::Known
+    };
+    hand_out(visit, user, session.clone(), novelty).await
+}
+
+/// An error that says no more than that the code is wrong, where the ledger knows why.
+struct SecondFactorError(ApiError);
+
+impl From<LedgerError> for SecondFactorError {
+    fn from(error: LedgerError) -> Self {
+        Self(match error {
+            LedgerError::User(UserError::TotpStepUsed) => KnownError::invalid_totp_code().into(),
+            error => error.into(),
+        })
+    }
+}
+
+impl From<KnownError> for SecondFactorError {
+    fn from(error: KnownError) -> Self {
+        Self(error.into())
+    }
+}
+
+/// Reads the user as they are now and issues the tokens of a session that was just opened.
+///
+/// # Errors
+/// `USER_NOT_FOUND` when the account is gone by now.
+pub async fn hand_out(
+    visit: Visit<'_>,
+    user: UserId,
+    session: NewSession,
+    novelty: Novelty,
+) -> Result<SignedIn, ApiError> {
+    let record = visit.app.users.by_id(&visit.project.id, user).await?;
+    let record = record.ok_or_else(KnownError::user_not_found)?;
+    token_for(visit, &record.user, session, novelty)
+}
+
+fn token_for(
+    visit: Visit<'_>,
+    user: &UserRow,
+    session: NewSession,
+    novelty: Novelty,
+) -> Result<SignedIn, ApiError> {
+    let access_token = issue_access_token(visit.app, visit.project, user, session.id, visit.place)?;
+    Ok(SignedIn {
+        user_id: user.user_id(),
+        access_token,
+        refresh_token: session.refresh_token,
+        novelty,
+    })
+}

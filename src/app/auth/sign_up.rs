@@ -1,0 +1,156 @@
+//! Signing up: a stranger gets an account, or an anonymous user's account becomes a full one
+//! (contract 02 §1.6).
+
+use muniment_domain::session::Opening as SessionOpening;
+use muniment_domain::sign_up_rules::{Applicant, AuthMethod};
+use muniment_domain::user::{NewPrimaryEmail, NewUser, UserUpdate};
+use muniment_domain::{ContactChannelId, EmailAddress, Patch, UserId};
+use muniment_projections::read_models::users::UserRow;
+
+use super::sessions::NewSession;
+use super::sign_in::{Novelty, SignedIn, Visit, hand_out, require_no_second_factor};
+use crate::app::auth::sign_up_gate;
+use crate::app::auth::sign_up_gate::Admission;
+use crate::app::emails::CodeLetter;
+use crate::app::users::accounts::{self, Along, Opening};
+use crate::error::ApiError;
+
+/// What a stranger brings.
+#[derive(Clone, Debug)]
+pub struct SignUp {
+    /// The address to sign in with.
+    pub email: EmailAddress,
+    /// What proves the address, or guards the account.
+    pub proof: Proof,
+    /// Where the link leads that is to prove the address.
+    pub verification_callback: Option<String>,
+    /// Where the person seems to be: two letters, ISO 3166-1 alpha-2.
+    pub country_code: Option<String>,
+}
+
+/// The way in which somebody signs up.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// This password was chosen, and is strong enough; the address is yet to be proved.
+    Password(String),
+    /// A code that was sent to the address came back.
+    Code,
+}
+
+/// Signs up and in. `current` is the signed-in user, who matters only if anonymous: then that
+/// account becomes the new one, with id and data kept.
+///
+/// # Errors
+/// `SIGN_UP_REJECTED`; `USER_EMAIL_ALREADY_EXISTS`; `MULTI_FACTOR_AUTHENTICATION_REQUIRED` for an
+/// anonymous user who has a second factor.
+pub async fn sign_up(
+    visit: Visit<'_>,
+    sign_up: SignUp,
+    current: Option<&UserRow>,
+) -> Result<SignedIn, ApiError> {
+    let Visit { app, context, .. } = visit;
+    let method = match sign_up.proof {
+        Proof::Password(_) => AuthMethod::Password,
+        Proof::Code => AuthMethod::Otp,
+    };
+    let applicant = Applicant {
+        email: sign_up.email.to_string(),
+        country_code: sign_up.country_code.clone().unwrap_or_default(),
+        ..Applicant::by(method)
+    };
+    let admission = sign_up_gate::decide(app, context, visit.project, applicant).await?;
+    let password_hash = match &sign_up.proof {
+        Proof::Password(password) => Some(
+            app.passwords
+                .hash(password)
+                .await
+                .map_err(ApiError::internal)?,
+        ),
+        Proof::Code => None,
+    };
+    let admitted = Admitted {
+        sign_up,
+        password_hash,
+        admission,
+    };
+    let session = NewSession::draw(app, SessionOpening::SignUp);
+    let user = match current.filter(|user| user.is_anonymous) {
+        Some(anonymous) => admitted.upgrade(visit, anonymous, &session).await?,
+        None => admitted.create(visit, &session).await?,
+    };
+    hand_out(visit, user, session, Novelty::New).await
+}
+
+/// A stranger whom the project's rules let in.
+struct Admitted {
+    sign_up: SignUp,
+    password_hash: Option<String>,
+    admission: Admission,
+}
+
+impl Admitted {
+    async fn create(self, visit: Visit<'_>, session: &NewSession) -> Result<UserId, ApiError> {
+        let is_verified = self.is_verified();
+        let user = NewUser {
+            primary_email: Some(NewPrimaryEmail {
+                channel_id: ContactChannelId(visit.app.random.uuid()),
+                address: self.sign_up.email.clone(),
+                is_verified,
+                used_for_auth: true,
+            }),
+            otp_enabled: is_verified,
+            password_hash: self.password_hash.clone(),
+            ..NewUser::blank(visit.project.id.clone(), visit.context.now)
+        };
+        let opening = Opening::draw(visit.app, visit.project, self.admission.admit(user));
+        let letter = self.verification_letter(visit, opening.id);
+        let along = Along {
+            session: Some(session),
+            letter: letter.as_ref(),
+        };
+        accounts::open(visit.app, visit.context, &opening, &along).await?;
+        Ok(opening.id)
+    }
+
+    async fn upgrade(
+        self,
+        visit: Visit<'_>,
+        anonymous: &UserRow,
+        session: &NewSession,
+    ) -> Result<UserId, ApiError> {
+        let id = anonymous.user_id();
+        let letter = self.verification_letter(visit, id);
+        let channel_id = ContactChannelId(visit.app.random.uuid());
+        let is_verified = self.is_verified().then_some(true);
+        let update = UserUpdate {
+            sign_up: true,
+            primary_email: Patch::Set(self.sign_up.email),
+            primary_email_auth_enabled: Some(true),
+            primary_email_verified: is_verified,
+            otp_enabled: is_verified,
+            password_hash: self.password_hash.map_or(Patch::Keep, Patch::Set),
+            ..UserUpdate::nothing(visit.context.now, channel_id)
+        };
+        let update = self.admission.upgrade(anonymous, update);
+        let along = Along {
+            session: Some(session).filter(|_| !anonymous.totp_enabled),
+            letter: letter.as_ref(),
+        };
+        accounts::update(visit.app, visit.context, id, &update, &along).await?;
+        require_no_second_factor(visit, anonymous, Novelty::New).await?;
+        Ok(id)
+    }
+
+    /// Whether the address was proved by signing up.
+    fn is_verified(&self) -> bool {
+        matches!(self.sign_up.proof, Proof::Code)
+    }
+
+    fn verification_letter(&self, visit: Visit<'_>, user: UserId) -> Option<CodeLetter> {
+        let callback = self.sign_up.verification_callback.as_deref()?;
+        let email = self.sign_up.email.as_str();
+        Some(CodeLetter::email_verification(
+            visit.app, user, email, callback,
+        ))
+    }
+}

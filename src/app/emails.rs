@@ -1,0 +1,207 @@
+//! Letters: mail that is owed to somebody. Asking for one is part of the unit of work that makes it
+//! necessary, so that neither happens without the other; [`crate::workers::mail`] sends it.
+
+use std::collections::BTreeMap;
+
+use muniment_domain::outgoing_email::{
+    EmailRequested, Letter, OutgoingEmail, OutgoingEmailCommand, Template,
+};
+use muniment_domain::verification_code::Purpose;
+use muniment_domain::{OutgoingEmailId, UserId};
+use muniment_projections::read_models::teams::TeamRow;
+use muniment_projections::{EventContext, LedgerError, UnitOfWork};
+
+use super::App;
+use crate::app::auth::codes::{MAILED_MILLIS, NewCode};
+
+/// A letter that is about to be asked for.
+#[derive(Clone, Debug)]
+pub struct NewLetter {
+    id: OutgoingEmailId,
+    template: Template,
+    subject: Option<UserId>,
+    letter: Letter,
+}
+
+impl NewLetter {
+    /// A letter to one address.
+    #[must_use]
+    pub fn draw(app: &App, template: Template, to: &str) -> Self {
+        Self::numbered(OutgoingEmailId(app.random.uuid()), template, to)
+    }
+
+    /// A letter of that id, which may have been asked for before; see [`Self::request_once`].
+    #[must_use]
+    pub fn numbered(id: OutgoingEmailId, template: Template, to: &str) -> Self {
+        Self {
+            id,
+            template,
+            subject: None,
+            letter: Letter {
+                to: vec![to.to_owned()],
+                variables: BTreeMap::new(),
+            },
+        }
+    }
+
+    /// A letter to an existing user: it is erased with them.
+    #[must_use]
+    pub fn about(mut self, user: Option<UserId>) -> Self {
+        self.subject = user;
+        self
+    }
+
+    /// A letter in which the template finds this.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.letter
+            .variables
+            .insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The news that a key leaked and was revoked, to somebody who may manage it.
+    #[must_use]
+    pub fn api_key_leaked(app: &App, description: &str, owner: UserId, to: &str) -> Self {
+        Self::draw(app, Template::ApiKeyLeaked, to)
+            .about(Some(owner))
+            .with("description", description)
+    }
+
+    /// Asks for it within a unit of work.
+    ///
+    /// # Errors
+    /// Never for a freshly drawn id.
+    pub async fn request(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
+        let request = self.command(unit);
+        unit.create::<OutgoingEmail>(&self.id, request).await
+    }
+
+    /// Asks for it within a unit of work, unless that was done before under the same id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn request_once(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
+        if unit.state::<OutgoingEmail>(&self.id).await? != OutgoingEmail::Unborn {
+            return Ok(());
+        }
+        let request = self.command(unit);
+        unit.execute::<OutgoingEmail>(&self.id, request).await
+    }
+
+    fn command(&self, unit: &UnitOfWork) -> OutgoingEmailCommand {
+        OutgoingEmailCommand::Request(Box::new(EmailRequested {
+            project_id: unit.context().project_id.clone(),
+            template: self.template,
+            requested_at: unit.context().now,
+            subject: self.subject,
+            personal: self.letter.clone().into(),
+        }))
+    }
+}
+
+/// A code and the letter that carries it.
+#[derive(Clone, Debug)]
+pub struct CodeLetter {
+    code: NewCode,
+    letter: NewLetter,
+}
+
+impl CodeLetter {
+    /// A link that proves that the address reaches its owner.
+    #[must_use]
+    pub fn email_verification(app: &App, user: UserId, email: &str, callback: &str) -> Self {
+        let code = NewCode::draw(app, Purpose::ContactChannelVerification, MAILED_MILLIS)
+            .about(user)
+            .mailed(email, Some(callback))
+            .remembering(serde_json::json!({"user_id": user}));
+        let letter = NewLetter::draw(app, Template::EmailVerification, email).about(Some(user));
+        Self::linking(code, letter, "emailVerificationLink")
+    }
+
+    /// A link to choose a new password with.
+    #[must_use]
+    pub fn password_reset(app: &App, user: UserId, email: &str, callback: &str) -> Self {
+        let code = NewCode::draw(app, Purpose::PasswordReset, MAILED_MILLIS)
+            .about(user)
+            .mailed(email, Some(callback))
+            .remembering(serde_json::json!({"user_id": user}));
+        let letter = NewLetter::draw(app, Template::PasswordReset, email).about(Some(user));
+        Self::linking(code, letter, "passwordResetLink")
+    }
+
+    /// A link, and a short code, to sign in or up with. `user` has the address, if anybody does.
+    /// It remembers where it was asked for: rules judge by that place, not by where it is used.
+    #[must_use]
+    pub fn magic_link(
+        app: &App,
+        user: Option<UserId>,
+        [email, callback]: [&str; 2],
+        country_code: Option<&str>,
+    ) -> Self {
+        let code = NewCode::draw(app, Purpose::SignIn, MAILED_MILLIS)
+            .mailed(email, Some(callback))
+            .remembering(serde_json::json!({"country_code": country_code}));
+        let code = match user {
+            Some(user) => code.about(user),
+            None => code,
+        };
+        let letter = NewLetter::draw(app, Template::MagicLink, email)
+            .about(user)
+            .with("otp", &code.otp());
+        Self::linking(code, letter, "magicLink")
+    }
+
+    /// A link to join a team with. The address is remembered as it was written.
+    #[must_use]
+    pub fn team_invitation(app: &App, team: &TeamRow, [email, callback]: [&str; 2]) -> Self {
+        let code = NewCode::draw(app, Purpose::TeamInvitation, MAILED_MILLIS)
+            .mailed(email, Some(callback))
+            .remembering(serde_json::json!({"team_id": team.id}));
+        let letter = NewLetter::draw(app, Template::TeamInvitation, email.trim())
+            .with("teamDisplayName", &team.display_name);
+        Self::linking(code, letter, "teamInvitationLink")
+    }
+
+    /// A code whose link the letter inserts under that name.
+    #[must_use]
+    pub fn linking(code: NewCode, letter: NewLetter, name: &str) -> Self {
+        let link = code.link().unwrap_or_default();
+        Self {
+            letter: letter.with(name, &link),
+            code,
+        }
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn code(&self) -> &NewCode {
+        &self.code
+    }
+
+    /// Issues the one and asks for the other, within a unit of work.
+    ///
+    /// # Errors
+    /// Never for freshly drawn ids.
+    pub async fn post(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
+        self.code.issue(unit).await?;
+        self.letter.request(unit).await
+    }
+}
+
+/// Posts a letter with a code by itself.
+///
+/// # Errors
+/// When the database fails.
+pub async fn post(
+    app: &App,
+    context: &EventContext,
+    letter: &CodeLetter,
+) -> Result<(), LedgerError> {
+    app.log
+        .transact(context, |mut unit| async move {
+            letter.post(&mut unit).await?;
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await
+}

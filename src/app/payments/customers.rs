@@ -1,0 +1,255 @@
+//! Customers: what changes their items and products.
+
+use muniment_domain::customer::{
+    Customer, CustomerCommand, CustomerRef, History, ItemChange, Product, StripeSubscription,
+    SubscriptionSync, WantedPurchase, derived_uuid, product_version_id,
+};
+use muniment_domain::verification_code::{
+    Purpose, VerificationCode, VerificationCodeCommand, VerificationCodeError,
+};
+use muniment_domain::{Millis, ProjectId, PurchaseId, SecretHash, VerificationCodeId};
+use muniment_projections::read_models::customers;
+use muniment_projections::read_models::verification_codes::{self, VerificationCodeRow};
+use muniment_projections::{EventContext, LedgerError, UnitOfWork};
+
+use crate::app::App;
+use crate::app::auth::codes::tail_hash;
+
+/// How many times over a unit is tried when other processes change the same customer. Each time is
+/// a dozen attempts.
+const ROUNDS: usize = 20;
+/// How often a change is tried that does not wait for those before it.
+const ATTEMPTS: usize = 12 * ROUNDS;
+/// How long a purchase code works: a day.
+pub const PURCHASE_CODE_MILLIS: i64 = 24 * 60 * 60 * 1000;
+
+/// The id of a change that is made once, however often it is asked for.
+#[must_use]
+pub fn change_id(project: &ProjectId, customer: &CustomerRef, item: &str, key: &str) -> uuid::Uuid {
+    let stream = customer.stream(project).to_string();
+    derived_uuid(&["item-change", &stream, item, key])
+}
+
+/// How often a change may be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Once: its id was just drawn.
+    Single,
+    /// Again and again, under the same id. It is made once.
+    Repeatable,
+}
+
+/// Changes how much of an item a customer has, when it is the customer's turn. The next one has its
+/// turn before this one has committed: so a hot item takes many changes per transaction.
+///
+/// # Errors
+/// `Insufficient`.
+pub async fn change_item(
+    app: &App,
+    context: &EventContext,
+    change: ItemChange,
+    delivery: Delivery,
+) -> Result<(), LedgerError> {
+    let changing = change_in_turn(app.clone(), context.clone(), change, delivery);
+    match delivery {
+        Delivery::Single => changing.await,
+        // To its end, even if the caller hangs up: else who repeats the change might be faster
+        // than its commit, and not find it.
+        Delivery::Repeatable => tokio::spawn(changing)
+            .await
+            .map_err(|error| LedgerError::Store(Box::new(error)))?,
+    }
+}
+
+async fn change_in_turn(
+    app: App,
+    context: EventContext,
+    change: ItemChange,
+    delivery: Delivery,
+) -> Result<(), LedgerError> {
+    let project = &context.project_id;
+    let (change_id, id) = (change.id, change.customer.stream(project));
+    let command = CustomerCommand::ChangeItem(Box::new(change));
+    // Who repeats the change waits until it is made or has failed, and then finds out which.
+    let _repeats = match delivery {
+        Delivery::Repeatable => Some(app.queues.wait(change_id).await),
+        Delivery::Single => None,
+    };
+    let mut done = Err(LedgerError::Conflict);
+    for _ in 0..ATTEMPTS {
+        let turn = app.queues.wait(id.0).await;
+        if delivery == Delivery::Repeatable
+            && customers::is_change_known(app.pool(), change_id).await?
+        {
+            return Ok(());
+        }
+        let command = (project.clone(), command.clone());
+        let handed_in = app.log.hand_in::<Customer>(&context, &id, command).await?;
+        drop(turn);
+        done = handed_in.settled().await;
+        if !matches!(done, Err(LedgerError::Conflict)) {
+            break;
+        }
+    }
+    done
+}
+
+/// Gives a customer a product.
+///
+/// # Errors
+/// Why the customer cannot have it.
+pub async fn purchase(
+    app: &App,
+    context: &EventContext,
+    wanted: WantedPurchase,
+    code: Option<VerificationCodeId>,
+) -> Result<(), LedgerError> {
+    let customer = wanted.customer.clone();
+    let command = CustomerCommand::Purchase(Box::new(wanted));
+    carry_out(app, context, &customer, &command, code).await
+}
+
+/// Carries out a command when it is the customer's turn, with a code that is used up by it.
+///
+/// # Errors
+/// What the customer or the code refuses.
+pub async fn carry_out(
+    app: &App,
+    context: &EventContext,
+    customer: &CustomerRef,
+    command: &CustomerCommand,
+    code: Option<VerificationCodeId>,
+) -> Result<(), LedgerError> {
+    let id = customer.stream(&context.project_id);
+    let _turn = app.queues.wait(id.0).await;
+    let mut done = Err(LedgerError::Conflict);
+    for _ in 0..ROUNDS {
+        done = app
+            .log
+            .transact(context, |mut unit| async move {
+                if let Some(code) = code {
+                    let redeem = VerificationCodeCommand::Redeem(context.now);
+                    unit.execute::<VerificationCode>(&code, redeem).await?;
+                }
+                execute(&mut unit, customer, command.clone()).await?;
+                Ok::<_, LedgerError>((unit, ()))
+            })
+            .await;
+        if !matches!(done, Err(LedgerError::Conflict)) {
+            break;
+        }
+    }
+    done
+}
+
+/// Carries out a command within a unit of work, with the past that it may need.
+///
+/// # Errors
+/// What the customer refuses.
+pub async fn execute(
+    unit: &mut UnitOfWork,
+    customer: &CustomerRef,
+    command: CustomerCommand,
+) -> Result<(), LedgerError> {
+    let project = unit.context().project_id.clone();
+    let id = customer.stream(&project);
+    let command = if command.may_retell() {
+        let items = unit.state::<Customer>(&id).await?.retold_items(&command);
+        command.with(customers::history(unit.log().pool(), id, &items).await?)
+    } else {
+        command
+    };
+    unit.execute::<Customer>(&id, (project, command)).await
+}
+
+/// Ends a subscription that no payment provider knows of, because something takes its place: what it
+/// grants ends at once. Of one that has ended already, nothing happens.
+///
+/// # Errors
+/// When the database fails.
+pub async fn end_now(
+    app: &App,
+    context: &EventContext,
+    customer: &CustomerRef,
+    subscription: PurchaseId,
+) -> Result<(), LedgerError> {
+    let command = CustomerCommand::EndNow {
+        subscription,
+        now: context.now,
+    };
+    carry_out(app, context, customer, &command, None).await
+}
+
+/// Notes what Stripe says of one of the customer's subscriptions, known or new. It becomes so at
+/// once, without waiting for a webhook.
+///
+/// # Errors
+/// When the database fails.
+pub async fn sync_subscription(
+    app: &App,
+    context: &EventContext,
+    customer: &CustomerRef,
+    stripe: StripeSubscription,
+) -> Result<(), LedgerError> {
+    let sync = SubscriptionSync {
+        customer: customer.clone(),
+        id: PurchaseId(app.random.uuid()),
+        stripe,
+        history: History::default(),
+        now: context.now,
+    };
+    let command = CustomerCommand::SyncSubscription(Box::new(sync));
+    carry_out(app, context, customer, &command, None).await
+}
+
+/// Keeps a product that is offered to a customer, and says under which version it is found.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record_product_version(
+    app: &App,
+    context: &EventContext,
+    customer: &CustomerRef,
+    product_id: Option<&str>,
+    product: &Product,
+) -> Result<String, LedgerError> {
+    let version = product_version_id(product_id, product);
+    let known = customers::product_version(app.pool(), &context.project_id, &version).await?;
+    if known.is_none() {
+        let command = CustomerCommand::RecordProductVersion {
+            product_id: product_id.map(str::to_owned),
+            product: Box::new(product.clone()),
+        };
+        carry_out(app, context, customer, &command, None).await?;
+    }
+    Ok(version)
+}
+
+/// Forgets a customer whose account is being deleted.
+///
+/// # Errors
+/// When the database fails.
+pub async fn close(unit: &mut UnitOfWork, customer: &CustomerRef) -> Result<(), LedgerError> {
+    let project = unit.context().project_id.clone();
+    let id = customer.stream(&project);
+    let command = (project, CustomerCommand::Close);
+    unit.execute::<Customer>(&id, command).await
+}
+
+/// The purchase code of that text, if it works now.
+///
+/// # Errors
+/// When it does not; when the database fails.
+pub async fn purchase_code(
+    app: &App,
+    project: &ProjectId,
+    code: &str,
+    now: Millis,
+) -> Result<VerificationCodeRow, LedgerError> {
+    let rows = verification_codes::by_tail(app.pool(), project, tail_hash(code)).await?;
+    let hash = SecretHash::of(code);
+    let mut meant = rows.into_iter();
+    let row = meant.find(|row| row.is(Purpose::PurchaseUrl, hash));
+    row.filter(|row| row.redeemed_at.is_none() && row.expires_at > now.0)
+        .ok_or_else(|| VerificationCodeError::NotFound.into())
+}

@@ -1,0 +1,210 @@
+//! Invitations to teams: codes that go out by mail, and what becomes of them (contract 03 §3.5).
+//!
+//! A code can be accepted in two ways: by whoever holds it, or by its id by a user whose verified
+//! address it was sent to. Either way it is used up once.
+
+use muniment_domain::team::{Entrance, MemberAdded, Team, TeamCommand};
+use muniment_domain::user::User;
+use muniment_domain::verification_code::{
+    Purpose, VerificationCode, VerificationCodeCommand, VerificationCodeError,
+};
+use muniment_domain::{TeamId, UserId, VerificationCodeId};
+use muniment_projections::read_models::teams::invitations;
+use muniment_projections::read_models::teams::invitations::Invitation;
+use muniment_projections::read_models::teams::{self, TeamRow};
+use muniment_projections::read_models::users::UserRow;
+use muniment_projections::{EventContext, LedgerError, UnitOfWork};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::app::auth::codes::{self, Handling};
+use crate::app::auth::redirects;
+use crate::app::auth::sign_in::Visit;
+use crate::app::emails;
+use crate::app::emails::CodeLetter;
+use crate::app::payments::plans;
+use crate::app::projects::{DefaultsOf, LoadedProject};
+use crate::error::ApiError;
+use crate::error::known_error::KnownError;
+
+/// Mails an invitation, and returns its id.
+///
+/// # Errors
+/// `REDIRECT_URL_NOT_WHITELISTED`.
+pub async fn send(
+    visit: Visit<'_>,
+    team: &TeamRow,
+    email: &str,
+    callback: &str,
+) -> Result<VerificationCodeId, ApiError> {
+    redirects::require_trusted(callback, &visit.project.config.domains)?;
+    let letter = CodeLetter::team_invitation(visit.app, team, [email, callback]);
+    emails::post(visit.app, visit.context, &letter).await?;
+    Ok(letter.code().id())
+}
+
+/// Takes an invitation into that team back: its code stops working.
+///
+/// # Errors
+/// `VERIFICATION_CODE_NOT_FOUND` for what is no open invitation into that team.
+pub async fn revoke(
+    app: &App,
+    context: &EventContext,
+    team: TeamId,
+    id: VerificationCodeId,
+) -> Result<(), ApiError> {
+    let open = invitations::of_team(app.pool(), &context.project_id, team, app.now()).await?;
+    if !open.iter().any(|invitation| invitation.code_id() == id) {
+        return Err(KnownError::verification_code_not_found().into());
+    }
+    app.log
+        .transact(context, |mut unit| async move {
+            // It may have been accepted in the meantime.
+            require_open(&mut unit, id).await?;
+            unit.execute::<VerificationCode>(&id, VerificationCodeCommand::Discard)
+                .await?;
+            Ok::<_, ApiError>((unit, ()))
+        })
+        .await
+}
+
+/// Uses a code up and lets the user into its team. A user who is a member already stays one.
+///
+/// # Errors
+/// What is wrong with the code; then, with the code used up all the same,
+/// `USER_AUTHENTICATION_REQUIRED` if nobody is signed in,
+/// `TEAM_INVITATION_RESTRICTED_USER_NOT_ALLOWED`, `TEAM_NOT_FOUND`, and, for a team that owns
+/// projects, `ITEM_QUANTITY_INSUFFICIENT_AMOUNT` if its plan has no seat left.
+pub async fn accept_code(
+    visit: Visit<'_>,
+    code: &str,
+    user: Option<&UserRow>,
+) -> Result<(), ApiError> {
+    let team = take(visit, code, Handling::Redeem).await?;
+    let user = require_unrestricted(visit.project, user)?.user_id();
+    visit
+        .app
+        .log
+        .transact(visit.context, |mut unit| async move {
+            admit(&mut unit, visit, team, user).await?;
+            Ok::<_, ApiError>((unit, ()))
+        })
+        .await
+}
+
+/// The team that a code invites to. The look counts as an attempt.
+///
+/// # Errors
+/// As for [`accept_code`].
+pub async fn team_behind(
+    visit: Visit<'_>,
+    code: &str,
+    user: Option<&UserRow>,
+) -> Result<TeamRow, ApiError> {
+    let id = take(visit, code, Handling::Check).await?;
+    require_unrestricted(visit.project, user)?;
+    let team = teams::by_id(visit.app.pool(), &visit.project.id, id).await?;
+    team.ok_or_else(|| KnownError::team_not_found(id).into())
+}
+
+/// Lets a user into a team who was invited at a verified address of theirs, without the code.
+///
+/// # Errors
+/// `VERIFICATION_CODE_NOT_FOUND` for what is no open invitation to the user, `TEAM_NOT_FOUND`,
+/// `ITEM_QUANTITY_INSUFFICIENT_AMOUNT` as for [`accept_code`];
+/// `VERIFICATION_CODE_MAX_ATTEMPTS_REACHED` if its code was looked at too often.
+pub async fn accept_by_id(
+    visit: Visit<'_>,
+    id: VerificationCodeId,
+    user: UserId,
+) -> Result<(), ApiError> {
+    let team = invitation_to(visit, id, user).await?.team();
+    visit
+        .app
+        .log
+        .transact(visit.context, |mut unit| async move {
+            require_open(&mut unit, id).await?;
+            let redeem = VerificationCodeCommand::Redeem(unit.context().now);
+            unit.execute::<VerificationCode>(&id, redeem).await?;
+            admit(&mut unit, visit, team, user).await?;
+            Ok::<_, ApiError>((unit, ()))
+        })
+        .await
+}
+
+async fn invitation_to(
+    visit: Visit<'_>,
+    id: VerificationCodeId,
+    user: UserId,
+) -> Result<Invitation, ApiError> {
+    let (app, project) = (visit.app, &visit.project.id);
+    let open = invitations::to_user(app.pool(), project, user, app.now()).await?;
+    let meant = open
+        .into_iter()
+        .find(|invitation| invitation.code_id() == id);
+    meant.ok_or_else(|| KnownError::verification_code_not_found().into())
+}
+
+/// Whoever names an invitation by its id is not told why it is gone.
+async fn require_open(unit: &mut UnitOfWork, id: VerificationCodeId) -> Result<(), ApiError> {
+    let now = unit.context().now;
+    match unit.state::<VerificationCode>(&id).await?.check(now) {
+        Ok(()) | Err(VerificationCodeError::TooManyAttempts) => Ok(()),
+        Err(_) => Err(KnownError::verification_code_not_found().into()),
+    }
+}
+
+async fn take(visit: Visit<'_>, code: &str, handling: Handling) -> Result<TeamId, ApiError> {
+    let purpose = Purpose::TeamInvitation;
+    let row = codes::take(visit.app, visit.context, purpose, code, handling).await?;
+    let team = row.data["team_id"]
+        .as_str()
+        .and_then(|id| Uuid::try_parse(id).ok());
+    team.map(TeamId)
+        .ok_or_else(|| KnownError::verification_code_not_found().into())
+}
+
+/// Makes sure that somebody is signed in who may use the project.
+///
+/// # Errors
+/// `USER_AUTHENTICATION_REQUIRED`, `TEAM_INVITATION_RESTRICTED_USER_NOT_ALLOWED`.
+pub fn require_unrestricted<'u>(
+    project: &LoadedProject,
+    user: Option<&'u UserRow>,
+) -> Result<&'u UserRow, ApiError> {
+    let user = user.ok_or_else(KnownError::user_authentication_required)?;
+    match user.restricted_reason(project.config.email_verification()) {
+        Some(reason) => Err(KnownError::team_invitation_restricted_user(reason).into()),
+        None => Ok(user),
+    }
+}
+
+async fn admit(
+    unit: &mut UnitOfWork,
+    visit: Visit<'_>,
+    team: TeamId,
+    user_id: UserId,
+) -> Result<(), ApiError> {
+    let state = unit.state::<Team>(&team).await?;
+    if !state.is_alive() {
+        return Err(KnownError::team_not_found(team).into());
+    }
+    if !unit.state::<User>(&user_id).await?.is_alive() {
+        return Err(KnownError::user_not_found().into());
+    }
+    if state.members().any(|member| member == user_id) {
+        return Ok(());
+    }
+    let members = state.members().count() + 1;
+    plans::require_seats(visit.app, visit.project, team, members).await?;
+    let added = MemberAdded {
+        user_id,
+        joined_at: unit.context().now,
+        entrance: Entrance::Added,
+        permission_ids: visit.project.existing(DefaultsOf::TeamMember),
+    };
+    let done = unit
+        .execute::<Team>(&team, TeamCommand::AddMember(added))
+        .await;
+    done.map_err(|error: LedgerError| error.into())
+}

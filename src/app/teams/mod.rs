@@ -1,0 +1,247 @@
+//! Teams and memberships, where users are concerned as well.
+
+pub mod invitations;
+use muniment_domain::api_key::{ApiKeyDeletion, ApiKeyOwner};
+use muniment_domain::customer::{CustomerRef, WantedPurchase};
+use muniment_domain::team::{
+    Entrance, MemberAdded, MemberProfileChange, Team, TeamChange, TeamCommand, TeamError,
+    TeamProfile,
+};
+use muniment_domain::user::{User, UserCommand};
+use muniment_domain::{PermissionId, ProjectId, TeamId, UserId};
+use muniment_projections::read_models::permissions::{self, Holding};
+use muniment_projections::read_models::teams;
+use muniment_projections::{EventContext, LedgerError, UnitOfWork};
+
+use super::projects::{DefaultsOf, LoadedProject};
+use super::{App, api_keys};
+use crate::app::payments::{customers, plans};
+use crate::error::ApiError;
+use crate::error::known_error::KnownError;
+
+/// The name of a team whose only member has neither name nor email.
+pub const PERSONAL_TEAM: &str = "Personal Team";
+
+/// The name of a team of somebody's own.
+#[must_use]
+pub fn personal_team_name(display_name: Option<&str>, email: Option<&str>) -> String {
+    let owner = display_name.filter(|name| !name.is_empty()).or(email);
+    owner.map_or_else(
+        || PERSONAL_TEAM.to_owned(),
+        |owner| format!("{owner}'s Team"),
+    )
+}
+
+/// A team about to be founded, with everything the project's settings add.
+#[derive(Clone, Debug)]
+pub struct Founding {
+    /// The id it shall have.
+    pub id: TeamId,
+    project_id: ProjectId,
+    profile: TeamProfile,
+    creator_permissions: Vec<PermissionId>,
+    plan: Option<WantedPurchase>,
+}
+
+impl Founding {
+    /// A team of that project. The id was just drawn.
+    #[must_use]
+    pub fn new(app: &App, project: &LoadedProject, id: TeamId, profile: TeamProfile) -> Self {
+        Self {
+            id,
+            project_id: project.id.clone(),
+            profile,
+            creator_permissions: project.existing(DefaultsOf::TeamCreator),
+            plan: plans::at_founding(app, project, id),
+        }
+    }
+
+    /// Founds it within a unit of work, with its creator as the first member.
+    ///
+    /// # Errors
+    /// Never for a freshly drawn id.
+    pub async fn carry_out(
+        &self,
+        unit: &mut UnitOfWork,
+        creator: Option<UserId>,
+    ) -> Result<(), LedgerError> {
+        let now = unit.context().now;
+        let create = TeamCommand::Create {
+            project_id: self.project_id.clone(),
+            now,
+            profile: self.profile.clone(),
+        };
+        unit.create::<Team>(&self.id, create).await?;
+        if let Some(user_id) = creator {
+            let added = MemberAdded {
+                user_id,
+                joined_at: now,
+                entrance: Entrance::Creator,
+                permission_ids: self.creator_permissions.clone(),
+            };
+            unit.execute::<Team>(&self.id, TeamCommand::AddMember(added))
+                .await?;
+        }
+        match &self.plan {
+            Some(plan) => plans::begin(unit, plan).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Founds a team, with its creator as the first member.
+///
+/// # Errors
+/// `USER_NOT_FOUND` for a creator who does not exist.
+pub async fn create(
+    app: &App,
+    context: &EventContext,
+    project: &LoadedProject,
+    id: TeamId,
+    profile: TeamProfile,
+    creator: Option<UserId>,
+) -> Result<(), ApiError> {
+    let founding = &Founding::new(app, project, id, profile);
+    app.log
+        .transact(context, |mut unit| async move {
+            if let Some(user_id) = creator
+                && !unit.state::<User>(&user_id).await?.is_alive()
+            {
+                return Err(KnownError::user_not_found().into());
+            }
+            founding.carry_out(&mut unit, creator).await?;
+            Ok::<_, ApiError>((unit, ()))
+        })
+        .await
+}
+
+/// Changes a team's own fields.
+///
+/// # Errors
+/// When the team is gone by now, or the database fails.
+pub async fn update(
+    app: &App,
+    context: &EventContext,
+    id: TeamId,
+    change: TeamChange,
+) -> Result<(), LedgerError> {
+    app.execute::<Team>(context, &id, &TeamCommand::Update(change))
+        .await
+}
+
+/// Dissolves a team, with its API keys. Who had it selected has none selected then.
+///
+/// # Errors
+/// When the team is gone by now, or the database fails.
+pub async fn delete(app: &App, context: &EventContext, id: TeamId) -> Result<(), LedgerError> {
+    app.log
+        .transact(context, |mut unit| async move {
+            for user in teams::selected_by(unit.log().pool(), id).await? {
+                unit.execute::<User>(&user, UserCommand::DeselectTeam(id))
+                    .await?;
+            }
+            let owner = ApiKeyOwner::Team { team_id: id };
+            api_keys::delete_all(&mut unit, owner, ApiKeyDeletion::TeamDeleted).await?;
+            customers::close(&mut unit, &CustomerRef::Team { team_id: id }).await?;
+            unit.execute::<Team>(&id, TeamCommand::Delete).await?;
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await
+}
+
+/// Lets a user into a team, as an ordinary member.
+///
+/// # Errors
+/// `Team(AlreadyMember)`; when either is gone by now.
+pub async fn add_member(
+    app: &App,
+    context: &EventContext,
+    project: &LoadedProject,
+    team: TeamId,
+    user_id: UserId,
+) -> Result<(), LedgerError> {
+    let permissions = &project.existing(DefaultsOf::TeamMember);
+    app.log
+        .transact(context, |mut unit| async move {
+            let added = MemberAdded {
+                user_id,
+                joined_at: context.now,
+                entrance: Entrance::Added,
+                permission_ids: permissions.clone(),
+            };
+            unit.execute::<Team>(&team, TeamCommand::AddMember(added))
+                .await?;
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await
+}
+
+/// Removes a user from a team.
+///
+/// # Errors
+/// `TEAM_MEMBERSHIP_NOT_FOUND`.
+pub async fn remove_member(
+    app: &App,
+    context: &EventContext,
+    team: TeamId,
+    user: UserId,
+) -> Result<(), ApiError> {
+    app.log
+        .transact(context, |mut unit| async move {
+            let known = unit
+                .state::<Team>(&team)
+                .await?
+                .members()
+                .any(|member| member == user);
+            if !known {
+                return Err(KnownError::team_membership_not_found(team, user).into());
+            }
+            unit.execute::<Team>(&team, TeamCommand::RemoveMember(user))
+                .await?;
+            unit.execute::<User>(&user, UserCommand::DeselectTeam(team))
+                .await?;
+            Ok::<_, ApiError>((unit, ()))
+        })
+        .await
+}
+
+/// Changes how a member appears in a team.
+///
+/// # Errors
+/// `TEAM_MEMBERSHIP_NOT_FOUND`.
+pub async fn change_profile(
+    app: &App,
+    context: &EventContext,
+    team: TeamId,
+    user: UserId,
+    change: MemberProfileChange,
+) -> Result<(), ApiError> {
+    let command = TeamCommand::ChangeMemberProfile(user, change);
+    match app.execute::<Team>(context, &team, &command).await {
+        Err(LedgerError::Team(TeamError::NotMember(_) | TeamError::NotFound)) => {
+            Err(KnownError::team_membership_not_found(team, user).into())
+        }
+        done => Ok(done?),
+    }
+}
+
+/// Makes sure that the user holds a permission in a team, directly or through another one.
+///
+/// # Errors
+/// `TEAM_MEMBERSHIP_NOT_FOUND` for somebody outside, `TEAM_PERMISSION_REQUIRED` for a member
+/// without it.
+pub async fn require_permission(
+    app: &App,
+    team: TeamId,
+    user: UserId,
+    permission: &str,
+) -> Result<(), ApiError> {
+    let permission = PermissionId::new(permission);
+    match permissions::in_team(app.pool(), team, user, &permission).await? {
+        Holding::Held => Ok(()),
+        Holding::NotMember => Err(KnownError::team_membership_not_found(team, user).into()),
+        Holding::Lacking => {
+            Err(KnownError::team_permission_required(team, user, &permission).into())
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Accounts: opening, changing and closing them, with what hangs on them.
+
+use muniment_domain::api_key::{ApiKeyDeletion, ApiKeyOwner};
+use muniment_domain::customer::CustomerRef;
+use muniment_domain::permission::GrantCause;
+use muniment_domain::session::EndCause;
+use muniment_domain::team::{Team, TeamCommand, TeamError, TeamProfile};
+use muniment_domain::user::{NewUser, User, UserCommand, UserUpdate};
+use muniment_domain::{Patch, PermissionId, TeamId, UserId};
+use muniment_projections::read_models::{teams, users};
+use muniment_projections::{EventContext, LedgerError, Reservation, UnitOfWork};
+
+use crate::app::auth::sessions::{self, NewSession};
+use crate::app::emails::CodeLetter;
+use crate::app::payments::customers;
+use crate::app::projects::{DefaultsOf, LoadedProject};
+use crate::app::teams::{Founding, PERSONAL_TEAM, personal_team_name};
+use crate::app::{App, api_keys, conversations};
+use crate::error::ApiError;
+use crate::error::known_error::KnownError;
+
+/// A user about to be created, with everything the project's settings add.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// The id it shall have.
+    pub id: UserId,
+    /// The account itself.
+    pub user: NewUser,
+    /// The permissions every new user of the project gets.
+    permissions: Vec<PermissionId>,
+    /// A team of the user's own.
+    personal_team: Option<Founding>,
+}
+
+impl Opening {
+    /// Draws ids for a user and, if the project wants it, a personal team.
+    #[must_use]
+    pub fn draw(app: &App, project: &LoadedProject, user: NewUser) -> Self {
+        let email = user
+            .primary_email
+            .as_ref()
+            .map(|email| email.address.as_str());
+        let profile = TeamProfile {
+            display_name: personal_team_name(user.display_name.as_deref(), email),
+            ..TeamProfile::default()
+        };
+        let team = TeamId(app.random.uuid());
+        let wanted = project.config.teams.create_personal_team_on_sign_up;
+        Self {
+            id: UserId(app.random.uuid()),
+            permissions: project.existing(DefaultsOf::SignUp),
+            personal_team: wanted.then(|| Founding::new(app, project, team, profile)),
+            user,
+        }
+    }
+
+    /// Opens the account within a unit of work.
+    ///
+    /// # Errors
+    /// Never for freshly drawn ids.
+    pub async fn carry_out(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
+        unit.create::<User>(&self.id, UserCommand::Create(Box::new(self.user.clone())))
+            .await?;
+        for permission in &self.permissions {
+            let grant =
+                UserCommand::GrantProjectPermission(permission.clone(), GrantCause::Default);
+            unit.execute::<User>(&self.id, grant).await?;
+        }
+        let Some(team) = &self.personal_team else {
+            return Ok(());
+        };
+        team.carry_out(unit, Some(self.id)).await?;
+        unit.execute::<User>(&self.id, UserCommand::SelectTeam(team.id))
+            .await
+    }
+}
+
+/// What happens in the same unit of work as a change of an account.
+#[derive(Clone, Copy, Default)]
+pub struct Along<'a> {
+    /// A session is opened.
+    pub session: Option<&'a NewSession>,
+    /// A code is mailed.
+    pub letter: Option<&'a CodeLetter>,
+}
+
+impl Along<'_> {
+    async fn carry_out(&self, unit: &mut UnitOfWork, user: UserId) -> Result<(), LedgerError> {
+        if let Some(session) = self.session {
+            session.start(unit, user).await?;
+        }
+        if let Some(letter) = self.letter {
+            letter.post(unit).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens an account, together with its first session if there is one.
+///
+/// # Errors
+/// `USER_EMAIL_ALREADY_EXISTS` when somebody signs in with the address already.
+pub async fn open(
+    app: &App,
+    context: &EventContext,
+    opening: &Opening,
+    along: &Along<'_>,
+) -> Result<(), ApiError> {
+    let opened = app
+        .log
+        .transact(context, |mut unit| async move {
+            opening.carry_out(&mut unit).await?;
+            along.carry_out(&mut unit, opening.id).await?;
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await;
+    let email = opening
+        .user
+        .primary_email
+        .as_ref()
+        .map(|email| email.address.as_str());
+    opened.map_err(|error| name_taken_email(error, email))
+}
+
+/// Changes an account. A new password ends all its sessions; an anonymous user who signs up gives
+/// their personal team its name; `along` happens in the end.
+///
+/// # Errors
+/// `USER_NOT_FOUND`, `USER_EMAIL_ALREADY_EXISTS`, `TEAM_MEMBERSHIP_NOT_FOUND` for a selected team
+/// that the user is not in, and what the domain refuses.
+pub async fn update(
+    app: &App,
+    context: &EventContext,
+    id: UserId,
+    update: &UserUpdate,
+    along: &Along<'_>,
+) -> Result<(), ApiError> {
+    let changed = app
+        .log
+        .transact(context, |mut unit| async move {
+            if let Patch::Set(team) = &update.selected_team_id {
+                require_membership(&unit, *team, id).await?;
+            }
+            let was_anonymous = unit.state::<User>(&id).await?.is_anonymous();
+            unit.execute::<User>(&id, UserCommand::Update(Box::new(update.clone())))
+                .await?;
+            if update.sign_up && was_anonymous {
+                name_personal_teams(&mut unit, id, update).await?;
+            }
+            if !update.password_hash.is_keep() {
+                sessions::end_all(&mut unit, id, None, EndCause::PasswordChanged).await?;
+            }
+            along.carry_out(&mut unit, id).await?;
+            Ok::<_, Refusal>((unit, ()))
+        })
+        .await;
+    match changed {
+        Ok(()) => Ok(()),
+        Err(Refusal::Api(error)) => Err(error),
+        Err(Refusal::Ledger(error)) => {
+            let email = address_in_question(app, context, id, update).await?;
+            Err(name_taken_email(error, email.as_deref()))
+        }
+    }
+}
+
+/// What a unit of work on an account may end with.
+enum Refusal {
+    Api(ApiError),
+    Ledger(LedgerError),
+}
+
+impl From<LedgerError> for Refusal {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
+    }
+}
+
+async fn require_membership(unit: &UnitOfWork, team: TeamId, user: UserId) -> Result<(), Refusal> {
+    if teams::is_member(unit.log().pool(), team, user).await? {
+        return Ok(());
+    }
+    Err(Refusal::Api(
+        KnownError::team_membership_not_found(team, user).into(),
+    ))
+}
+
+async fn name_personal_teams(
+    unit: &mut UnitOfWork,
+    user: UserId,
+    update: &UserUpdate,
+) -> Result<(), LedgerError> {
+    let name = match &update.display_name {
+        Patch::Set(name) => Some(name.as_str()),
+        Patch::Keep | Patch::Clear => None,
+    };
+    let email = match &update.primary_email {
+        Patch::Set(address) => Some(address.as_str()),
+        Patch::Keep | Patch::Clear => None,
+    };
+    for team in teams::of_user(unit.log().pool(), user).await? {
+        let naming = TeamCommand::NamePersonalTeam {
+            placeholder: PERSONAL_TEAM.to_owned(),
+            display_name: personal_team_name(name, email),
+        };
+        unit.execute::<Team>(&team, naming).await?;
+    }
+    Ok(())
+}
+
+/// The address that an update would have the user sign in with.
+async fn address_in_question(
+    app: &App,
+    context: &EventContext,
+    id: UserId,
+    update: &UserUpdate,
+) -> Result<Option<String>, ApiError> {
+    if let Patch::Set(address) = &update.primary_email {
+        return Ok(Some(address.to_string()));
+    }
+    let record = users::by_id(app.pool(), &context.project_id, id).await?;
+    Ok(record.and_then(|record| record.user.primary_email))
+}
+
+fn name_taken_email(error: LedgerError, email: Option<&str>) -> ApiError {
+    match (error, email) {
+        (LedgerError::Taken(Reservation::EmailForAuth), Some(email)) => {
+            KnownError::user_email_already_exists(email).into()
+        }
+        (error, _) => error.into(),
+    }
+}
+
+/// Closes an account: memberships, sessions, API keys, permissions, addresses and what was said in
+/// conversations go with it, and its key is destroyed afterwards.
+///
+/// # Errors
+/// `USER_NOT_FOUND`.
+pub async fn close(app: &App, context: &EventContext, id: UserId) -> Result<(), ApiError> {
+    app.log
+        .transact(context, |mut unit| async move {
+            for team in teams::of_user(unit.log().pool(), id).await? {
+                match unit
+                    .execute::<Team>(&team, TeamCommand::RemoveMember(id))
+                    .await
+                {
+                    // Removed, or the team dissolved, in the same moment.
+                    Ok(())
+                    | Err(LedgerError::Team(TeamError::NotMember(_) | TeamError::NotFound)) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let owner = ApiKeyOwner::User { user_id: id };
+            api_keys::delete_all(&mut unit, owner, ApiKeyDeletion::UserDeleted).await?;
+            customers::close(&mut unit, &CustomerRef::User { user_id: id }).await?;
+            conversations::delete_of_user(&mut unit, id).await?;
+            conversations::forget_customer(&mut unit, id).await?;
+            unit.execute::<User>(&id, UserCommand::Delete).await?;
+            Ok::<_, ApiError>((unit, ()))
+        })
+        .await
+}

@@ -1,0 +1,103 @@
+//! Email addresses of users: proving them, and changing them (contract 03 §2).
+
+use axum::http::StatusCode;
+use muniment_domain::user::{User, UserCommand, UserError};
+use muniment_domain::verification_code::Purpose;
+use muniment_domain::{EmailAddress, UserId};
+use muniment_projections::read_models::users::ContactChannelRow;
+use muniment_projections::{EventContext, LedgerError, Reservation};
+
+use crate::app::App;
+use crate::app::auth::codes::{self, Handling};
+use crate::app::auth::redirects;
+use crate::app::auth::sign_in::Visit;
+use crate::app::emails;
+use crate::app::emails::CodeLetter;
+use crate::error::ApiError;
+use crate::error::known_error::KnownError;
+
+/// Mails a link that proves a channel's address.
+///
+/// # Errors
+/// `EMAIL_ALREADY_VERIFIED`, `REDIRECT_URL_NOT_WHITELISTED`.
+pub async fn send_verification_code(
+    visit: Visit<'_>,
+    channel: &ContactChannelRow,
+    callback: &str,
+) -> Result<(), ApiError> {
+    if channel.is_verified {
+        return Err(KnownError::email_already_verified().into());
+    }
+    redirects::require_trusted(callback, &visit.project.config.domains)?;
+    let user = UserId(channel.user_id);
+    let letter = CodeLetter::email_verification(visit.app, user, &channel.value, callback);
+    emails::post(visit.app, visit.context, &letter).await?;
+    Ok(())
+}
+
+/// Notes that an address reaches its owner, who brought the code back.
+///
+/// # Errors
+/// What is wrong with the code; a text when the user does not have the address any more.
+pub async fn verify(app: &App, context: &EventContext, code: &str) -> Result<(), ApiError> {
+    let purpose = Purpose::ContactChannelVerification;
+    let code = codes::take(app, context, purpose, code, Handling::Redeem).await?;
+    let (Some(user), Some(address)) = (code.subject, code.email) else {
+        return Err(gone());
+    };
+    let verify = UserCommand::VerifyAddress(EmailAddress::from_stored(address));
+    change(app, context, UserId(user), verify, None)
+        .await
+        .map_err(|error| match error {
+            ChangeError::Ledger(LedgerError::User(
+                UserError::ChannelNotFound | UserError::NotFound,
+            )) => gone(),
+            error => error.into(),
+        })
+}
+
+fn gone() -> ApiError {
+    let text = "The user does not have the address any more that this code was sent to.";
+    ApiError::text(StatusCode::BAD_REQUEST, text)
+}
+
+/// Why a channel was not changed.
+#[derive(Debug)]
+pub enum ChangeError {
+    /// Somebody else signs in with the address. Holds what the caller may be told of it.
+    TakenForAuth(Option<String>),
+    /// Anything else.
+    Ledger(LedgerError),
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::TakenForAuth(value) => {
+                KnownError::contact_channel_already_used_for_auth(value.as_deref()).into()
+            }
+            ChangeError::Ledger(error) => error.into(),
+        }
+    }
+}
+
+/// Carries out a command on a user's channels. `shown` is the address to be named if somebody
+/// else signs in with it.
+///
+/// # Errors
+/// See [`ChangeError`].
+pub async fn change(
+    app: &App,
+    context: &EventContext,
+    user: UserId,
+    command: UserCommand,
+    shown: Option<&str>,
+) -> Result<(), ChangeError> {
+    let done = app.execute::<User>(context, &user, &command).await;
+    done.map_err(|error| match error {
+        LedgerError::Taken(Reservation::EmailForAuth) => {
+            ChangeError::TakenForAuth(shown.map(str::to_owned))
+        }
+        error => ChangeError::Ledger(error),
+    })
+}

@@ -1,0 +1,140 @@
+//! Webhooks: telling the outside world what happened.
+//!
+//! The subscriber [`announcer`] follows the log and makes messages of events; from there they take
+//! one of two ways. Either this process delivers them itself ([`dispatcher`]): signed with the
+//! endpoint's secrets, tried again on Svix's documented schedule, every attempt logged. Or, where a
+//! Svix server is configured, they are submitted to it ([`submitter`]) and it sees to the rest.
+//!
+//! Every message is delivered at least once, under an id made from its event's place in the log: a
+//! crash can make a message go out twice, but under the same id. **The order is not kept**, not
+//! even per endpoint: messages to one endpoint are sent several at a time, and a message that
+//! failed is overtaken by those after it. Receivers that need the order compare what the messages
+//! say.
+
+pub mod management;
+pub mod settings;
+
+use muniment_domain::Millis;
+use muniment_projections::subscription::{Pace, Subscription, follow};
+use muniment_projections::webhooks::endpoints::Endpoint;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::app::App;
+use crate::clients::courier::{Courier, Reach};
+use crate::security::secrets::Random;
+use crate::workers::webhooks::announcer::Announcer;
+use crate::workers::webhooks::submitter::SvixServer;
+
+pub use crate::workers::webhooks::dispatcher::test_delivery;
+
+/// The lock of whoever sends: the dispatcher and the submitter must not both.
+pub(crate) const HOLDER: &str = "muniment webhooks";
+
+/// How long messages to an endpoint are signed with a secret that was replaced: a day.
+pub const OVERLAP_MILLIS: i64 = 24 * 60 * 60 * 1000;
+
+/// How webhooks are to be delivered.
+#[derive(Clone, Debug)]
+pub enum Delivery {
+    /// By this server.
+    Embedded(Reach),
+    /// By a Svix server.
+    Svix {
+        /// Where it is.
+        server_url: String,
+        /// The key to it.
+        api_key: String,
+    },
+}
+
+/// What delivers webhooks.
+#[derive(Clone)]
+pub enum Webhooks {
+    /// This server.
+    Embedded(Courier),
+    /// A Svix server.
+    Svix(SvixServer),
+}
+
+impl Webhooks {
+    /// Gets ready to deliver.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be made, which would be a bug.
+    pub fn new(delivery: &Delivery) -> Result<Self, reqwest::Error> {
+        Ok(match delivery {
+            Delivery::Embedded(reach) => Self::Embedded(Courier::new(*reach)?),
+            Delivery::Svix {
+                server_url,
+                api_key,
+            } => Self::Svix(SvixServer::new(server_url, api_key)),
+        })
+    }
+}
+
+/// The tasks that deliver. They stop when this is dropped; what they had in hand is sent again.
+pub struct Delivering {
+    _announcing: Subscription,
+    sending: JoinHandle<()>,
+}
+
+impl Drop for Delivering {
+    fn drop(&mut self) {
+        self.sending.abort();
+    }
+}
+
+/// Starts to deliver, or to stand by.
+#[must_use]
+pub fn start(app: &App) -> Delivering {
+    let announcer = Announcer::new(app.clone());
+    Delivering {
+        _announcing: follow(app.log.clone(), announcer, Pace::default()),
+        sending: match &app.webhooks {
+            Webhooks::Embedded(courier) => tokio::spawn(crate::workers::webhooks::dispatcher::run(
+                app.clone(),
+                courier.clone(),
+            )),
+            Webhooks::Svix(server) => tokio::spawn(crate::workers::webhooks::submitter::run(
+                app.clone(),
+                server.clone(),
+            )),
+        },
+    }
+}
+
+/// Draws a signing secret: 24 random bytes.
+#[must_use]
+pub fn new_secret(random: &Random) -> String {
+    format!("whsec_{}", random.base64(24))
+}
+
+/// The body of a message: exactly what is signed and sent.
+#[must_use]
+pub fn body(event_type: &str, data: &Value) -> String {
+    json!({"type": event_type, "data": data}).to_string()
+}
+
+/// A new endpoint's beginnings.
+#[must_use]
+pub fn new_endpoint(random: &Random, project: &str, now: Millis) -> Endpoint {
+    Endpoint {
+        id: format!("ep_{}", random.base62(27)),
+        project_id: project.to_owned(),
+        url: String::new(),
+        description: String::new(),
+        is_disabled: false,
+        filter_types: None,
+        headers: json!({}),
+        created_at: now.0,
+        updated_at: now.0,
+        first_failure_at: None,
+        failures: 0,
+        failing_since: None,
+        uid: None,
+        channels: None,
+        metadata: json!({}),
+        rate_limit: None,
+    }
+}

@@ -1,0 +1,217 @@
+//! `/auth/password`: signing up and in with an email and a password, and changing it.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use muniment_domain::verification_code::Purpose;
+use serde_json::json;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::codes::{check_code, limit_sending};
+use crate::app::App;
+use crate::app::auth::sign_in::SignedIn;
+use crate::app::auth::sign_up::{Proof, SignUp, sign_up as open_account};
+use crate::app::auth::sign_up_gate::country_in;
+use crate::app::auth::{password, redirects};
+use crate::error::known_error::KnownError;
+use crate::error::{ApiError, ApiResult};
+use crate::http::answer::success;
+use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::input::{
+    Fields, Input, lenient_email, one_of, strict_email, text, text_max, url_text, verification_code,
+};
+use crate::security::limits::Limit;
+
+/// The longest password that is read, in UTF-16 code units.
+const MAX_PASSWORD: usize = 70;
+
+/// The routes of this file.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(sign_up))
+        .routes(routes!(sign_in))
+        .routes(routes!(set))
+        .routes(routes!(update))
+        .routes(routes!(send_reset_code))
+        .routes(routes!(reset))
+        .routes(routes!(check_reset_code))
+}
+
+/// Signs up. With the access token of an anonymous user, that user becomes the account.
+#[utoipa::path(post, path = "/auth/password/sign-up", tag = "passwords", request_body = Value,
+    responses((status = 200, description = "`{access_token, refresh_token, user_id}`"),
+        (status = 400, description = "PASSWORD_AUTHENTICATION_NOT_ENABLED, REDIRECT_URL_NOT_WHITELISTED, SIGN_UP_NOT_ENABLED, PASSWORD_TOO_SHORT, SCHEMA_ERROR"),
+        (status = 403, description = "SIGN_UP_REJECTED"), (status = 409, description = "USER_EMAIL_ALREADY_EXISTS"),
+        (status = 429, description = "Too many sign-ups from one address; see Retry-After")))]
+async fn sign_up(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    let mut form = input.form(auth.user_id());
+    let mut body = form.body();
+    let email = body.required("email", strict_email);
+    let chosen = body.required("password", text_max(MAX_PASSWORD));
+    let callback = body.optional("verification_callback_url", url_text);
+    let challenge = read_bot_challenge(&mut body);
+    body.close();
+    let (email, chosen, callback) = form.finish((|| {
+        challenge?;
+        Some((email?, chosen?, callback?))
+    })())?;
+    let config = &auth.project.config;
+    require_enabled(auth)?;
+    if let Some(url) = &callback {
+        redirects::require_trusted(url, &config.domains)?;
+    }
+    if !config.auth.allow_sign_up {
+        return Err(KnownError::sign_up_not_enabled().into());
+    }
+    password::require_strength(&chosen)?;
+    caller.limit(&app, Limit::SignUpFromIp)?;
+    let wish = SignUp {
+        email,
+        proof: Proof::Password(chosen),
+        verification_callback: callback,
+        country_code: country_in(caller.end_user().info.as_ref()),
+    };
+    let context = caller.event_context(&app, auth.project_id());
+    let current = auth.user().map(|record| &record.user);
+    let visit = caller.visit(&app, auth, &context);
+    Ok(short(&open_account(visit, wish, current).await?))
+}
+
+/// The fields of a bot challenge. No challenge is configured, so they are read and do not matter.
+pub(crate) fn read_bot_challenge(body: &mut Fields<'_>) -> Option<()> {
+    let token = body.optional("bot_challenge_token", text);
+    let phase = body.optional("bot_challenge_phase", one_of(&["invisible", "visible"]));
+    let unavailable = body.optional("bot_challenge_unavailable", one_of(&["true"]));
+    token?;
+    phase?;
+    unavailable?;
+    Some(())
+}
+
+fn require_enabled(auth: &Auth) -> Result<(), ApiError> {
+    if auth.project.config.auth.password.allow_sign_in {
+        return Ok(());
+    }
+    Err(KnownError::password_authentication_not_enabled().into())
+}
+
+/// Signs in.
+#[utoipa::path(post, path = "/auth/password/sign-in", tag = "passwords", request_body = Value,
+    responses((status = 200, description = "`{access_token, refresh_token, user_id}`"),
+        (status = 400, description = "PASSWORD_AUTHENTICATION_NOT_ENABLED, EMAIL_PASSWORD_MISMATCH, MULTI_FACTOR_AUTHENTICATION_REQUIRED, SCHEMA_ERROR"),
+        (status = 429, description = "Too many wrong passwords for one account, or too many sign-ins from one address; see Retry-After")))]
+async fn sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    let mut form = input.form(auth.user_id());
+    let mut body = form.body();
+    let email = body.required("email", lenient_email);
+    let given = body.required("password", text_max(MAX_PASSWORD));
+    body.close();
+    let (email, given) = form.finish((|| Some((email?, given?)))())?;
+    require_enabled(auth)?;
+    caller.limit(&app, Limit::SignInFromIp)?;
+    let context = caller.event_context(&app, auth.project_id());
+    let visit = caller.visit(&app, auth, &context);
+    Ok(short(&password::sign_in(visit, &email, &given).await?))
+}
+
+/// Gives the signed-in user a first password.
+#[utoipa::path(post, path = "/auth/password/set", tag = "passwords", request_body = Value,
+    responses((status = 200, description = "`{success: true}`"),
+        (status = 400, description = "PASSWORD_AUTHENTICATION_NOT_ENABLED, PASSWORD_TOO_SHORT, SCHEMA_ERROR; text: there is a password already")))]
+async fn set(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    let mut form = input.form(auth.user_id());
+    let user = form.signed_in(auth);
+    let mut body = form.body();
+    let chosen = body.required("password", text_max(MAX_PASSWORD));
+    body.close();
+    let (user, chosen) = form.finish((|| Some((user?, chosen?)))())?;
+    require_enabled(auth)?;
+    let context = caller.event_context(&app, auth.project_id());
+    password::set(&app, &context, user.user.user_id(), &chosen).await?;
+    Ok(success())
+}
+
+/// Changes the signed-in user's password. All sessions end but the one whose refresh token is sent.
+#[utoipa::path(post, path = "/auth/password/update", tag = "passwords", request_body = Value,
+    params(("x-stack-refresh-token" = Option<String>, Header)),
+    responses((status = 200, description = "`{success: true}`"),
+        (status = 400, description = "PASSWORD_AUTHENTICATION_NOT_ENABLED, PASSWORD_TOO_SHORT, USER_DOES_NOT_HAVE_PASSWORD, PASSWORD_CONFIRMATION_MISMATCH, SCHEMA_ERROR")))]
+async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    let mut form = input.form(auth.user_id());
+    let user = form.signed_in(auth);
+    let mut body = form.body();
+    let old = body.required("old_password", text_max(MAX_PASSWORD));
+    let new = body.required("new_password", text_max(MAX_PASSWORD));
+    body.close();
+    let (user, old, new) = form.finish((|| Some((user?, old?, new?)))())?;
+    require_enabled(auth)?;
+    let context = caller.event_context(&app, auth.project_id());
+    let kept = caller.refresh_token();
+    password::update(&app, &context, &user.user, [&old, &new], kept).await?;
+    Ok(success())
+}
+
+/// Mails a link to choose a new password with. The answer does not say whether there is such an
+/// account.
+#[utoipa::path(post, path = "/auth/password/send-reset-code", tag = "passwords", request_body = Value,
+    responses((status = 200, description = "`{success: <text>}`"),
+        (status = 400, description = "PASSWORD_AUTHENTICATION_NOT_ENABLED, REDIRECT_URL_NOT_WHITELISTED, SCHEMA_ERROR")))]
+async fn send_reset_code(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    let mut form = input.form(auth.user_id());
+    let mut body = form.body();
+    let email = body.required("email", lenient_email);
+    let callback = body.required("callback_url", url_text);
+    body.close();
+    let (email, callback) = form.finish((|| Some((email?, callback?)))())?;
+    require_enabled(auth)?;
+    limit_sending(&app, &caller, &email)?;
+    let context = caller.event_context(&app, auth.project_id());
+    let visit = caller.visit(&app, auth, &context);
+    password::send_reset_code(visit, &email, &callback).await?;
+    let answer = "If there is an account with this address, a link is on its way.";
+    Ok(Json(json!({"success": answer})).into_response())
+}
+
+/// Chooses a new password with a code that came by mail. All sessions end.
+#[utoipa::path(post, path = "/auth/password/reset", tag = "passwords", request_body = Value,
+    responses((status = 200, description = "`{success: true}`"),
+        (status = 400, description = "VERIFICATION_CODE_EXPIRED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED, PASSWORD_AUTHENTICATION_NOT_ENABLED, PASSWORD_TOO_SHORT, SCHEMA_ERROR"),
+        (status = 404, description = "VERIFICATION_CODE_NOT_FOUND, USER_NOT_FOUND"),
+        (status = 409, description = "VERIFICATION_CODE_ALREADY_USED")))]
+async fn reset(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    let mut form = input.form(auth.user_id());
+    let mut body = form.body();
+    let code = body.required("code", verification_code);
+    let chosen = body.required("password", text_max(MAX_PASSWORD));
+    body.close();
+    let (code, chosen) = form.finish((|| Some((code?, chosen?)))())?;
+    caller.limit(&app, Limit::CodeCheckFromIp)?;
+    let context = caller.event_context(&app, auth.project_id());
+    let visit = caller.visit(&app, auth, &context);
+    password::reset(visit, &code, &chosen).await?;
+    Ok(success())
+}
+
+/// Says whether a code to reset a password would work, without using it up.
+#[utoipa::path(post, path = "/auth/password/reset/check-code", tag = "passwords", request_body = Value,
+    responses((status = 200, description = "`{is_code_valid: true}`")))]
+async fn check_reset_code(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    check_code(&app, &caller, &input, Purpose::PasswordReset).await
+}
+
+/// The shorter of the two shapes in which tokens are handed out.
+pub(crate) fn short(signed_in: &SignedIn) -> Response {
+    Json(json!({
+        "access_token": signed_in.access_token,
+        "refresh_token": signed_in.refresh_token,
+        "user_id": signed_in.user_id,
+    }))
+    .into_response()
+}

@@ -1,0 +1,84 @@
+//! `/emails/notification-preference`: which mails a user wants.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use muniment_domain::UserId;
+use muniment_domain::notification::{NotificationCategory, Preference};
+use muniment_domain::user::{User, UserCommand};
+use muniment_projections::AccessType;
+use muniment_projections::read_models::notifications;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::error::{ApiError, ApiResult};
+use crate::http::answer::whole_list;
+use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::input::{Input, boolean, uuid};
+use crate::http::users;
+use crate::views::NotificationPreferenceView;
+
+/// The routes of this file.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(update))
+}
+
+/// Lists the categories of mails, and whether the user wants them.
+#[utoipa::path(get, path = "/emails/notification-preference/{user_id}", tag = "emails",
+    params(("user_id" = String, Path, description = "A user's id, or `me`")),
+    responses((status = 200, description = "Preferences"), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER"),
+        (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 403, description = "Another user's"), (status = 404, description = "USER_NOT_FOUND")))]
+async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let user = form.params().required_user_id_or_me("user_id");
+    let user = form.finish(user)?;
+    require_own(&app, auth, user).await?;
+    let preferences = notifications::of_user(app.pool(), user).await?;
+    let items: Vec<NotificationPreferenceView> = preferences
+        .into_iter()
+        .map(|(category, preference)| NotificationPreferenceView::new(category, preference))
+        .collect();
+    Ok(whole_list(&items))
+}
+
+/// Says whether the user wants mails of a category.
+#[utoipa::path(patch, path = "/emails/notification-preference/{user_id}/{notification_category_id}", tag = "emails", request_body = Value,
+    params(("user_id" = String, Path, description = "A user's id, or `me`"), ("notification_category_id" = String, Path)),
+    responses((status = 200, body = NotificationPreferenceView), (status = 400, description = "SCHEMA_ERROR, CANNOT_GET_OWN_USER_WITHOUT_USER"),
+        (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 403, description = "Another user's"), (status = 404, description = "USER_NOT_FOUND; no such category")))]
+async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let mut params = form.params();
+    let user = params.required_user_id_or_me("user_id");
+    let category = params.required("notification_category_id", uuid);
+    params.close();
+    let mut body = form.body();
+    let enabled = body.required("enabled", boolean);
+    body.close();
+    let (user, category, enabled) = form.finish((|| Some((user?, category?, enabled?)))())?;
+    let category = NotificationCategory::by_id(category).ok_or_else(|| {
+        ApiError::text(StatusCode::NOT_FOUND, "There is no such category of mails.")
+    })?;
+    require_own(&app, auth, user).await?;
+    let preference = Preference::from_enabled(enabled);
+    let prefer = UserCommand::PreferNotifications(category, preference);
+    let context = caller.event_context(&app, auth.project_id());
+    app.execute::<User>(&context, &user, &prefer).await?;
+    Ok(Json(NotificationPreferenceView::new(category, preference)).into_response())
+}
+
+/// Clients speak of their own user only; servers of any that exists.
+async fn require_own(app: &App, auth: &Auth, user: UserId) -> Result<(), ApiError> {
+    if auth.access == AccessType::Client && auth.signed_in()?.user.user_id() != user {
+        let text = "You can only see and change your own notification preferences.";
+        return Err(ApiError::text(StatusCode::FORBIDDEN, text));
+    }
+    users::find(app, auth, user).await?;
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! `/internal/config`: settings as their documents (contract 04 §4.5).
+//!
+//! Which settings they may hold, and what they mean, is [`schema`]'s to say.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use muniment_domain::project::schema::{self, Setting};
+use muniment_domain::project::{ConfigSource, Level, ProjectCommand, ProjectConfig, old_settings};
+use muniment_projections::read_models::projects::{self, ProjectRow};
+use muniment_projections::{AccessType, LedgerError};
+use serde_json::{Map, Value, json};
+use utoipa::openapi::{OpenApi, RefOr};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::app::projects as app_projects;
+use crate::error::known_error::KnownError;
+use crate::error::{ApiError, ApiResult};
+use crate::http::answer::success;
+use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::input::{Fields, Input, has_nul, one_of, text};
+
+/// The longest document that is taken, in bytes. Bodies of requests are limited to as much.
+const MAX_DOCUMENT: usize = 1_000_000;
+
+/// The routes of this file.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(rendered))
+        .routes(routes!(read, replace, merge))
+        .routes(routes!(reset))
+        .routes(routes!(source, unlink))
+}
+
+/// Describes the configuration in the reference: the schema follows from the same lines as the
+/// checks do.
+pub(crate) fn document(documentation: &mut OpenApi) {
+    let schema = serde_json::from_value(ProjectConfig::SHAPE.json_schema());
+    if let (Ok(schema), Some(components)) = (schema, documentation.components.as_mut()) {
+        components
+            .schemas
+            .insert("ProjectConfig".to_owned(), RefOr::T(schema));
+    }
+}
+
+/// The configuration in effect, as text: a `ProjectConfig` in JSON.
+#[utoipa::path(get, path = "/internal/config", tag = "internal", responses((status = 200, description = "`{config_string}`")))]
+async fn rendered(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    input.form(auth.user_id()).no_query().finish(Some(()))?;
+    let project = app.projects.find_now(auth.project_id()).await?;
+    let project =
+        project.ok_or_else(|| KnownError::current_project_not_found(auth.project_id()))?;
+    let text = serde_json::to_string(&project.config).map_err(LedgerError::from)?;
+    Ok(Json(json!({"config_string": text})).into_response())
+}
+
+/// The override document of a level, as text.
+#[utoipa::path(get, path = "/internal/config/override/{level}", tag = "internal", params(("level" = String, Path)),
+    responses((status = 200, description = "`{config_string}`"), (status = 400, description = "SCHEMA_ERROR"), (status = 403, description = "A server key, and another level than `branch`")))]
+async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.server()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let level = level(&mut form.params(), &LEVELS);
+    let level = form.finish(level)?;
+    check_access(auth, level)?;
+    let document = Value::Object(row(&app, auth).await?.overrides()?.document(level));
+    Ok(Json(json!({"config_string": document.to_string()})).into_response())
+}
+
+/// Puts another document in the place of the one of a level. A document of the level `branch`
+/// says where it comes from.
+#[utoipa::path(put, path = "/internal/config/override/{level}", tag = "internal", params(("level" = String, Path)), request_body = Value,
+    responses((status = 200, description = "Replaced"), (status = 400, description = "SCHEMA_ERROR, or a sentence that names the setting"), (status = 403, description = "A server key, and another level than `branch`")))]
+async fn replace(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.server()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let level = level(&mut form.params(), &LEVELS);
+    let mut body = form.body();
+    let document = body.required("config_string", text);
+    let source = body.optional_object("source", read_source);
+    body.close();
+    let (level, document, source) = form.finish((|| Some((level?, document?, source?)))())?;
+    check_access(auth, level)?;
+    let document = parse(level, "config_string", &document)?;
+    let source = match level {
+        Level::Branch => Some(source.ok_or_else(missing_source)?),
+        Level::Project | Level::Environment => None,
+    };
+    let command = ProjectCommand::ReplaceOverrides {
+        level,
+        document,
+        source,
+    };
+    change(&app, &caller, auth, command).await
+}
+
+/// Merges settings into the override document of a level: a key replaces what is stored under it
+/// and below it. They take effect with the next request.
+#[utoipa::path(patch, path = "/internal/config/override/{level}", tag = "internal", params(("level" = String, Path)), request_body = Value,
+    responses((status = 200, description = "Merged"), (status = 400, description = "SCHEMA_ERROR, or a sentence that names the setting"), (status = 403, description = "A server key, and another level than `branch`")))]
+async fn merge(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.server()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let level = level(&mut form.params(), &LEVELS);
+    let mut body = form.body();
+    let document = body.required("config_override_string", text);
+    body.close();
+    let (level, document) = form.finish((|| Some((level?, document?)))())?;
+    check_access(auth, level)?;
+    let changes = parse(level, "config_override_string", &document)?;
+    let command = ProjectCommand::Override { level, changes };
+    change(&app, &caller, auth, command).await
+}
+
+/// Takes keys out of the override document of a level, with everything below them.
+#[utoipa::path(post, path = "/internal/config/override/{level}/reset-keys", tag = "internal", params(("level" = String, Path)), request_body = Value,
+    responses((status = 200, description = "Reset"), (status = 400, description = "SCHEMA_ERROR")))]
+async fn reset(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let level = level(&mut form.params(), &LEVELS[1..]);
+    let mut body = form.body();
+    let keys = body.required_values("keys", text);
+    body.close();
+    let (level, keys) = form.finish((|| Some((level?, keys?)))())?;
+    let command = ProjectCommand::ResetOverrides { level, keys };
+    change(&app, &caller, auth, command).await
+}
+
+/// Where the configuration kept as code comes from.
+#[utoipa::path(get, path = "/internal/config/source", tag = "internal", responses((status = 200, description = "`{source}`")))]
+async fn source(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    input.form(auth.user_id()).no_query().finish(Some(()))?;
+    let source = row(&app, auth).await?.config_source()?;
+    Ok(Json(json!({"source": source})).into_response())
+}
+
+/// Forgets where the configuration kept as code came from. The settings stay.
+#[utoipa::path(delete, path = "/internal/config/source", tag = "internal", responses((status = 200, description = "Unlinked")))]
+async fn unlink(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    input.form(auth.user_id()).no_query().finish(Some(()))?;
+    change(&app, &caller, auth, ProjectCommand::UnlinkConfig).await
+}
+
+async fn row(app: &App, auth: &Auth) -> Result<ProjectRow, ApiError> {
+    let row = projects::by_id(app.pool(), auth.project_id()).await?;
+    row.ok_or_else(|| KnownError::current_project_not_found(auth.project_id()).into())
+}
+
+async fn change(app: &App, caller: &Caller, auth: &Auth, command: ProjectCommand) -> ApiResult {
+    let context = caller.event_context(app, auth.project_id());
+    app_projects::change(app, &context, auth.project_id(), vec![command]).await?;
+    Ok(success())
+}
+
+/// The levels that have a document; the first cannot be reset.
+const LEVELS: [&str; 3] = ["project", "branch", "environment"];
+
+fn level(params: &mut Fields<'_>, levels: &'static [&'static str]) -> Option<Level> {
+    Some(match params.required("level", one_of(levels))? {
+        "project" => Level::Project,
+        "branch" => Level::Branch,
+        _ => Level::Environment,
+    })
+}
+
+fn read_source(fields: &mut Fields<'_>) -> Option<ConfigSource> {
+    const KINDS: [&str; 3] = ["pushed-from-github", "pushed-from-unknown", "unlinked"];
+    match fields.required("type", one_of(&KINDS))? {
+        "pushed-from-unknown" => return Some(ConfigSource::PushedFromUnknown),
+        "unlinked" => return Some(ConfigSource::Unlinked),
+        _ => {}
+    }
+    let owner = fields.required("owner", text);
+    let repo = fields.required("repo", text);
+    let branch = fields.required("branch", text);
+    let commit_hash = fields.required("commit_hash", text);
+    let config_file_path = fields.required("config_file_path", text);
+    Some(ConfigSource::PushedFromGithub {
+        owner: owner?,
+        repo: repo?,
+        branch: branch?,
+        commit_hash: commit_hash?,
+        config_file_path: config_file_path?,
+    })
+}
+
+fn missing_source() -> ApiError {
+    let text = "source is required: it says where the document of the level branch comes from.";
+    ApiError::text(StatusCode::BAD_REQUEST, text)
+}
+
+/// Servers push configuration kept as code, and nothing else.
+fn check_access(auth: &Auth, level: Level) -> Result<(), ApiError> {
+    if auth.access == AccessType::Admin || level == Level::Branch {
+        return Ok(());
+    }
+    let text = "With a server key, only the level branch can be read and written.";
+    Err(ApiError::text(StatusCode::FORBIDDEN, text))
+}
+
+/// Reads a document, brings former names up to date, and checks it.
+fn parse(level: Level, field: &str, document: &str) -> Result<Map<String, Value>, ApiError> {
+    let refuse = |text: String| ApiError::text(StatusCode::BAD_REQUEST, text);
+    if document.len() > MAX_DOCUMENT {
+        let text = format!("{field} must have at most {MAX_DOCUMENT} bytes.");
+        return Err(refuse(text));
+    }
+    let value: Value = serde_json::from_str(document)
+        .map_err(|error| refuse(format!("{field} is not JSON: {error}")))?;
+    let document = match value {
+        // Postgres cannot store a NUL, not even within JSON.
+        value if has_nul(&value) => {
+            let text = format!("{field} contains a NUL character, which cannot be stored.");
+            return Err(refuse(text));
+        }
+        Value::Object(object) => object,
+        _ => return Err(refuse(format!("{field} must be a JSON object."))),
+    };
+    let document = old_settings::bring_up_to_date(level, document);
+    schema::check(level, &document).map_err(|violation| refuse(violation.to_string()))?;
+    Ok(document)
+}

@@ -1,0 +1,493 @@
+//! `/internal/session-replays`: recordings of what users saw, for administrators.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use muniment_domain::ProjectId;
+use muniment_projections::metrics::traffic::replays_with_clicks;
+use muniment_projections::session_replays::listing::{self, Chunk, Filter, Replay};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::app::session_replays::events;
+use crate::error::known_error::KnownError;
+use crate::error::{ApiError, ApiResult};
+use crate::http::request::caller::Caller;
+use crate::http::request::input::{Fields, Input, text};
+
+/// How many objects are fetched at once.
+const FETCHES: usize = 10;
+
+/// The routes of this file.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(read))
+        .routes(routes!(list_chunks))
+        .routes(routes!(read_chunk))
+        .routes(routes!(read_all))
+}
+
+/// Lists recordings, those with the latest event first.
+#[utoipa::path(get, path = "/internal/session-replays", tag = "internal",
+    params(("limit" = Option<String>, Query), ("cursor" = Option<String>, Query, description = "The last session replay of the page before"),
+        ("user_ids" = Option<String>, Query), ("team_ids" = Option<String>, Query),
+        ("duration_ms_min" = Option<String>, Query), ("duration_ms_max" = Option<String>, Query),
+        ("last_event_at_from_millis" = Option<String>, Query), ("last_event_at_to_millis" = Option<String>, Query),
+        ("click_count_min" = Option<String>, Query)),
+    responses((status = 200, description = "`{items, pagination}`"), (status = 400, description = "A filter that cannot be read"),
+        (status = 404, description = "ITEM_NOT_FOUND: the cursor")))]
+async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let mut form = input.form(auth.user_id());
+    let parameters = Parameters::read(&mut form.query());
+    let parameters = form.finish(Some(parameters))?;
+    let mut filter = parameters.filter()?;
+    if let Some(clicks) = parameters.clicks()? {
+        filter.ids = Some(with_clicks(&app, auth.project_id(), clicks).await?);
+    }
+    if filter.ids.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(page(&[] as &[Value], None));
+    }
+    let limit = lenient_limit(parameters.limit.as_deref(), 50, 200);
+    let cursor = parameters.cursor.as_deref();
+    let unknown = || KnownError::recording_not_found(cursor.unwrap_or_default());
+    let after = match cursor.map(Uuid::try_parse) {
+        None => None,
+        Some(Ok(id)) => Some(id),
+        Some(Err(_)) => return Err(unknown().into()),
+    };
+    let found = listing::replays(app.pool(), auth.project_id(), &filter, after, limit).await?;
+    let slice = found.ok_or_else(unknown)?;
+    let next = slice.items.last().filter(|_| slice.more).map(|it| it.id);
+    let items: Vec<Value> = slice.items.iter().map(shown).collect();
+    Ok(page(&items, next))
+}
+
+/// Clicks are counted in the analytics store. Without one, nobody's were recorded.
+async fn with_clicks(app: &App, project: &ProjectId, least: u64) -> Result<Vec<Uuid>, ApiError> {
+    let Some(store) = &app.analytics else {
+        return Ok(Vec::new());
+    };
+    let ids = replays_with_clicks(&store.owner(), project, least).await;
+    ids.map_err(ApiError::internal)
+}
+
+fn page<T: Serialize>(items: &[T], next: Option<Uuid>) -> axum::response::Response {
+    Json(json!({"items": items, "pagination": {"next_cursor": next}})).into_response()
+}
+
+fn shown(replay: &Replay) -> Value {
+    json!({
+        "id": replay.id,
+        "project_user": {
+            "id": replay.user_id,
+            "display_name": replay.display_name,
+            "primary_email": replay.primary_email,
+        },
+        "started_at_millis": replay.started_at,
+        "last_event_at_millis": replay.last_event_at,
+        "chunk_count": replay.chunk_count,
+        "event_count": replay.event_count,
+    })
+}
+
+/// The query of the listing, as sent. An empty parameter counts as absent.
+struct Parameters {
+    limit: Option<String>,
+    cursor: Option<String>,
+    user_ids: Option<String>,
+    team_ids: Option<String>,
+    duration_min: Option<String>,
+    duration_max: Option<String>,
+    last_event_from: Option<String>,
+    last_event_to: Option<String>,
+    click_count_min: Option<String>,
+}
+
+impl Parameters {
+    fn read(query: &mut Fields<'_>) -> Self {
+        let mut read = |name| non_empty(query.optional(name, text).flatten());
+        let limit = read("limit");
+        let cursor = read("cursor");
+        let user_ids = read("user_ids");
+        let team_ids = read("team_ids");
+        let duration_min = read("duration_ms_min");
+        let duration_max = read("duration_ms_max");
+        let last_event_from = read("last_event_at_from_millis");
+        let last_event_to = read("last_event_at_to_millis");
+        let click_count_min = read("click_count_min");
+        Self {
+            limit,
+            cursor,
+            user_ids,
+            team_ids,
+            duration_min,
+            duration_max,
+            last_event_from,
+            last_event_to,
+            click_count_min,
+        }
+    }
+
+    fn filter(&self) -> Result<Filter, ApiError> {
+        let users = ids("user_ids", self.user_ids.as_deref())?;
+        let teams = ids("team_ids", self.team_ids.as_deref())?;
+        let duration_min = count("duration_ms_min", self.duration_min.as_deref())?;
+        let duration_max = count("duration_ms_max", self.duration_max.as_deref())?;
+        in_order(
+            ("duration_ms_min", duration_min),
+            ("duration_ms_max", duration_max),
+        )?;
+        let (from, to) = ("last_event_at_from_millis", "last_event_at_to_millis");
+        let last_event_from = number(from, self.last_event_from.as_deref())?;
+        let last_event_to = number(to, self.last_event_to.as_deref())?;
+        in_order((from, last_event_from), (to, last_event_to))?;
+        Ok(Filter {
+            users,
+            teams,
+            duration_min,
+            duration_max,
+            last_event_from,
+            last_event_to,
+            ids: None,
+        })
+    }
+
+    /// The least number of clicks, if it is any at all.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be whole and not negative; beyond 2^53 nothing matches"
+    )]
+    fn clicks(&self) -> Result<Option<u64>, ApiError> {
+        let clicks = count("click_count_min", self.click_count_min.as_deref())?;
+        Ok(clicks
+            .filter(|least| *least > 0.0)
+            .map(|least| least as u64))
+    }
+}
+
+fn non_empty(parameter: Option<String>) -> Option<String> {
+    parameter.filter(|text| !text.is_empty())
+}
+
+/// A limit that is never an error: whole digits at the beginning count, anything else is `default`.
+fn lenient_limit(parameter: Option<&str>, default: i64, max: i64) -> i64 {
+    leading_integer(parameter.unwrap_or_default())
+        .unwrap_or(default)
+        .clamp(1, max)
+}
+
+/// The whole number at the beginning of a text, however long it goes on (`parseInt` of ECMA-262).
+fn leading_integer(text: &str) -> Option<i64> {
+    let text = text.trim_start();
+    let (is_negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let end = digits
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(digits.len());
+    let digits = &digits[..end];
+    if digits.is_empty() {
+        return None;
+    }
+    // Beyond `i64` there are digits only.
+    let size = digits.parse().unwrap_or(i64::MAX);
+    Some(if is_negative { -size } else { size })
+}
+
+/// Version 4 UUIDs in lower case, with commas in between.
+fn ids(name: &str, parameter: Option<&str>) -> Result<Option<Vec<Uuid>>, ApiError> {
+    let Some(list) = parameter else {
+        return Ok(None);
+    };
+    let items = list.split(',').map(str::trim).filter(|id| !id.is_empty());
+    let ids: Option<Vec<Uuid>> = items.map(random_id).collect();
+    match ids {
+        Some(ids) if ids.is_empty() => Ok(None),
+        Some(ids) => Ok(Some(ids)),
+        None => Err(bad_filter(
+            name,
+            "must be UUIDs of version 4 in lower case, with commas between them",
+        )),
+    }
+}
+
+fn random_id(text: &str) -> Option<Uuid> {
+    let id = Uuid::try_parse(text).ok()?;
+    let is_random = id.get_version_num() == 4 && id.get_variant() == uuid::Variant::RFC4122;
+    (is_random && id.to_string() == text).then_some(id)
+}
+
+/// A number that is not negative.
+fn number(name: &str, parameter: Option<&str>) -> Result<Option<f64>, ApiError> {
+    let Some(text) = parameter else {
+        return Ok(None);
+    };
+    let number = text.trim().parse::<f64>().ok();
+    match number.filter(|number| number.is_finite() && *number >= 0.0) {
+        Some(number) => Ok(Some(number)),
+        None => Err(bad_filter(name, "must be a number that is not negative")),
+    }
+}
+
+/// A whole number that is not negative.
+fn count(name: &str, parameter: Option<&str>) -> Result<Option<f64>, ApiError> {
+    match number(name, parameter)? {
+        Some(number) if number.fract() != 0.0 => Err(bad_filter(name, "must be a whole number")),
+        count => Ok(count),
+    }
+}
+
+fn in_order(least: (&str, Option<f64>), most: (&str, Option<f64>)) -> Result<(), ApiError> {
+    match (least.1, most.1) {
+        (Some(from), Some(to)) if from > to => {
+            let problem = format!("must not be greater than {}", most.0);
+            Err(bad_filter(least.0, &problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn bad_filter(name: &str, problem: &str) -> ApiError {
+    ApiError::text(StatusCode::BAD_REQUEST, format!("{name} {problem}."))
+}
+
+/// One recording.
+#[utoipa::path(get, path = "/internal/session-replays/{session_replay_id}", tag = "internal",
+    params(("session_replay_id" = String, Path)),
+    responses((status = 200, description = "As in the listing"), (status = 404, description = "ITEM_NOT_FOUND")))]
+async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let id = form.params().required("session_replay_id", text);
+    let id = form.finish(id)?;
+    let filter = Filter {
+        ids: Some(Uuid::try_parse(&id).into_iter().collect()),
+        ..Filter::default()
+    };
+    let found = listing::replays(app.pool(), auth.project_id(), &filter, None, 1).await?;
+    let replay = found.and_then(|slice| slice.items.into_iter().next());
+    let replay = replay.ok_or_else(|| KnownError::recording_not_found(&id))?;
+    Ok(Json(shown(&replay)).into_response())
+}
+
+/// Lists the chunks of a recording, in the order of their first events.
+#[utoipa::path(get, path = "/internal/session-replays/{session_replay_id}/chunks", tag = "internal",
+    params(("session_replay_id" = String, Path), ("limit" = Option<String>, Query), ("cursor" = Option<String>, Query, description = "The last chunk of the page before")),
+    responses((status = 200, description = "`{items, pagination}`"), (status = 404, description = "ITEM_NOT_FOUND: the recording, or the cursor")))]
+async fn list_chunks(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let mut form = input.form(auth.user_id());
+    let id = form.params().required("session_replay_id", text);
+    let mut query = form.query();
+    let limit = query.optional("limit", text);
+    let cursor = query.optional("cursor", text);
+    query.close();
+    let (id, limit, cursor) = form.finish((|| Some((id?, limit?, cursor?)))())?;
+    let replay = find(&app, auth.project_id(), &id).await?;
+    let cursor = match non_empty(cursor) {
+        None => None,
+        Some(cursor) => Some(find_chunk(&app, replay, &cursor).await?),
+    };
+    let limit = lenient_limit(limit.as_deref(), 100, 500);
+    let slice = listing::chunks(app.pool(), replay, cursor.as_ref(), limit).await?;
+    let next = slice.items.last().filter(|_| slice.more).map(|it| it.id);
+    let items: Vec<ChunkView> = slice.items.iter().map(ChunkView::in_listing).collect();
+    Ok(page(&items, next))
+}
+
+/// The events of one chunk.
+#[utoipa::path(get, path = "/internal/session-replays/{session_replay_id}/chunks/{chunk_id}/events", tag = "internal",
+    params(("session_replay_id" = String, Path), ("chunk_id" = String, Path)),
+    responses((status = 200, description = "`{events}`"), (status = 404, description = "ITEM_NOT_FOUND")))]
+async fn read_chunk(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let mut params = form.params();
+    let replay = params.required("session_replay_id", text);
+    let chunk = params.required("chunk_id", text);
+    params.close();
+    let (replay, chunk_id) = form.finish((|| Some((replay?, chunk?)))())?;
+    let missing = || KnownError::recording_not_found(&chunk_id);
+    let replay = find(&app, auth.project_id(), &replay)
+        .await
+        .map_err(|error| match error {
+            ApiError::Known(_) => missing().into(),
+            error => error,
+        })?;
+    let chunk = find_chunk(&app, replay, &chunk_id).await?;
+    let events = events(&app, replay, &chunk).await?;
+    Ok(Json(EventsView { events }).into_response())
+}
+
+/// All chunks of a recording, and the events of some of them.
+#[utoipa::path(get, path = "/internal/session-replays/{session_replay_id}/events", tag = "internal",
+    params(("session_replay_id" = String, Path), ("offset" = Option<String>, Query, description = "Chunks to leave out"), ("limit" = Option<String>, Query, description = "Chunks whose events are wanted")),
+    responses((status = 200, description = "`{chunks, chunk_events}`"), (status = 404, description = "ITEM_NOT_FOUND")))]
+async fn read_all(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.admin()?;
+    let mut form = input.form(auth.user_id());
+    let id = form.params().required("session_replay_id", text);
+    let mut query = form.query();
+    let offset = query.optional("offset", text);
+    let limit = query.optional("limit", text);
+    query.close();
+    let (id, offset, limit) = form.finish((|| Some((id?, offset?, limit?)))())?;
+    let replay = find(&app, auth.project_id(), &id).await?;
+    let chunks = listing::chunks(app.pool(), replay, None, i64::MAX)
+        .await?
+        .items;
+    let at_least = |parameter: Option<String>, least: i64| {
+        let number = leading_integer(&parameter.unwrap_or_default());
+        number.filter(|number| *number >= least)
+    };
+    let offset = at_least(offset, 0).map_or(0, whole_size);
+    let limit = at_least(limit, 1).map_or(usize::MAX, whole_size);
+    let wanted = chunks.iter().skip(offset).take(limit).cloned();
+    let fetches: Vec<_> = wanted
+        .map(|chunk| chunk_events(&app, replay, chunk))
+        .collect();
+    let chunk_events: Vec<ChunkEventsView> = stream::iter(fetches)
+        .buffered(FETCHES)
+        .try_collect()
+        .await?;
+    let view = RecordingView {
+        chunks: chunks.iter().map(ChunkView::in_recording).collect(),
+        chunk_events,
+    };
+    Ok(Json(view).into_response())
+}
+
+async fn chunk_events(app: &App, replay: Uuid, chunk: Chunk) -> Result<ChunkEventsView, ApiError> {
+    Ok(ChunkEventsView {
+        chunk_id: chunk.id,
+        events: events(app, replay, &chunk).await?,
+    })
+}
+
+fn whole_size(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+async fn find(app: &App, project: &ProjectId, id: &str) -> Result<Uuid, ApiError> {
+    if let Ok(replay) = Uuid::try_parse(id)
+        && listing::exists(app.pool(), project, replay).await?
+    {
+        return Ok(replay);
+    }
+    Err(KnownError::recording_not_found(id).into())
+}
+
+async fn find_chunk(app: &App, replay: Uuid, id: &str) -> Result<Chunk, ApiError> {
+    let found = match Uuid::try_parse(id) {
+        Ok(id) => listing::chunk(app.pool(), replay, id).await?,
+        Err(_) => None,
+    };
+    found.ok_or_else(|| KnownError::recording_not_found(id).into())
+}
+
+/// A chunk without its events.
+#[derive(Serialize)]
+struct ChunkView {
+    id: Uuid,
+    batch_id: String,
+    session_replay_segment_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    browser_session_id: Option<String>,
+    event_count: i32,
+    byte_length: i32,
+    first_event_at_millis: i64,
+    last_event_at_millis: i64,
+    created_at_millis: i64,
+}
+
+impl ChunkView {
+    fn in_recording(chunk: &Chunk) -> Self {
+        Self {
+            id: chunk.id,
+            batch_id: chunk.batch_id.clone(),
+            session_replay_segment_id: chunk.segment_id.clone(),
+            browser_session_id: None,
+            event_count: chunk.event_count,
+            byte_length: chunk.byte_length,
+            first_event_at_millis: chunk.first_event_at,
+            last_event_at_millis: chunk.last_event_at,
+            created_at_millis: chunk.created_at,
+        }
+    }
+
+    fn in_listing(chunk: &Chunk) -> Self {
+        Self {
+            browser_session_id: Some(chunk.browser_session_id.clone()),
+            ..Self::in_recording(chunk)
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct EventsView {
+    events: Box<RawValue>,
+}
+
+#[derive(Serialize)]
+struct ChunkEventsView {
+    chunk_id: Uuid,
+    events: Box<RawValue>,
+}
+
+#[derive(Serialize)]
+struct RecordingView {
+    chunks: Vec<ChunkView>,
+    chunk_events: Vec<ChunkEventsView>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_read_leniently() {
+        for (text, read) in [
+            ("", 50),
+            ("x", 50),
+            ("7", 7),
+            (" 7.9x", 7),
+            ("0", 1),
+            ("-3", 1),
+            ("+3", 3),
+            ("1000", 200),
+            ("99999999999999999999999", 200),
+        ] {
+            assert_eq!(lenient_limit(Some(text), 50, 200), read, "{text}");
+        }
+    }
+
+    #[test]
+    fn filters_are_read_strictly() {
+        let id = "6fb53bb8-4f2f-4b1c-9d27-1d4a61d1f0de";
+        let list = format!(" {id} ,, {id}");
+        assert_eq!(ids("x", Some(&list)).unwrap().unwrap().len(), 2);
+        assert_eq!(ids("x", Some(",")).unwrap(), None);
+        for bad in [
+            "me",
+            &id.to_uppercase(),
+            "6fb53bb8-4f2f-1b1c-9d27-1d4a61d1f0de",
+        ] {
+            assert!(ids("x", Some(bad)).is_err(), "{bad}");
+        }
+        assert_eq!(number("x", Some("1.5")).unwrap(), Some(1.5));
+        for bad in ["1.5", "-1", "x", "inf", "NaN"] {
+            assert!(count("x", Some(bad)).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! `/team-memberships`: who is in which team.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use muniment_domain::permission::REMOVE_MEMBERS;
+use muniment_domain::{TeamId, UserId};
+use muniment_projections::AccessType;
+use muniment_projections::read_models::teams;
+use serde_json::json;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::app::teams::{add_member, remove_member, require_permission};
+use crate::error::known_error::KnownError;
+use crate::error::{ApiError, ApiResult};
+use crate::http::answer::success;
+use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::input::{Form, Input, uuid};
+use crate::http::{teams as team_routes, users};
+
+/// The routes of this file.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(create, delete))
+}
+
+/// Lets a user into a team, with the project's default permissions for members.
+#[utoipa::path(post, path = "/team-memberships/{team_id}/{user_id}", tag = "teams", request_body = Value,
+    params(("team_id" = String, Path), ("user_id" = String, Path, description = "A user's id, or `me`")),
+    responses((status = 201, description = "`{team_id, user_id}`"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND"), (status = 409, description = "TEAM_MEMBERSHIP_ALREADY_EXISTS")))]
+async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.server()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let ids = path_ids(&mut form);
+    form.body().close();
+    let (team, user) = form.finish(ids)?;
+    users::find(&app, auth, user).await?;
+    team_routes::find(&app, auth, team).await?;
+    let context = caller.event_context(&app, auth.project_id());
+    add_member(&app, &context, &auth.project, team, user).await?;
+    Ok((
+        StatusCode::CREATED,
+        Json(json!({"team_id": team, "user_id": user})),
+    )
+        .into_response())
+}
+
+/// Removes a user from a team.
+#[utoipa::path(delete, path = "/team-memberships/{team_id}/{user_id}", tag = "teams",
+    params(("team_id" = String, Path), ("user_id" = String, Path, description = "A user's id, or `me`")),
+    responses((status = 200, description = "Removed"), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER"),
+        (status = 401, description = "TEAM_PERMISSION_REQUIRED"), (status = 404, description = "USER_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND")))]
+async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
+    let auth = caller.client()?;
+    let mut form = input.form(auth.user_id()).no_query();
+    let ids = path_ids(&mut form);
+    let (team, user) = form.finish(ids)?;
+    check_right(&app, auth, team, user).await?;
+    users::find(&app, auth, user).await?;
+    // The membership may be of another project's team.
+    let in_project = teams::by_id(app.pool(), auth.project_id(), team)
+        .await?
+        .is_some();
+    if !in_project || !teams::is_member(app.pool(), team, user).await? {
+        return Err(KnownError::team_membership_not_found(team, user).into());
+    }
+    let context = caller.event_context(&app, auth.project_id());
+    remove_member(&app, &context, team, user).await?;
+    Ok(success())
+}
+
+fn path_ids(form: &mut Form<'_>) -> Option<(TeamId, UserId)> {
+    let mut params = form.params();
+    let team = params.required("team_id", uuid);
+    let user = params.required_user_id_or_me("user_id");
+    params.close();
+    Some((TeamId(team?), user?))
+}
+
+/// Everybody may leave; to remove others takes a permission.
+async fn check_right(app: &App, auth: &Auth, team: TeamId, user: UserId) -> Result<(), ApiError> {
+    if auth.access != AccessType::Client {
+        return Ok(());
+    }
+    let own = auth.own_user()?.user.user_id();
+    if own == user {
+        return Ok(());
+    }
+    require_permission(app, team, own, REMOVE_MEMBERS).await
+}

@@ -1,0 +1,124 @@
+//! The subscriber that makes messages of events.
+//!
+//! Messages are kept in the transaction that moves the subscription's cursor, so none is lost and
+//! none is made twice. Where this server delivers, they are made only for projects that have an
+//! endpoint: should one want the past later, that is in the log.
+
+use muniment_domain::project::ProjectEvent;
+use muniment_projections::subscription::{Sight, Subscriber};
+use muniment_projections::webhooks::endpoints::{self, Endpoint};
+use muniment_projections::webhooks::happenings::happenings;
+use muniment_projections::webhooks::queue::{self, Message};
+use muniment_projections::webhooks::submissions;
+use muniment_projections::{LedgerError, LedgerEvent, Recorded};
+use sqlx::PgConnection;
+
+use super::payloads;
+use crate::app::App;
+use crate::app::webhooks::Webhooks;
+
+/// Makes messages of events.
+pub struct Announcer {
+    app: App,
+}
+
+impl Announcer {
+    /// An announcer for the application's log.
+    pub fn new(app: App) -> Self {
+        Self { app }
+    }
+
+    async fn queue(
+        &self,
+        connection: &mut PgConnection,
+        batch: &[Recorded],
+    ) -> Result<(), LedgerError> {
+        let mut projects: Vec<String> = batch.iter().map(|e| e.project_id.to_string()).collect();
+        projects.sort();
+        projects.dedup();
+        let endpoints = endpoints::enabled(connection, &projects).await?;
+        if endpoints.is_empty() {
+            return Ok(());
+        }
+        let listened = |event: &&Recorded| {
+            let project = event.project_id.as_str();
+            endpoints.iter().any(|e| e.project_id == project)
+        };
+        let events: Vec<Recorded> = batch.iter().filter(listened).cloned().collect();
+        let messages = messages(&self.app, &events).await?;
+        let messages: Vec<Message> = messages
+            .into_iter()
+            .filter(|message| is_wanted(message, &endpoints))
+            .collect();
+        queue::keep(connection, &messages).await?;
+        let pairs = pairs(&messages, &endpoints);
+        queue::enqueue(connection, &pairs, Some(self.app.now())).await
+    }
+
+    /// The settings and messages of projects that were deleted.
+    async fn forget_projects(
+        &self,
+        connection: &mut PgConnection,
+        batch: &[Recorded],
+    ) -> Result<(), LedgerError> {
+        for event in batch {
+            if let LedgerEvent::Project(ProjectEvent::ProjectDeleted {}) = &event.event {
+                endpoints::delete_of_project(connection, &event.aggregate_id).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Subscriber for Announcer {
+    fn name(&self) -> &'static str {
+        "webhooks"
+    }
+
+    /// Events say what is to be told; what messages show is read from whole streams.
+    fn sight(&self) -> Sight {
+        Sight::Sealed
+    }
+
+    async fn accept(
+        &self,
+        connection: &mut PgConnection,
+        batch: &[Recorded],
+    ) -> Result<(), LedgerError> {
+        match &self.app.webhooks {
+            Webhooks::Embedded(courier) => {
+                self.queue(connection, batch).await?;
+                self.forget_projects(connection, batch).await?;
+                courier.wake();
+                Ok(())
+            }
+            Webhooks::Svix(_) => {
+                let messages = messages(&self.app, batch).await?;
+                submissions::keep(connection, &messages, self.app.now()).await
+            }
+        }
+    }
+}
+
+/// The messages that tell of events.
+pub async fn messages(app: &App, events: &[Recorded]) -> Result<Vec<Message>, LedgerError> {
+    payloads::messages(happenings(&app.log, events).await?)
+}
+
+fn is_wanted(message: &Message, endpoints: &[Endpoint]) -> bool {
+    endpoints.iter().any(|endpoint| wants(endpoint, message))
+}
+
+fn wants(endpoint: &Endpoint, message: &Message) -> bool {
+    endpoint.project_id == message.project_id && endpoint.wants(&message.event_type)
+}
+
+/// Which message goes to which endpoint: (endpoint, message).
+pub fn pairs(messages: &[Message], endpoints: &[Endpoint]) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    for message in messages {
+        let wanting = endpoints.iter().filter(|endpoint| wants(endpoint, message));
+        pairs.extend(wanting.map(|endpoint| (endpoint.id.clone(), message.id.clone())));
+    }
+    pairs
+}

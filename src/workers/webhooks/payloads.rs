@@ -1,0 +1,110 @@
+//! What messages say: happenings in the shapes of the API.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use muniment_projections::LedgerError;
+use muniment_projections::read_models::projects::ProjectRow;
+use muniment_projections::webhooks::queue::Message;
+use muniment_projections::webhooks::{Happened, Happening, Occasion, Tie};
+use serde_json::{Value, json};
+
+use crate::app::projects::LoadedProject;
+use crate::app::webhooks::body;
+use crate::views::{ProjectPermission, ServerTeam, ServerUser, TeamPermission};
+
+/// The messages that tell of happenings.
+pub fn messages(happenings: Vec<Happening>) -> Result<Vec<Message>, LedgerError> {
+    let mut settings = Settings::default();
+    let messages = happenings.into_iter();
+    messages
+        .map(|happening| message(happening, &mut settings))
+        .collect()
+}
+
+fn message(happening: Happening, settings: &mut Settings) -> Result<Message, LedgerError> {
+    let (event_type, data) = said(happening.what, settings)?;
+    Ok(Message {
+        id: happening.message_id,
+        project_id: happening.project_id.to_string(),
+        event_type: event_type.to_owned(),
+        subject: happening.subject,
+        content: Some(body(event_type, &data)),
+        created_at: happening.at.0,
+        event_id: None,
+        channels: None,
+    })
+}
+
+/// Projects with their settings read, which takes milliseconds where there are many of them: once
+/// for all happenings that share a row. The rows are kept, so that no other one gets their address.
+#[derive(Default)]
+struct Settings(HashMap<*const ProjectRow, (Arc<ProjectRow>, LoadedProject)>);
+
+impl Settings {
+    fn of(&mut self, row: &Arc<ProjectRow>) -> Result<&LoadedProject, LedgerError> {
+        let (_, project) = match self.0.entry(Arc::as_ptr(row)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let project = LoadedProject::read(row, Vec::new())?;
+                place.insert((Arc::clone(row), project))
+            }
+        };
+        Ok(project)
+    }
+}
+
+fn said(what: Happened, settings: &mut Settings) -> Result<(&'static str, Value), LedgerError> {
+    Ok(match what {
+        Happened::User {
+            occasion,
+            record,
+            project,
+        } => {
+            let project = settings.of(&project)?;
+            let user = ServerUser::as_of(&record, project, record.last_active_at);
+            let event_type = match occasion {
+                Occasion::Created => "user.created",
+                Occasion::Updated => "user.updated",
+            };
+            (event_type, json!(user))
+        }
+        Happened::UserDeleted { user, teams } => {
+            let teams: Vec<Value> = teams.iter().map(|team| json!({"id": team})).collect();
+            ("user.deleted", json!({"id": user, "teams": teams}))
+        }
+        Happened::Team { occasion, team } => {
+            let event_type = match occasion {
+                Occasion::Created => "team.created",
+                Occasion::Updated => "team.updated",
+            };
+            (event_type, json!(ServerTeam::from(*team)))
+        }
+        Happened::TeamDeleted(team) => ("team.deleted", json!({"id": team})),
+        Happened::Membership(tie, team, user) => {
+            let event_type = match tie {
+                Tie::Created => "team_membership.created",
+                Tie::Deleted => "team_membership.deleted",
+            };
+            (event_type, json!({"team_id": team, "user_id": user}))
+        }
+        Happened::TeamPermission(tie, team, user, permission) => {
+            let event_type = match tie {
+                Tie::Created => "team_permission.created",
+                Tie::Deleted => "team_permission.deleted",
+            };
+            (
+                event_type,
+                json!(TeamPermission::new(team, user, &permission)),
+            )
+        }
+        Happened::ProjectPermission(tie, user, permission) => {
+            let event_type = match tie {
+                Tie::Created => "project_permission.created",
+                Tie::Deleted => "project_permission.deleted",
+            };
+            (event_type, json!(ProjectPermission::new(user, &permission)))
+        }
+    })
+}
