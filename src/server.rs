@@ -14,7 +14,7 @@ use muniment_projections::subscribers::{Erasure, Tally};
 use muniment_projections::subscription::{Pace, Subscription, follow, listen};
 use muniment_projections::telemetry::recorder::Destination;
 use muniment_projections::telemetry::{Activity, Draining, Recorder, drain};
-use muniment_projections::{EventLog, LedgerError, MIGRATOR, MasterKey};
+use muniment_projections::{LedgerError, MIGRATOR, MasterKey};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::net::TcpListener;
@@ -137,7 +137,7 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
     let random = Random::system();
     let stripe = configuration.stripe;
     let stripe = stripe.map(|access| Stripe::new(access, random.clone()));
-    let log = EventLog::new(pool.clone(), MasterKey::derive(secret.as_bytes()));
+    let log = muniment_projections::open_log(pool.clone(), MasterKey::derive(secret.as_bytes()));
     Ok(App::new(Parts {
         projects: ProjectDirectory::new(&log),
         users: UserLoader::start(&pool),
@@ -303,7 +303,7 @@ fn subscribe(app: &App, wanted: Follow) -> Vec<Subscription> {
     ];
     if let Some(store) = &app.analytics {
         let synchronizer = Synchronizer::new(app.pool().clone(), store);
-        subscriptions.push(follow(log.clone(), synchronizer, sync::PACE));
+        subscriptions.push(follow(log.clone(), synchronizer, sync::BATCH_POLICY));
     }
     subscriptions
 }

@@ -7,7 +7,7 @@ use muniment::clock::Clock;
 use muniment::server;
 use muniment_domain::ProjectId;
 use muniment_domain::project::{Level, Project, ProjectCommand};
-use muniment_projections::{EventContext, EventLog, LedgerError, MasterKey};
+use muniment_projections::{EventContext, LedgerError, MasterKey};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -70,7 +70,8 @@ pub async fn measure(stage: &Stage) {
 
 async fn configure(stage: &Stage) {
     let pool = server::connect(&stage.url, 2).await.unwrap();
-    let log = EventLog::new(pool.clone(), MasterKey::derive(stage.secret.as_bytes()));
+    let log =
+        muniment_projections::open_log(pool.clone(), MasterKey::derive(stage.secret.as_bytes()));
     let id = ProjectId::from_caller(&stage.project);
     let context = EventContext::system(id.clone(), "benchmark", Clock::system().now());
     let changes = json!({"payments.items.units": {"customerType": "custom"}});

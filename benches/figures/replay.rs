@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use muniment::security::secrets::ServerSecret;
 use muniment::server;
+use muniment_projections::MasterKey;
 use muniment_projections::maintenance::replay;
-use muniment_projections::{EventLog, MasterKey};
 
 /// The server must be gone: this measures the replay alone.
 pub async fn measure(url: &str, secret: &ServerSecret) {
     let pool = server::connect(url, 4).await.unwrap();
-    let log = EventLog::new(pool, MasterKey::derive(secret.as_bytes()));
+    let log = muniment_projections::open_log(pool, MasterKey::derive(secret.as_bytes()));
     let (mut folded, begun) = (0, Instant::now());
     let mut fold_rate = 0.0;
     replay::replay(&log, &[], |progress| {

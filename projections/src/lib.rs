@@ -16,38 +16,40 @@
 //! - [`telemetry`]: what is watched rather than decided; [`session_replays`]: recordings of what
 //!   users saw, in [`private_objects`]; [`sign_up_rules`]: how often rules applied.
 
-pub mod aggregates;
 pub mod analytics;
-pub mod context;
-pub mod error;
-pub mod event_log;
-mod fate;
-mod group_commit;
 pub mod maintenance;
 pub mod metrics;
-mod notifier;
 pub mod objects;
-pub mod queues;
 pub mod read_models;
-pub mod sealing;
 pub mod session_replays;
-mod sole_holder;
-mod staging;
 pub mod subscribers;
-pub mod subscription;
 pub mod telemetry;
-pub mod unit_of_work;
-mod upcasting;
 pub mod webhooks;
 
-pub use aggregates::LedgerEvent;
-pub use context::{AccessType, Actor, EventContext};
-pub use error::{LedgerError, Reservation};
-pub use event_log::{Cursor, EventLog, Recorded};
+// Under their old names, until everything names the event store itself.
+pub use muniment_event_store::leader_lock::try_lead as sole_holder;
+pub use muniment_event_store::{
+    AccessType, Actor, Cursor, EventContext, EventLog, LedgerError, LedgerEvent, MasterKey,
+    RecordedEvent as Recorded, Reservation, Sealer, UnitOfWork,
+};
+pub use muniment_event_store::{
+    context, error, event_log, loaded_aggregates as aggregates, sealing, unit_of_work,
+};
+#[doc(hidden)]
+pub mod subscription {
+    pub use muniment_event_store::subscription::{BatchPolicy as Pace, EventView as Sight, *};
+}
+#[doc(hidden)]
+pub mod queues {
+    pub use muniment_event_store::keyed_lock::{KeyedGuard as Turn, KeyedLock as Queues};
+}
 pub use read_models::TABLES as READ_TABLES;
-pub use sealing::{MasterKey, Sealer};
-pub use sole_holder::sole_holder;
-pub use unit_of_work::UnitOfWork;
+
+/// The log of a database, with the read models of this crate projected inline.
+#[must_use]
+pub fn open_log(pool: sqlx::PgPool, master: MasterKey) -> EventLog {
+    EventLog::new(pool, master, read_models::ReadModelProjector)
+}
 
 /// The migrations of the Postgres schema, embedded.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres");

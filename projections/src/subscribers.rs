@@ -15,15 +15,16 @@ use muniment_domain::verification_code::VerificationCodeEvent;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::LedgerEvent;
 use crate::analytics::sync::erasure::{self, Erased};
-use crate::event_log::Recorded;
 use crate::maintenance::history;
 use crate::objects::images;
-use crate::subscription::{Sight, Subscriber};
+use crate::session_replays;
 use crate::telemetry::sign_up_rules;
 use crate::telemetry::spool;
-use crate::{EventLog, LedgerError, session_replays};
+use muniment_event_store::LedgerEvent;
+use muniment_event_store::event_log::RecordedEvent;
+use muniment_event_store::subscription::{EventView, Subscriber};
+use muniment_event_store::{EventLog, LedgerError};
 
 /// Counts what happened, per project and UTC day, into `event_tally`. Each event counts once,
 /// because the counts commit with the cursor.
@@ -34,14 +35,14 @@ impl Subscriber for Tally {
         "tally"
     }
 
-    fn sight(&self) -> Sight {
-        Sight::Bare
+    fn view(&self) -> EventView {
+        EventView::Bare
     }
 
     async fn accept(
         &self,
         connection: &mut PgConnection,
-        batch: &[Recorded],
+        batch: &[RecordedEvent],
     ) -> Result<(), LedgerError> {
         let mut counts: BTreeMap<(&str, i64, &str), i64> = BTreeMap::new();
         for event in batch {
@@ -98,7 +99,7 @@ impl Erasure {
     async fn forget_user(
         &self,
         connection: &mut PgConnection,
-        event: &Recorded,
+        event: &RecordedEvent,
     ) -> Result<(), LedgerError> {
         let Ok(user) = event.aggregate_id.parse() else {
             return Ok(());
@@ -162,14 +163,14 @@ impl Subscriber for Erasure {
         "erasure"
     }
 
-    fn sight(&self) -> Sight {
-        Sight::Bare
+    fn view(&self) -> EventView {
+        EventView::Bare
     }
 
     async fn accept(
         &self,
         connection: &mut PgConnection,
-        batch: &[Recorded],
+        batch: &[RecordedEvent],
     ) -> Result<(), LedgerError> {
         let mut subjects = Vec::new();
         for event in batch {
@@ -205,14 +206,14 @@ impl Subscriber for Erasure {
 
 async fn delete_images(
     connection: &mut PgConnection,
-    events: &[Recorded],
+    events: &[RecordedEvent],
 ) -> Result<(), LedgerError> {
     let urls: Vec<String> = events.iter().filter_map(image_url).collect();
     images::delete_by_url(connection, &urls).await
 }
 
 /// The image that an event gave its subject.
-fn image_url(event: &Recorded) -> Option<String> {
+fn image_url(event: &RecordedEvent) -> Option<String> {
     match &event.event {
         LedgerEvent::User(UserEvent::UserCreated(created)) => {
             created.personal.known()?.profile_image_url.clone()
@@ -243,7 +244,7 @@ fn image_url(event: &Recorded) -> Option<String> {
 }
 
 /// The address that an event gave its subject.
-fn email(event: &Recorded) -> Option<String> {
+fn email(event: &RecordedEvent) -> Option<String> {
     match &event.event {
         LedgerEvent::User(UserEvent::UserCreated(created)) => {
             created.personal.known()?.primary_email.clone()

@@ -34,7 +34,7 @@ pub struct Database {
 impl Database {
     pub(super) async fn log(&self) -> Result<EventLog, Failure> {
         let pool = server::connect(&self.database_url, CONNECTIONS).await?;
-        Ok(EventLog::new(
+        Ok(muniment_projections::open_log(
             pool,
             MasterKey::derive(self.server_secret.as_bytes()),
         ))

@@ -2,7 +2,7 @@
 
 use muniment_domain::Personal;
 use muniment_domain::ai_conversation::AiConversationEvent;
-use muniment_projections::{EventLog, LedgerEvent, MasterKey};
+use muniment_projections::{LedgerEvent, MasterKey};
 use serde_json::{Value, json};
 
 use crate::support::{Call, TestServer, Tokens, eventually, secret, unique_email};
@@ -267,7 +267,7 @@ async fn what_was_said_goes_with_its_owner_for_good() {
     .await;
     // Another process, which has not read the key before.
     let master = MasterKey::derive(secret().as_bytes());
-    let log = EventLog::new(server.pool().clone(), master);
+    let log = muniment_projections::open_log(server.pool().clone(), master);
     let stream = log.stream("ai_conversation", &id).await.unwrap();
     assert_eq!(stream.len(), 3);
     for event in stream {

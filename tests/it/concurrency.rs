@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use muniment_projections::event_log::Recorded;
+use muniment_projections::event_log::RecordedEvent as Recorded;
 use muniment_projections::subscription::{Pace, Subscriber, follow};
-use muniment_projections::{EventLog, LedgerError, MasterKey};
+use muniment_projections::{LedgerError, MasterKey};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -92,7 +92,7 @@ impl Subscriber for Collector {
 #[tokio::test]
 async fn a_subscriber_misses_no_append_that_commits_late() {
     let pool = server::connect(&database().await, 60).await.unwrap();
-    let log = EventLog::new(pool.clone(), MasterKey::derive(secret().as_bytes()));
+    let log = muniment_projections::open_log(pool.clone(), MasterKey::derive(secret().as_bytes()));
     let collector = Collector::default();
     let subscription = follow(
         log,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use muniment::server::Follow;
 use muniment_projections::analytics::AnalyticsError;
-use muniment_projections::event_log::Recorded;
+use muniment_projections::event_log::RecordedEvent as Recorded;
 use muniment_projections::maintenance::replay::replay;
 use muniment_projections::maintenance::verify::verify;
 use muniment_projections::subscription::{Pace, Subscriber, follow, lags};
@@ -321,7 +321,7 @@ impl Subscriber for Cut {
             });
         if failing.is_ok() {
             let silence = AnalyticsError::Unreachable("no answer".to_owned());
-            return Err(LedgerError::SinkAway(silence));
+            return Err(LedgerError::SinkAway(Box::new(silence)));
         }
         self.taken
             .fetch_add(u32::try_from(batch.len()).unwrap(), Ordering::SeqCst);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use muniment::server::{self, Follow};
 use muniment_projections::maintenance::replay::replay;
-use muniment_projections::{EventLog, MasterKey, READ_TABLES};
+use muniment_projections::{MasterKey, READ_TABLES};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -273,7 +273,7 @@ async fn check(steps: Vec<Step>) {
             .await
             .unwrap();
         let master = MasterKey::derive(secret().as_bytes());
-        let log = EventLog::new(pool.clone(), master);
+        let log = muniment_projections::open_log(pool.clone(), master);
         replay(&log, &[], |_| ()).await.unwrap();
         let replayed = tables(&pool).await;
         for (table, rows) in live {

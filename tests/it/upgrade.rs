@@ -45,7 +45,7 @@ async fn read_back(recorded: &str) {
     let url = database().await;
     let pool = PgPool::connect(&url).await.unwrap();
     sqlx::raw_sql(recorded).execute(&pool).await.unwrap();
-    let log = muniment_projections::EventLog::new(
+    let log = muniment_projections::open_log(
         pool.clone(),
         muniment_projections::MasterKey::derive(crate::support::secret().as_bytes()),
     );

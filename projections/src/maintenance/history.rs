@@ -5,14 +5,14 @@ use muniment_domain::project::Project;
 use muniment_domain::{Millis, ProjectId, UserId};
 use serde_json::{Map, Value, json};
 
-use crate::event_log::{Recorded, StoredEvent};
-use crate::read_models::ReadModels;
 use crate::read_models::customers;
-use crate::{EventLog, LedgerError};
+use crate::read_models::registry::ReadModels;
+use muniment_event_store::event_log::{RecordedEvent, StoredEvent};
+use muniment_event_store::{EventLog, LedgerError, LedgerEvent};
 
 /// Everything the log tells about a user, oldest first: the user's own stream, sessions, API keys,
 /// conversations, memberships, and the end of teams the user was in.
-pub async fn timeline(log: &EventLog, user: UserId) -> Result<Vec<Recorded>, LedgerError> {
+pub async fn timeline(log: &EventLog, user: UserId) -> Result<Vec<RecordedEvent>, LedgerError> {
     let stored = sqlx::query_as!(
         StoredEvent,
         r#"WITH about AS (
@@ -45,17 +45,21 @@ pub async fn timeline(log: &EventLog, user: UserId) -> Result<Vec<Recorded>, Led
 pub async fn project_timeline(
     log: &EventLog,
     project: &ProjectId,
-) -> Result<Vec<Recorded>, LedgerError> {
+) -> Result<Vec<RecordedEvent>, LedgerError> {
     log.stream(Project::TYPE, project.as_str()).await
 }
 
 /// What the read tables said about a project itself at that time. `None` if it did not exist.
 /// Secrets among the settings are left out.
 #[must_use]
-pub fn project_state_at(timeline: &[Recorded], project: &ProjectId, at: Millis) -> Option<Value> {
+pub fn project_state_at(
+    timeline: &[RecordedEvent],
+    project: &ProjectId,
+    at: Millis,
+) -> Option<Value> {
     let mut models = ReadModels::default();
     for event in timeline.iter().filter(|event| event.recorded_at <= at) {
-        models.fold(&event.project_id, &event.aggregate_id, event.event.clone());
+        models.fold(event.envelope());
     }
     let mut state = json!(models.projects.get(&project.to_string())?);
     hide_settings(&mut state);
@@ -82,10 +86,10 @@ pub async fn users_with_email(
 /// What the read tables said about a user at that time: the same fold, over the timeline up to
 /// then. `None` if the user did not exist. Password hashes are left out.
 #[must_use]
-pub fn state_at(timeline: &[Recorded], user: UserId, at: Millis) -> Option<Value> {
+pub fn state_at(timeline: &[RecordedEvent], user: UserId, at: Millis) -> Option<Value> {
     let mut models = ReadModels::default();
     for event in timeline.iter().filter(|event| event.recorded_at <= at) {
-        models.fold(&event.project_id, &event.aggregate_id, event.event.clone());
+        models.fold(event.envelope());
     }
     let row = models.users.get(&user.0)?;
     let mut account = json!(row);
@@ -131,21 +135,8 @@ fn redact(account: &mut Value) {
 ///
 /// # Errors
 /// When the event cannot be written as JSON, which would be a bug.
-pub fn as_json(event: &Recorded) -> Result<Value, LedgerError> {
-    let mut payload = match &event.event {
-        crate::LedgerEvent::User(event) => serde_json::to_value(event)?,
-        crate::LedgerEvent::Team(event) => serde_json::to_value(event)?,
-        crate::LedgerEvent::Session(event) => serde_json::to_value(event)?,
-        crate::LedgerEvent::Project(event) => serde_json::to_value(event)?,
-        crate::LedgerEvent::VerificationCode(event) => serde_json::to_value(event)?,
-        crate::LedgerEvent::OutgoingEmail(event) => serde_json::to_value(event)?,
-        crate::LedgerEvent::CliLogin(event) => serde_json::to_value(event)?,
-        crate::LedgerEvent::ApiKey(event) => serde_json::to_value(event)?,
-        crate::LedgerEvent::VaultEntry(event) => serde_json::to_value(event)?,
-        crate::LedgerEvent::Customer(event) => serde_json::to_value(event)?,
-        crate::LedgerEvent::AiConversation(event) => serde_json::to_value(event)?,
-        crate::LedgerEvent::SupportConversation(event) => serde_json::to_value(event)?,
-    };
+pub fn as_json(event: &RecordedEvent) -> Result<Value, LedgerError> {
+    let mut payload = event.event.payload()?;
     // A letter's variables hold the code that it carries.
     for secret in [
         "password_hash",
@@ -159,7 +150,7 @@ pub fn as_json(event: &Recorded) -> Result<Value, LedgerError> {
             hide(personal, secret);
         }
     }
-    if let crate::LedgerEvent::Project(_) = &event.event {
+    if let LedgerEvent::Project(_) = &event.event {
         hide_settings(&mut payload);
     }
     Ok(json!({

@@ -12,7 +12,7 @@ use crate::maintenance::shadow_schema::{
     Definition, Kind, Schema, Shadow, definitions, enter, fold_visible, index_definitions, run,
 };
 use crate::read_models::TABLES;
-use crate::{EventLog, LedgerError};
+use muniment_event_store::{EventLog, LedgerError};
 
 pub use crate::maintenance::shadow_schema::Progress;
 

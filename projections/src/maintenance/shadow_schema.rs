@@ -5,9 +5,12 @@ use std::time::Instant;
 use sqlx::{Connection, PgConnection, QueryBuilder};
 use tokio::sync::mpsc;
 
-use crate::event_log::{Cursor, Occurrence, StoredEvent};
-use crate::read_models::{self, TABLES};
-use crate::{EventLog, LedgerError, sole_holder};
+use crate::read_models::projector::project;
+use crate::read_models::registry::TABLES;
+use crate::read_models::table::Volume;
+use muniment_event_store::event_log::{Cursor, EventEnvelope, StoredEvent};
+use muniment_event_store::leader_lock::try_lead;
+use muniment_event_store::{EventLog, LedgerError};
 
 /// Events per page: many enough to write in bulk, few enough for memory.
 const PAGE: i64 = 8_000;
@@ -43,7 +46,7 @@ impl Shadow {
     /// `Refused` when another process works in that schema.
     pub(crate) async fn create(log: &EventLog, schema: Schema) -> Result<Self, LedgerError> {
         let name = format!("muniment schema {}", schema.0);
-        let Some(mut connection) = sole_holder(log.pool(), &name).await? else {
+        let Some(mut connection) = try_lead(log.pool(), &name).await? else {
             let busy = "another replay or verification is running; wait until it has finished";
             return Err(LedgerError::Refused(busy.to_owned()));
         };
@@ -101,7 +104,7 @@ impl Shadow {
             .map_err(|error| LedgerError::Store(Box::new(error)))
     }
 
-    async fn fold(&mut self, page: Vec<Occurrence>) -> Result<(), LedgerError> {
+    async fn fold(&mut self, page: Vec<(Cursor, EventEnvelope)>) -> Result<(), LedgerError> {
         let mut transaction = self.connection.begin().await?;
         let (cursor, count) = fold_page(&mut transaction, page).await?;
         transaction.commit().await?;
@@ -128,27 +131,25 @@ impl Shadow {
 /// Folds a page into the schema on the search path. Returns where it ends and its length.
 async fn fold_page(
     connection: &mut PgConnection,
-    page: Vec<Occurrence>,
+    page: Vec<(Cursor, EventEnvelope)>,
 ) -> Result<(Option<Cursor>, u64), LedgerError> {
-    let last = page.last().map(|event| event.cursor);
+    let last = page.last().map(|(cursor, _)| *cursor);
     let count = u64::try_from(page.len()).unwrap_or(u64::MAX);
-    let events = page
-        .into_iter()
-        .map(|event| (event.project_id, event.aggregate_id, event.event));
-    read_models::project_page(connection, events.collect()).await?;
+    let events = page.into_iter().map(|(_, event)| event);
+    project(connection, events.collect(), Volume::Page).await?;
     Ok((last, count))
 }
 
 async fn read_pages(
     log: EventLog,
     mut cursor: Cursor,
-    pages: mpsc::Sender<Result<Vec<Occurrence>, LedgerError>>,
+    pages: mpsc::Sender<Result<Vec<(Cursor, EventEnvelope)>, LedgerError>>,
 ) {
     loop {
-        let page = log.occurrences_after(cursor, PAGE).await;
+        let page = log.envelopes_after(cursor, PAGE).await;
         let is_last = page.as_ref().is_ok_and(Vec::is_empty) || page.is_err();
-        if let Some(last) = page.as_ref().ok().and_then(|page| page.last()) {
-            cursor = last.cursor;
+        if let Some((last, _)) = page.as_ref().ok().and_then(|page| page.last()) {
+            cursor = *last;
         }
         // A closed channel means that the writer has failed and says so itself.
         if pages.send(page).await.is_err() || is_last {
@@ -183,7 +184,7 @@ pub(crate) async fn fold_visible(
         if stored.is_empty() {
             return Ok(cursor);
         }
-        let page = log.occurrences(stored).await?;
+        let page = log.envelopes(stored).await?;
         let (last, _) = fold_page(connection, page).await?;
         cursor = last.unwrap_or(cursor);
     }

@@ -4,25 +4,9 @@ use serde_json::Value;
 use sqlx::{Connection, PgConnection, QueryBuilder, Row};
 
 use crate::maintenance::shadow_schema::{Progress, Schema, Shadow, enter, fold_visible, run};
-use crate::read_models::ai_conversations::AiConversationRow;
-use crate::read_models::api_keys::ApiKeyRow;
-use crate::read_models::cli_logins::CliLoginRow;
-use crate::read_models::customers::{
-    InvoiceRow, ItemBalanceRow, ItemQuantityChangeRow, OneTimePurchaseRow, ProductVersionRow,
-    RefundRow, SubscriptionRow,
-};
-use crate::read_models::notifications::NotificationPreferenceRow;
-use crate::read_models::outgoing_emails::OutgoingEmailRow;
-use crate::read_models::passkeys::PasskeyRow;
-use crate::read_models::permissions::{ClosureRow, ProjectPermissionRow};
-use crate::read_models::projects::{ProjectKeyRow, ProjectRow};
-use crate::read_models::sessions::SessionRow;
-use crate::read_models::support_conversations::{SupportConversationRow, SupportMessageRow};
+use crate::read_models::registry::{TableVisitor, visit_tables};
 use crate::read_models::table::TableRow;
-use crate::read_models::teams::{MembershipRow, TeamRow};
-use crate::read_models::users::{ContactChannelRow, UserRow};
-use crate::read_models::verification_codes::VerificationCodeRow;
-use crate::{EventLog, LedgerError};
+use muniment_event_store::{EventLog, LedgerError};
 
 const FRESH: Schema = Schema("muniment_verify");
 /// Differences reported per table.
@@ -65,33 +49,27 @@ pub async fn verify(
     Ok(differences)
 }
 
+/// Compares one read table after the other.
+struct Comparison<'c> {
+    connection: &'c mut PgConnection,
+    differences: Vec<Difference>,
+}
+
+impl TableVisitor for Comparison<'_> {
+    async fn visit<R: TableRow>(&mut self) -> Result<(), LedgerError> {
+        let found = compare::<R>(self.connection).await?;
+        self.differences.extend(found);
+        Ok(())
+    }
+}
+
 async fn compare_all(connection: &mut PgConnection) -> Result<Vec<Difference>, LedgerError> {
-    let mut found = compare::<ProjectRow>(connection).await?;
-    found.extend(compare::<ProjectKeyRow>(connection).await?);
-    found.extend(compare::<UserRow>(connection).await?);
-    found.extend(compare::<ContactChannelRow>(connection).await?);
-    found.extend(compare::<TeamRow>(connection).await?);
-    found.extend(compare::<MembershipRow>(connection).await?);
-    found.extend(compare::<ProjectPermissionRow>(connection).await?);
-    found.extend(compare::<SessionRow>(connection).await?);
-    found.extend(compare::<PasskeyRow>(connection).await?);
-    found.extend(compare::<VerificationCodeRow>(connection).await?);
-    found.extend(compare::<CliLoginRow>(connection).await?);
-    found.extend(compare::<OutgoingEmailRow>(connection).await?);
-    found.extend(compare::<ClosureRow>(connection).await?);
-    found.extend(compare::<ApiKeyRow>(connection).await?);
-    found.extend(compare::<NotificationPreferenceRow>(connection).await?);
-    found.extend(compare::<ItemBalanceRow>(connection).await?);
-    found.extend(compare::<ItemQuantityChangeRow>(connection).await?);
-    found.extend(compare::<SubscriptionRow>(connection).await?);
-    found.extend(compare::<OneTimePurchaseRow>(connection).await?);
-    found.extend(compare::<InvoiceRow>(connection).await?);
-    found.extend(compare::<RefundRow>(connection).await?);
-    found.extend(compare::<ProductVersionRow>(connection).await?);
-    found.extend(compare::<AiConversationRow>(connection).await?);
-    found.extend(compare::<SupportConversationRow>(connection).await?);
-    found.extend(compare::<SupportMessageRow>(connection).await?);
-    Ok(found)
+    let mut comparison = Comparison {
+        connection,
+        differences: Vec::new(),
+    };
+    visit_tables(&mut comparison).await?;
+    Ok(comparison.differences)
 }
 
 async fn compare<R: TableRow>(

@@ -4,7 +4,7 @@ use muniment_domain::{ProjectId, UserId};
 use sqlx::PgPool;
 
 use super::{Anonymous, Daily, Window};
-use crate::LedgerError;
+use muniment_event_store::LedgerError;
 
 /// How many there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{Daily, Window};
-use crate::LedgerError;
+use muniment_event_store::LedgerError;
 
 /// How many letters there are, by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

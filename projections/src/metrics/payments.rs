@@ -6,7 +6,7 @@ use muniment_domain::ProjectId;
 use sqlx::PgPool;
 
 use super::{Daily, Window};
-use crate::LedgerError;
+use muniment_event_store::LedgerError;
 
 /// What was bought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

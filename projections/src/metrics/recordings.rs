@@ -4,7 +4,7 @@ use muniment_domain::ProjectId;
 use sqlx::PgPool;
 
 use super::Window;
-use crate::LedgerError;
+use muniment_event_store::LedgerError;
 
 /// How many session replays there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::LedgerError;
+use muniment_event_store::LedgerError;
 
 /// An image as it is served.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 use muniment_domain::Millis;
 use sqlx::{PgConnection, PgPool};
 
-use crate::LedgerError;
+use muniment_event_store::LedgerError;
 
 /// A file, and how its bytes are to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]

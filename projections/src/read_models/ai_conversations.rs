@@ -2,37 +2,27 @@
 
 use muniment_domain::ai_conversation::{AiConversationEvent, AiConversationStarted};
 use muniment_domain::{AiConversationId, ProjectId, UserId};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::LedgerError;
-use crate::read_models::table::{Table, TableRow};
-use crate::read_models::{Demand, ReadModels};
+use crate::read_models::registry::{ReadModels, RowsToLoad};
+use crate::read_models::table::read_table;
+use muniment_event_store::LedgerError;
 
-/// A row of `ai_conversations`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the columns are described in the migration")]
-pub struct AiConversationRow {
-    pub id: Uuid,
-    pub project_id: String,
-    pub user_id: Uuid,
-    pub title: String,
-    pub messages: Value,
-    pub updated_at: i64,
-}
-
-impl TableRow for AiConversationRow {
-    const TABLE: Table = Table {
-        name: "ai_conversations",
-        key: &["id"],
-        fields: &["project_id", "user_id", "title", "messages", "updated_at"],
-    };
-    type Key = Uuid;
-    fn key(&self) -> Uuid {
-        self.id
+read_table! {
+    /// A row of `ai_conversations`.
+    #[derive(sqlx::FromRow)]
+    pub struct AiConversationRow in "ai_conversations" {
+        pub id: Uuid,
+        pub project_id: String,
+        pub user_id: Uuid,
+        pub title: String,
+        pub messages: Value,
+        pub updated_at: i64,
     }
+    key (id: Uuid);
+    cleared ();
 }
 
 /// A conversation in a list, without what was said.
@@ -108,34 +98,17 @@ pub async fn about_project(
     Ok(pairs.collect())
 }
 
-pub(crate) async fn load(
-    models: &mut ReadModels,
-    connection: &mut PgConnection,
-    demand: &Demand,
-) -> Result<(), LedgerError> {
-    if demand.ai_conversations.is_empty() {
-        return Ok(());
+/// Names the rows that must be loaded before the event is folded. A stream that begins in the batch
+/// has no rows yet, so creation requires nothing.
+pub(crate) fn require(rows: &mut RowsToLoad, id: Uuid, event: &AiConversationEvent) {
+    match event {
+        AiConversationEvent::AiConversationRenamed(_)
+        | AiConversationEvent::AiMessagesReplaced(_) => {
+            rows.ai_conversations.insert(id);
+        }
+        AiConversationEvent::AiConversationStarted(_)
+        | AiConversationEvent::AiConversationDeleted {} => {}
     }
-    let ids: Vec<Uuid> = demand.ai_conversations.iter().copied().collect();
-    let rows = sqlx::query_as!(
-        AiConversationRow,
-        "SELECT * FROM ai_conversations WHERE id = ANY($1)",
-        &ids
-    )
-    .fetch_all(connection)
-    .await?;
-    models.ai_conversations.load(rows);
-    Ok(())
-}
-
-pub(crate) async fn delete(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), LedgerError> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!("DELETE FROM ai_conversations WHERE id = ANY($1)", ids)
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 pub(crate) fn fold(models: &mut ReadModels, id: Uuid, event: AiConversationEvent) {

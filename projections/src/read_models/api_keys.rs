@@ -2,29 +2,31 @@
 
 use muniment_domain::api_key::{ApiKeyEvent, ApiKeyIssued, ApiKeyKind, ApiKeyOwner};
 use muniment_domain::{ApiKeyId, Millis, ProjectId, SecretHash, TeamId, UserId};
-use serde::{Deserialize, Serialize};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::LedgerError;
-use crate::read_models::table::{Table, TableRow};
-use crate::read_models::{Demand, ReadModels};
+use crate::read_models::registry::{ReadModels, RowsToLoad};
+use crate::read_models::table::read_table;
+use muniment_event_store::LedgerError;
 
-/// A row of `api_keys`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the columns are described in the migration")]
-pub struct ApiKeyRow {
-    pub id: Uuid,
-    pub project_id: String,
-    pub user_id: Option<Uuid>,
-    pub team_id: Option<Uuid>,
-    pub kind: String,
-    pub description: String,
-    pub secret_hash: String,
-    pub last_four: String,
-    pub created_at: i64,
-    pub expires_at: Option<i64>,
-    pub revoked_at: Option<i64>,
+read_table! {
+    /// A row of `api_keys`.
+    #[derive(sqlx::FromRow)]
+    pub struct ApiKeyRow in "api_keys" {
+        pub id: Uuid,
+        pub project_id: String,
+        pub user_id: Option<Uuid>,
+        pub team_id: Option<Uuid>,
+        pub kind: String,
+        pub description: String,
+        pub secret_hash: String,
+        pub last_four: String,
+        pub created_at: i64,
+        pub expires_at: Option<i64>,
+        pub revoked_at: Option<i64>,
+    }
+    key (id: Uuid);
+    cleared (Project by project_id);
 }
 
 const SECRET: &str = "secret";
@@ -65,29 +67,6 @@ impl ApiKeyRow {
     #[must_use]
     pub fn is_expired_at(&self, now: Millis) -> bool {
         self.expires_at.is_some_and(|end| end <= now.0)
-    }
-}
-
-impl TableRow for ApiKeyRow {
-    const TABLE: Table = Table {
-        name: "api_keys",
-        key: &["id"],
-        fields: &[
-            "project_id",
-            "user_id",
-            "team_id",
-            "kind",
-            "description",
-            "secret_hash",
-            "last_four",
-            "created_at",
-            "expires_at",
-            "revoked_at",
-        ],
-    };
-    type Key = Uuid;
-    fn key(&self) -> Uuid {
-        self.id
     }
 }
 
@@ -156,30 +135,15 @@ pub async fn of_owner(
     Ok(rows)
 }
 
-pub(crate) async fn load(
-    models: &mut ReadModels,
-    connection: &mut PgConnection,
-    demand: &Demand,
-) -> Result<(), LedgerError> {
-    if demand.api_keys.is_empty() {
-        return Ok(());
+/// Names the rows that must be loaded before the event is folded. A stream that begins in the batch
+/// has no rows yet, so creation requires nothing.
+pub(crate) fn require(rows: &mut RowsToLoad, id: Uuid, event: &ApiKeyEvent) {
+    match event {
+        ApiKeyEvent::ApiKeyDescribed { .. } | ApiKeyEvent::ApiKeyRevoked { .. } => {
+            rows.api_keys.insert(id);
+        }
+        ApiKeyEvent::ApiKeyIssued(_) | ApiKeyEvent::ApiKeyDeleted { .. } => {}
     }
-    let ids: Vec<Uuid> = demand.api_keys.iter().copied().collect();
-    let rows = sqlx::query_as!(ApiKeyRow, "SELECT * FROM api_keys WHERE id = ANY($1)", &ids)
-        .fetch_all(connection)
-        .await?;
-    models.api_keys.load(rows);
-    Ok(())
-}
-
-pub(crate) async fn delete(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), LedgerError> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!("DELETE FROM api_keys WHERE id = ANY($1)", ids)
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 pub(crate) fn fold(models: &mut ReadModels, id: Uuid, event: ApiKeyEvent) {

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use serde_json::value::RawValue;
 use sqlx::{PgConnection, QueryBuilder};
 
-use crate::LedgerError;
 use crate::maintenance::shadow_schema::run;
 use crate::read_models::table::{Table, TableRow, push_conflict};
+use muniment_event_store::LedgerError;
 
 /// The table that rows are copied into first.
 const INCOMING: &str = "pg_temp.incoming";

@@ -2,41 +2,25 @@
 
 use muniment_domain::cli_login::CliLoginEvent;
 use muniment_domain::{CliLoginId, ProjectId, SecretHash};
-use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::LedgerError;
-use crate::read_models::ReadModels;
-use crate::read_models::table::{Table, TableRow};
+use crate::read_models::registry::{ReadModels, RowsToLoad};
+use crate::read_models::table::read_table;
+use muniment_event_store::LedgerError;
 
-/// A row of `cli_logins`: how a login is found. How far it has come, its stream says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct CliLoginRow {
-    pub(crate) id: Uuid,
-    pub(crate) project_id: String,
-    pub(crate) polling_hash: String,
-    pub(crate) login_hash: String,
-    pub(crate) started_at: i64,
-    pub(crate) expires_at: i64,
-}
-
-impl TableRow for CliLoginRow {
-    const TABLE: Table = Table {
-        name: "cli_logins",
-        key: &["id"],
-        fields: &[
-            "project_id",
-            "polling_hash",
-            "login_hash",
-            "started_at",
-            "expires_at",
-        ],
-    };
-    type Key = Uuid;
-    fn key(&self) -> Uuid {
-        self.id
+read_table! {
+    /// A row of `cli_logins`: how a login is found. How far it has come, its stream says.
+    pub(crate) struct CliLoginRow in "cli_logins" {
+        pub(crate) id: Uuid,
+        pub(crate) project_id: String,
+        pub(crate) polling_hash: String,
+        pub(crate) login_hash: String,
+        pub(crate) started_at: i64,
+        pub(crate) expires_at: i64,
     }
+    key (id: Uuid);
+    cleared (Project by project_id);
 }
 
 /// The login that a program asks for.
@@ -69,6 +53,17 @@ pub async fn by_login_code(
     .fetch_optional(pool)
     .await?;
     Ok(id.map(CliLoginId))
+}
+
+/// Names the rows that must be loaded before the event is folded. A stream that begins in the batch
+/// has no rows yet, so creation requires nothing.
+pub(crate) fn require(_rows: &mut RowsToLoad, _: Uuid, event: &CliLoginEvent) {
+    match event {
+        CliLoginEvent::CliLoginStarted(_)
+        | CliLoginEvent::AnonymousSessionClaimed {}
+        | CliLoginEvent::CliLoginCompleted { .. }
+        | CliLoginEvent::CliLoginFetched {} => {}
+    }
 }
 
 pub(crate) fn fold(models: &mut ReadModels, id: Uuid, event: CliLoginEvent) {

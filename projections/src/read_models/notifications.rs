@@ -4,34 +4,23 @@ use std::collections::BTreeMap;
 
 use muniment_domain::UserId;
 use muniment_domain::notification::{NotificationCategory, Preference};
-use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::LedgerError;
-use crate::read_models::ReadModels;
-use crate::read_models::table::{Table, TableRow};
+use crate::read_models::registry::ReadModels;
+use crate::read_models::table::read_table;
+use muniment_event_store::LedgerError;
 
-/// A row of `notification_preferences`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the columns are described in the migration")]
-pub struct NotificationPreferenceRow {
-    pub user_id: Uuid,
-    pub category_id: Uuid,
-    pub project_id: String,
-    pub is_enabled: bool,
-}
-
-impl TableRow for NotificationPreferenceRow {
-    const TABLE: Table = Table {
-        name: "notification_preferences",
-        key: &["user_id", "category_id"],
-        fields: &["project_id", "is_enabled"],
-    };
-    type Key = (Uuid, Uuid);
-    fn key(&self) -> Self::Key {
-        (self.user_id, self.category_id)
+read_table! {
+    /// A row of `notification_preferences`.
+    pub struct NotificationPreferenceRow in "notification_preferences" {
+        pub user_id: Uuid,
+        pub category_id: Uuid,
+        pub project_id: String,
+        pub is_enabled: bool,
     }
+    key (user_id: Uuid, category_id: Uuid);
+    cleared (User by user_id, Project by project_id);
 }
 
 /// What holds for a user, for every category: what they said, or else its default.

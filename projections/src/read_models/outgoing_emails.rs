@@ -2,50 +2,30 @@
 
 use muniment_domain::outgoing_email::OutgoingEmailEvent;
 use muniment_domain::{Millis, OutgoingEmailId, ProjectId};
-use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::LedgerError;
-use crate::read_models::table::{Table, TableRow};
-use crate::read_models::{Demand, ReadModels};
+use crate::read_models::registry::{ReadModels, RowsToLoad};
+use crate::read_models::table::read_table;
+use muniment_event_store::LedgerError;
 
-/// A row of `outgoing_emails`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, FromRow)]
-#[allow(missing_docs, reason = "the columns are described in the migration")]
-pub struct OutgoingEmailRow {
-    pub id: Uuid,
-    pub project_id: String,
-    pub template: String,
-    pub subject: Option<Uuid>,
-    pub status: String,
-    pub requested_at: i64,
-    pub next_attempt_at: Option<i64>,
-    pub finished_at: Option<i64>,
-    pub failures: i32,
-    pub last_failure: Option<String>,
-}
-
-impl TableRow for OutgoingEmailRow {
-    const TABLE: Table = Table {
-        name: "outgoing_emails",
-        key: &["id"],
-        fields: &[
-            "project_id",
-            "template",
-            "subject",
-            "status",
-            "requested_at",
-            "next_attempt_at",
-            "finished_at",
-            "failures",
-            "last_failure",
-        ],
-    };
-    type Key = Uuid;
-    fn key(&self) -> Uuid {
-        self.id
+read_table! {
+    /// A row of `outgoing_emails`.
+    #[derive(sqlx::FromRow)]
+    pub struct OutgoingEmailRow in "outgoing_emails" {
+        pub id: Uuid,
+        pub project_id: String,
+        pub template: String,
+        pub subject: Option<Uuid>,
+        pub status: String,
+        pub requested_at: i64,
+        pub next_attempt_at: Option<i64>,
+        pub finished_at: Option<i64>,
+        pub failures: i32,
+        pub last_failure: Option<String>,
     }
+    key (id: Uuid);
+    cleared (Project by project_id);
 }
 
 /// The emails to be tried at that time, the longest due first, at most `limit`.
@@ -83,24 +63,15 @@ pub async fn waiting(pool: &PgPool) -> Result<i64, LedgerError> {
     Ok(count)
 }
 
-pub(crate) async fn load(
-    models: &mut ReadModels,
-    connection: &mut PgConnection,
-    demand: &Demand,
-) -> Result<(), LedgerError> {
-    if demand.emails.is_empty() {
-        return Ok(());
+/// Names the rows that must be loaded before the event is folded. A stream that begins in the batch
+/// has no rows yet, so creation requires nothing.
+pub(crate) fn require(rows: &mut RowsToLoad, id: Uuid, event: &OutgoingEmailEvent) {
+    match event {
+        OutgoingEmailEvent::EmailSent { .. } | OutgoingEmailEvent::EmailFailed(_) => {
+            rows.emails.insert(id);
+        }
+        OutgoingEmailEvent::EmailRequested(_) => {}
     }
-    let ids: Vec<Uuid> = demand.emails.iter().copied().collect();
-    let rows = sqlx::query_as!(
-        OutgoingEmailRow,
-        "SELECT * FROM outgoing_emails WHERE id = ANY($1)",
-        &ids
-    )
-    .fetch_all(connection)
-    .await?;
-    models.emails.load(rows);
-    Ok(())
 }
 
 pub(crate) fn fold(models: &mut ReadModels, id: Uuid, event: OutgoingEmailEvent) {

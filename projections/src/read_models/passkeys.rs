@@ -2,35 +2,25 @@
 
 use muniment_domain::user::Passkey;
 use muniment_domain::{ProjectId, UserId};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::LedgerError;
-use crate::read_models::ReadModels;
-use crate::read_models::table::{Table, TableRow};
+use crate::read_models::registry::ReadModels;
+use crate::read_models::table::read_table;
+use muniment_event_store::LedgerError;
 
-/// A row of `passkeys`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, FromRow)]
-#[allow(missing_docs, reason = "the columns are described in the migration")]
-pub struct PasskeyRow {
-    pub user_id: Uuid,
-    pub project_id: String,
-    pub credential_id: String,
-    pub credential: Value,
-}
-
-impl TableRow for PasskeyRow {
-    const TABLE: Table = Table {
-        name: "passkeys",
-        key: &["user_id"],
-        fields: &["project_id", "credential_id", "credential"],
-    };
-    type Key = Uuid;
-    fn key(&self) -> Uuid {
-        self.user_id
+read_table! {
+    /// A row of `passkeys`.
+    #[derive(sqlx::FromRow)]
+    pub struct PasskeyRow in "passkeys" {
+        pub user_id: Uuid,
+        pub project_id: String,
+        pub credential_id: String,
+        pub credential: Value,
     }
+    key (user_id: Uuid);
+    cleared (User by user_id, Project by project_id);
 }
 
 /// The user and the credential that an authenticator names.
@@ -53,19 +43,6 @@ pub async fn by_credential(
         };
         (UserId(row.user_id), passkey)
     }))
-}
-
-pub(crate) async fn delete(
-    connection: &mut PgConnection,
-    users: &[Uuid],
-) -> Result<(), LedgerError> {
-    if users.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!("DELETE FROM passkeys WHERE user_id = ANY($1)", users)
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 pub(crate) fn put(models: &mut ReadModels, user: Uuid, passkey: Passkey) {

@@ -11,59 +11,34 @@ use std::collections::BTreeSet;
 
 use muniment_domain::permission::{Definitions, Scope, closure, scope_of};
 use muniment_domain::{PermissionId, ProjectId, TeamId, UserId};
-use serde::{Deserialize, Serialize};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::LedgerError;
-use crate::read_models::ReadModels;
-use crate::read_models::table::{Table, TableRow};
+use crate::read_models::registry::ReadModels;
+use crate::read_models::table::read_table;
+use muniment_event_store::LedgerError;
 
-/// A row of `project_permissions`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the columns are described in the migration")]
-pub struct ProjectPermissionRow {
-    pub user_id: Uuid,
-    pub permission_id: String,
-    pub project_id: String,
-}
-
-impl TableRow for ProjectPermissionRow {
-    const TABLE: Table = Table {
-        name: "project_permissions",
-        key: &["user_id", "permission_id"],
-        fields: &["project_id"],
-    };
-    type Key = (Uuid, String);
-    fn key(&self) -> Self::Key {
-        (self.user_id, self.permission_id.clone())
+read_table! {
+    /// A row of `project_permissions`.
+    pub struct ProjectPermissionRow in "project_permissions" {
+        pub user_id: Uuid,
+        pub permission_id: String,
+        pub project_id: String,
     }
+    key (user_id: Uuid, permission_id: String);
+    cleared (User by user_id, Project by project_id);
 }
 
-/// A row of `permission_closure`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the columns are described in the migration")]
-pub struct ClosureRow {
-    pub project_id: String,
-    pub permission_id: String,
-    pub contained_id: String,
-    pub scope: String,
-}
-
-impl TableRow for ClosureRow {
-    const TABLE: Table = Table {
-        name: "permission_closure",
-        key: &["project_id", "permission_id", "contained_id"],
-        fields: &["scope"],
-    };
-    type Key = (String, String, String);
-    fn key(&self) -> Self::Key {
-        (
-            self.project_id.clone(),
-            self.permission_id.clone(),
-            self.contained_id.clone(),
-        )
+read_table! {
+    /// A row of `permission_closure`.
+    pub struct ClosureRow in "permission_closure" {
+        pub project_id: String,
+        pub permission_id: String,
+        pub contained_id: String,
+        pub scope: String,
     }
+    key (project_id: String, permission_id: String, contained_id: String);
+    cleared (Project by project_id);
 }
 
 /// Whether a member of a team holds a permission.
@@ -240,51 +215,6 @@ pub async fn users_granted(
     .fetch_all(pool)
     .await?;
     Ok(ids.into_iter().map(UserId).collect())
-}
-
-pub(crate) async fn delete_grants(
-    connection: &mut PgConnection,
-    keys: &[(Uuid, String)],
-) -> Result<(), LedgerError> {
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let (users, permissions): (Vec<Uuid>, Vec<String>) = keys.iter().cloned().unzip();
-    sqlx::query!(
-        "DELETE FROM project_permissions p
-         USING unnest($1::uuid[], $2::text[]) AS gone (user_id, permission_id)
-         WHERE p.user_id = gone.user_id AND p.permission_id = gone.permission_id",
-        &users,
-        &permissions,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-pub(crate) async fn delete_closure(
-    connection: &mut PgConnection,
-    keys: &[(String, String, String)],
-) -> Result<(), LedgerError> {
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let projects: Vec<String> = keys.iter().map(|key| key.0.clone()).collect();
-    let permissions: Vec<String> = keys.iter().map(|key| key.1.clone()).collect();
-    let contained: Vec<String> = keys.iter().map(|key| key.2.clone()).collect();
-    sqlx::query!(
-        "DELETE FROM permission_closure c
-         USING unnest($1::text[], $2::text[], $3::text[])
-               AS gone (project_id, permission_id, contained_id)
-         WHERE c.project_id = gone.project_id AND c.permission_id = gone.permission_id
-           AND c.contained_id = gone.contained_id",
-        &projects,
-        &permissions,
-        &contained,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 pub(crate) fn fold_granted(models: &mut ReadModels, user: Uuid, permission: &PermissionId) {

@@ -2,26 +2,27 @@
 
 use muniment_domain::session::SessionEvent;
 use muniment_domain::{Millis, ProjectId, SecretHash, SessionId, UserId};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::LedgerError;
-use crate::read_models::ReadModels;
-use crate::read_models::table::{Table, TableRow};
+use crate::read_models::registry::{ReadModels, RowsToLoad};
+use crate::read_models::table::read_table;
+use muniment_event_store::LedgerError;
 
-/// A row of `sessions`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the columns are described in the migration")]
-pub struct SessionRow {
-    pub id: Uuid,
-    pub project_id: String,
-    pub user_id: Uuid,
-    pub token_hash: String,
-    pub created_at: i64,
-    pub expires_at: Option<i64>,
-    pub is_impersonation: bool,
+read_table! {
+    /// A row of `sessions`.
+    pub struct SessionRow in "sessions" {
+        pub id: Uuid,
+        pub project_id: String,
+        pub user_id: Uuid,
+        pub token_hash: String,
+        pub created_at: i64,
+        pub expires_at: Option<i64>,
+        pub is_impersonation: bool,
+    }
+    key (id: Uuid);
+    cleared (User by user_id, Project by project_id);
 }
 
 impl SessionRow {
@@ -35,25 +36,6 @@ impl SessionRow {
     #[must_use]
     pub fn is_valid_at(&self, now: Millis) -> bool {
         self.expires_at.is_none_or(|end| end > now.0)
-    }
-}
-
-impl TableRow for SessionRow {
-    const TABLE: Table = Table {
-        name: "sessions",
-        key: &["id"],
-        fields: &[
-            "project_id",
-            "user_id",
-            "token_hash",
-            "created_at",
-            "expires_at",
-            "is_impersonation",
-        ],
-    };
-    type Key = Uuid;
-    fn key(&self) -> Uuid {
-        self.id
     }
 }
 
@@ -137,14 +119,12 @@ pub async fn ids_of_user(pool: &PgPool, user: UserId) -> Result<Vec<SessionId>, 
     Ok(ids.into_iter().map(SessionId).collect())
 }
 
-pub(crate) async fn delete(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), LedgerError> {
-    if ids.is_empty() {
-        return Ok(());
+/// Names the rows that must be loaded before the event is folded. A stream that begins in the batch
+/// has no rows yet, so creation requires nothing.
+pub(crate) fn require(_rows: &mut RowsToLoad, _: Uuid, event: &SessionEvent) {
+    match event {
+        SessionEvent::SessionStarted(_) | SessionEvent::SessionEnded { .. } => {}
     }
-    sqlx::query!("DELETE FROM sessions WHERE id = ANY($1)", ids)
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 pub(crate) fn fold(models: &mut ReadModels, id: Uuid, event: SessionEvent) {

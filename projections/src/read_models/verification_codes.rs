@@ -2,32 +2,34 @@
 
 use muniment_domain::verification_code::{Purpose, VerificationCodeEvent};
 use muniment_domain::{Millis, ProjectId, SecretHash, VerificationCodeId};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::LedgerError;
-use crate::read_models::table::{Table, TableRow};
-use crate::read_models::{Demand, ReadModels};
+use crate::read_models::registry::{ReadModels, RowsToLoad};
+use crate::read_models::table::read_table;
+use muniment_event_store::LedgerError;
 
-/// A row of `verification_codes`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, FromRow)]
-#[allow(missing_docs, reason = "the columns are described in the migration")]
-pub struct VerificationCodeRow {
-    pub id: Uuid,
-    pub project_id: String,
-    pub purpose: String,
-    pub code_hash: String,
-    pub tail_hash: String,
-    pub issued_at: i64,
-    pub expires_at: i64,
-    pub redeemed_at: Option<i64>,
-    pub attempts: i32,
-    pub subject: Option<Uuid>,
-    pub email: Option<String>,
-    pub redirect_url: Option<String>,
-    pub data: Value,
+read_table! {
+    /// A row of `verification_codes`.
+    #[derive(sqlx::FromRow)]
+    pub struct VerificationCodeRow in "verification_codes" {
+        pub id: Uuid,
+        pub project_id: String,
+        pub purpose: String,
+        pub code_hash: String,
+        pub tail_hash: String,
+        pub issued_at: i64,
+        pub expires_at: i64,
+        pub redeemed_at: Option<i64>,
+        pub attempts: i32,
+        pub subject: Option<Uuid>,
+        pub email: Option<String>,
+        pub redirect_url: Option<String>,
+        pub data: Value,
+    }
+    key (id: Uuid);
+    cleared (User by subject, Project by project_id);
 }
 
 impl VerificationCodeRow {
@@ -41,31 +43,6 @@ impl VerificationCodeRow {
     #[must_use]
     pub fn is(&self, purpose: Purpose, code: SecretHash) -> bool {
         self.purpose == purpose.as_str() && self.code_hash == code.to_hex()
-    }
-}
-
-impl TableRow for VerificationCodeRow {
-    const TABLE: Table = Table {
-        name: "verification_codes",
-        key: &["id"],
-        fields: &[
-            "project_id",
-            "purpose",
-            "code_hash",
-            "tail_hash",
-            "issued_at",
-            "expires_at",
-            "redeemed_at",
-            "attempts",
-            "subject",
-            "email",
-            "redirect_url",
-            "data",
-        ],
-    };
-    type Key = Uuid;
-    fn key(&self) -> Uuid {
-        self.id
     }
 }
 
@@ -107,34 +84,15 @@ pub async fn expired(
         .collect())
 }
 
-pub(crate) async fn load(
-    models: &mut ReadModels,
-    connection: &mut PgConnection,
-    demand: &Demand,
-) -> Result<(), LedgerError> {
-    if demand.codes.is_empty() {
-        return Ok(());
+/// Names the rows that must be loaded before the event is folded. A stream that begins in the batch
+/// has no rows yet, so creation requires nothing.
+pub(crate) fn require(rows: &mut RowsToLoad, id: Uuid, event: &VerificationCodeEvent) {
+    match event {
+        VerificationCodeEvent::CodeAttempted {} | VerificationCodeEvent::CodeRedeemed { .. } => {
+            rows.codes.insert(id);
+        }
+        VerificationCodeEvent::CodeIssued(_) | VerificationCodeEvent::CodeDiscarded {} => {}
     }
-    let ids: Vec<Uuid> = demand.codes.iter().copied().collect();
-    let rows = sqlx::query_as!(
-        VerificationCodeRow,
-        "SELECT * FROM verification_codes WHERE id = ANY($1)",
-        &ids
-    )
-    .fetch_all(connection)
-    .await?;
-    models.codes.load(rows);
-    Ok(())
-}
-
-pub(crate) async fn delete(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), LedgerError> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!("DELETE FROM verification_codes WHERE id = ANY($1)", ids)
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 pub(crate) fn fold(models: &mut ReadModels, id: Uuid, event: VerificationCodeEvent) {

@@ -4,7 +4,7 @@ use muniment_domain::ProjectId;
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use crate::LedgerError;
+use muniment_event_store::LedgerError;
 
 /// A recording, and of whom it is.
 #[derive(Clone, Debug, PartialEq, FromRow)]

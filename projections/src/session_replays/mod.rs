@@ -13,8 +13,8 @@ use muniment_domain::{Millis, ProjectId, SessionId, UserId};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::LedgerError;
 use crate::objects::private_objects::{self, PrivateObject};
+use muniment_event_store::LedgerError;
 
 /// A recording ends when nothing was uploaded for so long, by our clock.
 const IDLE_MILLIS: i64 = 3 * 60 * 1000;

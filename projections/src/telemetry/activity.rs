@@ -12,7 +12,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::LedgerError;
+use muniment_event_store::LedgerError;
 
 /// How often a session's row is written, at most.
 const WRITE_EVERY_MILLIS: i64 = 60_000;

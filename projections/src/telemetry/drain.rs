@@ -13,7 +13,8 @@ use super::event::TelemetryEvent;
 use super::recorder::Recorder;
 use super::spool::{self, Batch};
 use crate::analytics::AnalyticsError;
-use crate::{LedgerError, sole_holder};
+use muniment_event_store::LedgerError;
+use muniment_event_store::leader_lock::try_lead;
 
 /// The lock that the draining process holds.
 const LOCK: &str = "muniment telemetry";
@@ -66,7 +67,7 @@ pub fn drain(pool: PgPool, recorder: Recorder, store: Client) -> Draining {
 
 /// Drains as long as the lock is held. Returns when another process holds it.
 async fn hold_office(pool: &PgPool, recorder: &Recorder, store: &Client) -> Result<(), DrainError> {
-    let Some(mut connection) = sole_holder(pool, LOCK).await? else {
+    let Some(mut connection) = try_lead(pool, LOCK).await? else {
         return Ok(());
     };
     loop {

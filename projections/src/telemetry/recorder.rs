@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::event::TelemetryEvent;
 use super::spool;
-use crate::LedgerError;
+use muniment_event_store::LedgerError;
 
 /// How long observations are collected.
 const COLLECTING: Duration = Duration::from_millis(20);

@@ -13,7 +13,7 @@ use muniment_domain::sign_up_rules::{ActionKind, AuthMethod};
 use muniment_domain::{Millis, ProjectId};
 use sqlx::{PgConnection, PgPool};
 
-use crate::LedgerError;
+use muniment_event_store::LedgerError;
 
 /// A sign-up that met the conditions of some rules.
 #[derive(Clone, Debug)]

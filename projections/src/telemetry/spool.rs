@@ -15,7 +15,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::event::{SIGN_UP_RULE_TRIGGER, TelemetryEvent};
-use crate::LedgerError;
+use muniment_event_store::LedgerError;
 
 /// Rows in a batch, at most.
 pub const BATCH_ROWS: i64 = 10_000;

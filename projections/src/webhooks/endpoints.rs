@@ -4,7 +4,8 @@ use muniment_domain::{Millis, ProjectId};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 
-use crate::{LedgerError, Sealer};
+use super::unique_violation;
+use muniment_event_store::{LedgerError, Sealer};
 
 /// An endpoint.
 #[derive(Clone, Debug)]
@@ -158,7 +159,8 @@ pub async fn insert(
         endpoint.rate_limit,
     )
     .execute(&mut *transaction)
-    .await?;
+    .await
+    .map_err(unique_violation)?;
     add_secret(&mut transaction, sealer, endpoint, secret).await?;
     transaction.commit().await?;
     Ok(())
@@ -187,7 +189,8 @@ pub async fn update(pool: &PgPool, endpoint: &Endpoint) -> Result<(), LedgerErro
         endpoint.rate_limit,
     )
     .execute(pool)
-    .await?;
+    .await
+    .map_err(unique_violation)?;
     if endpoint.is_disabled {
         stop_retries(&mut *pool.acquire().await?, &endpoint.id).await?;
     }

@@ -16,13 +16,13 @@ use muniment_domain::{Millis, PermissionId, ProjectId, TeamId, UserId};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::LedgerEvent;
-use crate::event_log::Recorded;
-use crate::read_models::ReadModels;
 use crate::read_models::projects::ProjectRow;
+use crate::read_models::registry::ReadModels;
 use crate::read_models::teams::TeamRow;
 use crate::read_models::users::UserRecord;
-use crate::{EventLog, LedgerError};
+use muniment_event_store::LedgerEvent;
+use muniment_event_store::event_log::RecordedEvent;
+use muniment_event_store::{EventLog, LedgerError};
 
 /// The characters of message ids.
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -175,9 +175,9 @@ fn told_as_of_team(event: &TeamEvent) -> Vec<Told> {
 /// What the outside world is told of these events, which are in the log's order.
 pub async fn happenings(
     log: &EventLog,
-    events: &[Recorded],
+    events: &[RecordedEvent],
 ) -> Result<Vec<Happening>, LedgerError> {
-    let told: Vec<(&Recorded, Vec<Told>)> = events
+    let told: Vec<(&RecordedEvent, Vec<Told>)> = events
         .iter()
         .map(|event| (event, told_as(&event.event)))
         .filter(|(_, told)| !told.is_empty())
@@ -202,7 +202,7 @@ pub async fn happenings(
 }
 
 /// Made from the event's place, not from the time or from chance.
-fn message_id(event: &Recorded, ordinal: usize) -> String {
+fn message_id(event: &RecordedEvent, ordinal: usize) -> String {
     let (id, position) = (&event.aggregate_id, event.cursor.position);
     let place = format!(
         "muniment webhook {id} {} {position} {ordinal}",
@@ -223,7 +223,7 @@ struct Past {
 /// A stream, and its state after the first of its events.
 #[derive(Default)]
 struct Stream {
-    events: Vec<Recorded>,
+    events: Vec<RecordedEvent>,
     folded: usize,
     models: ReadModels,
     /// When the user whose stream it is last did something that is on it.
@@ -234,7 +234,7 @@ struct Stream {
 
 impl Stream {
     /// Folds on up to the end of the unit of work that `event` belongs to.
-    fn advance(&mut self, event: &Recorded) {
+    fn advance(&mut self, event: &RecordedEvent) {
         while let Some(next) = self.events.get(self.folded) {
             if next.cursor > event.cursor && !same_unit(next, event) {
                 return;
@@ -243,7 +243,7 @@ impl Stream {
             if next.metadata.get("actor") == Some(&format!("user:{id}")) {
                 self.last_seen = self.last_seen.max(Some(next.recorded_at.0));
             }
-            self.models.fold(&next.project_id, id, next.event.clone());
+            self.models.fold(next.envelope());
             self.folded += 1;
             self.project = None;
         }
@@ -251,7 +251,10 @@ impl Stream {
 }
 
 impl Past {
-    async fn read(log: &EventLog, told: &[(&Recorded, Vec<Told>)]) -> Result<Self, LedgerError> {
+    async fn read(
+        log: &EventLog,
+        told: &[(&RecordedEvent, Vec<Told>)],
+    ) -> Result<Self, LedgerError> {
         let mut users = HashSet::new();
         let mut teams = HashSet::new();
         let mut projects = HashSet::new();
@@ -320,14 +323,14 @@ impl Past {
         &mut self,
         aggregate_type: &'static str,
         id: &str,
-        event: &Recorded,
+        event: &RecordedEvent,
     ) -> Option<&mut Stream> {
         let stream = self.streams.get_mut(&(aggregate_type, id.to_owned()))?;
         stream.advance(event);
         Some(stream)
     }
 
-    fn look_up(&mut self, event: &Recorded, told: Told) -> Option<Happened> {
+    fn look_up(&mut self, event: &RecordedEvent, told: Told) -> Option<Happened> {
         let id = event.aggregate_id.parse::<Uuid>().ok()?;
         Some(match told {
             Told::User(occasion) => {
@@ -357,7 +360,7 @@ impl Past {
         })
     }
 
-    fn user(&mut self, event: &Recorded, id: Uuid, occasion: Occasion) -> Option<UserRecord> {
+    fn user(&mut self, event: &RecordedEvent, id: Uuid, occasion: Occasion) -> Option<UserRecord> {
         let stream = self.as_of(User::TYPE, &event.aggregate_id, event)?;
         let mut user = stream.models.users.get(&id)?.clone();
         let last_active_at = stream.last_seen;
@@ -375,18 +378,18 @@ impl Past {
         })
     }
 
-    fn team_of_member(&mut self, event: &Recorded, team: Uuid, user: Uuid) -> Option<TeamRow> {
+    fn team_of_member(&mut self, event: &RecordedEvent, team: Uuid, user: Uuid) -> Option<TeamRow> {
         let models = &self.as_of(Team::TYPE, &team.to_string(), event)?.models;
         models.memberships.get(&(team, user))?;
         models.teams.get(&team).cloned()
     }
 
-    fn team(&mut self, event: &Recorded, id: Uuid) -> Option<TeamRow> {
+    fn team(&mut self, event: &RecordedEvent, id: Uuid) -> Option<TeamRow> {
         let stream = self.as_of(Team::TYPE, &id.to_string(), event)?;
         stream.models.teams.get(&id).cloned()
     }
 
-    fn project(&mut self, event: &Recorded) -> Option<Arc<ProjectRow>> {
+    fn project(&mut self, event: &RecordedEvent) -> Option<Arc<ProjectRow>> {
         let id = event.project_id.to_string();
         let stream = self.as_of(Project::TYPE, &id, event)?;
         if stream.project.is_none() {
@@ -396,10 +399,10 @@ impl Past {
     }
 
     /// The teams that the user left by being deleted.
-    fn teams_left_with(&self, deletion: &Recorded, user: UserId) -> Vec<TeamId> {
+    fn teams_left_with(&self, deletion: &RecordedEvent, user: UserId) -> Vec<TeamId> {
         let mut left = Vec::new();
         for ((aggregate_type, id), stream) in &self.streams {
-            let leaves = |event: &Recorded| {
+            let leaves = |event: &RecordedEvent| {
                 let LedgerEvent::Team(TeamEvent::MemberRemoved { user_id }) = &event.event else {
                     return false;
                 };
@@ -419,7 +422,7 @@ impl Past {
 }
 
 /// Committed together, for one request.
-fn same_unit(one: &Recorded, other: &Recorded) -> bool {
+fn same_unit(one: &RecordedEvent, other: &RecordedEvent) -> bool {
     one.cursor.transaction == other.cursor.transaction
         && one.metadata.get("correlation_id") == other.metadata.get("correlation_id")
 }

@@ -13,3 +13,14 @@ pub mod queue;
 pub mod submissions;
 
 pub use happenings::{Happened, Happening, Occasion, Tie};
+
+use muniment_event_store::{ConstraintMeaning, LedgerError, Reservation};
+
+/// What it means that a write to these tables fails: names that a project gives must be unique.
+fn unique_violation(error: sqlx::Error) -> LedgerError {
+    LedgerError::from(error).explained(|constraint| match constraint {
+        "webhook_endpoints_uid" => Some(ConstraintMeaning::Taken(Reservation::WebhookEndpointUid)),
+        "webhook_messages_event_id" => Some(ConstraintMeaning::Taken(Reservation::WebhookEventId)),
+        _ => None,
+    })
+}

@@ -4,7 +4,8 @@ use muniment_domain::{Millis, ProjectId};
 use sqlx::{FromRow, PgConnection, PgPool, QueryBuilder};
 
 use super::endpoints::Endpoint;
-use crate::LedgerError;
+use super::unique_violation;
+use muniment_event_store::LedgerError;
 
 /// A message.
 #[derive(Clone, Debug)]
@@ -135,7 +136,8 @@ pub async fn add(connection: &mut PgConnection, message: &Message) -> Result<(),
         message.channels.as_deref(),
     )
     .execute(connection)
-    .await?;
+    .await
+    .map_err(unique_violation)?;
     Ok(())
 }
 

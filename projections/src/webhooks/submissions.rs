@@ -4,7 +4,7 @@ use muniment_domain::Millis;
 use sqlx::PgConnection;
 
 use super::queue::Message;
-use crate::LedgerError;
+use muniment_event_store::LedgerError;
 
 /// A message that is to be submitted.
 #[derive(Clone, Debug)]

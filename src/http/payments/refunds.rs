@@ -67,7 +67,7 @@ async fn refund(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     let (kind, id, entries) = form.finish((|| Some((kind?, id?, entries??)))())?;
     // One at a time: the second finds what the first has done.
     let turn = derived_uuid(&["refund", auth.project_id().as_str(), &id]);
-    let _turn = app.queues.wait(turn).await;
+    let _turn = app.queues.lock(turn).await;
     let found = match kind {
         SUBSCRIPTION => subscription(&app, auth, &id).await?,
         _ => one_time_purchase(&app, auth, &id).await?,

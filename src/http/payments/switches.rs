@@ -59,7 +59,7 @@ async fn switch(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     let stream = customer.stream(auth.project_id());
     // One at a time: the second finds what the first has done.
     let turn = derived_uuid(&["plan-switch", &stream.to_string()]);
-    let _turn = app.queues.wait(turn).await;
+    let _turn = app.queues.lock(turn).await;
     let purchases = customers::purchases_of(app.pool(), stream).await?;
     let current = current(&app, &purchases, &from, &from_product)?;
     let (price_id, price) = chosen(&to_product, price.as_deref())?;

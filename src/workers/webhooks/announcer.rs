@@ -76,7 +76,7 @@ impl Subscriber for Announcer {
     }
 
     /// Events say what is to be told; what messages show is read from whole streams.
-    fn sight(&self) -> Sight {
+    fn view(&self) -> Sight {
         Sight::Sealed
     }
 

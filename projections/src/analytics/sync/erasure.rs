@@ -19,8 +19,9 @@ use super::rows::{
 use super::subscriber::NAME;
 use super::tables::{Tables, Values};
 use crate::analytics::AnalyticsStore;
-use crate::event_log::Recorded;
-use crate::{LedgerError, sole_holder};
+use muniment_event_store::LedgerError;
+use muniment_event_store::event_log::RecordedEvent;
+use muniment_event_store::leader_lock::try_lead;
 
 /// The lock of whoever erases.
 pub(super) const LOCK: &str = "muniment analytics erasure";
@@ -54,7 +55,7 @@ impl Erased {
 pub(crate) async fn note(
     connection: &mut PgConnection,
     kind: Erased,
-    deletion: &Recorded,
+    deletion: &RecordedEvent,
     emails: &[String],
 ) -> Result<(), LedgerError> {
     let digests: Vec<String> = emails.iter().map(|email| digest(email)).collect();
@@ -114,7 +115,7 @@ async fn erase_due(pool: &PgPool, tables: &Tables) -> Result<(), LedgerError> {
     if due(pool).await?.is_empty() {
         return Ok(());
     }
-    let Some(lock) = sole_holder(pool, LOCK).await? else {
+    let Some(lock) = try_lead(pool, LOCK).await? else {
         return Ok(());
     };
     let outcome = erase_some(pool, tables).await;

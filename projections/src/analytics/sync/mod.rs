@@ -24,4 +24,4 @@ mod touched;
 pub mod usage;
 pub mod verify;
 
-pub use subscriber::{PACE, Synchronizer};
+pub use subscriber::{BATCH_POLICY, Synchronizer};

@@ -11,13 +11,13 @@ use sqlx::{Connection, PgConnection};
 
 use super::erasure;
 use super::rows::{SyncedRow, TableVisitor, each_table};
-use super::subscriber::{LOCK, NAME, PACE};
+use super::subscriber::{BATCH_POLICY, LOCK, NAME};
 use super::tables::{Tables, Version, select, synchronize};
 use super::touched::Touched;
 use crate::analytics::AnalyticsStore;
-use crate::event_log::Cursor;
 use crate::maintenance::shadow_schema::{Progress, Schema, Shadow};
-use crate::{EventLog, LedgerError};
+use muniment_event_store::event_log::Cursor;
+use muniment_event_store::{EventLog, LedgerError};
 
 const SHADOW: Schema = Schema("muniment_analytics");
 /// What the names of the fresh tables end in.
@@ -96,7 +96,7 @@ impl TableVisitor for Copying<'_> {
 async fn follow(log: &EventLog, fresh: &Tables, mut cursor: Cursor) -> Result<Cursor, LedgerError> {
     let mut connection = log.pool().acquire().await?;
     loop {
-        let batch = log.read_bare_after(cursor, PACE.batch).await?;
+        let batch = log.read_bare_after(cursor, BATCH_POLICY.batch).await?;
         let Some(last) = batch.last() else {
             return Ok(cursor);
         };

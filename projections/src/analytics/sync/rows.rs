@@ -18,7 +18,7 @@ use sqlx::FromRow;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use crate::LedgerError;
+use muniment_event_store::LedgerError;
 
 /// A synced table.
 pub(super) struct Table {

@@ -6,10 +6,10 @@ use sqlx::{PgConnection, PgPool};
 
 use super::tables::{Tables, synchronize};
 use super::touched::Touched;
-use crate::LedgerError;
 use crate::analytics::AnalyticsStore;
-use crate::event_log::Recorded;
-use crate::subscription::{Pace, Sight, Subscriber};
+use muniment_event_store::LedgerError;
+use muniment_event_store::event_log::RecordedEvent;
+use muniment_event_store::subscription::{BatchPolicy, EventView, Subscriber};
 
 /// The subscription's name.
 pub(super) const NAME: &str = "analytics";
@@ -18,7 +18,7 @@ pub(super) const LOCK: &str = "muniment analytics tables";
 
 /// ClickHouse makes a part of every insert and table, so batches are few and large. After an
 /// outage the store is asked every few seconds.
-pub const PACE: Pace = Pace {
+pub const BATCH_POLICY: BatchPolicy = BatchPolicy {
     batch: 10_000,
     poll: Duration::from_secs(1),
     linger: Duration::from_millis(25),
@@ -50,14 +50,14 @@ impl Subscriber for Synchronizer {
         NAME
     }
 
-    fn sight(&self) -> Sight {
-        Sight::Bare
+    fn view(&self) -> EventView {
+        EventView::Bare
     }
 
     async fn accept(
         &self,
         connection: &mut PgConnection,
-        batch: &[Recorded],
+        batch: &[RecordedEvent],
     ) -> Result<(), LedgerError> {
         share_tables(&mut *connection).await?;
         synchronize(&self.pool, connection, &self.tables, Touched::by(batch)).await

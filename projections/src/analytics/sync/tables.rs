@@ -17,8 +17,8 @@ use super::rows::{
     SyncedRow, TeamPermissionRow, TeamRow, TransactionRow, UserRow,
 };
 use super::touched::Touched;
-use crate::LedgerError;
 use crate::analytics::AnalyticsError;
+use muniment_event_store::LedgerError;
 
 /// How long the store may take to receive a part of an insert.
 const SENDING: Duration = Duration::from_secs(10);
@@ -61,8 +61,8 @@ impl Tables {
         let query = query.with_setting("max_query_size", STATEMENT_BYTES);
         match tokio::time::timeout(FINISHING, query.execute()).await {
             Ok(done) => done.map_err(refused),
-            Err(_) => Err(LedgerError::SinkAway(AnalyticsError::Unreachable(
-                "it did not answer in time".to_owned(),
+            Err(_) => Err(LedgerError::SinkAway(Box::new(
+                AnalyticsError::Unreachable("it did not answer in time".to_owned()),
             ))),
         }
     }
@@ -135,8 +135,8 @@ impl Tables {
 /// What the store's failure means for the events on their way there.
 pub(super) fn refused(error: clickhouse::error::Error) -> LedgerError {
     match AnalyticsError::from(error) {
-        error if error.is_about_a_value() => LedgerError::Analytics(error),
-        error => LedgerError::SinkAway(error),
+        error if error.is_about_a_value() => LedgerError::SinkRefused(error.into()),
+        error => LedgerError::SinkAway(error.into()),
     }
 }
 

@@ -11,8 +11,8 @@ use muniment_domain::user::UserEvent;
 use muniment_domain::verification_code::{Purpose, VerificationCodeEvent};
 use uuid::Uuid;
 
-use crate::LedgerEvent;
-use crate::event_log::Recorded;
+use muniment_event_store::LedgerEvent;
+use muniment_event_store::event_log::RecordedEvent;
 
 /// What a batch touches. A row that is named here and does not exist is gone.
 #[derive(Debug, Default, PartialEq)]
@@ -62,7 +62,7 @@ pub(super) struct Ended {
 }
 
 impl Touched {
-    pub(super) fn by(batch: &[Recorded]) -> Self {
+    pub(super) fn by(batch: &[RecordedEvent]) -> Self {
         let mut touched = Self::default();
         for event in batch {
             touched.note(event);
@@ -71,7 +71,7 @@ impl Touched {
     }
 
     /// An id that is no UUID cannot occur on these streams and is skipped.
-    fn note(&mut self, event: &Recorded) {
+    fn note(&mut self, event: &RecordedEvent) {
         self.projects.insert(event.project_id.to_string());
         if let LedgerEvent::Project(ProjectEvent::ProjectDeleted {}) = &event.event {
             self.ended.projects.insert(event.aggregate_id.clone());

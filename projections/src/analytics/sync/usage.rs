@@ -12,7 +12,8 @@ use super::subscriber::share_tables;
 use super::tables::{Tables, synchronize};
 use super::touched::Touched;
 use crate::analytics::AnalyticsStore;
-use crate::{LedgerError, sole_holder};
+use muniment_event_store::LedgerError;
+use muniment_event_store::leader_lock::try_lead;
 
 /// The lock of whoever does it.
 const LOCK: &str = "muniment analytics usage";
@@ -48,7 +49,7 @@ pub fn start(pool: PgPool, store: &AnalyticsStore) -> FollowingUse {
 
 /// Follows as long as the lock is held. Returns when another process holds it.
 async fn hold_office(pool: &PgPool, tables: &Tables) -> Result<(), LedgerError> {
-    let Some(mut lock) = sole_holder(pool, LOCK).await? else {
+    let Some(mut lock) = try_lead(pool, LOCK).await? else {
         return Ok(());
     };
     let latest = sqlx::query_scalar!(

@@ -17,7 +17,7 @@ use super::tables::{Tables, Version, push_select, refused};
 use crate::analytics::AnalyticsStore;
 use crate::maintenance::shadow_schema::{Progress, Schema, Shadow};
 use crate::maintenance::verify::Difference;
-use crate::{Cursor, EventLog, LedgerError};
+use muniment_event_store::{Cursor, EventLog, LedgerError};
 
 const SHADOW: Schema = Schema("muniment_analytics_verify");
 /// Differences reported per table.

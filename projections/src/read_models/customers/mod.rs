@@ -1,7 +1,7 @@
 //! The read models of customers: item balances, changes by hand, purchases, invoices and refunds.
 
 mod queries;
-mod rows;
+pub(crate) mod rows;
 mod transactions;
 
 use muniment_domain::customer::{
@@ -10,8 +10,6 @@ use muniment_domain::customer::{
 };
 use muniment_domain::{Millis, ProjectId};
 use serde_json::{Value, json};
-use sqlx::types::Json;
-use sqlx::{PgConnection, QueryBuilder};
 use uuid::Uuid;
 
 pub use queries::{
@@ -24,18 +22,8 @@ pub(crate) use rows::{
 };
 pub use transactions::{Kinds, Transaction, TransactionKind, TransactionPage, transactions};
 
-use crate::LedgerError;
-use crate::read_models::{Demand, ReadModels};
-
-/// The tables whose rows belong to a customer.
-const OF_CUSTOMERS: [&str; 6] = [
-    "item_balances",
-    "item_quantity_changes",
-    "customer_subscriptions",
-    "one_time_purchases",
-    "subscription_invoices",
-    "refunds",
-];
+use crate::read_models::registry::{ReadModels, RowsToLoad};
+use crate::read_models::table::Owner;
 
 /// The products that were owned at that time, for a person to read.
 pub(crate) fn owned_products(models: &ReadModels, at: Millis) -> Value {
@@ -50,68 +38,31 @@ pub(crate) fn owned_products(models: &ReadModels, at: Millis) -> Value {
     shown.collect()
 }
 
-pub(crate) async fn load(
-    models: &mut ReadModels,
-    connection: &mut PgConnection,
-    demand: &Demand,
-) -> Result<(), LedgerError> {
-    if !demand.item_balances.is_empty() {
-        let (keys, items): (Vec<Uuid>, Vec<String>) = demand.item_balances.iter().cloned().unzip();
-        let rows = sqlx::query_scalar!(
-            // Each is looked up by the primary key; a join might read the whole table instead.
-            r#"SELECT to_jsonb(b) AS "row!: Json<ItemBalanceRow>"
-               FROM unnest($1::uuid[], $2::text[]) AS wanted (customer_key, item_id)
-               CROSS JOIN LATERAL (
-                   SELECT * FROM item_balances i
-                   WHERE i.customer_key = wanted.customer_key AND i.item_id = wanted.item_id
-                   LIMIT 1
-               ) b"#,
-            &keys,
-            &items,
-        )
-        .fetch_all(&mut *connection)
-        .await?;
-        models.item_balances.load(rows.into_iter().map(|row| row.0));
+/// Names the rows that must be loaded before the event is folded. A stream that begins in the batch
+/// has no rows yet, so creation requires nothing.
+pub(crate) fn require(rows: &mut RowsToLoad, id: Uuid, event: &CustomerEvent) {
+    let mut require_item = |item: &String| {
+        rows.item_balances.insert((id, item.clone()));
+    };
+    match event {
+        CustomerEvent::ItemQuantityChanged(changed) => require_item(&changed.item_id),
+        CustomerEvent::ProductPurchased(purchased) => {
+            let items = purchased.purchase.product.included_items.keys();
+            items.for_each(require_item);
+        }
+        CustomerEvent::SubscriptionEnded(ended) => {
+            ended.item_ids.iter().for_each(require_item);
+            rows.subscriptions.insert(ended.purchase_id.0);
+        }
+        // These say themselves all that their rows will say.
+        CustomerEvent::PurchaseChanged(_)
+        | CustomerEvent::RefundBegun(_)
+        | CustomerEvent::RefundDropped(_)
+        | CustomerEvent::PurchaseRefunded(_)
+        | CustomerEvent::InvoiceRecorded(_)
+        | CustomerEvent::ProductVersionRecorded(_)
+        | CustomerEvent::CustomerClosed {} => {}
     }
-    if !demand.subscriptions.is_empty() {
-        let ids: Vec<Uuid> = demand.subscriptions.iter().copied().collect();
-        let rows = sqlx::query_scalar!(
-            r#"SELECT to_jsonb(s) AS "row!: Json<SubscriptionRow>" FROM customer_subscriptions s
-               WHERE id = ANY($1)"#,
-            &ids
-        )
-        .fetch_all(&mut *connection)
-        .await?;
-        models.subscriptions.load(rows.into_iter().map(|row| row.0));
-    }
-    Ok(())
-}
-
-pub(crate) async fn delete(
-    connection: &mut PgConnection,
-    keys: &[Uuid],
-) -> Result<(), LedgerError> {
-    for table in OF_CUSTOMERS {
-        let mut sql = QueryBuilder::new("DELETE FROM ");
-        sql.push(table).push(" WHERE customer_key = ANY(");
-        sql.push_bind(keys).push(")");
-        sql.build().execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-/// Deletes what belongs to whole projects.
-pub(crate) async fn delete_of_projects(
-    connection: &mut PgConnection,
-    projects: &[String],
-) -> Result<(), LedgerError> {
-    for table in OF_CUSTOMERS.into_iter().chain(["product_versions"]) {
-        let mut sql = QueryBuilder::new("DELETE FROM ");
-        sql.push(table).push(" WHERE project_id = ANY(");
-        sql.push_bind(projects).push(")");
-        sql.build().execute(&mut *connection).await?;
-    }
-    Ok(())
 }
 
 pub(crate) fn fold(models: &mut ReadModels, key: Uuid, event: CustomerEvent) {
@@ -146,7 +97,7 @@ pub(crate) fn fold(models: &mut ReadModels, key: Uuid, event: CustomerEvent) {
                 product: recorded.product,
             });
         }
-        CustomerEvent::CustomerClosed {} => models.clear_customer(key),
+        CustomerEvent::CustomerClosed {} => models.clear(Owner::Customer(key)),
     }
 }
 

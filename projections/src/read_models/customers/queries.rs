@@ -9,7 +9,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::InvoiceRow;
-use crate::LedgerError;
+use muniment_event_store::LedgerError;
 
 /// How much of an item a customer has.
 pub async fn quantity(

@@ -5,7 +5,7 @@ use muniment_domain::customer::{CustomerType, Purchase};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::LedgerError;
+use muniment_event_store::LedgerError;
 
 /// What the keys of renewals begin with.
 const RENEWAL: &str = "sub-renewal:";

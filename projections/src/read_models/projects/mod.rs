@@ -5,48 +5,30 @@ use muniment_domain::project::{
     StoredKey,
 };
 use muniment_domain::{KeySetId, Millis, ProjectId, TeamId, UserId};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::LedgerError;
-use crate::read_models::table::{Table, TableRow};
-use crate::read_models::{Demand, ReadModels};
-use crate::read_models::{customers, permissions, support_conversations};
+use crate::read_models::permissions;
+use crate::read_models::registry::{ReadModels, RowsToLoad};
+use crate::read_models::table::{Owner, read_table};
+use muniment_event_store::LedgerError;
 
-/// A row of `projects`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the columns are described in the migration")]
-pub struct ProjectRow {
-    pub id: String,
-    pub created_at: i64,
-    pub owner_team_id: Option<Uuid>,
-    pub profile: Value,
-    pub overrides: Value,
-    pub config_source: Value,
-    pub stripe_account_id: Option<String>,
-    pub provisioned_by: Option<String>,
-}
-
-impl TableRow for ProjectRow {
-    const TABLE: Table = Table {
-        name: "projects",
-        key: &["id"],
-        fields: &[
-            "created_at",
-            "owner_team_id",
-            "profile",
-            "overrides",
-            "config_source",
-            "stripe_account_id",
-            "provisioned_by",
-        ],
-    };
-    type Key = String;
-    fn key(&self) -> String {
-        self.id.clone()
+read_table! {
+    /// A row of `projects`.
+    #[derive(sqlx::FromRow)]
+    pub struct ProjectRow in "projects" {
+        pub id: String,
+        pub created_at: i64,
+        pub owner_team_id: Option<Uuid>,
+        pub profile: Value,
+        pub overrides: Value,
+        pub config_source: Value,
+        pub stripe_account_id: Option<String>,
+        pub provisioned_by: Option<String>,
     }
+    key (id: String);
+    cleared (Project by id);
 }
 
 impl ProjectRow {
@@ -75,40 +57,22 @@ impl ProjectRow {
     }
 }
 
-/// A row of `project_keys`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the columns are described in the migration")]
-pub struct ProjectKeyRow {
-    pub id: Uuid,
-    pub project_id: String,
-    pub description: String,
-    pub created_at: i64,
-    pub expires_at: i64,
-    pub revoked_at: Option<i64>,
-    pub publishable_client_key: Option<Value>,
-    pub secret_server_key: Option<Value>,
-    pub super_secret_admin_key: Option<Value>,
-}
-
-impl TableRow for ProjectKeyRow {
-    const TABLE: Table = Table {
-        name: "project_keys",
-        key: &["id"],
-        fields: &[
-            "project_id",
-            "description",
-            "created_at",
-            "expires_at",
-            "revoked_at",
-            "publishable_client_key",
-            "secret_server_key",
-            "super_secret_admin_key",
-        ],
-    };
-    type Key = Uuid;
-    fn key(&self) -> Uuid {
-        self.id
+read_table! {
+    /// A row of `project_keys`.
+    #[derive(sqlx::FromRow)]
+    pub struct ProjectKeyRow in "project_keys" {
+        pub id: Uuid,
+        pub project_id: String,
+        pub description: String,
+        pub created_at: i64,
+        pub expires_at: i64,
+        pub revoked_at: Option<i64>,
+        pub publishable_client_key: Option<Value>,
+        pub secret_server_key: Option<Value>,
+        pub super_secret_admin_key: Option<Value>,
     }
+    key (id: Uuid);
+    cleared (Project by project_id);
 }
 
 impl ProjectKeyRow {
@@ -217,110 +181,31 @@ pub async fn key_set(
     Ok(row)
 }
 
-pub(crate) async fn load(
-    models: &mut ReadModels,
-    connection: &mut PgConnection,
-    demand: &Demand,
-) -> Result<(), LedgerError> {
-    if !demand.projects.is_empty() {
-        let ids: Vec<String> = demand.projects.iter().cloned().collect();
-        let rows = sqlx::query_as!(
-            ProjectRow,
-            "SELECT * FROM projects WHERE id = ANY($1)",
-            &ids
-        )
-        .fetch_all(&mut *connection)
-        .await?;
-        models.projects.load(rows);
+/// Names the rows that must be loaded before the event is folded. A stream that begins in the batch
+/// has no rows yet, so creation requires nothing.
+pub(crate) fn require(rows: &mut RowsToLoad, id: &str, event: &ProjectEvent) {
+    match event {
+        ProjectEvent::KeySetDescribed { key_set_id, .. }
+        | ProjectEvent::KeySetRevoked { key_set_id, .. } => {
+            rows.project_keys.insert(key_set_id.0);
+        }
+        ProjectEvent::ProjectUpdated(_)
+        | ProjectEvent::ConfigOverridden(_)
+        | ProjectEvent::ConfigReplaced(_)
+        | ProjectEvent::ConfigReset { .. }
+        | ProjectEvent::ConfigUnlinked {}
+        | ProjectEvent::PermissionDefined(_)
+        | ProjectEvent::PermissionRenamed { .. }
+        | ProjectEvent::PermissionRemoved { .. }
+        | ProjectEvent::KeySetIssued(_)
+        | ProjectEvent::StripeAccountConnected { .. }
+        | ProjectEvent::ProjectProvisioned { .. }
+        | ProjectEvent::ProjectTransferred { .. }
+        | ProjectEvent::ProjectDeleted {} => {
+            rows.projects.insert(id.to_owned());
+        }
+        ProjectEvent::ProjectCreated(_) => {}
     }
-    if !demand.project_keys.is_empty() {
-        let ids: Vec<Uuid> = demand.project_keys.iter().copied().collect();
-        let rows = sqlx::query_as!(
-            ProjectKeyRow,
-            "SELECT * FROM project_keys WHERE id = ANY($1)",
-            &ids
-        )
-        .fetch_all(connection)
-        .await?;
-        models.project_keys.load(rows);
-    }
-    Ok(())
-}
-
-/// Everything of a project goes with it.
-pub(crate) async fn delete(
-    connection: &mut PgConnection,
-    ids: &[String],
-) -> Result<(), LedgerError> {
-    customers::delete_of_projects(connection, ids).await?;
-    support_conversations::delete_of_projects(connection, ids).await?;
-    sqlx::query!("DELETE FROM project_keys WHERE project_id = ANY($1)", ids)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query!("DELETE FROM sessions WHERE project_id = ANY($1)", ids)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query!("DELETE FROM passkeys WHERE project_id = ANY($1)", ids)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query!(
-        "DELETE FROM verification_codes WHERE project_id = ANY($1)",
-        ids
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!("DELETE FROM cli_logins WHERE project_id = ANY($1)", ids)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query!(
-        "DELETE FROM outgoing_emails WHERE project_id = ANY($1)",
-        ids
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!(
-        "DELETE FROM project_permissions WHERE project_id = ANY($1)",
-        ids
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!(
-        "DELETE FROM permission_closure WHERE project_id = ANY($1)",
-        ids
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!("DELETE FROM api_keys WHERE project_id = ANY($1)", ids)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query!(
-        "DELETE FROM notification_preferences WHERE project_id = ANY($1)",
-        ids
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!(
-        "DELETE FROM contact_channels WHERE project_id = ANY($1)",
-        ids
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!(
-        "DELETE FROM team_memberships WHERE project_id = ANY($1)",
-        ids
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!("DELETE FROM teams WHERE project_id = ANY($1)", ids)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query!("DELETE FROM users WHERE project_id = ANY($1)", ids)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query!("DELETE FROM projects WHERE id = ANY($1)", ids)
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 pub(crate) fn fold(models: &mut ReadModels, id: &str, event: ProjectEvent) {
@@ -406,7 +291,7 @@ pub(crate) fn fold(models: &mut ReadModels, id: &str, event: ProjectEvent) {
                 row.revoked_at = Some(revoked_at.0);
             }
         }
-        ProjectEvent::ProjectDeleted {} => models.clear_project(id),
+        ProjectEvent::ProjectDeleted {} => models.clear(Owner::Project(id.to_owned())),
     }
 }
 

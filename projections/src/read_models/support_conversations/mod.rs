@@ -10,67 +10,38 @@ use serde_json::{Value, json};
 use sqlx::{FromRow, PgConnection, PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use crate::LedgerError;
-use crate::read_models::table::{Table, TableRow};
+use crate::read_models::registry::{ReadModels, RowsToLoad};
+use crate::read_models::table::read_table;
 use crate::read_models::users::substring_pattern;
-use crate::read_models::{Demand, ReadModels};
+use muniment_event_store::LedgerError;
 
-/// A row of `support_conversations`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, FromRow)]
-#[allow(missing_docs, reason = "the columns are described in the migration")]
-pub struct SupportConversationRow {
-    pub id: Uuid,
-    pub project_id: String,
-    pub user_id: Option<Uuid>,
-    pub topic: String,
-    pub status: String,
-    pub priority: String,
-    pub source: String,
-    pub assigned_to_user_id: Option<String>,
-    pub assigned_to_display_name: Option<String>,
-    pub tags: Vec<String>,
-    pub entry_points: Value,
-    pub created_at: i64,
-    pub updated_at: i64,
-    pub closed_at: Option<i64>,
-    pub first_response_at: Option<i64>,
-    pub last_inbound_at: Option<i64>,
-    pub last_outbound_at: Option<i64>,
-    pub last_message_at: i64,
-    pub last_message_type: String,
-    pub last_message_body: Option<String>,
-}
-
-impl TableRow for SupportConversationRow {
-    const TABLE: Table = Table {
-        name: "support_conversations",
-        key: &["id"],
-        fields: &[
-            "project_id",
-            "user_id",
-            "topic",
-            "status",
-            "priority",
-            "source",
-            "assigned_to_user_id",
-            "assigned_to_display_name",
-            "tags",
-            "entry_points",
-            "created_at",
-            "updated_at",
-            "closed_at",
-            "first_response_at",
-            "last_inbound_at",
-            "last_outbound_at",
-            "last_message_at",
-            "last_message_type",
-            "last_message_body",
-        ],
-    };
-    type Key = Uuid;
-    fn key(&self) -> Uuid {
-        self.id
+read_table! {
+    /// A row of `support_conversations`.
+    #[derive(sqlx::FromRow)]
+    pub struct SupportConversationRow in "support_conversations" {
+        pub id: Uuid,
+        pub project_id: String,
+        pub user_id: Option<Uuid>,
+        pub topic: String,
+        pub status: String,
+        pub priority: String,
+        pub source: String,
+        pub assigned_to_user_id: Option<String>,
+        pub assigned_to_display_name: Option<String>,
+        pub tags: Vec<String>,
+        pub entry_points: Value,
+        pub created_at: i64,
+        pub updated_at: i64,
+        pub closed_at: Option<i64>,
+        pub first_response_at: Option<i64>,
+        pub last_inbound_at: Option<i64>,
+        pub last_outbound_at: Option<i64>,
+        pub last_message_at: i64,
+        pub last_message_type: String,
+        pub last_message_body: Option<String>,
     }
+    key (id: Uuid);
+    cleared (Project by project_id);
 }
 
 impl SupportConversationRow {
@@ -105,42 +76,23 @@ const CHAT_ADAPTER: &str = "support-chat";
 /// What serves all other sources.
 const DASHBOARD_ADAPTER: &str = "support-dashboard";
 
-/// A row of `support_messages`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, FromRow)]
-#[allow(missing_docs, reason = "the columns are described in the migration")]
-pub struct SupportMessageRow {
-    pub id: Uuid,
-    pub conversation_id: Uuid,
-    pub project_id: String,
-    #[sqlx(rename = "type")]
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub sender_type: String,
-    pub sender_id: Option<Uuid>,
-    pub body: Option<String>,
-    pub metadata: Option<Value>,
-    pub created_at: i64,
-}
-
-impl TableRow for SupportMessageRow {
-    const TABLE: Table = Table {
-        name: "support_messages",
-        key: &["id"],
-        fields: &[
-            "conversation_id",
-            "project_id",
-            "type",
-            "sender_type",
-            "sender_id",
-            "body",
-            "metadata",
-            "created_at",
-        ],
-    };
-    type Key = Uuid;
-    fn key(&self) -> Uuid {
-        self.id
+read_table! {
+    /// A row of `support_messages`.
+    #[derive(sqlx::FromRow)]
+    pub struct SupportMessageRow in "support_messages" {
+        pub id: Uuid,
+        pub conversation_id: Uuid,
+        pub project_id: String,
+        pub r#type: String,
+        pub sender_type: String,
+        pub sender_id: Option<Uuid>,
+        pub body: Option<String>,
+        pub metadata: Option<Value>,
+        pub created_at: i64,
     }
+    key (id: Uuid);
+    owner conversation_id;
+    cleared (Project by project_id);
 }
 
 /// The types of messages.
@@ -294,74 +246,45 @@ pub async fn of_customer(
     Ok(ids.into_iter().map(SupportConversationId).collect())
 }
 
-pub(crate) async fn load(
-    models: &mut ReadModels,
-    connection: &mut PgConnection,
-    demand: &Demand,
-) -> Result<(), LedgerError> {
-    if !demand.support_conversations.is_empty() {
-        let ids: Vec<Uuid> = demand.support_conversations.iter().copied().collect();
-        let rows = sqlx::query_as!(
-            SupportConversationRow,
-            "SELECT * FROM support_conversations WHERE id = ANY($1)",
-            &ids
+impl ReadModels {
+    /// Lets go of customers before their rows are deleted: conversations outlive them.
+    pub(crate) async fn release_support_customers(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<(), LedgerError> {
+        let conversations = self.support_conversations.iter();
+        let without_customer = conversations.filter(|row| row.user_id.is_none());
+        let released: Vec<Uuid> = without_customer.map(|row| row.id).collect();
+        if released.is_empty() {
+            return Ok(());
+        }
+        sqlx::query!(
+            "UPDATE support_conversations SET user_id = NULL WHERE id = ANY($1)",
+            &released
         )
-        .fetch_all(&mut *connection)
+        .execute(connection)
         .await?;
-        models.support_conversations.load(rows);
+        Ok(())
     }
-    if !demand.support_messages_of.is_empty() {
-        let ids: Vec<Uuid> = demand.support_messages_of.iter().copied().collect();
-        let rows = sqlx::query_as!(
-            SupportMessageRow,
-            "SELECT id, conversation_id, project_id, type AS kind, sender_type, sender_id, body,
-                    metadata, created_at
-             FROM support_messages WHERE conversation_id = ANY($1)",
-            &ids
-        )
-        .fetch_all(connection)
-        .await?;
-        models.support_messages.load(rows);
-    }
-    Ok(())
 }
 
-/// Lets go of customers, so that their accounts can be deleted: rows of users go before others
-/// are written.
-pub(crate) async fn release(
-    connection: &mut PgConnection,
-    ids: &[Uuid],
-) -> Result<(), LedgerError> {
-    if ids.is_empty() {
-        return Ok(());
+/// Names the rows that must be loaded before the event is folded. A stream that begins in the batch
+/// has no rows yet, so creation requires nothing.
+pub(crate) fn require(rows: &mut RowsToLoad, id: Uuid, event: &SupportConversationEvent) {
+    match event {
+        SupportConversationEvent::SupportCustomerForgotten {} => {
+            rows.support_conversations.insert(id);
+            rows.support_messages.insert(id);
+        }
+        SupportConversationEvent::SupportReplySent(_)
+        | SupportConversationEvent::SupportNoteAdded(_)
+        | SupportConversationEvent::SupportStatusChanged { .. }
+        | SupportConversationEvent::SupportDetailsChanged(_)
+        | SupportConversationEvent::SupportMessageReceived(_) => {
+            rows.support_conversations.insert(id);
+        }
+        SupportConversationEvent::SupportConversationOpened(_) => {}
     }
-    sqlx::query!(
-        "UPDATE support_conversations SET user_id = NULL WHERE id = ANY($1)",
-        ids
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Deletes what belongs to whole projects.
-pub(crate) async fn delete_of_projects(
-    connection: &mut PgConnection,
-    projects: &[String],
-) -> Result<(), LedgerError> {
-    sqlx::query!(
-        "DELETE FROM support_messages WHERE project_id = ANY($1)",
-        projects
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!(
-        "DELETE FROM support_conversations WHERE project_id = ANY($1)",
-        projects
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 pub(crate) fn fold(models: &mut ReadModels, id: Uuid, event: SupportConversationEvent) {
@@ -566,7 +489,7 @@ fn append(
         id: message.id,
         conversation_id: conversation,
         project_id: row.project_id.clone(),
-        kind: message.kind.to_owned(),
+        r#type: message.kind.to_owned(),
         sender_type: message.sender_type.to_owned(),
         sender_id: Some(message.sender.0),
         body: message.body,

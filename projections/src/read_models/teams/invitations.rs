@@ -5,7 +5,7 @@ use muniment_domain::{Millis, ProjectId, TeamId, UserId, VerificationCodeId};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::LedgerError;
+use muniment_event_store::LedgerError;
 
 /// An invitation that can still be accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use muniment_domain::{ProjectId, TeamId, UserId};
 use sqlx::{FromRow, PgPool, QueryBuilder};
 use uuid::Uuid;
 
-use crate::LedgerError;
 use crate::read_models::users::UserRecord;
+use muniment_event_store::LedgerError;
 
 /// A member of a team, as the API shows one.
 #[derive(Clone, Debug, FromRow)]

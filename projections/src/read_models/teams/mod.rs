@@ -4,79 +4,46 @@ pub mod invitations;
 pub mod member_profiles;
 use muniment_domain::team::{TeamChange, TeamEvent};
 use muniment_domain::{PermissionId, ProjectId, TeamId, UserId};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::{FromRow, PgConnection, PgPool, QueryBuilder};
+use sqlx::{PgPool, QueryBuilder};
 use uuid::Uuid;
 
-use crate::LedgerError;
-use crate::read_models::table::{Table, TableRow};
+use crate::read_models::registry::{ReadModels, RowsToLoad};
+use crate::read_models::table::{Owner, read_table};
 use crate::read_models::users::{Direction, Page, paged, stored, substring_pattern};
-use crate::read_models::{Demand, ReadModels};
+use muniment_event_store::LedgerError;
 
-/// A row of `teams`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, FromRow)]
-#[allow(missing_docs, reason = "the columns are described in the migration")]
-pub struct TeamRow {
-    pub id: Uuid,
-    pub project_id: String,
-    pub created_at: i64,
-    pub display_name: String,
-    pub profile_image_url: Option<String>,
-    pub client_metadata: Option<Value>,
-    pub client_read_only_metadata: Option<Value>,
-    pub server_metadata: Option<Value>,
-}
-
-impl TableRow for TeamRow {
-    const TABLE: Table = Table {
-        name: "teams",
-        key: &["id"],
-        fields: &[
-            "project_id",
-            "created_at",
-            "display_name",
-            "profile_image_url",
-            "client_metadata",
-            "client_read_only_metadata",
-            "server_metadata",
-        ],
-    };
-    type Key = Uuid;
-    fn key(&self) -> Uuid {
-        self.id
+read_table! {
+    /// A row of `teams`.
+    #[derive(sqlx::FromRow)]
+    pub struct TeamRow in "teams" {
+        pub id: Uuid,
+        pub project_id: String,
+        pub created_at: i64,
+        pub display_name: String,
+        pub profile_image_url: Option<String>,
+        pub client_metadata: Option<Value>,
+        pub client_read_only_metadata: Option<Value>,
+        pub server_metadata: Option<Value>,
     }
+    key (id: Uuid);
+    cleared (Team by id, Project by project_id);
 }
 
-/// A row of `team_memberships`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the columns are described in the migration")]
-pub struct MembershipRow {
-    pub team_id: Uuid,
-    pub user_id: Uuid,
-    pub project_id: String,
-    pub joined_at: i64,
-    pub permission_ids: Vec<String>,
-    pub display_name: Option<String>,
-    pub profile_image_url: Option<String>,
-}
-
-impl TableRow for MembershipRow {
-    const TABLE: Table = Table {
-        name: "team_memberships",
-        key: &["team_id", "user_id"],
-        fields: &[
-            "project_id",
-            "joined_at",
-            "permission_ids",
-            "display_name",
-            "profile_image_url",
-        ],
-    };
-    type Key = (Uuid, Uuid);
-    fn key(&self) -> Self::Key {
-        (self.team_id, self.user_id)
+read_table! {
+    /// A row of `team_memberships`.
+    #[derive(sqlx::FromRow)]
+    pub struct MembershipRow in "team_memberships" {
+        pub team_id: Uuid,
+        pub user_id: Uuid,
+        pub project_id: String,
+        pub joined_at: i64,
+        pub permission_ids: Vec<String>,
+        pub display_name: Option<String>,
+        pub profile_image_url: Option<String>,
     }
+    key (team_id: Uuid, user_id: Uuid);
+    cleared (Team by team_id, Project by project_id);
 }
 
 impl MembershipRow {
@@ -202,66 +169,26 @@ pub async fn list(
     Ok(paged(items, listing.limit, |team| team.id))
 }
 
-pub(crate) async fn load(
-    models: &mut ReadModels,
-    connection: &mut PgConnection,
-    demand: &Demand,
-) -> Result<(), LedgerError> {
-    if !demand.teams.is_empty() {
-        let ids: Vec<Uuid> = demand.teams.iter().copied().collect();
-        let rows = sqlx::query_as!(TeamRow, "SELECT * FROM teams WHERE id = ANY($1)", &ids)
-            .fetch_all(&mut *connection)
-            .await?;
-        models.teams.load(rows);
+/// Names the rows that must be loaded before the event is folded. A stream that begins in the batch
+/// has no rows yet, so creation requires nothing.
+pub(crate) fn require(rows: &mut RowsToLoad, id: Uuid, event: &TeamEvent) {
+    match event {
+        TeamEvent::TeamUpdated(_) | TeamEvent::PersonalTeamNamed(_) => {
+            rows.teams.insert(id);
+        }
+        TeamEvent::TeamPermissionGranted { user_id, .. }
+        | TeamEvent::TeamPermissionRevoked { user_id, .. }
+        | TeamEvent::TeamPermissionRenamed { user_id, .. } => {
+            rows.memberships.insert((id, user_id.0));
+        }
+        TeamEvent::MemberProfileChanged(changed) => {
+            rows.memberships.insert((id, changed.user_id.0));
+        }
+        TeamEvent::TeamCreated(_)
+        | TeamEvent::MemberAdded(_)
+        | TeamEvent::MemberRemoved { .. }
+        | TeamEvent::TeamDeleted {} => {}
     }
-    if !demand.memberships.is_empty() {
-        let (teams, users): (Vec<Uuid>, Vec<Uuid>) = demand.memberships.iter().copied().unzip();
-        let rows = sqlx::query_as!(
-            MembershipRow,
-            // Each is looked up by the primary key; a join might read the whole table instead.
-            "SELECT m.* FROM unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, user_id)
-             CROSS JOIN LATERAL (
-                 SELECT * FROM team_memberships t
-                 WHERE t.team_id = wanted.team_id AND t.user_id = wanted.user_id
-                 LIMIT 1
-             ) m",
-            &teams,
-            &users,
-        )
-        .fetch_all(connection)
-        .await?;
-        models.memberships.load(rows);
-    }
-    Ok(())
-}
-
-pub(crate) async fn delete(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), LedgerError> {
-    sqlx::query!("DELETE FROM team_memberships WHERE team_id = ANY($1)", ids)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query!("DELETE FROM teams WHERE id = ANY($1)", ids)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-pub(crate) async fn delete_memberships(
-    connection: &mut PgConnection,
-    keys: &[(Uuid, Uuid)],
-) -> Result<(), LedgerError> {
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let (teams, users): (Vec<Uuid>, Vec<Uuid>) = keys.iter().copied().unzip();
-    sqlx::query!(
-        "DELETE FROM team_memberships m USING unnest($1::uuid[], $2::uuid[]) AS gone (team_id, user_id)
-         WHERE m.team_id = gone.team_id AND m.user_id = gone.user_id",
-        &teams,
-        &users,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 pub(crate) fn fold(models: &mut ReadModels, project: &ProjectId, id: Uuid, event: TeamEvent) {
@@ -334,7 +261,7 @@ pub(crate) fn fold(models: &mut ReadModels, project: &ProjectId, id: Uuid, event
             }
         }
         TeamEvent::MemberRemoved { user_id } => models.memberships.remove((id, user_id.0)),
-        TeamEvent::TeamDeleted {} => models.clear_team(id),
+        TeamEvent::TeamDeleted {} => models.clear(Owner::Team(id)),
     }
 }
 

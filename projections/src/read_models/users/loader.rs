@@ -11,8 +11,8 @@ use muniment_domain::{ProjectId, UserId};
 use sqlx::PgPool;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use crate::LedgerError;
 use crate::read_models::users::{self, UserRecord};
+use muniment_event_store::LedgerError;
 
 /// Questions to Postgres that may be under way at once.
 const LANES: usize = 2;

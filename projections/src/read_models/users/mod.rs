@@ -19,48 +19,47 @@ use muniment_domain::user::{
 use muniment_domain::{
     ContactChannelId, EmailAddress, Patch, ProjectId, RestrictedReason, TeamId, UserId,
 };
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sqlx::{FromRow, PgConnection, PgPool, Postgres, QueryBuilder};
+use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use crate::LedgerError;
-use crate::read_models::table::{Table, TableRow};
+use crate::read_models::registry::{ReadModels, RowsToLoad};
+use crate::read_models::table::{Owner, read_table};
 use crate::read_models::teams::TeamRow;
-use crate::read_models::{Demand, ReadModels};
 use crate::read_models::{notifications, passkeys, permissions};
+use muniment_event_store::LedgerError;
 
-/// A row of `users`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, FromRow)]
-#[allow(missing_docs, reason = "the columns are described in the migration")]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "as many columns are booleans"
-)]
-pub struct UserRow {
-    pub id: Uuid,
-    pub project_id: String,
-    pub signed_up_at: i64,
-    pub is_anonymous: bool,
-    pub display_name: Option<String>,
-    pub profile_image_url: Option<String>,
-    pub client_metadata: Option<Value>,
-    pub client_read_only_metadata: Option<Value>,
-    pub server_metadata: Option<Value>,
-    pub primary_email: Option<String>,
-    pub primary_email_verified: bool,
-    pub primary_email_auth_enabled: bool,
-    pub password_hash: Option<String>,
-    pub otp_enabled: bool,
-    pub totp_enabled: bool,
-    pub oauth_accounts: Value,
-    pub selected_team_id: Option<Uuid>,
-    pub restricted_by_admin: bool,
-    pub restricted_by_admin_reason: Option<String>,
-    pub restricted_by_admin_private_details: Option<String>,
-    pub country_code: Option<String>,
-    pub risk_scores: Value,
-    pub passkey_enabled: bool,
+read_table! {
+    /// A row of `users`.
+    #[derive(sqlx::FromRow)]
+    #[allow(clippy::struct_excessive_bools, reason = "as many columns are booleans")]
+    pub struct UserRow in "users" {
+        pub id: Uuid,
+        pub project_id: String,
+        pub signed_up_at: i64,
+        pub is_anonymous: bool,
+        pub display_name: Option<String>,
+        pub profile_image_url: Option<String>,
+        pub client_metadata: Option<Value>,
+        pub client_read_only_metadata: Option<Value>,
+        pub server_metadata: Option<Value>,
+        pub primary_email: Option<String>,
+        pub primary_email_verified: bool,
+        pub primary_email_auth_enabled: bool,
+        pub password_hash: Option<String>,
+        pub otp_enabled: bool,
+        pub totp_enabled: bool,
+        pub oauth_accounts: Value,
+        pub selected_team_id: Option<Uuid>,
+        pub restricted_by_admin: bool,
+        pub restricted_by_admin_reason: Option<String>,
+        pub restricted_by_admin_private_details: Option<String>,
+        pub country_code: Option<String>,
+        pub risk_scores: Value,
+        pub passkey_enabled: bool,
+    }
+    key (id: Uuid);
+    cleared (User by id, Project by project_id);
 }
 
 impl UserRow {
@@ -94,79 +93,23 @@ impl UserRow {
     }
 }
 
-impl TableRow for UserRow {
-    const TABLE: Table = Table {
-        name: "users",
-        key: &["id"],
-        fields: &[
-            "project_id",
-            "signed_up_at",
-            "is_anonymous",
-            "display_name",
-            "profile_image_url",
-            "client_metadata",
-            "client_read_only_metadata",
-            "server_metadata",
-            "primary_email",
-            "primary_email_verified",
-            "primary_email_auth_enabled",
-            "password_hash",
-            "otp_enabled",
-            "totp_enabled",
-            "oauth_accounts",
-            "selected_team_id",
-            "restricted_by_admin",
-            "restricted_by_admin_reason",
-            "restricted_by_admin_private_details",
-            "country_code",
-            "risk_scores",
-            "passkey_enabled",
-        ],
-    };
-    type Key = Uuid;
-    fn key(&self) -> Uuid {
-        self.id
+read_table! {
+    /// A row of `contact_channels`.
+    #[derive(sqlx::FromRow)]
+    pub struct ContactChannelRow in "contact_channels" {
+        pub id: Uuid,
+        pub project_id: String,
+        pub user_id: Uuid,
+        pub r#type: String,
+        pub value: String,
+        pub is_primary: bool,
+        pub is_verified: bool,
+        pub used_for_auth: bool,
+        pub created_at: i64,
     }
-}
-
-/// A row of `contact_channels`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, FromRow)]
-#[allow(missing_docs, reason = "the columns are described in the migration")]
-pub struct ContactChannelRow {
-    pub id: Uuid,
-    pub project_id: String,
-    pub user_id: Uuid,
-    pub r#type: String,
-    pub value: String,
-    pub is_primary: bool,
-    pub is_verified: bool,
-    pub used_for_auth: bool,
-    pub created_at: i64,
-}
-
-impl TableRow for ContactChannelRow {
-    const TABLE: Table = Table {
-        name: "contact_channels",
-        key: &["id"],
-        fields: &[
-            "project_id",
-            "user_id",
-            "type",
-            "value",
-            "is_primary",
-            "is_verified",
-            "used_for_auth",
-            "created_at",
-        ],
-    };
-    type Key = Uuid;
-    fn key(&self) -> Uuid {
-        self.id
-    }
-
-    fn owner(&self) -> Option<Uuid> {
-        Some(self.user_id)
-    }
+    key (id: Uuid);
+    owner user_id;
+    cleared (User by user_id, Project by project_id);
 }
 
 /// The only type of contact channel that exists.
@@ -637,75 +580,34 @@ pub async fn unverified(
     Ok((users, total))
 }
 
-pub(crate) async fn load(
-    models: &mut ReadModels,
-    connection: &mut PgConnection,
-    demand: &Demand,
-) -> Result<(), LedgerError> {
-    if !demand.users.is_empty() {
-        let ids: Vec<Uuid> = demand.users.iter().copied().collect();
-        let rows = sqlx::query_as!(UserRow, "SELECT * FROM users WHERE id = ANY($1)", &ids)
-            .fetch_all(&mut *connection)
-            .await?;
-        models.users.load(rows);
+/// Names the rows that must be loaded before the event is folded. A stream that begins in the batch
+/// has no rows yet, so creation requires nothing.
+pub(crate) fn require(rows: &mut RowsToLoad, id: Uuid, event: &UserEvent) {
+    match event {
+        UserEvent::ContactChannelAdded(_)
+        | UserEvent::ContactChannelChanged(_)
+        | UserEvent::ContactChannelRemoved { .. } => {
+            rows.users.insert(id);
+            rows.channels.insert(id);
+        }
+        UserEvent::UserUpdated(_)
+        | UserEvent::SelectedTeamChanged { .. }
+        | UserEvent::PasswordRehashed { .. }
+        | UserEvent::PasswordChosen { .. }
+        | UserEvent::OtpEnabled {}
+        | UserEvent::TotpStepUsed { .. }
+        | UserEvent::PasskeyRegistered { .. }
+        | UserEvent::PasskeyUsed { .. }
+        | UserEvent::PasskeyRemoved {}
+        | UserEvent::ProjectPermissionGranted { .. }
+        | UserEvent::ProjectPermissionRevoked { .. }
+        | UserEvent::ProjectPermissionRenamed { .. }
+        | UserEvent::NotificationPreferenceChanged { .. }
+        | UserEvent::UserDeleted {} => {
+            rows.users.insert(id);
+        }
+        UserEvent::UserCreated(_) => {}
     }
-    if !demand.channels_of.is_empty() {
-        let ids: Vec<Uuid> = demand.channels_of.iter().copied().collect();
-        let rows = sqlx::query_as!(
-            ContactChannelRow,
-            "SELECT * FROM contact_channels WHERE user_id = ANY($1)",
-            &ids
-        )
-        .fetch_all(connection)
-        .await?;
-        models.channels.load(rows);
-    }
-    Ok(())
-}
-
-pub(crate) async fn delete_channels(
-    connection: &mut PgConnection,
-    ids: &[Uuid],
-) -> Result<(), LedgerError> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!("DELETE FROM contact_channels WHERE id = ANY($1)", ids)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-pub(crate) async fn delete(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), LedgerError> {
-    passkeys::delete(connection, ids).await?;
-    sqlx::query!(
-        "DELETE FROM verification_codes WHERE subject = ANY($1)",
-        ids
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!("DELETE FROM sessions WHERE user_id = ANY($1)", ids)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query!(
-        "DELETE FROM project_permissions WHERE user_id = ANY($1)",
-        ids
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!("DELETE FROM contact_channels WHERE user_id = ANY($1)", ids)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query!(
-        "DELETE FROM notification_preferences WHERE user_id = ANY($1)",
-        ids
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!("DELETE FROM users WHERE id = ANY($1)", ids)
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 pub(crate) fn fold(models: &mut ReadModels, id: Uuid, event: UserEvent) {
@@ -768,7 +670,7 @@ pub(crate) fn fold(models: &mut ReadModels, id: Uuid, event: UserEvent) {
             category,
             preference,
         } => notifications::fold(models, id, category, preference),
-        UserEvent::UserDeleted {} => models.clear_user(id),
+        UserEvent::UserDeleted {} => models.clear(Owner::User(id)),
     }
 }
 

@@ -41,7 +41,7 @@ impl News<'_> {
         };
         let command = CustomerCommand::RecordPayment(Box::new(payment));
         let (log, stream) = (&self.app.log, customer.stream(&self.context.project_id));
-        let _turn = self.app.queues.wait(stream.0).await;
+        let _turn = self.app.queues.lock(stream.0).await;
         log.transact(&self.context, |mut unit| async {
             customers::execute(&mut unit, &customer, command.clone()).await?;
             for letter in &letters {

@@ -197,7 +197,7 @@ impl SupportMessage {
             status: conversation.status.clone(),
             priority: conversation.priority.clone(),
             source: conversation.source.clone(),
-            message_type: message.kind,
+            message_type: message.r#type,
             body: message.body,
             attachments: Vec::new(),
             metadata: message.metadata,

@@ -14,7 +14,7 @@ use muniment_domain::user::UserError;
 use muniment_domain::vault_entry::VaultEntryError;
 use muniment_domain::verification_code::VerificationCodeError;
 
-use crate::analytics::AnalyticsError;
+use crate::projector::ConstraintMeaning;
 
 /// A value that must be unique and is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,10 +101,10 @@ pub enum LedgerError {
     Refused(String),
     /// What a subscriber writes to cannot take anything at the moment, whatever it is.
     #[error("what the events go to is away: {0}")]
-    SinkAway(AnalyticsError),
-    /// The analytics store refused rows for what is in them.
-    #[error(transparent)]
-    Analytics(AnalyticsError),
+    SinkAway(Box<dyn std::error::Error + Send + Sync>),
+    /// What a subscriber writes to refused rows for what is in them.
+    #[error("what the events go to refused them: {0}")]
+    SinkRefused(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl LedgerError {
@@ -113,45 +113,36 @@ impl LedgerError {
     pub fn is_sink_away(&self) -> bool {
         matches!(self, Self::SinkAway(_))
     }
+
+    /// Replaces a violated unique constraint by what it means, where `meaning` knows it.
+    #[must_use]
+    pub fn explained(self, meaning: impl Fn(&str) -> Option<ConstraintMeaning>) -> Self {
+        let known = match &self {
+            Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                error.constraint().and_then(meaning)
+            }
+            _ => None,
+        };
+        match known {
+            Some(ConstraintMeaning::Taken(reservation)) => Self::Taken(reservation),
+            Some(ConstraintMeaning::Conflict) => Self::Conflict,
+            None => self,
+        }
+    }
 }
 
 impl From<sqlx::Error> for LedgerError {
-    /// Reads what a constraint's violation means. Foreign keys guard against the other side being
+    /// Reads what a violated constraint of the log means; those of read models are left to
+    /// [`LedgerError::explained`]. Foreign keys guard against the other side being
     /// deleted in the same moment: a retry decides on the new state.
     fn from(error: sqlx::Error) -> Self {
         let Some(database) = error.as_database_error() else {
             return Self::Database(error);
         };
         match (database.code().as_deref(), database.constraint()) {
-            (Some("23505"), Some("contact_channels_auth")) => {
-                Self::Taken(Reservation::EmailForAuth)
-            }
-            (Some("23505"), Some("contact_channels_value")) => {
-                Self::Taken(Reservation::ChannelValue)
-            }
-            (Some("23505"), Some("sessions_token")) => Self::Taken(Reservation::RefreshToken),
-            (Some("23505"), Some("passkeys_credential")) => {
-                Self::Taken(Reservation::PasskeyCredential)
-            }
-            (Some("23505"), Some("webhook_endpoints_uid")) => {
-                Self::Taken(Reservation::WebhookEndpointUid)
-            }
-            (Some("23505"), Some("webhook_messages_event_id")) => {
-                Self::Taken(Reservation::WebhookEventId)
-            }
             // Unique sequence, foreign key, serialization failure, deadlock, a lock that was not had
-            // in time; and what Stripe knows of was noted for another customer in the same moment.
-            (
-                Some("23505"),
-                Some(
-                    "events_sequence"
-                    | "snapshots_pkey"
-                    | "subject_keys_pkey"
-                    | "customer_subscriptions_stripe"
-                    | "one_time_purchases_stripe"
-                    | "subscription_invoices_stripe",
-                ),
-            )
+            // in time.
+            (Some("23505"), Some("events_sequence" | "snapshots_pkey" | "subject_keys_pkey"))
             | (Some("23503" | "40001" | "40P01" | "55P03"), _) => Self::Conflict,
             _ => Self::Database(error),
         }

@@ -13,15 +13,14 @@ use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::{EventStoreAggregateContext, PersistedEventStore, SerializedEvent};
 use cqrs_es::{Aggregate, EventStore};
 
-use crate::aggregates::{LedgerEvent, Ledgered, Opened};
-use crate::fate::{Fate, Outcome, Verdict};
-use crate::group_commit::{Answer, Prepared};
-use crate::staging::{Staged, Staging};
+use crate::aggregates::LedgerEvent;
+use crate::commit_outcome::{CommitNotifier, CommitOutcome, CommitStatus};
+use crate::event_collector::{CollectedEvents, EventCollector};
+use crate::group_commit::Answer;
+use crate::loaded_aggregates::{Ledgered, LoadedAggregates};
+use crate::prepared_unit::{PreparedUnit, SNAPSHOT_EVERY};
 use crate::upcasting::upcasters;
 use crate::{EventContext, EventLog, LedgerError};
-
-/// A snapshot is taken whenever a stream has grown by so many events.
-pub(crate) const SNAPSHOT_EVERY: usize = 100;
 
 /// An aggregate's state after a number of events.
 #[derive(Clone)]
@@ -30,36 +29,36 @@ pub struct Versioned<A> {
     sequence: usize,
     snapshot: Option<usize>,
     /// Of the unit that made this state, if it had not committed by then.
-    fate: Option<Fate>,
+    outcome: Option<CommitOutcome>,
 }
 
 /// An aggregate in a unit of work.
-pub struct Slot<A: Aggregate> {
+pub struct AggregateEntry<A: Aggregate> {
     before: Arc<Versioned<A>>,
     state: A,
     events: Vec<A::Event>,
 }
 
 /// The aggregates of one type in a unit of work, by id.
-pub type Slots<A> = BTreeMap<String, Slot<A>>;
+pub type AggregateEntries<A> = BTreeMap<String, AggregateEntry<A>>;
 
 /// Whether a unit of work may decide on remembered states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
     /// It may.
-    Warm,
+    Cached,
     /// It may, and on states that are still to be committed: it takes effect only if they do.
-    Foreseen,
+    Speculative,
     /// It reads the log.
     Log,
 }
 
 /// Whether a unit of work has decided anything on remembered state. Outlives the unit.
 #[derive(Clone, Default)]
-pub(crate) struct Reliance(Arc<AtomicBool>);
+pub(crate) struct CacheUse(Arc<AtomicBool>);
 
-impl Reliance {
-    pub(crate) fn used_memory(&self) -> bool {
+impl CacheUse {
+    pub(crate) fn used_cache(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -69,8 +68,8 @@ pub struct UnitOfWork {
     log: EventLog,
     context: EventContext,
     freshness: Freshness,
-    reliance: Reliance,
-    opened: Opened,
+    cache_use: CacheUse,
+    loaded: LoadedAggregates,
     /// All events in the order in which they were decided, for the read models.
     decided: Vec<(String, LedgerEvent)>,
 }
@@ -81,14 +80,14 @@ impl UnitOfWork {
             log,
             context,
             freshness,
-            reliance: Reliance::default(),
-            opened: Opened::default(),
+            cache_use: CacheUse::default(),
+            loaded: LoadedAggregates::default(),
             decided: Vec::new(),
         }
     }
 
-    pub(crate) fn reliance(&self) -> Reliance {
-        self.reliance.clone()
+    pub(crate) fn cache_use(&self) -> CacheUse {
+        self.cache_use.clone()
     }
 
     /// The circumstances of this unit.
@@ -132,11 +131,11 @@ impl UnitOfWork {
             aggregate: A::default(),
             sequence: 0,
             snapshot: None,
-            fate: None,
+            outcome: None,
         };
-        A::slots(&mut self.opened)
+        A::entries(&mut self.loaded)
             .entry(id.clone())
-            .or_insert_with(|| Slot::new(Arc::new(unborn)));
+            .or_insert_with(|| AggregateEntry::new(Arc::new(unborn)));
         self.decide::<A>(id, command).await
     }
 
@@ -151,9 +150,9 @@ impl UnitOfWork {
     {
         let id = id.to_string();
         self.open::<A>(&id).await?;
-        Ok(A::slots(&mut self.opened)
+        Ok(A::entries(&mut self.loaded)
             .get(&id)
-            .map(|slot| slot.state.clone())
+            .map(|entry| entry.state.clone())
             .unwrap_or_default())
     }
 
@@ -162,19 +161,19 @@ impl UnitOfWork {
         A: Ledgered,
         A::Error: Into<LedgerError>,
     {
-        let Some(slot) = A::slots(&mut self.opened).get_mut(&id) else {
+        let Some(entry) = A::entries(&mut self.loaded).get_mut(&id) else {
             return Ok(());
         };
         let sink = EventSink::default();
         // A refused command must leave no trace, so it works on a copy.
-        let mut state = slot.state.clone();
+        let mut state = entry.state.clone();
         state
             .handle(command, &(), &sink)
             .await
             .map_err(Into::into)?;
         let events = sink.collect().await;
-        slot.state = state;
-        slot.events.extend(events.iter().cloned());
+        entry.state = state;
+        entry.events.extend(events.iter().cloned());
         self.decided
             .extend(events.into_iter().map(|event| (id.clone(), A::wrap(event))));
         Ok(())
@@ -185,38 +184,38 @@ impl UnitOfWork {
         A: Ledgered,
         A::Error: Into<LedgerError>,
     {
-        if A::slots(&mut self.opened).contains_key(id) {
+        if A::entries(&mut self.loaded).contains_key(id) {
             return Ok(());
         }
         let remembered = match self.freshness {
-            Freshness::Warm => self.settled::<A>(id).await,
-            Freshness::Foreseen => self.foreseen::<A>(id),
+            Freshness::Cached => self.committed::<A>(id).await,
+            Freshness::Speculative => self.speculative::<A>(id),
             Freshness::Log => None,
         };
         let before = if let Some(before) = remembered {
-            self.reliance.0.store(true, Ordering::Relaxed);
+            self.cache_use.0.store(true, Ordering::Relaxed);
             before
         } else {
             Arc::new(load::<A>(&self.log, id).await?)
         };
-        A::slots(&mut self.opened).insert(id.to_owned(), Slot::new(before));
+        A::entries(&mut self.loaded).insert(id.to_owned(), AggregateEntry::new(before));
         Ok(())
     }
 
     /// What is remembered, and committed.
-    async fn settled<A: Ledgered>(&self, id: &str) -> Option<Arc<Versioned<A>>> {
-        let remembered = A::memory(self.log.warm()).get(id)?;
-        let Some(fate) = &remembered.fate else {
+    async fn committed<A: Ledgered>(&self, id: &str) -> Option<Arc<Versioned<A>>> {
+        let remembered = A::cached(self.log.cache()).get(id)?;
+        let Some(outcome) = &remembered.outcome else {
             return Some(remembered);
         };
-        (fate.settled().await == Outcome::Committed).then_some(remembered)
+        (outcome.wait().await == CommitStatus::Committed).then_some(remembered)
     }
 
     /// What is remembered, and has not failed.
-    fn foreseen<A: Ledgered>(&self, id: &str) -> Option<Arc<Versioned<A>>> {
-        let remembered = A::memory(self.log.warm()).get(id)?;
-        let has_failed = |fate: &Fate| fate.outcome() == Outcome::Failed;
-        let stands = !remembered.fate.as_ref().is_some_and(has_failed);
+    fn speculative<A: Ledgered>(&self, id: &str) -> Option<Arc<Versioned<A>>> {
+        let remembered = A::cached(self.log.cache()).get(id)?;
+        let has_failed = |outcome: &CommitOutcome| outcome.status() == CommitStatus::Failed;
+        let stands = !remembered.outcome.as_ref().is_some_and(has_failed);
         stands.then_some(remembered)
     }
 
@@ -226,14 +225,14 @@ impl UnitOfWork {
     }
 
     /// Whether some aggregate was looked at, but nothing was decided about it.
-    pub(crate) fn has_idle_slots(&self) -> bool {
-        self.opened.has_idle()
+    pub(crate) fn has_idle_entries(&self) -> bool {
+        self.loaded.has_idle()
     }
 
     /// Waits until what this unit was decided on has committed, or failed to.
-    pub(crate) async fn foundations_settled(&self) {
-        for fate in self.opened.foundations() {
-            fate.settled().await;
+    pub(crate) async fn wait_for_dependencies(&self) {
+        for outcome in self.loaded.depends_on() {
+            outcome.wait().await;
         }
     }
 
@@ -246,8 +245,8 @@ impl UnitOfWork {
         let log = self.log;
         let stored = log.committer().commit(prepared).await;
         match stored {
-            Ok(()) => self.opened.remember(log.warm(), None),
-            Err(LedgerError::Conflict | LedgerError::Taken(_)) => self.opened.forget(log.warm()),
+            Ok(()) => self.loaded.remember(log.cache(), None),
+            Err(LedgerError::Conflict | LedgerError::Taken(_)) => self.loaded.forget(log.cache()),
             Err(_) => {}
         }
         stored
@@ -255,34 +254,34 @@ impl UnitOfWork {
 
     /// Hands everything in, which must be about the one stream `id`, for a transaction that may
     /// also carry what is decided on the outcome. From now on units see it that foresee.
-    pub(crate) async fn hand_in(mut self, id: &str) -> Result<Option<Answer>, LedgerError> {
+    pub(crate) async fn submit(mut self, id: &str) -> Result<Option<Answer>, LedgerError> {
         if self.decided.is_empty() {
             return Ok(None);
         }
         let prepared = self.prepare().await?;
-        let verdict = Verdict::new();
-        let fate = verdict.fate();
+        let notifier = CommitNotifier::new();
+        let outcome = notifier.outcome();
         // In this order, with nothing to wait for in between: what builds on this unit shall stand
         // behind it in the queue.
-        let answer = self.log.committer().hand_in(prepared, verdict, id)?;
-        self.opened.remember(self.log.warm(), Some(&fate));
+        let answer = self.log.committer().submit(prepared, notifier, id)?;
+        self.loaded.remember(self.log.cache(), Some(&outcome));
         Ok(Some(answer))
     }
 
-    async fn prepare(&mut self) -> Result<Prepared, LedgerError> {
-        let staging = Staging::new(self.log.clone());
-        self.stage_all(&staging).await?;
-        let Staged { events, snapshots } = staging.take();
-        Ok(Prepared {
+    async fn prepare(&mut self) -> Result<PreparedUnit, LedgerError> {
+        let collector = EventCollector::new(self.log.clone());
+        self.collect_all(&collector).await?;
+        let CollectedEvents { events, snapshots } = collector.take();
+        Ok(PreparedUnit {
             events: self.in_order_of_decision(events),
             snapshots,
-            foundations: self.opened.foundations(),
+            depends_on: self.loaded.depends_on(),
             context: self.context.clone(),
             decided: std::mem::take(&mut self.decided),
         })
     }
 
-    /// Staging goes aggregate by aggregate; the log shall tell the story as it was decided.
+    /// EventCollector goes aggregate by aggregate; the log shall tell the story as it was decided.
     fn in_order_of_decision(&self, events: Vec<SerializedEvent>) -> Vec<SerializedEvent> {
         let mut by_stream: HashMap<String, VecDeque<SerializedEvent>> = HashMap::new();
         for event in events {
@@ -302,26 +301,26 @@ impl UnitOfWork {
     /// It is handed the state *before* the events: `PersistedEventStore::commit` applies them to the
     /// context for the snapshot, although `EventSink::write` has applied them to the aggregate
     /// already.
-    pub(crate) async fn stage<A>(&mut self, staging: &Staging) -> Result<(), LedgerError>
+    pub(crate) async fn collect<A>(&mut self, collector: &EventCollector) -> Result<(), LedgerError>
     where
         A: Ledgered,
         A::Error: Into<LedgerError>,
     {
         let metadata = self.context.open_metadata();
         let store =
-            PersistedEventStore::<_, A>::new_snapshot_store(staging.clone(), SNAPSHOT_EVERY);
-        for (id, slot) in A::slots(&mut self.opened) {
-            if slot.is_idle() {
+            PersistedEventStore::<_, A>::new_snapshot_store(collector.clone(), SNAPSHOT_EVERY);
+        for (id, entry) in A::entries(&mut self.loaded) {
+            if entry.is_idle() {
                 continue;
             }
             let context = EventStoreAggregateContext {
                 aggregate_id: id.clone(),
-                aggregate: slot.before.aggregate.clone(),
-                current_sequence: slot.before.sequence,
-                current_snapshot: slot.before.snapshot,
+                aggregate: entry.before.aggregate.clone(),
+                current_sequence: entry.before.sequence,
+                current_snapshot: entry.before.snapshot,
             };
             store
-                .commit(slot.events.clone(), context, metadata.clone())
+                .commit(entry.events.clone(), context, metadata.clone())
                 .await?;
         }
         Ok(())
@@ -329,13 +328,13 @@ impl UnitOfWork {
 }
 
 impl<A: Aggregate> Versioned<A> {
-    /// Whether this is a state that the slot was opened with, or an older one.
-    pub(crate) fn is_no_newer_than(&self, slot: &Slot<A>) -> bool {
-        self.sequence <= slot.before.sequence
+    /// Whether this is a state that the entry was loaded with, or an older one.
+    pub(crate) fn is_no_newer_than(&self, entry: &AggregateEntry<A>) -> bool {
+        self.sequence <= entry.before.sequence
     }
 }
 
-impl<A: Aggregate + Clone> Slot<A> {
+impl<A: Aggregate + Clone> AggregateEntry<A> {
     fn new(before: Arc<Versioned<A>>) -> Self {
         Self {
             state: before.aggregate.clone(),
@@ -349,13 +348,13 @@ impl<A: Aggregate + Clone> Slot<A> {
         self.events.is_empty()
     }
 
-    /// Of the unit that made the state the slot was opened with, if it had not committed by then.
-    pub(crate) fn fate(&self) -> Option<&Fate> {
-        self.before.fate.as_ref()
+    /// Of the unit that made the state the entry was loaded with, if it had not committed by then.
+    pub(crate) fn outcome(&self) -> Option<&CommitOutcome> {
+        self.before.outcome.as_ref()
     }
 
-    /// The state after this unit of work, which is still to be committed if it has a fate.
-    pub(crate) fn after(self, fate: Option<&Fate>) -> Versioned<A> {
+    /// The state after this unit of work, which is still to be committed if it has a outcome.
+    pub(crate) fn after(self, outcome: Option<&CommitOutcome>) -> Versioned<A> {
         let sequence = self.before.sequence + self.events.len();
         let crossed = sequence / SNAPSHOT_EVERY > self.before.sequence / SNAPSHOT_EVERY;
         let snapshot = if crossed {
@@ -367,7 +366,7 @@ impl<A: Aggregate + Clone> Slot<A> {
             aggregate: self.state,
             sequence,
             snapshot,
-            fate: fate.cloned(),
+            outcome: outcome.cloned(),
         }
     }
 }
@@ -384,6 +383,6 @@ where
         aggregate: context.aggregate,
         sequence: context.current_sequence,
         snapshot: context.current_snapshot,
-        fate: None,
+        outcome: None,
     })
 }

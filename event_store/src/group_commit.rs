@@ -6,7 +6,7 @@
 //!
 //! Units share a transaction, not a fate: when a shared transaction fails, each of its units is
 //! carried out in a transaction of its own, and is told what became of it. An answer is given after
-//! the commit only. The exception is a unit that was handed in on the state which another will
+//! the commit only. The exception is a unit that was submitted on the state which another will
 //! leave behind: it stands behind that one in the same lane's queue, may share its transaction, and
 //! fails if it fails.
 
@@ -14,16 +14,17 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
-use cqrs_es::persist::SerializedEvent;
 use sqlx::PgPool;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Mutex, oneshot};
 
-use crate::fate::{Fate, Outcome, Verdict};
+use crate::LedgerError;
+use crate::append::append;
+use crate::commit_outcome::{CommitNotifier, CommitOutcome, CommitStatus};
 use crate::notifier::Notifier;
+use crate::prepared_unit::PreparedUnit;
+use crate::projector::InlineProjector;
 use crate::sealing::{FreshKeys, Sealer};
-use crate::staging::{self, Snapshot};
-use crate::{EventContext, LedgerError, LedgerEvent, read_models};
 
 /// Transactions that this process may have running at once: one can be decoded and folded while the
 /// other waits for the disk.
@@ -31,36 +32,18 @@ const LANES: usize = 2;
 /// Units per transaction. More would gain little and make the first of them wait longer.
 const UNITS: usize = 64;
 
-/// A unit of work, decided and serialised.
-pub(crate) struct Prepared {
-    pub(crate) context: EventContext,
-    /// What happened, in the order in which it was decided: aggregate and event.
-    pub(crate) decided: Vec<(String, LedgerEvent)>,
-    /// The same as rows of the log, not sealed yet.
-    pub(crate) events: Vec<SerializedEvent>,
-    pub(crate) snapshots: Vec<Snapshot>,
-    /// Units without which this one has no ground to stand on.
-    pub(crate) foundations: Vec<Fate>,
-}
-
-impl Prepared {
-    fn streams(&self) -> impl Iterator<Item = &str> {
-        self.decided.iter().map(|(id, _)| id.as_str())
-    }
-}
-
 struct Job {
-    unit: Prepared,
-    verdict: Verdict,
+    unit: PreparedUnit,
+    notifier: CommitNotifier,
     answer: oneshot::Sender<Result<(), LedgerError>>,
 }
 
 impl Job {
-    fn new(unit: Prepared, verdict: Verdict) -> (Self, Answer) {
+    fn new(unit: PreparedUnit, notifier: CommitNotifier) -> (Self, Answer) {
         let (answer, answered) = oneshot::channel();
         let job = Self {
             unit,
-            verdict,
+            notifier,
             answer,
         };
         (job, Answer(answered))
@@ -68,30 +51,30 @@ impl Job {
 
     /// Whether what the unit was decided on has come to pass.
     fn is_grounded(&self) -> bool {
-        let mut fates = self.unit.foundations.iter();
-        fates.all(|fate| fate.outcome() == Outcome::Committed)
+        let mut outcomes = self.unit.depends_on.iter();
+        outcomes.all(|outcome| outcome.status() == CommitStatus::Committed)
     }
 
     fn builds_on(&self, other: &Job) -> bool {
-        let mut fates = self.unit.foundations.iter();
-        fates.any(|fate| other.verdict.is_on(fate))
+        let mut outcomes = self.unit.depends_on.iter();
+        outcomes.any(|outcome| other.notifier.notifies(outcome))
     }
 
-    fn settle(&self, outcome: &Result<(), LedgerError>) {
-        self.verdict.settle(match outcome {
-            Ok(()) => Outcome::Committed,
-            Err(_) => Outcome::Failed,
+    fn notify(&self, outcome: &Result<(), LedgerError>) {
+        self.notifier.notify(match outcome {
+            Ok(()) => CommitStatus::Committed,
+            Err(_) => CommitStatus::Failed,
         });
     }
 
     /// The caller may have gone; then nobody needs the answer.
     fn answer(self, outcome: Result<(), LedgerError>) {
-        self.settle(&outcome);
+        self.notify(&outcome);
         let _ = self.answer.send(outcome);
     }
 }
 
-/// What will become of a unit that was handed in.
+/// What will become of a unit that was submitted.
 pub(crate) struct Answer(oneshot::Receiver<Result<(), LedgerError>>);
 
 impl Answer {
@@ -105,7 +88,7 @@ fn ended() -> LedgerError {
     LedgerError::Store("the committing task has ended".into())
 }
 
-/// Where units of work are handed in.
+/// Where units of work are submitted.
 pub(crate) struct Committer {
     /// For whichever lane is free.
     any: UnboundedSender<Job>,
@@ -114,14 +97,20 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    /// Starts the lanes. They end when the committer is dropped and what was handed in is done.
-    pub(crate) fn start(pool: &PgPool, sealer: &Sealer, notifier: &Arc<Notifier>) -> Self {
+    /// Starts the lanes. They end when the committer is dropped and what was submitted is done.
+    pub(crate) fn start(
+        pool: &PgPool,
+        sealer: &Sealer,
+        notifier: &Arc<Notifier>,
+        projector: Arc<dyn InlineProjector>,
+    ) -> Self {
         let (any, shared) = mpsc::unbounded_channel();
         let shared = Arc::new(Mutex::new(shared));
         let writer = Writer {
             pool: pool.clone(),
             sealer: sealer.clone(),
             notifier: Arc::clone(notifier),
+            projector,
             busy: Arc::default(),
         };
         let lanes = (0..LANES).map(|_| {
@@ -134,25 +123,25 @@ impl Committer {
         Self { any, each }
     }
 
-    /// Appends and projects a unit, with others or alone. Once handed in it is carried out even if
+    /// Appends and projects a unit, with others or alone. Once submitted it is carried out even if
     /// the caller stops waiting.
-    pub(crate) async fn commit(&self, unit: Prepared) -> Result<(), LedgerError> {
-        let (job, answer) = Job::new(unit, Verdict::new());
+    pub(crate) async fn commit(&self, unit: PreparedUnit) -> Result<(), LedgerError> {
+        let (job, answer) = Job::new(unit, CommitNotifier::new());
         self.any.send(job).map_err(|_| ended())?;
         answer.wait().await
     }
 
     /// Takes in a unit about one stream, which others may build on at once: they stand behind it.
-    pub(crate) fn hand_in(
+    pub(crate) fn submit(
         &self,
-        unit: Prepared,
-        verdict: Verdict,
+        unit: PreparedUnit,
+        notifier: CommitNotifier,
         stream: &str,
     ) -> Result<Answer, LedgerError> {
         let mut hasher = DefaultHasher::new();
         stream.hash(&mut hasher);
         let lane = usize::try_from(hasher.finish() % LANES as u64).unwrap_or_default();
-        let (job, answer) = Job::new(unit, verdict);
+        let (job, answer) = Job::new(unit, notifier);
         self.each[lane].send(job).map_err(|_| ended())?;
         Ok(answer)
     }
@@ -176,13 +165,15 @@ impl BusyStreams {
                 Some(&before) => job.builds_on(&claimed[before]),
                 None => !busy.contains(stream),
             };
-            let is_founded = |fate: &Fate| match fate.outcome() {
-                Outcome::Committed => true,
-                Outcome::Failed => false,
-                Outcome::Pending => claimed.iter().any(|before| before.verdict.is_on(fate)),
+            let is_founded = |outcome: &CommitOutcome| match outcome.status() {
+                CommitStatus::Committed => true,
+                CommitStatus::Failed => false,
+                CommitStatus::Pending => claimed
+                    .iter()
+                    .any(|before| before.notifier.notifies(outcome)),
             };
             let fits =
-                job.unit.streams().all(is_next_on) && job.unit.foundations.iter().all(is_founded);
+                job.unit.streams().all(is_next_on) && job.unit.depends_on.iter().all(is_founded);
             if !fits {
                 job.answer(Err(LedgerError::Conflict));
                 continue;
@@ -287,10 +278,16 @@ struct Writer {
     pool: PgPool,
     sealer: Sealer,
     notifier: Arc<Notifier>,
+    projector: Arc<dyn InlineProjector>,
     busy: Arc<BusyStreams>,
 }
 
 impl Writer {
+    /// What an error of the database means, if a read model's constraint brought it about.
+    fn meaning(&self, error: LedgerError) -> LedgerError {
+        error.explained(|constraint| self.projector.constraint(constraint))
+    }
+
     async fn carry_out(self, claim: Claim, jobs: Vec<Job>) {
         let outcomes = self.together_or_each(&jobs).await;
         drop(claim);
@@ -324,7 +321,7 @@ impl Writer {
             } else {
                 Err(LedgerError::Conflict)
             };
-            job.settle(&outcome);
+            job.notify(&outcome);
             outcomes.push(outcome);
         }
         outcomes
@@ -335,20 +332,16 @@ impl Writer {
         if jobs.is_empty() {
             return Ok(());
         }
-        let units: Vec<&Prepared> = jobs.iter().map(|job| &job.unit).collect();
+        let units: Vec<&PreparedUnit> = jobs.iter().map(|job| &job.unit).collect();
         let mut transaction = self.pool.begin().await?;
-        let fresh: FreshKeys = staging::append(&mut transaction, &self.sealer, &units).await?;
-        let decided = units.iter().flat_map(|unit| {
-            let project = &unit.context.project_id;
-            unit.decided
-                .iter()
-                .map(|(id, event)| (project.clone(), id.clone(), event.clone()))
-        });
-        read_models::project_all(&mut transaction, decided.collect()).await?;
+        let fresh: FreshKeys = append(&mut transaction, &self.sealer, &units).await?;
+        let events = units.iter().flat_map(|unit| unit.envelopes()).collect();
+        let projected = self.projector.project(&mut transaction, events).await;
+        projected.map_err(|error| self.meaning(error))?;
         match transaction.commit().await {
             Ok(()) => {}
             // Postgres says no: the transaction was rolled back.
-            Err(error @ sqlx::Error::Database(_)) => return Err(error.into()),
+            Err(error @ sqlx::Error::Database(_)) => return Err(self.meaning(error.into()).into()),
             Err(error) => return Err(Failure::Unknown(error)),
         }
         self.sealer.remember(fresh);

@@ -9,7 +9,8 @@ use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::sync::{Notify, watch};
 
-use crate::event_log::CHANNEL;
+/// The channel on which appends are announced.
+const CHANNEL: &str = "muniment_events";
 
 /// Wakes those who follow the log.
 pub struct Notifier {

@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::task::JoinHandle;
 
-use crate::event_log::{Cursor, Recorded};
-use crate::{EventLog, LedgerError, sole_holder};
+use crate::event_log::{Cursor, RecordedEvent};
+use crate::leader_lock::try_lead;
+use crate::{EventLog, LedgerError};
 
 /// Something that follows the log.
 pub trait Subscriber: Send + Sync + 'static {
@@ -32,20 +33,20 @@ pub trait Subscriber: Send + Sync + 'static {
     fn accept(
         &self,
         connection: &mut PgConnection,
-        batch: &[Recorded],
+        batch: &[RecordedEvent],
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
     /// How much of the events it wants to see.
-    fn sight(&self) -> Sight {
-        Sight::Opened
+    fn view(&self) -> EventView {
+        EventView::Full
     }
 }
 
 /// How much of an event a subscriber sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
+pub enum EventView {
     /// Everything.
-    Opened,
+    Full,
     /// Everything but personal data, as if everybody had been erased: faster, for those who only
     /// want to know what an event is about.
     Sealed,
@@ -55,7 +56,7 @@ pub enum Sight {
 
 /// How patiently a subscription works.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct BatchPolicy {
     /// Events per batch, at most.
     pub batch: i64,
     /// How long to wait for a notification before looking anyway.
@@ -74,7 +75,7 @@ pub struct Pace {
     pub longest_pause: Duration,
 }
 
-impl Default for Pace {
+impl Default for BatchPolicy {
     fn default() -> Self {
         Self {
             batch: 500,
@@ -99,11 +100,11 @@ impl Drop for Subscription {
 
 /// Starts to follow the log.
 #[must_use]
-pub fn follow<S: Subscriber>(log: EventLog, subscriber: S, pace: Pace) -> Subscription {
+pub fn follow<S: Subscriber>(log: EventLog, subscriber: S, policy: BatchPolicy) -> Subscription {
     let follower = Follower {
         log,
         subscriber,
-        pace,
+        policy,
     };
     Subscription(tokio::spawn(async move { follower.run().await }))
 }
@@ -111,7 +112,7 @@ pub fn follow<S: Subscriber>(log: EventLog, subscriber: S, pace: Pace) -> Subscr
 /// Passes on what other processes announce. One per process is enough.
 #[must_use]
 pub fn listen(log: EventLog) -> Subscription {
-    let pause = Pace::default().longest_pause;
+    let pause = BatchPolicy::default().longest_pause;
     Subscription(tokio::spawn(async move {
         loop {
             if let Err(error) = log.notifier().listen(log.pool()).await {
@@ -125,26 +126,26 @@ pub fn listen(log: EventLog) -> Subscription {
 /// A batch that is read and opened while the one before it is delivered.
 struct Ahead {
     after: Cursor,
-    batch: JoinHandle<Result<Vec<Recorded>, LedgerError>>,
+    batch: JoinHandle<Result<Vec<RecordedEvent>, LedgerError>>,
 }
 
 async fn read_after(
     log: &EventLog,
-    sight: Sight,
+    view: EventView,
     cursor: Cursor,
     limit: i64,
-) -> Result<Vec<Recorded>, LedgerError> {
-    match sight {
-        Sight::Opened => log.read_after(cursor, limit).await,
-        Sight::Sealed => log.read_sealed_after(cursor, limit).await,
-        Sight::Bare => log.read_bare_after(cursor, limit).await,
+) -> Result<Vec<RecordedEvent>, LedgerError> {
+    match view {
+        EventView::Full => log.read_after(cursor, limit).await,
+        EventView::Sealed => log.read_sealed_after(cursor, limit).await,
+        EventView::Bare => log.read_bare_after(cursor, limit).await,
     }
 }
 
 struct Follower<S> {
     log: EventLog,
     subscriber: S,
-    pace: Pace,
+    policy: BatchPolicy,
 }
 
 impl<S: Subscriber> Follower<S> {
@@ -154,14 +155,14 @@ impl<S: Subscriber> Follower<S> {
                 let name = self.subscriber.name();
                 tracing::warn!(subscription = name, %error, "subscription interrupted");
             }
-            tokio::time::sleep(self.pace.poll).await;
+            tokio::time::sleep(self.policy.poll).await;
         }
     }
 
     /// Follows the log while this process holds the lock. Returns at once if another one does.
     async fn hold(&self) -> Result<(), LedgerError> {
         let name = format!("muniment subscription {}", self.subscriber.name());
-        let Some(mut connection) = sole_holder(self.log.pool(), &name).await? else {
+        let Some(mut connection) = try_lead(self.log.pool(), &name).await? else {
             return Ok(());
         };
         self.enroll(&mut connection).await?;
@@ -175,8 +176,8 @@ impl<S: Subscriber> Follower<S> {
             let batch = self.batch_after(cursor, ahead.take()).await?;
             if batch.is_empty() {
                 // Either a notification or the time to look anyway.
-                let _ = tokio::time::timeout(self.pace.poll, appended.changed()).await;
-                tokio::time::sleep(self.pace.linger).await;
+                let _ = tokio::time::timeout(self.policy.poll, appended.changed()).await;
+                tokio::time::sleep(self.policy.linger).await;
                 continue;
             }
             if self.is_full(&batch) && failures == 0 {
@@ -186,11 +187,11 @@ impl<S: Subscriber> Follower<S> {
                 Ok(()) => {
                     failures = 0;
                     if !self.is_full(&batch) {
-                        let rest = self.pace.interval.saturating_sub(begun.elapsed());
+                        let rest = self.policy.interval.saturating_sub(begun.elapsed());
                         tokio::time::sleep(rest).await;
                     }
                 }
-                Err(error) if error.is_sink_away() || failures + 1 < self.pace.attempts => {
+                Err(error) if error.is_sink_away() || failures + 1 < self.policy.attempts => {
                     failures = failures.saturating_add(1);
                     self.report(&error, failures);
                     tokio::time::sleep(self.pause(failures)).await;
@@ -209,7 +210,7 @@ impl<S: Subscriber> Follower<S> {
         &self,
         cursor: Cursor,
         ahead: Option<Ahead>,
-    ) -> Result<Vec<Recorded>, LedgerError> {
+    ) -> Result<Vec<RecordedEvent>, LedgerError> {
         if let Some(ahead) = ahead.filter(|ahead| ahead.after == cursor) {
             let read = ahead.batch.await;
             let batch = read.map_err(|error| LedgerError::Store(Box::new(error)))??;
@@ -217,20 +218,20 @@ impl<S: Subscriber> Follower<S> {
                 return Ok(batch);
             }
         }
-        read_after(&self.log, self.subscriber.sight(), cursor, self.pace.batch).await
+        read_after(&self.log, self.subscriber.view(), cursor, self.policy.batch).await
     }
 
     fn read_ahead(&self, cursor: Cursor) -> Ahead {
-        let (log, sight, limit) = (self.log.clone(), self.subscriber.sight(), self.pace.batch);
-        let reading = async move { read_after(&log, sight, cursor, limit).await };
+        let (log, view, limit) = (self.log.clone(), self.subscriber.view(), self.policy.batch);
+        let reading = async move { read_after(&log, view, cursor, limit).await };
         Ahead {
             after: cursor,
             batch: tokio::spawn(reading),
         }
     }
 
-    fn is_full(&self, batch: &[Recorded]) -> bool {
-        i64::try_from(batch.len()).is_ok_and(|events| events >= self.pace.batch)
+    fn is_full(&self, batch: &[RecordedEvent]) -> bool {
+        i64::try_from(batch.len()).is_ok_and(|events| events >= self.policy.batch)
     }
 
     async fn enroll(&self, connection: &mut PgConnection) -> Result<(), LedgerError> {
@@ -261,7 +262,7 @@ impl<S: Subscriber> Follower<S> {
         &self,
         connection: &mut PgConnection,
         from: Cursor,
-        batch: &[Recorded],
+        batch: &[RecordedEvent],
     ) -> Result<(), LedgerError> {
         let Some(last) = batch.last() else {
             return Ok(());
@@ -306,7 +307,7 @@ impl<S: Subscriber> Follower<S> {
         &self,
         connection: &mut PgConnection,
         mut from: Cursor,
-        batch: &[Recorded],
+        batch: &[RecordedEvent],
     ) -> Result<(), LedgerError> {
         for event in batch {
             self.deliver_stubbornly(connection, from, event).await?;
@@ -319,7 +320,7 @@ impl<S: Subscriber> Follower<S> {
         &self,
         connection: &mut PgConnection,
         from: Cursor,
-        event: &Recorded,
+        event: &RecordedEvent,
     ) -> Result<(), LedgerError> {
         let (mut failures, mut refusals) = (0u32, 0);
         loop {
@@ -332,7 +333,7 @@ impl<S: Subscriber> Follower<S> {
                     failures = failures.saturating_add(1);
                     refusals += u32::from(!error.is_sink_away());
                     self.report(&error, failures);
-                    if refusals >= self.pace.attempts {
+                    if refusals >= self.policy.attempts {
                         return self.bury(connection, from, event, &error).await;
                     }
                     tokio::time::sleep(self.pause(failures)).await;
@@ -346,7 +347,7 @@ impl<S: Subscriber> Follower<S> {
         &self,
         connection: &mut PgConnection,
         from: Cursor,
-        event: &Recorded,
+        event: &RecordedEvent,
         error: &LedgerError,
     ) -> Result<(), LedgerError> {
         let name = self.subscriber.name();
@@ -357,7 +358,7 @@ impl<S: Subscriber> Follower<S> {
             name,
             event.cursor.position,
             error.to_string(),
-            i32::try_from(self.pace.attempts).unwrap_or(i32::MAX),
+            i32::try_from(self.policy.attempts).unwrap_or(i32::MAX),
         )
         .execute(&mut *transaction)
         .await?;
@@ -377,10 +378,10 @@ impl<S: Subscriber> Follower<S> {
 
     fn pause(&self, failures: u32) -> Duration {
         let growth = 2u32.saturating_pow(failures.saturating_sub(1));
-        self.pace
+        self.policy
             .first_pause
             .saturating_mul(growth)
-            .min(self.pace.longest_pause)
+            .min(self.policy.longest_pause)
     }
 }
 

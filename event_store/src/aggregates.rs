@@ -1,0 +1,78 @@
+//! The aggregates of the ledger, named once: a new one is a line here, and its projector.
+
+use cqrs_es::Aggregate;
+use muniment_domain::ai_conversation::AiConversation;
+use muniment_domain::api_key::ApiKey;
+use muniment_domain::cli_login::CliLogin;
+use muniment_domain::customer::Customer;
+use muniment_domain::outgoing_email::OutgoingEmail;
+use muniment_domain::project::Project;
+use muniment_domain::session::Session;
+use muniment_domain::support_conversation::SupportConversation;
+use muniment_domain::team::Team;
+use muniment_domain::user::User;
+use muniment_domain::vault_entry::VaultEntry;
+use muniment_domain::verification_code::VerificationCode;
+use serde_json::Value;
+
+use crate::LedgerError;
+
+/// Hands the list of all aggregates to another macro: type, id, field, and how many of them a
+/// process remembers.
+macro_rules! with_aggregates {
+    ($callback:ident) => {
+        $callback! {
+            Project by ProjectId in projects, 64 remembered;
+            User by UserId in users, 4096 remembered;
+            Team by TeamId in teams, 512 remembered;
+            Session by SessionId in sessions, 1024 remembered;
+            VerificationCode by VerificationCodeId in codes, 512 remembered;
+            OutgoingEmail by OutgoingEmailId in emails, 256 remembered;
+            CliLogin by CliLoginId in cli_logins, 64 remembered;
+            ApiKey by ApiKeyId in api_keys, 64 remembered;
+            VaultEntry by VaultEntryId in vault_entries, 64 remembered;
+            Customer by CustomerId in customers, 16_384 remembered;
+            AiConversation by AiConversationId in ai_conversations, 64 remembered;
+            SupportConversation by SupportConversationId in support_conversations, 64 remembered;
+        }
+    };
+}
+pub(crate) use with_aggregates;
+
+macro_rules! ledger_event {
+    ($($aggregate:ident by $id:ident in $field:ident, $remembered:literal remembered;)*) => {
+        /// An event of any aggregate.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum LedgerEvent {
+            $(
+                #[doc = concat!("An event of the aggregate [`", stringify!($aggregate), "`].")]
+                $aggregate(<$aggregate as Aggregate>::Event),
+            )*
+        }
+
+        impl LedgerEvent {
+            /// Reads a payload of the current shape.
+            ///
+            /// # Errors
+            /// [`LedgerError::UnknownAggregate`] and [`LedgerError::Codec`].
+            pub(crate) fn decode(aggregate_type: &str, payload: Value) -> Result<Self, LedgerError> {
+                match aggregate_type {
+                    $($aggregate::TYPE => Ok(Self::$aggregate(serde_json::from_value(payload)?)),)*
+                    other => Err(LedgerError::UnknownAggregate(other.to_owned())),
+                }
+            }
+
+            /// The event's payload as JSON, with what is personal in the clear.
+            ///
+            /// # Errors
+            /// [`LedgerError::Codec`], which would be a bug.
+            pub fn payload(&self) -> Result<Value, LedgerError> {
+                Ok(match self {
+                    $(Self::$aggregate(event) => serde_json::to_value(event)?,)*
+                })
+            }
+        }
+    };
+}
+
+with_aggregates!(ledger_event);

@@ -1,0 +1,200 @@
+//! The event log: reading streams, and appending through units of work.
+
+mod event;
+mod reading;
+mod repository;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postgres_es::PostgresEventRepository;
+use sqlx::PgPool;
+
+pub use event::{Cursor, EventEnvelope, RecordedEvent, StoredEvent};
+
+use crate::context::EventContext;
+use crate::error::LedgerError;
+use crate::group_commit::{Answer, Committer};
+use crate::keyed_lock::KeyedLock;
+use crate::loaded_aggregates::{AggregateCache, Ledgered};
+use crate::notifier::Notifier;
+use crate::projector::InlineProjector;
+use crate::sealing::{MasterKey, Sealer};
+use crate::unit_of_work::{Freshness, UnitOfWork};
+
+/// How often a unit of work is decided anew when other writers are faster.
+const ATTEMPTS: u32 = 12;
+/// The longest pause between two attempts grows from here.
+const FIRST_PAUSE: Duration = Duration::from_millis(4);
+/// The log. Cheap to clone; one per process and database.
+#[derive(Clone)]
+pub struct EventLog(Arc<Inner>);
+
+struct Inner {
+    pool: PgPool,
+    stock: PostgresEventRepository,
+    sealer: Sealer,
+    cache: AggregateCache,
+    notifier: Arc<Notifier>,
+    committer: Committer,
+    /// Units that were decided on what others changed in the meantime, by their first stream.
+    contended: KeyedLock<String>,
+}
+
+/// A command that was carried out in memory and waits for its transaction.
+pub struct PendingCommit(Option<Answer>);
+
+impl PendingCommit {
+    /// Waits until it is in the log for good. It gets there, or not, without being waited for.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] when it was decided on what did not come to pass; when the
+    /// database fails.
+    pub async fn committed(self) -> Result<(), LedgerError> {
+        match self.0 {
+            Some(answer) => answer.wait().await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl EventLog {
+    /// The log of a database, whose appends `projector` folds into read models. Starts the task that
+    /// announces appends, and those that commit, so a runtime must be there.
+    #[must_use]
+    pub fn new(pool: PgPool, master: MasterKey, projector: impl InlineProjector) -> Self {
+        let sealer = Sealer::new(pool.clone(), master);
+        let notifier = Arc::new(Notifier::start(pool.clone()));
+        Self(Arc::new(Inner {
+            stock: PostgresEventRepository::new(pool.clone()),
+            committer: Committer::start(&pool, &sealer, &notifier, Arc::new(projector)),
+            sealer,
+            cache: AggregateCache::default(),
+            contended: KeyedLock::default(),
+            notifier,
+            pool,
+        }))
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.0.pool
+    }
+
+    /// The keys of the subjects.
+    #[must_use]
+    pub fn sealer(&self) -> &Sealer {
+        &self.0.sealer
+    }
+
+    pub(crate) fn cache(&self) -> &AggregateCache {
+        &self.0.cache
+    }
+
+    pub(crate) fn committer(&self) -> &Committer {
+        &self.0.committer
+    }
+
+    /// Changes with every append that this process knows of, its own and others'.
+    #[must_use]
+    pub fn appends(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.0.notifier.watch()
+    }
+
+    pub(crate) fn notifier(&self) -> &Notifier {
+        &self.0.notifier
+    }
+
+    /// Runs `work` and commits what it did: all of it, or nothing.
+    ///
+    /// `work` may run several times, because it is decided anew when another writer changed what
+    /// it was decided on; so it must not have effects of its own.
+    ///
+    /// # Errors
+    /// What `work` refuses; [`LedgerError::Taken`] when a unique value is in use; `Conflict` when
+    /// other writers were faster too many times in a row.
+    pub async fn transact<T, E, F, W>(&self, context: &EventContext, work: F) -> Result<T, E>
+    where
+        F: Fn(UnitOfWork) -> W,
+        W: Future<Output = Result<(UnitOfWork, T), E>>,
+        E: From<LedgerError>,
+    {
+        let mut freshness = Freshness::Cached;
+        let mut turn = None;
+        for attempt in 0..ATTEMPTS {
+            let unit = UnitOfWork::new(self.clone(), context.clone(), freshness);
+            let cache_use = unit.cache_use();
+            let outcome = work(unit).await;
+            // What was refused, or left undone, on remembered state is decided anew on the log's.
+            let is_certain = match &outcome {
+                Ok((unit, _)) => !unit.has_idle_entries(),
+                Err(_) => false,
+            };
+            if !is_certain && cache_use.used_cache() {
+                freshness = Freshness::Log;
+                continue;
+            }
+            let (unit, value) = outcome?;
+            let stream = unit.first_stream().map(str::to_owned);
+            match unit.commit().await {
+                Ok(()) => return Ok(value),
+                Err(LedgerError::Conflict) => {
+                    freshness = Freshness::Log;
+                    metrics::counter!("muniment_append_conflicts_total").increment(1);
+                    // Most likely somebody in this process was faster, so queue up behind them;
+                    // other processes are given way to.
+                    match (&turn, stream) {
+                        (None, Some(stream)) => turn = Some(self.0.contended.lock(stream).await),
+                        _ => pause(attempt).await,
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(LedgerError::Conflict.into())
+    }
+
+    /// Carries out a command on one aggregate, on the state that those before it will leave behind,
+    /// without waiting for their transactions: so a stream that many write to grows by many
+    /// events per transaction. Should one of those before fail, then so does this one, with
+    /// [`LedgerError::Conflict`], and may be tried again.
+    ///
+    /// Callers for one stream take turns, which end when this returns. Nothing has happened before
+    /// [`PendingCommit::committed`] says so.
+    ///
+    /// # Errors
+    /// What the aggregate refuses, on what the log says: a refusal is never based on what might not
+    /// come to pass.
+    pub async fn submit<A>(
+        &self,
+        context: &EventContext,
+        id: &A::Id,
+        command: A::Command,
+    ) -> Result<PendingCommit, LedgerError>
+    where
+        A: Ledgered,
+        A::Error: Into<LedgerError>,
+        A::Command: Clone,
+    {
+        let stream = id.to_string();
+        let mut unit = UnitOfWork::new(self.clone(), context.clone(), Freshness::Speculative);
+        let decided = unit.execute::<A>(id, command.clone()).await;
+        let is_sure = !unit.cache_use().used_cache();
+        if is_sure || (decided.is_ok() && !unit.has_idle_entries()) {
+            decided?;
+            return Ok(PendingCommit(unit.submit(&stream).await?));
+        }
+        unit.wait_for_dependencies().await;
+        let mut unit = UnitOfWork::new(self.clone(), context.clone(), Freshness::Log);
+        unit.execute::<A>(id, command).await?;
+        Ok(PendingCommit(unit.submit(&stream).await?))
+    }
+}
+
+/// Full jitter: two writers that collided once should not meet again.
+async fn pause(attempt: u32) {
+    let ceiling = FIRST_PAUSE * 2u32.saturating_pow(attempt.min(6));
+    tokio::time::sleep(ceiling.mul_f64(rand::random())).await;
+}

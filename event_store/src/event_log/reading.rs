@@ -1,0 +1,240 @@
+//! Reading the log: in its order, by stream, and by project and time.
+
+use std::collections::HashMap;
+
+use cqrs_es::persist::{EventUpcaster, SerializedEvent};
+use muniment_domain::{Millis, ProjectId};
+
+use super::EventLog;
+use super::event::{Cursor, EventEnvelope, IncludeMetadata, RecordedEvent, StoredEvent};
+use crate::aggregates::LedgerEvent;
+use crate::error::LedgerError;
+use crate::sealed_event::{open_metadata, open_payload, sealed_subject, subjects};
+use crate::sealing::DataKey;
+use crate::upcasting::{upcast, upcasters};
+
+impl EventLog {
+    /// The events after `cursor`, at most `limit`, in order; none that could still be overtaken by
+    /// an append that has not committed yet.
+    pub async fn read_after(
+        &self,
+        cursor: Cursor,
+        limit: i64,
+    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let stored = self
+            .stored_after(cursor, limit, IncludeMetadata::Yes)
+            .await?;
+        self.open(stored).await
+    }
+
+    /// Like [`EventLog::read_after`], with everything that is sealed left out.
+    pub async fn read_sealed_after(
+        &self,
+        cursor: Cursor,
+        limit: i64,
+    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let stored = self
+            .stored_after(cursor, limit, IncludeMetadata::Yes)
+            .await?;
+        recorded(stored, &HashMap::new())
+    }
+
+    async fn stored_after(
+        &self,
+        cursor: Cursor,
+        limit: i64,
+        include_metadata: IncludeMetadata,
+    ) -> Result<Vec<StoredEvent>, LedgerError> {
+        let rows = sqlx::query_as!(
+            StoredEvent,
+            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
+                      aggregate_type, aggregate_id, sequence, event_type, event_version,
+                      payload, CASE WHEN $4 THEN metadata ELSE '{}'::jsonb END AS "metadata!",
+                      (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
+               FROM events
+               WHERE (transaction, position) > ($1::bigint::text::xid8, $2)
+                 AND transaction < pg_snapshot_xmin(pg_current_snapshot())
+               ORDER BY transaction, position
+               LIMIT $3"#,
+            cursor.transaction,
+            cursor.position,
+            limit,
+            include_metadata == IncludeMetadata::Yes,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows)
+    }
+
+    /// The whole stream of one aggregate, in order.
+    pub async fn stream(
+        &self,
+        aggregate_type: &str,
+        aggregate_id: &str,
+    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+        self.streams(aggregate_type, &[aggregate_id.to_owned()])
+            .await
+    }
+
+    /// Whole streams of aggregates of one type, each in order.
+    pub async fn streams(
+        &self,
+        aggregate_type: &str,
+        aggregate_ids: &[String],
+    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let stored = sqlx::query_as!(
+            StoredEvent,
+            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
+                      aggregate_type, aggregate_id, sequence, event_type, event_version,
+                      payload, metadata,
+                      (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
+               FROM events
+               WHERE aggregate_type = $1 AND aggregate_id = ANY($2)
+               ORDER BY aggregate_id, sequence"#,
+            aggregate_type,
+            aggregate_ids,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        self.open(stored).await
+    }
+
+    /// The events of a project that were recorded from `since` until before `until`, at most
+    /// `limit` of them after a position. Everything that is sealed is left out.
+    pub async fn read_sealed_stretch(
+        &self,
+        project: &ProjectId,
+        (since, until): (Millis, Millis),
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let stored = sqlx::query_as!(
+            StoredEvent,
+            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
+                      aggregate_type, aggregate_id, sequence, event_type, event_version,
+                      payload, metadata,
+                      (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
+               FROM events
+               WHERE project_id = $1 AND position > $2
+                 AND recorded_at >= to_timestamp($3::float8 / 1000)
+                 AND recorded_at < to_timestamp($4::float8 / 1000)
+               ORDER BY position
+               LIMIT $5"#,
+            project.as_str(),
+            after,
+            epoch_millis(since),
+            epoch_millis(until),
+            limit,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        recorded(stored, &HashMap::new())
+    }
+
+    /// Like [`EventLog::read_sealed_after`], with the include_metadata left out as well.
+    pub async fn read_bare_after(
+        &self,
+        cursor: Cursor,
+        limit: i64,
+    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let stored = self
+            .stored_after(cursor, limit, IncludeMetadata::No)
+            .await?;
+        recorded(stored, &HashMap::new())
+    }
+
+    /// What happened after `cursor`, at most `limit` events, for projectors: like
+    /// [`EventLog::read_after`], without the circumstances, which rows do not depend on.
+    pub async fn envelopes_after(
+        &self,
+        cursor: Cursor,
+        limit: i64,
+    ) -> Result<Vec<(Cursor, EventEnvelope)>, LedgerError> {
+        let stored = self
+            .stored_after(cursor, limit, IncludeMetadata::No)
+            .await?;
+        self.envelopes(stored).await
+    }
+
+    /// Opens, upcasts and decodes stored events, but not their metadata.
+    pub async fn envelopes(
+        &self,
+        stored: Vec<StoredEvent>,
+    ) -> Result<Vec<(Cursor, EventEnvelope)>, LedgerError> {
+        let subjects = stored.iter().filter_map(|row| sealed_subject(&row.payload));
+        let subjects = subjects.map(str::to_owned).collect();
+        let keys = self.sealer().existing_keys(subjects).await?;
+        let steps = upcasters();
+        stored
+            .into_iter()
+            .map(|row| {
+                let cursor = row.cursor();
+                let project_id = ProjectId::from_caller(&row.project_id);
+                let event = opened(row, &keys, &steps)?;
+                let envelope = EventEnvelope {
+                    project_id,
+                    event: LedgerEvent::decode(&event.aggregate_type, event.payload)?,
+                    aggregate_id: event.aggregate_id,
+                };
+                Ok((cursor, envelope))
+            })
+            .collect()
+    }
+
+    /// Opens, upcasts and decodes stored events.
+    pub async fn open(&self, stored: Vec<StoredEvent>) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let subjects = stored
+            .iter()
+            .flat_map(subjects)
+            .map(str::to_owned)
+            .collect();
+        recorded(stored, &self.sealer().existing_keys(subjects).await?)
+    }
+}
+
+/// Opens, upcasts and decodes stored events. What there is no key for stays closed.
+fn recorded(
+    stored: Vec<StoredEvent>,
+    keys: &HashMap<String, DataKey>,
+) -> Result<Vec<RecordedEvent>, LedgerError> {
+    let steps = upcasters();
+    stored
+        .into_iter()
+        .map(|row| {
+            let cursor = row.cursor();
+            let project_id = ProjectId::from_caller(&row.project_id);
+            let recorded_at = Millis(row.recorded_at);
+            let event = opened(row, keys, &steps)?;
+            Ok(RecordedEvent {
+                cursor,
+                project_id,
+                recorded_at,
+                sequence: i64::try_from(event.sequence).unwrap_or(i64::MAX),
+                metadata: open_metadata(&event, keys)?,
+                event_type: event.event_type,
+                event: LedgerEvent::decode(&event.aggregate_type, event.payload)?,
+                aggregate_id: event.aggregate_id,
+            })
+        })
+        .collect()
+}
+
+/// Opens what is sealed in a row's payload, and brings it to the current shape.
+fn opened(
+    row: StoredEvent,
+    keys: &HashMap<String, DataKey>,
+    steps: &[Box<dyn EventUpcaster>],
+) -> Result<SerializedEvent, LedgerError> {
+    let mut event = row.into_serialized();
+    open_payload(&mut event, keys)?;
+    Ok(upcast(event, steps))
+}
+
+/// Postgres' own type for times is counted in floats.
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "milliseconds since 1970 are exact in a float for 200,000 years"
+)]
+fn epoch_millis(at: Millis) -> f64 {
+    at.0 as f64
+}

@@ -1,0 +1,49 @@
+//! A unit of work on its way into the log.
+
+use cqrs_es::persist::SerializedEvent;
+use serde_json::Value;
+
+use crate::aggregates::LedgerEvent;
+use crate::commit_outcome::CommitOutcome;
+use crate::context::EventContext;
+use crate::event_log::EventEnvelope;
+
+/// A snapshot is taken whenever a stream has grown by so many events.
+pub(crate) const SNAPSHOT_EVERY: usize = 100;
+
+/// A unit of work, decided and serialised.
+pub(crate) struct PreparedUnit {
+    pub(crate) context: EventContext,
+    /// What happened, in the order in which it was decided: aggregate and event.
+    pub(crate) decided: Vec<(String, LedgerEvent)>,
+    /// The same as rows of the log, not sealed yet.
+    pub(crate) events: Vec<SerializedEvent>,
+    pub(crate) snapshots: Vec<Snapshot>,
+    /// Units without which this one has no ground to stand on.
+    pub(crate) depends_on: Vec<CommitOutcome>,
+}
+
+impl PreparedUnit {
+    /// What happened, for projectors.
+    pub(crate) fn envelopes(&self) -> impl Iterator<Item = EventEnvelope> {
+        self.decided.iter().map(|(id, event)| EventEnvelope {
+            project_id: self.context.project_id.clone(),
+            aggregate_id: id.clone(),
+            event: event.clone(),
+        })
+    }
+
+    /// The streams that the unit appends to, once per event.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = &str> {
+        self.decided.iter().map(|(id, _)| id.as_str())
+    }
+}
+
+/// A snapshot that is due.
+pub(crate) struct Snapshot {
+    pub(crate) aggregate_type: &'static str,
+    pub(crate) aggregate_id: String,
+    pub(crate) last_sequence: usize,
+    pub(crate) number: usize,
+    pub(crate) state: Value,
+}
