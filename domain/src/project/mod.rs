@@ -5,7 +5,7 @@ mod command;
 pub mod config;
 mod default_permissions;
 mod event;
-pub mod old_fields;
+pub mod legacy_config;
 pub mod old_settings;
 mod overrides;
 pub mod payments;

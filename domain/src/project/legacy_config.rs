@@ -1,5 +1,6 @@
-//! The fields of `project.config`, the older view of the settings (contract 04 §1.1 and §1.3), and
-//! the settings that they are kept as (§1.5): one table, by which they are shown and written.
+//! The legacy `project.config`: the fixed set of fields that the API had before settings were
+//! dotted keys. Reads of a project still show them, and updates still accept them. One table says
+//! which setting each field is kept as, and both directions follow from it.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -10,20 +11,20 @@ use super::default_permissions::DefaultsOf;
 use crate::string_order;
 
 /// A field and its setting.
-pub struct OldField {
+pub struct LegacyField {
     /// The field's name.
     pub name: &'static str,
     /// The setting that it is read from and, unless it only shows, written to.
     pub setting: &'static str,
     /// What it holds, and how that looks among the settings.
-    pub shape: OldShape,
+    pub shape: LegacyShape,
     /// Who sees it.
     pub audience: Audience,
 }
 
 /// What a field holds.
 #[derive(Clone, Copy)]
-pub enum OldShape {
+pub enum LegacyShape {
     /// True or false, as the setting is.
     Switch(fn(&ProjectConfig) -> bool),
     /// How OAuth accounts meet existing users; the setting is the same.
@@ -58,17 +59,17 @@ const fn switch(
     setting: &'static str,
     audience: Audience,
     read: fn(&ProjectConfig) -> bool,
-) -> OldField {
-    field(name, setting, audience, OldShape::Switch(read))
+) -> LegacyField {
+    field(name, setting, audience, LegacyShape::Switch(read))
 }
 
 const fn field(
     name: &'static str,
     setting: &'static str,
     audience: Audience,
-    shape: OldShape,
-) -> OldField {
-    OldField {
+    shape: LegacyShape,
+) -> LegacyField {
+    LegacyField {
         name,
         setting,
         shape,
@@ -80,7 +81,7 @@ use Audience::{Admins, Clients, Nobody};
 
 /// The table.
 #[rustfmt::skip]
-pub const OLD_FIELDS: [OldField; 20] = [
+pub const LEGACY_FIELDS: [LegacyField; 20] = [
     switch("sign_up_enabled", "auth.allowSignUp", Clients, |c| c.auth.allow_sign_up),
     switch("credential_enabled", "auth.password.allowSignIn", Clients, |c| c.auth.password.allow_sign_in),
     switch("magic_link_enabled", "auth.otp.allowSignIn", Clients, |c| c.auth.otp.allow_sign_in),
@@ -92,15 +93,15 @@ pub const OLD_FIELDS: [OldField; 20] = [
     switch("allow_localhost", "domains.allowLocalhost", Admins, |c| c.domains.allow_localhost),
     switch("create_team_on_sign_up", "teams.createPersonalTeamOnSignUp", Admins, |c| c.teams.create_personal_team_on_sign_up),
     switch("require_email_verification", "onboarding.requireEmailVerification", Nobody, |c| c.onboarding.require_email_verification),
-    field("oauth_account_merge_strategy", "auth.oauth.accountMergeStrategy", Admins, OldShape::MergeStrategy),
-    field("enabled_oauth_providers", "auth.oauth.providers", Clients, OldShape::ProviderIds),
-    field("oauth_providers", "auth.oauth.providers", Admins, OldShape::Providers),
-    field("domains", "domains.trustedDomains", Clients, OldShape::Domains),
-    field("email_config", "emails.server", Admins, OldShape::EmailServer),
-    field("email_theme", "emails.selectedThemeId", Admins, OldShape::Theme),
-    field("team_creator_default_permissions", "rbac.defaultPermissions.teamCreator", Admins, OldShape::Permissions(DefaultsOf::TeamCreator)),
-    field("team_member_default_permissions", "rbac.defaultPermissions.teamMember", Admins, OldShape::Permissions(DefaultsOf::TeamMember)),
-    field("user_default_permissions", "rbac.defaultPermissions.signUp", Admins, OldShape::Permissions(DefaultsOf::SignUp)),
+    field("oauth_account_merge_strategy", "auth.oauth.accountMergeStrategy", Admins, LegacyShape::MergeStrategy),
+    field("enabled_oauth_providers", "auth.oauth.providers", Clients, LegacyShape::ProviderIds),
+    field("oauth_providers", "auth.oauth.providers", Admins, LegacyShape::Providers),
+    field("domains", "domains.trustedDomains", Clients, LegacyShape::Domains),
+    field("email_config", "emails.server", Admins, LegacyShape::EmailServer),
+    field("email_theme", "emails.selectedThemeId", Admins, LegacyShape::Theme),
+    field("team_creator_default_permissions", "rbac.defaultPermissions.teamCreator", Admins, LegacyShape::Permissions(DefaultsOf::TeamCreator)),
+    field("team_member_default_permissions", "rbac.defaultPermissions.teamMember", Admins, LegacyShape::Permissions(DefaultsOf::TeamMember)),
+    field("user_default_permissions", "rbac.defaultPermissions.signUp", Admins, LegacyShape::Permissions(DefaultsOf::SignUp)),
 ];
 
 /// A field of a provider or the mail server, and the setting that it is kept as.
@@ -139,40 +140,42 @@ fn some(value: Option<impl Serialize>) -> Option<Value> {
 /// All fields that `audience` sees, of a project with these settings.
 #[must_use]
 pub fn shown(config: &ProjectConfig, audience: Audience) -> Map<String, Value> {
-    let fields = OLD_FIELDS.iter().filter(|field| field.audience <= audience);
+    let fields = LEGACY_FIELDS
+        .iter()
+        .filter(|field| field.audience <= audience);
     fields
         .map(|field| (field.name.to_owned(), field.read(config)))
         .collect()
 }
 
-impl OldField {
+impl LegacyField {
     /// Whether it can be written.
     #[must_use]
     pub fn is_written(&self) -> bool {
-        !matches!(self.shape, OldShape::ProviderIds)
+        !matches!(self.shape, LegacyShape::ProviderIds)
     }
 
     /// What it shows of these settings.
     #[must_use]
     pub fn read(&self, config: &ProjectConfig) -> Value {
         match self.shape {
-            OldShape::Switch(read) => json!(read(config)),
-            OldShape::MergeStrategy => json!(config.auth.oauth.account_merge_strategy),
-            OldShape::Theme => json!(config.emails.selected_theme_id),
-            OldShape::Permissions(list) => {
+            LegacyShape::Switch(read) => json!(read(config)),
+            LegacyShape::MergeStrategy => json!(config.auth.oauth.account_merge_strategy),
+            LegacyShape::Theme => json!(config.emails.selected_theme_id),
+            LegacyShape::Permissions(list) => {
                 let ids = config.existing_defaults(list).into_iter();
                 ids.map(|id| json!({"id": id})).collect()
             }
-            OldShape::Domains => read_domains(config),
-            OldShape::Providers => enabled_providers(config)
+            LegacyShape::Domains => read_domains(config),
+            LegacyShape::Providers => enabled_providers(config)
                 .into_iter()
                 .map(read_provider)
                 .collect(),
-            OldShape::ProviderIds => enabled_providers(config)
+            LegacyShape::ProviderIds => enabled_providers(config)
                 .into_iter()
                 .map(|(_, provider)| json!({"id": provider.kind}))
                 .collect(),
-            OldShape::EmailServer => read_server(&config.emails.server),
+            LegacyShape::EmailServer => read_server(&config.emails.server),
         }
     }
 
@@ -182,24 +185,26 @@ impl OldField {
     pub fn write(&self, written: &Value, mut new_id: impl FnMut() -> Uuid) -> Value {
         let items = || written.as_array().into_iter().flatten();
         match self.shape {
-            OldShape::Switch(_) | OldShape::MergeStrategy | OldShape::Theme => written.clone(),
-            OldShape::Permissions(_) => items()
+            LegacyShape::Switch(_) | LegacyShape::MergeStrategy | LegacyShape::Theme => {
+                written.clone()
+            }
+            LegacyShape::Permissions(_) => items()
                 .filter_map(|item| Some((item["id"].as_str()?.to_owned(), json!(true))))
                 .collect(),
-            OldShape::Domains => items()
+            LegacyShape::Domains => items()
                 .map(|item| {
                     let entry =
                         json!({"baseUrl": item["domain"], "handlerPath": item["handler_path"]});
                     (new_id().to_string(), entry)
                 })
                 .collect(),
-            OldShape::Providers | OldShape::ProviderIds => items()
+            LegacyShape::Providers | LegacyShape::ProviderIds => items()
                 .filter_map(|item| {
                     let id = item["id"].as_str()?.to_owned();
                     Some((id, written_provider(item, &mut new_id)))
                 })
                 .collect(),
-            OldShape::EmailServer => written_server(written),
+            LegacyShape::EmailServer => written_server(written),
         }
     }
 }
