@@ -6,7 +6,7 @@ pub mod config;
 mod default_permissions;
 mod event;
 pub mod legacy_config;
-pub mod old_settings;
+pub mod legacy_overrides;
 mod overrides;
 pub mod payments;
 mod rendering;
