@@ -22,6 +22,7 @@ pub mod cli_login;
 pub mod customer;
 pub mod email;
 pub mod ids;
+mod lifecycle;
 pub mod notification;
 pub mod outgoing_email;
 pub mod patch;

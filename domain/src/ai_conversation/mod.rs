@@ -30,9 +30,10 @@ pub enum AiConversationError {
 /// snapshots, which nobody's erasure reaches, do not hold it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AiConversation {
-    /// Nothing happened yet.
+    /// Nothing has happened on the stream yet. Snapshots keep the name that was stored first.
     #[default]
-    Unborn,
+    #[serde(rename = "Unborn")]
+    Absent,
     /// It exists.
     Open {
         /// Whose it is.
@@ -50,7 +51,7 @@ impl AiConversation {
         let AiConversationCommand { by, at, action } = command;
         match (self, action) {
             (
-                Self::Unborn,
+                Self::Absent,
                 AiConversationAction::Start {
                     project_id,
                     title,
@@ -67,7 +68,7 @@ impl AiConversation {
             ))),
             (_, AiConversationAction::Start { .. }) => Err(AiConversationError::AlreadyExists),
             (Self::Open { owner }, _) if owner != by => Err(AiConversationError::NotFound),
-            (Self::Unborn | Self::Deleted, _) => Err(AiConversationError::NotFound),
+            (Self::Absent | Self::Deleted, _) => Err(AiConversationError::NotFound),
             (Self::Open { owner }, AiConversationAction::Rename(title)) => Ok(
                 AiConversationEvent::AiConversationRenamed(AiConversationRenamed {
                     at,

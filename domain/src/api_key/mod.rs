@@ -30,9 +30,10 @@ pub enum ApiKeyError {
 /// The state that decisions about an API key need.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ApiKey {
-    /// Nothing happened yet.
+    /// Nothing has happened on the stream yet. Snapshots keep the name that was stored first.
     #[default]
-    Unborn,
+    #[serde(rename = "Unborn")]
+    Absent,
     /// It can be used until it expires.
     Issued(Description),
     /// It cannot be used any more.
@@ -51,11 +52,11 @@ pub struct Description {
 impl ApiKey {
     fn decide(&self, command: ApiKeyCommand) -> Result<Option<ApiKeyEvent>, ApiKeyError> {
         match (self, command) {
-            (Self::Unborn, ApiKeyCommand::Issue(issued)) => {
+            (Self::Absent, ApiKeyCommand::Issue(issued)) => {
                 Ok(Some(ApiKeyEvent::ApiKeyIssued(issued)))
             }
             (_, ApiKeyCommand::Issue(_)) => Err(ApiKeyError::AlreadyExists),
-            (Self::Unborn | Self::Deleted, _) => Err(ApiKeyError::NotFound),
+            (Self::Absent | Self::Deleted, _) => Err(ApiKeyError::NotFound),
             (Self::Issued(known) | Self::Revoked(known), ApiKeyCommand::Describe(description)) => {
                 let described = ApiKeyEvent::ApiKeyDescribed {
                     subject: known.subject,

@@ -33,9 +33,10 @@ pub enum CliLoginError {
 /// The state that decisions about a login need.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CliLogin {
-    /// Nothing happened yet.
+    /// Nothing has happened on the stream yet. Snapshots keep the name that was stored first.
     #[default]
-    Unborn,
+    #[serde(rename = "Unborn")]
+    Absent,
     /// The program waits.
     Pending {
         /// When both codes stop working.
@@ -68,7 +69,7 @@ impl CliLogin {
     #[must_use]
     pub fn expires_at(&self) -> Option<Millis> {
         match self {
-            Self::Unborn => None,
+            Self::Absent => None,
             Self::Pending { expires_at, .. }
             | Self::Completed { expires_at, .. }
             | Self::Fetched { expires_at } => Some(*expires_at),
@@ -80,13 +81,13 @@ impl CliLogin {
     pub fn anonymous_token(&self) -> Option<&str> {
         match self {
             Self::Pending { anonymous, .. } => anonymous.refresh_token.as_deref(),
-            Self::Unborn | Self::Completed { .. } | Self::Fetched { .. } => None,
+            Self::Absent | Self::Completed { .. } | Self::Fetched { .. } => None,
         }
     }
 
     fn decide(&self, command: CliLoginCommand) -> Result<CliLoginEvent, CliLoginError> {
         match (self, command) {
-            (Self::Unborn, CliLoginCommand::Start(started)) => {
+            (Self::Absent, CliLoginCommand::Start(started)) => {
                 Ok(CliLoginEvent::CliLoginStarted(started))
             }
             (_, CliLoginCommand::Start(_)) => Err(CliLoginError::AlreadyExists),

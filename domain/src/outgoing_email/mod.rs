@@ -25,9 +25,10 @@ pub enum OutgoingEmailError {
 /// The state that decisions about an email need.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum OutgoingEmail {
-    /// Nothing happened yet.
+    /// Nothing has happened on the stream yet. Snapshots keep the name that was stored first.
     #[default]
-    Unborn,
+    #[serde(rename = "Unborn")]
+    Absent,
     /// It is to be sent.
     Pending {
         /// What is to be sent.
@@ -45,7 +46,7 @@ impl OutgoingEmail {
         command: OutgoingEmailCommand,
     ) -> Result<OutgoingEmailEvent, OutgoingEmailError> {
         match (self, command) {
-            (Self::Unborn, OutgoingEmailCommand::Request(request)) => {
+            (Self::Absent, OutgoingEmailCommand::Request(request)) => {
                 Ok(OutgoingEmailEvent::EmailRequested(request))
             }
             (_, OutgoingEmailCommand::Request(_)) => Err(OutgoingEmailError::AlreadyExists),
@@ -55,7 +56,7 @@ impl OutgoingEmail {
             (Self::Pending { .. }, OutgoingEmailCommand::NoteFailure(failure)) => {
                 Ok(OutgoingEmailEvent::EmailFailed(failure))
             }
-            (Self::Unborn | Self::Done, _) => Err(OutgoingEmailError::NotPending),
+            (Self::Absent | Self::Done, _) => Err(OutgoingEmailError::NotPending),
         }
     }
 }

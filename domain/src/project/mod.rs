@@ -28,6 +28,7 @@ pub use event::{
 };
 pub use overrides::{Level, Overrides};
 
+use crate::lifecycle::Lifecycle;
 use crate::permission::{self, DefinitionError, Definitions, WantedDefinition};
 use crate::{KeySetId, PermissionId};
 
@@ -51,19 +52,11 @@ pub enum ProjectError {
     Definition(#[from] DefinitionError),
 }
 
-/// Where a project is in its life.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-enum Life {
-    #[default]
-    Unborn,
-    Alive,
-    Deleted,
-}
-
 /// The state that decisions about a project need.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Project {
-    life: Life,
+    #[serde(rename = "life")]
+    lifecycle: Lifecycle,
     profile: ProjectProfile,
     overrides: Overrides,
     #[serde(default)]
@@ -79,22 +72,22 @@ pub struct Project {
 impl Project {
     /// Whether the project exists now.
     #[must_use]
-    pub fn is_alive(&self) -> bool {
-        self.life == Life::Alive
+    pub fn is_active(&self) -> bool {
+        self.lifecycle == Lifecycle::Active
     }
 
     fn decide(&self, command: ProjectCommand) -> Result<Vec<ProjectEvent>, ProjectError> {
-        match (self.life, command) {
-            (Life::Unborn, ProjectCommand::Create(created)) => {
+        match (self.lifecycle, command) {
+            (Lifecycle::Absent, ProjectCommand::Create(created)) => {
                 Ok(vec![ProjectEvent::ProjectCreated(created)])
             }
             (_, ProjectCommand::Create(_)) => Err(ProjectError::AlreadyExists),
-            (Life::Unborn | Life::Deleted, _) => Err(ProjectError::NotFound),
-            (Life::Alive, command) => self.decide_alive(command),
+            (Lifecycle::Absent | Lifecycle::Deleted, _) => Err(ProjectError::NotFound),
+            (Lifecycle::Active, command) => self.decide_active(command),
         }
     }
 
-    fn decide_alive(&self, command: ProjectCommand) -> Result<Vec<ProjectEvent>, ProjectError> {
+    fn decide_active(&self, command: ProjectCommand) -> Result<Vec<ProjectEvent>, ProjectError> {
         let events = match command {
             ProjectCommand::Create(_) => return Err(ProjectError::AlreadyExists),
             ProjectCommand::Update(update) => self.updated(update),
@@ -281,7 +274,7 @@ impl Aggregate for Project {
     fn apply(&mut self, event: ProjectEvent) {
         match event {
             ProjectEvent::ProjectCreated(created) => {
-                self.life = Life::Alive;
+                self.lifecycle = Lifecycle::Active;
                 self.profile = created.profile;
             }
             ProjectEvent::ProjectUpdated(updated) => updated.apply_to(&mut self.profile),
@@ -328,7 +321,7 @@ impl Aggregate for Project {
             ProjectEvent::KeySetRevoked { .. } => {}
             ProjectEvent::ProjectDeleted {} => {
                 *self = Self {
-                    life: Life::Deleted,
+                    lifecycle: Lifecycle::Deleted,
                     ..Self::default()
                 }
             }

@@ -24,9 +24,10 @@ pub enum SessionError {
 /// The state that decisions about a session need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Session {
-    /// Nothing happened yet.
+    /// Nothing has happened on the stream yet. Snapshots keep the name that was stored first.
     #[default]
-    Unborn,
+    #[serde(rename = "Unborn")]
+    Absent,
     /// The refresh token works until it expires.
     Open,
     /// The refresh token does not work any more.
@@ -36,12 +37,12 @@ pub enum Session {
 impl Session {
     fn decide(self, command: SessionCommand) -> Result<SessionEvent, SessionError> {
         match (self, command) {
-            (Self::Unborn, SessionCommand::Start(started)) => {
+            (Self::Absent, SessionCommand::Start(started)) => {
                 Ok(SessionEvent::SessionStarted(started))
             }
             (_, SessionCommand::Start(_)) => Err(SessionError::AlreadyExists),
             (Self::Open, SessionCommand::End(cause)) => Ok(SessionEvent::SessionEnded { cause }),
-            (Self::Unborn | Self::Ended, SessionCommand::End(_)) => Err(SessionError::NotFound),
+            (Self::Absent | Self::Ended, SessionCommand::End(_)) => Err(SessionError::NotFound),
         }
     }
 }

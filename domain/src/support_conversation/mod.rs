@@ -39,9 +39,10 @@ pub enum SupportConversationError {
 /// snapshots, which nobody's erasure reaches, do not hold it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SupportConversation {
-    /// Nothing happened yet.
+    /// Nothing has happened on the stream yet. Snapshots keep the name that was stored first.
     #[default]
-    Unborn,
+    #[serde(rename = "Unborn")]
+    Absent,
     /// It exists.
     Open(Standing),
 }
@@ -66,11 +67,11 @@ impl SupportConversation {
         command: SupportConversationCommand,
     ) -> Result<Option<SupportConversationEvent>, SupportConversationError> {
         match (self, command) {
-            (Self::Unborn, SupportConversationCommand::Open(opening)) => Ok(Some(opened(*opening))),
+            (Self::Absent, SupportConversationCommand::Open(opening)) => Ok(Some(opened(*opening))),
             (_, SupportConversationCommand::Open(_)) => {
                 Err(SupportConversationError::AlreadyExists)
             }
-            (Self::Unborn, _) => Err(SupportConversationError::NotFound),
+            (Self::Absent, _) => Err(SupportConversationError::NotFound),
             (Self::Open(standing), command) => standing.decide(command),
         }
     }
@@ -241,7 +242,7 @@ impl Aggregate for SupportConversation {
                 });
             }
             (Self::Open(standing), event) => standing.apply(&event),
-            (Self::Unborn, _) => {}
+            (Self::Absent, _) => {}
         }
     }
 }

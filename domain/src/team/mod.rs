@@ -15,6 +15,7 @@ pub use event::{
     TeamEvent, TeamProfile, TeamUpdated,
 };
 
+use crate::lifecycle::Lifecycle;
 use crate::permission::{GrantFate, RevokeCause};
 use crate::{PermissionId, UserId};
 
@@ -38,19 +39,11 @@ pub enum TeamError {
     NotGranted(UserId, PermissionId),
 }
 
-/// Where a team is in its life.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-enum Life {
-    #[default]
-    Unborn,
-    Alive,
-    Deleted,
-}
-
 /// The state that decisions about a team need.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Team {
-    life: Life,
+    #[serde(rename = "life")]
+    lifecycle: Lifecycle,
     display_name: String,
     /// The members, each with the permissions granted directly.
     members: BTreeMap<UserId, BTreeSet<PermissionId>>,
@@ -59,8 +52,8 @@ pub struct Team {
 impl Team {
     /// Whether the team exists now.
     #[must_use]
-    pub fn is_alive(&self) -> bool {
-        self.life == Life::Alive
+    pub fn is_active(&self) -> bool {
+        self.lifecycle == Lifecycle::Active
     }
 
     /// Who is in the team.
@@ -107,9 +100,9 @@ impl Team {
     }
 
     fn decide(&self, command: TeamCommand) -> Result<Vec<TeamEvent>, TeamError> {
-        match (self.life, command) {
+        match (self.lifecycle, command) {
             (
-                Life::Unborn,
+                Lifecycle::Absent,
                 TeamCommand::Create {
                     project_id,
                     now,
@@ -124,14 +117,14 @@ impl Team {
                 Ok(vec![TeamEvent::TeamCreated(created)])
             }
             (_, TeamCommand::Create { .. }) => Err(TeamError::AlreadyExists),
-            (Life::Unborn | Life::Deleted, _) => Err(TeamError::NotFound),
-            (Life::Alive, TeamCommand::Update(change)) => {
+            (Lifecycle::Absent | Lifecycle::Deleted, _) => Err(TeamError::NotFound),
+            (Lifecycle::Active, TeamCommand::Update(change)) => {
                 Ok(vec![TeamEvent::TeamUpdated(TeamUpdated {
                     personal: change.into(),
                 })])
             }
             (
-                Life::Alive,
+                Lifecycle::Active,
                 TeamCommand::NamePersonalTeam {
                     placeholder,
                     display_name,
@@ -148,30 +141,30 @@ impl Team {
                     personal: change.into(),
                 })])
             }
-            (Life::Alive, TeamCommand::AddMember(added)) => {
+            (Lifecycle::Active, TeamCommand::AddMember(added)) => {
                 if self.members.contains_key(&added.user_id) {
                     return Err(TeamError::AlreadyMember);
                 }
                 Ok(vec![TeamEvent::MemberAdded(added)])
             }
-            (Life::Alive, TeamCommand::RemoveMember(user_id)) => {
+            (Lifecycle::Active, TeamCommand::RemoveMember(user_id)) => {
                 self.grants_of(user_id)?;
                 Ok(vec![TeamEvent::MemberRemoved { user_id }])
             }
-            (Life::Alive, TeamCommand::GrantPermission(user_id, permission_id)) => {
+            (Lifecycle::Active, TeamCommand::GrantPermission(user_id, permission_id)) => {
                 self.grants_of(user_id)?;
                 Ok(vec![TeamEvent::TeamPermissionGranted {
                     user_id,
                     permission_id,
                 }])
             }
-            (Life::Alive, TeamCommand::RevokePermission(user_id, permission_id)) => {
+            (Lifecycle::Active, TeamCommand::RevokePermission(user_id, permission_id)) => {
                 self.revoked(user_id, permission_id)
             }
-            (Life::Alive, TeamCommand::FollowDefinition(permission_id, fate)) => {
+            (Lifecycle::Active, TeamCommand::FollowDefinition(permission_id, fate)) => {
                 Ok(self.followed(&permission_id, &fate))
             }
-            (Life::Alive, TeamCommand::ChangeMemberProfile(user_id, change)) => {
+            (Lifecycle::Active, TeamCommand::ChangeMemberProfile(user_id, change)) => {
                 self.grants_of(user_id)?;
                 Ok(vec![TeamEvent::MemberProfileChanged(
                     MemberProfileChanged {
@@ -181,7 +174,7 @@ impl Team {
                     },
                 )])
             }
-            (Life::Alive, TeamCommand::Delete) => Ok(vec![TeamEvent::TeamDeleted {}]),
+            (Lifecycle::Active, TeamCommand::Delete) => Ok(vec![TeamEvent::TeamDeleted {}]),
         }
     }
 }
@@ -208,7 +201,7 @@ impl Aggregate for Team {
     fn apply(&mut self, event: TeamEvent) {
         match event {
             TeamEvent::TeamCreated(created) => {
-                self.life = Life::Alive;
+                self.lifecycle = Lifecycle::Active;
                 self.display_name = created.personal.or_erased().display_name;
             }
             TeamEvent::TeamUpdated(updated) | TeamEvent::PersonalTeamNamed(updated) => {
@@ -253,7 +246,7 @@ impl Aggregate for Team {
             TeamEvent::MemberProfileChanged(_) => {}
             TeamEvent::TeamDeleted {} => {
                 *self = Self {
-                    life: Life::Deleted,
+                    lifecycle: Lifecycle::Deleted,
                     ..Self::default()
                 }
             }

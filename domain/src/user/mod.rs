@@ -20,6 +20,7 @@ pub use event::{
     UserUpdated,
 };
 
+use crate::lifecycle::Lifecycle;
 use crate::notification::{NotificationCategory, Preference};
 use crate::permission::{GrantCause, GrantFate, RevokeCause};
 use crate::{ContactChannelId, Patch, PermissionId, TeamId};
@@ -65,15 +66,6 @@ pub enum UserError {
     PermissionNotGranted(PermissionId),
 }
 
-/// Where an account is in its life.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-enum Life {
-    #[default]
-    Unborn,
-    Alive,
-    Deleted,
-}
-
 /// One of the user's email addresses, as far as decisions depend on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Channel {
@@ -90,7 +82,8 @@ struct Channel {
     reason = "each is a fact of its own, set by its own event"
 )]
 pub struct User {
-    life: Life,
+    #[serde(rename = "life")]
+    lifecycle: Lifecycle,
     is_anonymous: bool,
     channels: BTreeMap<ContactChannelId, Channel>,
     has_password: bool,
@@ -116,8 +109,8 @@ impl User {
 
     /// Whether the account exists now.
     #[must_use]
-    pub fn is_alive(&self) -> bool {
-        self.life == Life::Alive
+    pub fn is_active(&self) -> bool {
+        self.lifecycle == Lifecycle::Active
     }
 
     /// Whether the user has not signed up yet.
@@ -128,15 +121,15 @@ impl User {
 
     /// Decides what follows from a command. Pure: the same state and command give the same events.
     fn decide(&self, command: UserCommand) -> Result<Vec<UserEvent>, UserError> {
-        match (self.life, command) {
-            (Life::Unborn, UserCommand::Create(new)) => Ok(vec![created(*new)]),
+        match (self.lifecycle, command) {
+            (Lifecycle::Absent, UserCommand::Create(new)) => Ok(vec![created(*new)]),
             (_, UserCommand::Create(_)) => Err(UserError::AlreadyExists),
-            (Life::Alive, command) => self.decide_alive(command),
-            (Life::Unborn | Life::Deleted, _) => Err(UserError::NotFound),
+            (Lifecycle::Active, command) => self.decide_active(command),
+            (Lifecycle::Absent | Lifecycle::Deleted, _) => Err(UserError::NotFound),
         }
     }
 
-    fn decide_alive(&self, command: UserCommand) -> Result<Vec<UserEvent>, UserError> {
+    fn decide_active(&self, command: UserCommand) -> Result<Vec<UserEvent>, UserError> {
         match command {
             UserCommand::Create(_) => Err(UserError::AlreadyExists),
             UserCommand::Update(update) => self.decide_update(*update),
@@ -397,7 +390,7 @@ impl Aggregate for User {
                     personal,
                     ..
                 } = *created;
-                self.life = Life::Alive;
+                self.lifecycle = Lifecycle::Active;
                 self.is_anonymous = created.is_anonymous;
                 self.has_password = created.has_password;
                 self.otp_enabled = created.otp_enabled;
@@ -477,7 +470,7 @@ impl Aggregate for User {
             }
             UserEvent::UserDeleted {} => {
                 *self = Self {
-                    life: Life::Deleted,
+                    lifecycle: Lifecycle::Deleted,
                     ..Self::default()
                 }
             }

@@ -39,9 +39,10 @@ pub enum VerificationCodeError {
 /// The state that decisions about a code need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VerificationCode {
-    /// Nothing happened yet.
+    /// Nothing has happened on the stream yet. Snapshots keep the name that was stored first.
     #[default]
-    Unborn,
+    #[serde(rename = "Unborn")]
+    Absent,
     /// It may be redeemed, if it is not too late or locked.
     Open {
         /// When it stops working.
@@ -65,7 +66,7 @@ impl VerificationCode {
     /// Why it could not.
     pub fn check(self, now: Millis) -> Result<(), VerificationCodeError> {
         match self {
-            Self::Unborn | Self::Discarded => Err(VerificationCodeError::NotFound),
+            Self::Absent | Self::Discarded => Err(VerificationCodeError::NotFound),
             Self::Open { expires_at, .. } | Self::Redeemed { expires_at } if expires_at <= now => {
                 Err(VerificationCodeError::Expired)
             }
@@ -82,7 +83,7 @@ impl VerificationCode {
         command: VerificationCodeCommand,
     ) -> Result<Option<VerificationCodeEvent>, VerificationCodeError> {
         match (self, command) {
-            (Self::Unborn, VerificationCodeCommand::Issue(issued)) => {
+            (Self::Absent, VerificationCodeCommand::Issue(issued)) => {
                 Ok(Some(VerificationCodeEvent::CodeIssued(issued)))
             }
             (_, VerificationCodeCommand::Issue(_)) => Err(VerificationCodeError::AlreadyExists),
@@ -92,7 +93,7 @@ impl VerificationCode {
                 Ok(Some(VerificationCodeEvent::CodeAttempted {}))
             }
             (_, VerificationCodeCommand::CountAttempt)
-            | (Self::Unborn | Self::Discarded, VerificationCodeCommand::Discard) => Ok(None),
+            | (Self::Absent | Self::Discarded, VerificationCodeCommand::Discard) => Ok(None),
             (state, VerificationCodeCommand::Redeem(at)) => {
                 state.check(at)?;
                 Ok(Some(VerificationCodeEvent::CodeRedeemed { at }))
