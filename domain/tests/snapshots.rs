@@ -18,7 +18,7 @@ use muniment_domain::permission::GrantCause;
 use muniment_domain::project::StoredKey;
 use muniment_domain::session::Session;
 use muniment_domain::support_conversation::{
-    AgentText, Opening, Priority, Source, SupportConversation, SupportConversationCommand,
+    AgentText, NewConversation, Priority, Source, SupportConversation, SupportConversationCommand,
 };
 use muniment_domain::team::{Entrance, MemberAdded, Team, TeamCommand, TeamProfile};
 use muniment_domain::user::{NewUser, User, UserCommand};
@@ -96,7 +96,7 @@ async fn a_support_conversation_keeps_how_it_stands_and_nothing_that_was_said() 
         body: body.to_owned(),
         at: Millis(0),
     };
-    let opening = Opening {
+    let opening = NewConversation {
         project_id: project(),
         customer: UserId(Uuid::from_u128(5)),
         topic: "secret".to_owned(),

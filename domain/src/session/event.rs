@@ -21,7 +21,7 @@ pub enum SessionEvent {
 /// How a session was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Opening {
+pub enum SessionOrigin {
     /// The user signed up.
     SignUp,
     /// The user signed in with a password.
@@ -68,7 +68,7 @@ pub struct SessionStarted {
     /// An operator acts as the user.
     pub is_impersonation: bool,
     /// How it was opened.
-    pub opening: Opening,
+    pub opening: SessionOrigin,
 }
 
 impl DomainEvent for SessionEvent {

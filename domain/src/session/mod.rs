@@ -8,7 +8,7 @@ use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
 pub use command::SessionCommand;
-pub use event::{EndCause, Opening, SessionEvent, SessionStarted};
+pub use event::{EndCause, SessionEvent, SessionOrigin, SessionStarted};
 
 /// Why a command to a session was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

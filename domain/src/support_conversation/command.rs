@@ -9,7 +9,7 @@ use crate::{Millis, Patch, ProjectId, UserId};
 #[derive(Clone, Debug)]
 pub enum SupportConversationCommand {
     /// Open it, with an agent's first message.
-    Open(Box<Opening>),
+    Open(Box<NewConversation>),
     /// Answer the customer.
     Reply {
         /// The answer.
@@ -47,7 +47,7 @@ pub enum SupportConversationCommand {
 
 /// How a conversation is opened.
 #[derive(Clone, Debug)]
-pub struct Opening {
+pub struct NewConversation {
     /// The project whose customer it is with.
     pub project_id: ProjectId,
     /// The customer.

@@ -9,7 +9,7 @@ use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use command::{AgentText, Details, Opening, SupportConversationCommand};
+pub use command::{AgentText, Details, NewConversation, SupportConversationCommand};
 pub use event::{
     MessageText, OpeningText, PersonalDetails, Priority, Source, Status, SupportConversationEvent,
     SupportConversationOpened, SupportDetailsChanged, SupportMessageReceived, SupportNoteAdded,
@@ -44,12 +44,12 @@ pub enum SupportConversation {
     #[serde(rename = "Unborn")]
     Absent,
     /// It exists.
-    Open(Standing),
+    Open(OpenConversation),
 }
 
 /// How an existing conversation stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct OpenConversation {
     /// The customer, as long as they have an account.
     customer: Option<UserId>,
     status: Status,
@@ -72,12 +72,12 @@ impl SupportConversation {
                 Err(SupportConversationError::AlreadyExists)
             }
             (Self::Absent, _) => Err(SupportConversationError::NotFound),
-            (Self::Open(standing), command) => standing.decide(command),
+            (Self::Open(open), command) => open.decide(command),
         }
     }
 }
 
-fn opened(opening: Opening) -> SupportConversationEvent {
+fn opened(opening: NewConversation) -> SupportConversationEvent {
     let personal = OpeningText {
         topic: opening.topic,
         body: opening.message.body,
@@ -96,7 +96,7 @@ fn opened(opening: Opening) -> SupportConversationEvent {
     }))
 }
 
-impl Standing {
+impl OpenConversation {
     fn decide(
         &self,
         command: SupportConversationCommand,
@@ -233,7 +233,7 @@ impl Aggregate for SupportConversation {
     fn apply(&mut self, event: SupportConversationEvent) {
         match (&mut *self, event) {
             (_, SupportConversationEvent::SupportConversationOpened(opened)) => {
-                *self = Self::Open(Standing {
+                *self = Self::Open(OpenConversation {
                     customer: Some(opened.user_id),
                     status: Status::Open,
                     has_chat: opened.source == Source::Chat,
@@ -241,7 +241,7 @@ impl Aggregate for SupportConversation {
                     was_answered: false,
                 });
             }
-            (Self::Open(standing), event) => standing.apply(&event),
+            (Self::Open(open), event) => open.apply(&event),
             (Self::Absent, _) => {}
         }
     }
