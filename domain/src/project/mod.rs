@@ -9,7 +9,6 @@ pub mod legacy_config;
 pub mod legacy_overrides;
 mod overrides;
 pub mod payments;
-mod rendering;
 pub mod schema;
 
 use std::collections::BTreeMap;

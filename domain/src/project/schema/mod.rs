@@ -7,6 +7,8 @@
 //! Types, names and levels are checked. Ranges are not, by the contract: a number that makes no
 //! sense is kept, and does nothing.
 
+mod lay_over;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -18,6 +20,8 @@ use super::config::ProjectConfig;
 use super::overrides::Level;
 use crate::PermissionId;
 use crate::sign_up_rules::Condition;
+
+pub(super) use lay_over::lay_over;
 
 /// A type of the configuration.
 pub trait Setting {

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::schema::Shape;
+use super::Shape;
 
 /// Lays an override document over the defaults: keys in order of depth, each setting its path.
 /// A path whose parent does not exist is dropped; `null` stands for the default.
-pub(super) fn lay_over(shape: &'static Shape, document: Map<String, Value>) -> Value {
+pub(in crate::project) fn lay_over(shape: &'static Shape, document: Map<String, Value>) -> Value {
     let defaults = shape.default_value().unwrap_or_default();
     let mut config = defaults.clone();
     let mut entries: Vec<_> = document.into_iter().collect();
