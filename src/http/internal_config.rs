@@ -6,9 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use muniment_domain::project::schema::{self, Setting};
+use muniment_domain::project::schema::Setting;
 use muniment_domain::project::{
-    ConfigSource, Level, ProjectCommand, ProjectConfig, legacy_overrides,
+    ConfigSource, Level, ProjectCommand, ProjectConfig, legacy_overrides, validation,
 };
 use muniment_projections::projects::{self, ProjectRow};
 use muniment_projections::{AccessType, LedgerError};
@@ -226,6 +226,6 @@ fn parse(level: Level, field: &str, document: &str) -> Result<Map<String, Value>
         _ => return Err(refuse(format!("{field} must be a JSON object."))),
     };
     let document = legacy_overrides::bring_up_to_date(level, document);
-    schema::check(level, &document).map_err(|violation| refuse(violation.to_string()))?;
+    validation::check(level, &document).map_err(|violation| refuse(violation.to_string()))?;
     Ok(document)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::event::{ConfigSource, KeySetIssued, ProjectCreated, ProjectUpdated};
-use super::overrides::Level;
+use super::level::Level;
 use crate::permission::{Scope, WantedDefinition};
 use crate::{KeySetId, Millis, PermissionId, TeamId};
 

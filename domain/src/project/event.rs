@@ -4,7 +4,7 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::overrides::Level;
+use super::level::Level;
 use crate::permission::DefinitionChanges;
 use crate::{KeySetId, Millis, Patch, PermissionId, Personal, ProjectId, SecretHash, TeamId};
 

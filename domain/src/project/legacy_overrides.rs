@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::overrides::Level;
+use super::level::Level;
 
 /// What happened to the setting at a path since the document was written.
 enum NameChange {

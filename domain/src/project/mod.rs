@@ -7,9 +7,11 @@ mod default_permissions;
 mod event;
 pub mod legacy_config;
 pub mod legacy_overrides;
+mod level;
 mod overrides;
 pub mod payments;
 pub mod schema;
+pub mod validation;
 
 use std::collections::BTreeMap;
 
@@ -25,7 +27,8 @@ pub use event::{
     ConfigChanges, ConfigOverridden, ConfigReplaced, ConfigSource, KeySetIssued, OnboardingStatus,
     PermissionDefined, ProjectCreated, ProjectEvent, ProjectProfile, ProjectUpdated, StoredKey,
 };
-pub use overrides::{Level, Overrides};
+pub use level::Level;
+pub use overrides::Overrides;
 
 use crate::lifecycle::Lifecycle;
 use crate::permission::{self, DefinitionError, Definitions, WantedDefinition};

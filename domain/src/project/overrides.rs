@@ -5,32 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::config::ProjectConfig;
-use crate::permission::{DefinitionChanges, Definitions};
-
-/// A level of configuration; later ones win.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// Project-wide switches.
-    Project,
-    /// Configuration kept as code.
-    Branch,
-    /// What the dashboard edits, and secrets.
-    Environment,
-}
-
-impl Level {
-    /// The level's name on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Project => "project",
-            Self::Branch => "branch",
-            Self::Environment => "environment",
-        }
-    }
-}
+use super::level::Level;
+use crate::permission::DefinitionChanges;
 
 /// The override documents of a project.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -108,14 +84,6 @@ impl Overrides {
             .into_iter()
             .map(|(id, definition)| (format!("rbac.permissions.{id}"), json!(definition)));
         self.merge(Level::Environment, changes.collect());
-    }
-
-    /// The permission definitions in effect. None if the settings cannot be rendered, which no
-    /// checked write leads to.
-    #[must_use]
-    pub fn definitions(&self) -> Definitions {
-        let config = ProjectConfig::render(self);
-        config.map_or_else(|_| Definitions::new(), |config| config.rbac.permissions)
     }
 
     /// All levels chained into one document.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Shape;
+use super::shape::Shape;
 
 /// Lays an override document over the defaults: keys in order of depth, each setting its path.
 /// A path whose parent does not exist is dropped; `null` stands for the default.
