@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::customer::{CustomerType, Product};
+use super::product::{CustomerType, Product};
 use crate::project::payments::PaymentsConfig;
 
 /// What a project sells and counts.

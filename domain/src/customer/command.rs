@@ -2,14 +2,15 @@
 
 use uuid::Uuid;
 
-use super::event::{CustomerRef, PurchaseSource};
+use super::error::CustomerError;
+use super::event::CustomerRef;
 use super::history::History;
 use super::invoice::InvoiceStatus;
 use super::money::Cents;
 use super::product::{Price, Product};
-use super::purchase::Purchase;
+use super::purchase::{Purchase, PurchaseSource};
 use super::refund::PendingRefund;
-use super::{CustomerError, StripeSubscription};
+use super::subscription::StripeSubscription;
 use crate::{Millis, PurchaseId};
 
 /// A command to a customer.

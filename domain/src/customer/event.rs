@@ -135,18 +135,6 @@ pub fn derived_uuid(parts: &[&str]) -> Uuid {
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
-/// How a purchase came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum PurchaseSource {
-    /// Somebody paid.
-    PurchasePage,
-    /// Somebody tried it out.
-    TestMode,
-    /// A server granted it.
-    ApiGrant,
-}
-
 /// See [`CustomerEvent::ItemQuantityChanged`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ItemQuantityChanged {

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::ledger::Source;
+use super::ledger::{ItemLedger, Source};
 use super::purchase::Purchase;
-use super::{ItemLedger, Quantity};
+use super::quantity::Quantity;
 use crate::Millis;
 
 /// Changes by hand, by item, oldest first.

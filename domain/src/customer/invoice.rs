@@ -72,6 +72,13 @@ pub struct Invoice {
     pub told_at: Millis,
 }
 
+/// An invoice, and where it can be seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KnownInvoice {
+    pub(super) invoice: Invoice,
+    pub(super) hosted_invoice_url: Option<String>,
+}
+
 impl Invoice {
     /// Whether what Stripe said of an invoice at some time is no longer so, because it said
     /// something else later: what is told does not arrive in order.

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::product::{Expiry, IncludedItem, Repeat};
-use super::{Quantity, Subscription};
+use super::quantity::Quantity;
+use super::subscription::Subscription;
 use crate::Millis;
 
 /// The history of one item of one customer, as far as it matters.
@@ -137,6 +138,19 @@ impl Balance {
             }
         }
         self.lasting -= quantity;
+    }
+}
+
+impl Subscription {
+    /// When what it grants ends. Of a subscription at Stripe nobody knows: it may end at any
+    /// instant, also a past one, and then its history is told anew.
+    #[must_use]
+    pub fn end(&self) -> End {
+        match (self.ended_at, &self.stripe_id) {
+            (Some(ended), _) => End::At(ended),
+            (None, Some(_)) => End::Never,
+            (None, None) => End::Open(self.period_end),
+        }
     }
 }
 

@@ -3,12 +3,14 @@
 
 mod catalogue;
 mod command;
+mod error;
 mod event;
 mod history;
 mod interval;
 mod invoice;
 pub mod ledger;
 pub mod money;
+mod ownership;
 mod payment;
 pub mod product;
 mod product_version;
@@ -28,65 +30,29 @@ pub use command::{
     CustomerCommand, Floor, InvoiceReport, ItemChange, Payment, RefundStep, Selection,
     SubscriptionSync, WantedPurchase,
 };
+pub use error::CustomerError;
 pub use event::{
     CustomerEvent, CustomerRef, InvoicePage, InvoiceRecorded, ItemChangeReason,
-    ItemQuantityChanged, ProductPurchased, ProductVersionRecorded, PurchaseChanged, PurchaseSource,
+    ItemQuantityChanged, ProductPurchased, ProductVersionRecorded, PurchaseChanged,
     SubscriptionEnded, derived_uuid,
 };
 pub use history::{History, PastChange};
 pub use interval::{DayInterval, Unit};
 pub use invoice::{Invoice, InvoiceStatus};
 pub use ledger::ItemLedger;
+pub use ownership::{Owned, check, owned};
 pub use product::{
     Bases, Currency, CustomerType, Expiry, IncludedItem, Price, Prices, Product, Repeat,
 };
 pub use product_version::product_version_id;
-pub use purchase::{Owned, Purchase, check, owned};
+pub use purchase::{Purchase, PurchaseSource};
 pub use quantity::Quantity;
 pub use refund::{PendingRefund, Refund, RefundEntry, RefundPlan, RefundProblem, Revocation};
 pub use subscription::{Start, StripeSubscription, Subscription, SubscriptionStatus};
 
-use payment::KnownInvoice;
+use invoice::KnownInvoice;
 
 use crate::{Millis, ProjectId, PurchaseId};
-
-/// Why a command to a customer was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CustomerError {
-    /// There is not enough of the item.
-    #[error("the customer does not have enough of the item")]
-    Insufficient,
-    /// The product has no such price.
-    #[error("the product has no price of that id")]
-    PriceUnknown,
-    /// The product can be owned once only.
-    #[error("the product is not stackable: its quantity can only be 1")]
-    NotStackable,
-    /// The product can be owned once only, and is.
-    #[error("the customer has the product already")]
-    AlreadyGranted,
-    /// The product adds to others, none of which is owned.
-    #[error("the product is an add-on, and the customer has none of the products it adds to")]
-    BaseMissing,
-    /// A product of the same line was bought for good.
-    #[error("the customer has a product of the same product line that was bought for good")]
-    LineTaken,
-    /// No running subscription has that id.
-    #[error("the customer has no active subscription of that id")]
-    SubscriptionUnknown,
-    /// The product is not owned.
-    #[error("the customer does not have the product")]
-    NotOwned,
-    /// The product is owned, but no running subscription is behind it.
-    #[error("the product was bought for good or is cancelled already: there is nothing to cancel")]
-    NothingToCancel,
-    /// There is no such purchase.
-    #[error("the customer has no purchase of that id")]
-    PurchaseUnknown,
-    /// It was refunded before.
-    #[error("the purchase was refunded already")]
-    AlreadyRefunded,
-}
 
 /// The state that decisions about a customer need.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

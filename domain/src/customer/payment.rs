@@ -3,22 +3,17 @@
 //! It may be told twice, late, or in another order. So nothing here depends on what was told
 //! before, but for ids; and what is no news leaves no event.
 
-use serde::{Deserialize, Serialize};
-
-use super::event::{InvoicePage, InvoiceRecorded, ProductPurchased, PurchaseChanged};
-use super::history::items_that_differ;
-use super::{
-    Customer, CustomerCommand, CustomerError, CustomerEvent, CustomerRef, History, Invoice,
-    InvoiceReport, Payment, Purchase, PurchaseSource, Refund, RefundStep, SubscriptionSync,
+use super::Customer;
+use super::command::{CustomerCommand, InvoiceReport, Payment, RefundStep, SubscriptionSync};
+use super::error::CustomerError;
+use super::event::{
+    CustomerEvent, CustomerRef, InvoicePage, InvoiceRecorded, ProductPurchased, PurchaseChanged,
 };
+use super::history::{History, items_that_differ};
+use super::invoice::{Invoice, KnownInvoice};
+use super::purchase::{Purchase, PurchaseSource};
+use super::refund::Refund;
 use crate::{Millis, Personal, ProjectId};
-
-/// An invoice, and where it can be seen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct KnownInvoice {
-    invoice: Invoice,
-    hosted_invoice_url: Option<String>,
-}
 
 impl Customer {
     /// The items whose past a command must bring along, because it changes what a purchase has

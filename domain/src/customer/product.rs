@@ -9,7 +9,8 @@ use serde::de::{self, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::{DayInterval, Quantity};
+use super::interval::DayInterval;
+use super::quantity::Quantity;
 
 /// The name of a product that has none.
 const UNNAMED: &str = "Product";

@@ -1,14 +1,11 @@
 //! What a customer bought, and what may be bought beside it (contract 06 §5).
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::ledger::Source;
 use super::product::{Price, Product};
 use super::refund::{PendingRefund, Refund};
 use super::subscription::{Start, Subscription, SubscriptionStatus};
-use super::{CustomerError, PurchaseSource, WantedPurchase};
 use crate::{Millis, PurchaseId};
 
 /// A purchase, with the product as it was then.
@@ -117,78 +114,14 @@ impl Purchase {
     }
 }
 
-/// A product that a customer owns.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Owned<'p> {
-    /// How many.
-    pub quantity: i64,
-    /// As it was bought last.
-    pub product: &'p Product,
-    /// The running subscription behind it.
-    pub subscription: Option<&'p Purchase>,
-}
-
-/// The products a customer owns at that instant, of purchases in their order. All products that
-/// were made up for a purchase count as one, without an id.
-#[must_use]
-pub fn owned(purchases: &[Purchase], now: Millis) -> BTreeMap<Option<&str>, Owned<'_>> {
-    let mut products: BTreeMap<Option<&str>, Owned<'_>> = BTreeMap::new();
-    for purchase in purchases {
-        let owned = products
-            .entry(purchase.product_id.as_deref())
-            .or_insert(Owned {
-                quantity: 0,
-                product: &purchase.product,
-                subscription: None,
-            });
-        owned.product = &purchase.product;
-        owned.quantity += purchase.owned_quantity(now);
-        if purchase.is_active() {
-            owned.subscription = Some(purchase);
-        }
-    }
-    products.retain(|_, owned| owned.quantity > 0);
-    products
-}
-
-/// What has to give way to a purchase: one running subscription, at most.
-///
-/// # Errors
-/// Why the customer cannot have it, in the contract's order (§5.5).
-pub fn check(
-    purchases: &[Purchase],
-    wanted: &WantedPurchase,
-    now: Millis,
-) -> Result<Option<PurchaseId>, CustomerError> {
-    wanted.price()?;
-    let product = &wanted.product;
-    if wanted.quantity != 1 && !product.stackable {
-        return Err(CustomerError::NotStackable);
-    }
-    let owned = owned(purchases, now);
-    let id = wanted.product_id.as_deref();
-    if id.is_some() && !product.stackable && owned.contains_key(&id) {
-        return Err(CustomerError::AlreadyGranted);
-    }
-    let bases = &product.is_add_on_to;
-    let adds_to_nothing = !owned.keys().any(|id| bases.include(*id));
-    if *bases != super::Bases::StandsAlone && adds_to_nothing {
-        return Err(CustomerError::BaseMissing);
-    }
-    let Some(line) = product.product_line_id.as_deref() else {
-        return Ok(None);
-    };
-    let conflicts = owned
-        .iter()
-        .any(|(id, owned)| owned.product.is_in_line(line) && !bases.include(*id));
-    if !conflicts {
-        return Ok(None);
-    }
-    let replaced = purchases.iter().find(|purchase| {
-        let id = purchase.product_id.as_deref();
-        purchase.is_active() && purchase.product.is_in_line(line) && !bases.include(id)
-    });
-    replaced
-        .map(|purchase| Some(purchase.id))
-        .ok_or(CustomerError::LineTaken)
+/// How a purchase came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PurchaseSource {
+    /// Somebody paid.
+    PurchasePage,
+    /// Somebody tried it out.
+    TestMode,
+    /// A server granted it.
+    ApiGrant,
 }

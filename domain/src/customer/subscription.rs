@@ -4,7 +4,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::interval::{DayInterval, Unit};
-use super::ledger::End;
 use super::product::Product;
 use crate::Millis;
 
@@ -136,17 +135,6 @@ impl Subscription {
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.status.is_active()
-    }
-
-    /// When what it grants ends. Of a subscription at Stripe nobody knows: it may end at any
-    /// instant, also a past one, and then its history is told anew.
-    #[must_use]
-    pub fn end(&self) -> End {
-        match (self.ended_at, &self.stripe_id) {
-            (Some(ended), _) => End::At(ended),
-            (None, Some(_)) => End::Never,
-            (None, None) => End::Open(self.period_end),
-        }
     }
 }
 
