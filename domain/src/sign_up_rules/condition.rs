@@ -13,9 +13,10 @@ use cel::parser::Parser;
 use cel::{Context, Env, ExecutionError, IdedExpr, Value};
 use fancy_regex::Regex;
 
+use super::applicant::Applicant;
 use super::literal::{METHODS, rewrite_arguments};
 use super::nesting::{self, MAX_NESTING};
-use super::{Applicant, pattern};
+use super::pattern;
 
 /// The longest condition, in bytes.
 pub const MAX_LENGTH: usize = 10_000;
