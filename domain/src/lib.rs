@@ -21,6 +21,7 @@ pub mod api_key;
 pub mod cli_login;
 pub mod customer;
 pub mod email;
+mod event;
 pub mod ids;
 mod lifecycle;
 pub mod notification;

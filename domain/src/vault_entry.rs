@@ -2,12 +2,14 @@
 //!
 //! The value is opaque here, and sealed once more in the log, under a key of the entry's own.
 
+use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
-use cqrs_es::{Aggregate, DomainEvent};
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
 use sha2::{Digest, Sha256};
 
+use crate::event::domain_event;
 use crate::{Personal, ProjectId, VaultEntryId};
 
 /// The state that decisions about an entry need: what is in it.
@@ -45,7 +47,7 @@ pub enum VaultEntryCommand {
 }
 
 /// An event on an entry's stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum VaultEntryEvent {
     /// A value was kept.
@@ -69,18 +71,7 @@ pub struct VaultValueSet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultEntryError {}
 
-impl DomainEvent for VaultEntryEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::VaultValueSet(_) => "VaultValueSet",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(VaultEntryEvent);
 
 impl Aggregate for VaultEntry {
     const TYPE: &'static str = "vault_entry";

@@ -1,14 +1,15 @@
 //! What can happen to a conversation with the assistant.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use strum::{IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
+use crate::event::domain_event;
 use crate::{Millis, Personal, ProjectId, UserId};
 
 /// An event on a conversation's stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum AiConversationEvent {
     /// It began.
@@ -107,18 +108,4 @@ pub struct AiMessages {
     pub messages: Vec<AiMessage>,
 }
 
-impl DomainEvent for AiConversationEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::AiConversationStarted(_) => "AiConversationStarted",
-            Self::AiConversationRenamed(_) => "AiConversationRenamed",
-            Self::AiMessagesReplaced(_) => "AiMessagesReplaced",
-            Self::AiConversationDeleted {} => "AiConversationDeleted",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(AiConversationEvent);

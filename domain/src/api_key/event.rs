@@ -1,14 +1,15 @@
 //! What can happen to an API key.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
+use crate::event::domain_event;
 use crate::project::StoredKey;
 use crate::{Millis, Personal, ProjectId, TeamId, UserId};
 
 /// An event on an API key's stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum ApiKeyEvent {
     /// The key was issued.
@@ -122,18 +123,4 @@ pub struct ApiKeyDescription {
     pub description: String,
 }
 
-impl DomainEvent for ApiKeyEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::ApiKeyIssued(_) => "ApiKeyIssued",
-            Self::ApiKeyDescribed { .. } => "ApiKeyDescribed",
-            Self::ApiKeyRevoked { .. } => "ApiKeyRevoked",
-            Self::ApiKeyDeleted { .. } => "ApiKeyDeleted",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(ApiKeyEvent);

@@ -1,12 +1,13 @@
 //! What can happen to a command-line login.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
+use crate::event::domain_event;
 use crate::{Millis, Personal, ProjectId, SecretHash};
 
 /// An event on a command-line login's stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum CliLoginEvent {
     /// A program waits for a browser.
@@ -52,18 +53,4 @@ impl std::fmt::Debug for HandedToken {
     }
 }
 
-impl DomainEvent for CliLoginEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::CliLoginStarted(_) => "CliLoginStarted",
-            Self::AnonymousSessionClaimed {} => "AnonymousSessionClaimed",
-            Self::CliLoginCompleted { .. } => "CliLoginCompleted",
-            Self::CliLoginFetched {} => "CliLoginFetched",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(CliLoginEvent);

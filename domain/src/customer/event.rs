@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use strum::{IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
 use super::invoice::Invoice;
 use super::ledger::ItemLedger;
 use super::product::{CustomerType, Product};
 use super::purchase::Purchase;
+use crate::event::domain_event;
 use crate::{CustomerId, Millis, Personal, ProjectId, PurchaseId, TeamId, UserId};
 
 /// An event on a customer's stream, which is the ledger.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum CustomerEvent {
     /// Somebody changed how much of an item the customer has.
@@ -259,24 +260,4 @@ pub struct ProductVersionRecorded {
     pub product: Product,
 }
 
-impl DomainEvent for CustomerEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::ItemQuantityChanged(_) => "ItemQuantityChanged",
-            Self::ProductPurchased(_) => "ProductPurchased",
-            Self::SubscriptionEnded(_) => "SubscriptionEnded",
-            Self::PurchaseChanged(_) => "PurchaseChanged",
-            Self::RefundBegun(_) => "RefundBegun",
-            Self::RefundDropped(_) => "RefundDropped",
-            Self::PurchaseRefunded(_) => "PurchaseRefunded",
-            Self::InvoiceRecorded(_) => "InvoiceRecorded",
-            Self::ProductVersionRecorded(_) => "ProductVersionRecorded",
-            Self::CustomerClosed {} => "CustomerClosed",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(CustomerEvent);

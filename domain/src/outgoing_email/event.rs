@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
+use crate::event::domain_event;
 use crate::{Millis, Personal, ProjectId, UserId};
 
 /// An event on an outgoing email's stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum OutgoingEmailEvent {
     /// It is to be sent.
@@ -98,17 +99,4 @@ pub struct Failure {
     pub retry_at: Option<Millis>,
 }
 
-impl DomainEvent for OutgoingEmailEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::EmailRequested(_) => "EmailRequested",
-            Self::EmailSent { .. } => "EmailSent",
-            Self::EmailFailed(_) => "EmailFailed",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(OutgoingEmailEvent);

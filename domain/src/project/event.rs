@@ -1,15 +1,16 @@
 //! What can happen to a project.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use strum::{IntoStaticStr, VariantNames};
 
 use super::level::Level;
+use crate::event::domain_event;
 use crate::permission::DefinitionChanges;
 use crate::{KeySetId, Millis, Patch, PermissionId, Personal, ProjectId, SecretHash, TeamId};
 
 /// An event on a project's stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum ProjectEvent {
     /// The project came into being.
@@ -312,30 +313,4 @@ pub struct KeySetIssued {
     pub super_secret_admin_key: Option<StoredKey>,
 }
 
-impl DomainEvent for ProjectEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::ProjectCreated(_) => "ProjectCreated",
-            Self::ProjectUpdated(_) => "ProjectUpdated",
-            Self::ConfigOverridden(_) => "ConfigOverridden",
-            Self::ConfigReplaced(_) => "ConfigReplaced",
-            Self::ConfigReset { .. } => "ConfigReset",
-            Self::ConfigUnlinked {} => "ConfigUnlinked",
-            Self::PermissionDefined(_) => "PermissionDefined",
-            Self::PermissionRenamed { .. } => "PermissionRenamed",
-            Self::PermissionRemoved { .. } => "PermissionRemoved",
-            Self::KeySetIssued(_) => "KeySetIssued",
-            Self::KeySetDescribed { .. } => "KeySetDescribed",
-            Self::KeySetRevoked { .. } => "KeySetRevoked",
-            Self::StripeAccountConnected { .. } => "StripeAccountConnected",
-            Self::ProjectProvisioned { .. } => "ProjectProvisioned",
-            Self::ProjectTransferred { .. } => "ProjectTransferred",
-            Self::ProjectDeleted {} => "ProjectDeleted",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(ProjectEvent);

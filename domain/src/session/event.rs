@@ -1,12 +1,13 @@
 //! What can happen to a session.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
+use crate::event::domain_event;
 use crate::{Millis, ProjectId, SecretHash, UserId};
 
 /// An event on a session's stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum SessionEvent {
     /// A refresh token was issued.
@@ -71,16 +72,4 @@ pub struct SessionStarted {
     pub opening: SessionOrigin,
 }
 
-impl DomainEvent for SessionEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::SessionStarted(_) => "SessionStarted",
-            Self::SessionEnded { .. } => "SessionEnded",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(SessionEvent);

@@ -1,16 +1,17 @@
 //! What can happen to a support conversation.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
+use crate::event::domain_event;
 use crate::{Millis, Patch, Personal, ProjectId, UserId};
 
 /// An event on a support conversation's stream.
 ///
 /// Everything that is said is sealed under the customer's key as long as the customer has an
 /// account, afterwards under the conversation's own. Agents are named by their ids alone.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum SupportConversationEvent {
     /// An agent opened it.
@@ -251,21 +252,4 @@ pub struct SupportMessageReceived {
     pub personal: Personal<MessageText>,
 }
 
-impl DomainEvent for SupportConversationEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::SupportConversationOpened(_) => "SupportConversationOpened",
-            Self::SupportReplySent(_) => "SupportReplySent",
-            Self::SupportNoteAdded(_) => "SupportNoteAdded",
-            Self::SupportStatusChanged { .. } => "SupportStatusChanged",
-            Self::SupportDetailsChanged(_) => "SupportDetailsChanged",
-            Self::SupportMessageReceived(_) => "SupportMessageReceived",
-            Self::SupportCustomerForgotten {} => "SupportCustomerForgotten",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(SupportConversationEvent);

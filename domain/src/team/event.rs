@@ -1,14 +1,15 @@
 //! What can happen to a team.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use strum::{IntoStaticStr, VariantNames};
 
+use crate::event::domain_event;
 use crate::permission::RevokeCause;
 use crate::{Millis, Patch, PermissionId, Personal, ProjectId, UserId};
 
 /// An event on a team's stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum TeamEvent {
     /// The team came into being.
@@ -156,24 +157,4 @@ pub struct MemberProfileChange {
     pub profile_image_url: Patch<String>,
 }
 
-impl DomainEvent for TeamEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::TeamCreated(_) => "TeamCreated",
-            Self::TeamUpdated(_) => "TeamUpdated",
-            Self::PersonalTeamNamed(_) => "PersonalTeamNamed",
-            Self::MemberAdded(_) => "MemberAdded",
-            Self::MemberRemoved { .. } => "MemberRemoved",
-            Self::TeamPermissionGranted { .. } => "TeamPermissionGranted",
-            Self::TeamPermissionRevoked { .. } => "TeamPermissionRevoked",
-            Self::TeamPermissionRenamed { .. } => "TeamPermissionRenamed",
-            Self::MemberProfileChanged(_) => "MemberProfileChanged",
-            Self::TeamDeleted {} => "TeamDeleted",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(TeamEvent);

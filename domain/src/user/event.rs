@@ -1,16 +1,17 @@
 //! What can happen to a user.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use strum::{IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
+use crate::event::domain_event;
 use crate::notification::{NotificationCategory, Preference};
 use crate::permission::{GrantCause, RevokeCause};
 use crate::{ContactChannelId, Millis, Patch, PermissionId, Personal, ProjectId, TeamId};
 
 /// An event on a user's stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum UserEvent {
     /// The account came into being.
@@ -320,32 +321,4 @@ pub struct ChannelValue {
     pub value: String,
 }
 
-impl DomainEvent for UserEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::UserCreated(_) => "UserCreated",
-            Self::UserUpdated(_) => "UserUpdated",
-            Self::SelectedTeamChanged { .. } => "SelectedTeamChanged",
-            Self::PasswordRehashed { .. } => "PasswordRehashed",
-            Self::PasswordChosen { .. } => "PasswordChosen",
-            Self::OtpEnabled {} => "OtpEnabled",
-            Self::TotpStepUsed { .. } => "TotpStepUsed",
-            Self::PasskeyRegistered { .. } => "PasskeyRegistered",
-            Self::PasskeyUsed { .. } => "PasskeyUsed",
-            Self::PasskeyRemoved {} => "PasskeyRemoved",
-            Self::ContactChannelAdded(_) => "ContactChannelAdded",
-            Self::ContactChannelChanged(_) => "ContactChannelChanged",
-            Self::ContactChannelRemoved { .. } => "ContactChannelRemoved",
-            Self::ProjectPermissionGranted { .. } => "ProjectPermissionGranted",
-            Self::ProjectPermissionRevoked { .. } => "ProjectPermissionRevoked",
-            Self::ProjectPermissionRenamed { .. } => "ProjectPermissionRenamed",
-            Self::NotificationPreferenceChanged { .. } => "NotificationPreferenceChanged",
-            Self::UserDeleted {} => "UserDeleted",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(UserEvent);

@@ -1,13 +1,14 @@
 //! What can happen to a verification code.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use strum::{IntoStaticStr, VariantNames};
 
+use crate::event::domain_event;
 use crate::{Millis, Personal, ProjectId, SecretHash, UserId};
 
 /// An event on a verification code's stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum VerificationCodeEvent {
     /// It was handed out.
@@ -106,18 +107,4 @@ pub struct CodeDetails {
     pub data: Value,
 }
 
-impl DomainEvent for VerificationCodeEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::CodeIssued(_) => "CodeIssued",
-            Self::CodeAttempted {} => "CodeAttempted",
-            Self::CodeRedeemed { .. } => "CodeRedeemed",
-            Self::CodeDiscarded {} => "CodeDiscarded",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(VerificationCodeEvent);
