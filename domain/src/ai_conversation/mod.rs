@@ -18,28 +18,29 @@ use crate::UserId;
 /// Why a command to a conversation was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AiConversationError {
-    /// It does not exist, or no longer, or is somebody else's, who does not want to be found out.
+    /// The conversation never existed or was deleted, or belongs to somebody else: that it exists
+    /// must not be found out.
     #[error("the conversation does not exist")]
     NotFound,
-    /// The id is taken.
+    /// A conversation with this id exists already.
     #[error("a conversation with this id exists already")]
     AlreadyExists,
 }
 
-/// The state that decisions about a conversation need. What is said in it is not among that, so
-/// snapshots, which nobody's erasure reaches, do not hold it.
+/// The state that decisions about a conversation need. It does not include the messages, so that
+/// snapshots, which no erasure reaches, do not hold them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AiConversation {
     /// Nothing has happened on the stream yet. Snapshots keep the name that was stored first.
     #[default]
     #[serde(rename = "Unborn")]
     Absent,
-    /// It exists.
+    /// The conversation exists.
     Open {
-        /// Whose it is.
+        /// The dashboard user who owns it.
         owner: UserId,
     },
-    /// It was removed.
+    /// The conversation was deleted.
     Deleted,
 }
 

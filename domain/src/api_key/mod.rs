@@ -19,10 +19,10 @@ pub use event::{
 /// Why a command to an API key was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiKeyError {
-    /// The key was never issued, or is gone.
+    /// The key was never issued, or was deleted.
     #[error("the API key does not exist")]
     NotFound,
-    /// The id is taken.
+    /// A key with this id exists already.
     #[error("an API key with this id exists already")]
     AlreadyExists,
 }
@@ -34,15 +34,15 @@ pub enum ApiKey {
     #[default]
     #[serde(rename = "Unborn")]
     Absent,
-    /// It can be used until it expires.
+    /// The key works until it expires.
     Issued(Description),
-    /// It cannot be used any more.
+    /// The key works no longer.
     Revoked(Description),
-    /// It is gone.
+    /// The key was deleted with its owner.
     Deleted,
 }
 
-/// What a key is for, and under whose key that is sealed.
+/// A key's description, and the subject whose key seals it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     subject: Uuid,

@@ -16,16 +16,16 @@ use crate::Millis;
 /// Why a command to a login was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CliLoginError {
-    /// It was never begun, is too old, or a session was handed over already.
+    /// The login never began, is too old, or a session was handed over already.
     #[error("the login code is unknown, has expired or was used already")]
     NotPending,
     /// The program has no anonymous session, or it was claimed already.
     #[error("there is no anonymous session to claim, or it was claimed already")]
     NothingToClaim,
-    /// There is no session to fetch.
+    /// No session was handed over yet, or it was fetched already.
     #[error("no session was handed over yet, or it was fetched already")]
     NothingToFetch,
-    /// The id is taken.
+    /// A login with this id exists already.
     #[error("a login with this id exists already")]
     AlreadyExists,
 }
@@ -37,21 +37,21 @@ pub enum CliLogin {
     #[default]
     #[serde(rename = "Unborn")]
     Absent,
-    /// The program waits.
+    /// The program waits for a browser to answer.
     Pending {
         /// When both codes stop working.
         expires_at: Millis,
         /// The program's own anonymous session, until it is claimed.
         anonymous: HandedToken,
     },
-    /// A session was handed over.
+    /// A browser handed its session over.
     Completed {
         /// When the polling code stops working.
         expires_at: Millis,
-        /// The session.
+        /// The session that waits to be fetched.
         handed: HandedToken,
     },
-    /// The program has it.
+    /// The program has fetched the session.
     Fetched {
         /// When the polling code would have stopped working.
         expires_at: Millis,
@@ -65,7 +65,7 @@ impl CliLogin {
         matches!(self, Self::Pending { expires_at, .. } if *expires_at > now)
     }
 
-    /// When the codes stop working.
+    /// When the codes stop working. `None` if the login never began.
     #[must_use]
     pub fn expires_at(&self) -> Option<Millis> {
         match self {

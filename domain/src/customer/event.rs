@@ -23,47 +23,47 @@ pub enum CustomerEvent {
     ItemQuantityChanged(Box<ItemQuantityChanged>),
     /// The customer got a product.
     ProductPurchased(Box<ProductPurchased>),
-    /// A subscription was ended; what it grants lasts until it ends.
+    /// A subscription was ended. Its grants last until it ends.
     SubscriptionEnded(SubscriptionEnded),
-    /// The payment provider told something new about a purchase.
+    /// The payment provider reported a change of a purchase.
     PurchaseChanged(Box<PurchaseChanged>),
     /// Stripe is about to be asked to pay a purchase back.
     RefundBegun(Box<PurchaseChanged>),
-    /// Stripe refused, and nothing of the refund was made.
+    /// Stripe refused a refund, and made nothing of it.
     RefundDropped(Box<PurchaseChanged>),
     /// A purchase was paid back, at least in part.
     PurchaseRefunded(Box<PurchaseChanged>),
-    /// The payment provider told something new about an invoice.
+    /// The payment provider reported a new or changed invoice.
     InvoiceRecorded(Box<InvoiceRecorded>),
-    /// A product was offered that may be looked up by its version later.
+    /// A product was offered, and may be looked up by its version later.
     ProductVersionRecorded(Box<ProductVersionRecorded>),
-    /// The customer is forgotten.
+    /// The customer was forgotten, with everything they had.
     CustomerClosed {},
 }
 
-/// Who a customer is.
+/// The identity of a customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "customer_type", rename_all = "snake_case")]
 pub enum CustomerRef {
-    /// A user.
+    /// The customer is a user.
     User {
-        /// Who.
+        /// The user's id.
         user_id: UserId,
     },
-    /// A team.
+    /// The customer is a team.
     Team {
-        /// Which.
+        /// The team's id.
         team_id: TeamId,
     },
-    /// Whatever the project's own servers say.
+    /// The customer is known to the project's own servers only.
     Custom {
-        /// Its name.
+        /// The id that those servers use.
         custom_id: String,
     },
 }
 
 impl CustomerRef {
-    /// The customer of that id on the wire. None if it cannot be one of that kind.
+    /// The customer with that id on the wire. `None` if a customer of that kind cannot have it.
     #[must_use]
     pub fn named(kind: CustomerType, id: &str) -> Option<Self> {
         Some(match kind {
@@ -79,7 +79,7 @@ impl CustomerRef {
         })
     }
 
-    /// What kind of customer it is.
+    /// The kind of customer.
     #[must_use]
     pub fn customer_type(&self) -> CustomerType {
         match self {
@@ -89,7 +89,7 @@ impl CustomerRef {
         }
     }
 
-    /// The id on the wire.
+    /// The customer's id on the wire.
     #[must_use]
     pub fn id_text(&self) -> String {
         match self {
@@ -99,8 +99,8 @@ impl CustomerRef {
         }
     }
 
-    /// The stream that is the customer's ledger. It follows from who the customer is, so that it
-    /// needs no look-up.
+    /// The id of the stream that is the customer's ledger. It follows from the customer's identity,
+    /// so that it needs no look-up.
     #[must_use]
     pub fn stream(&self, project: &ProjectId) -> CustomerId {
         CustomerId(derived_uuid(&[
@@ -111,7 +111,7 @@ impl CustomerRef {
         ]))
     }
 
-    /// Under whose key personal data is sealed.
+    /// The subject whose key seals the customer's personal data.
     #[must_use]
     pub fn subject(&self, project: &ProjectId) -> Uuid {
         match self {
@@ -122,7 +122,7 @@ impl CustomerRef {
     }
 }
 
-/// A UUID that follows from texts (RFC 9562, version 8).
+/// A UUID that is computed from texts (RFC 9562, version 8).
 #[must_use]
 pub fn derived_uuid(parts: &[&str]) -> Uuid {
     let mut hash = Sha256::new();
@@ -136,27 +136,27 @@ pub fn derived_uuid(parts: &[&str]) -> Uuid {
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
-/// See [`CustomerEvent::ItemQuantityChanged`].
+/// The content of [`CustomerEvent::ItemQuantityChanged`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ItemQuantityChanged {
-    /// The project.
+    /// The project that the customer belongs to.
     pub project_id: ProjectId,
-    /// The customer.
+    /// The customer whose quantity changed.
     #[serde(flatten)]
     pub customer: CustomerRef,
-    /// The change's id.
+    /// The id of the change.
     pub change_id: Uuid,
-    /// Of what.
+    /// The item whose quantity changed.
     pub item_id: String,
-    /// By how much.
+    /// The difference; negative if something was taken away.
     pub delta: i64,
-    /// When what is granted is lost.
+    /// When a granted quantity is lost; never, if absent.
     pub expires_at: Option<Millis>,
-    /// When.
+    /// When the quantity changed.
     pub at: Millis,
     /// Whose key seals the personal part.
     pub subject: Uuid,
-    /// Why, if that was said.
+    /// The reason for the change, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub personal: Option<Personal<ItemChangeReason>>,
 }
@@ -165,54 +165,55 @@ pub struct ItemQuantityChanged {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ItemChangeReason {
-    /// Why.
+    /// The reason for the change, in the caller's words.
     pub description: String,
 }
 
-/// See [`CustomerEvent::ProductPurchased`].
+/// The content of [`CustomerEvent::ProductPurchased`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProductPurchased {
-    /// The project.
+    /// The project that the customer belongs to.
     pub project_id: ProjectId,
-    /// The customer.
+    /// The customer who got the product.
     #[serde(flatten)]
     pub customer: CustomerRef,
-    /// What.
+    /// The purchase, with the product as it was then.
     pub purchase: Purchase,
 }
 
-/// See [`CustomerEvent::SubscriptionEnded`].
+/// The content of [`CustomerEvent::SubscriptionEnded`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubscriptionEnded {
-    /// Which.
+    /// The purchase whose subscription was ended.
     pub purchase_id: PurchaseId,
-    /// The items that it grants.
+    /// The items that the subscription grants.
     pub item_ids: Vec<String>,
-    /// When that was decided.
+    /// When the end was decided.
     pub canceled_at: Millis,
-    /// When it ends, or ended.
+    /// When the subscription ends, or ended.
     pub ended_at: Millis,
 }
 
-/// See [`CustomerEvent::PurchaseChanged`] and the events of refunds.
+/// The content of [`CustomerEvent::PurchaseChanged`] and of the events of refunds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PurchaseChanged {
-    /// The project.
+    /// The project that the customer belongs to.
     pub project_id: ProjectId,
-    /// The customer.
+    /// The customer who made the purchase.
     #[serde(flatten)]
     pub customer: CustomerRef,
-    /// When.
+    /// When the change was recorded.
     pub at: Millis,
-    /// The purchase as it is now.
+    /// The purchase after the change.
     pub purchase: Purchase,
-    /// The items whose history is another one now, since the purchase was made: their ledgers,
-    /// told anew from all rows.
+    /// The ledgers of the items whose history, since the purchase was made, is another one after
+    /// the change. They are computed from all rows.
     #[serde(deserialize_with = "ledgers")]
     pub ledgers: BTreeMap<String, ItemLedger>,
 }
 
-/// Ledgers have numbers for keys, which serde does not read within a tagged enum, but by itself.
+/// Reads ledgers by themselves: they have numbers for keys, which serde does not read within a
+/// tagged enum.
 fn ledgers<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, ItemLedger>, D::Error> {
@@ -222,41 +223,42 @@ fn ledgers<'de, D: Deserializer<'de>>(
     read.map_err(de::Error::custom)
 }
 
-/// See [`CustomerEvent::InvoiceRecorded`].
+/// The content of [`CustomerEvent::InvoiceRecorded`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvoiceRecorded {
-    /// The project.
+    /// The project that the customer belongs to.
     pub project_id: ProjectId,
-    /// The customer.
+    /// The customer whom the invoice is for.
     #[serde(flatten)]
     pub customer: CustomerRef,
-    /// The invoice.
+    /// The invoice after the change.
     pub invoice: Invoice,
     /// Whose key seals the personal part.
     pub subject: Uuid,
-    /// Where it can be seen, if that is known.
+    /// The page that shows the invoice, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub personal: Option<Personal<InvoicePage>>,
 }
 
-/// The personal part of an invoice: whoever knows the page's address sees who pays for what.
+/// The personal part of an invoice. Everybody who knows the page's address can see who pays for
+/// what.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct InvoicePage {
-    /// Its address.
+    /// The address of the page that shows the invoice.
     pub hosted_invoice_url: String,
 }
 
-/// See [`CustomerEvent::ProductVersionRecorded`].
+/// The content of [`CustomerEvent::ProductVersionRecorded`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProductVersionRecorded {
-    /// The project.
+    /// The project that offers the product.
     pub project_id: ProjectId,
-    /// The version; see [`super::product_version_id`].
+    /// The id of the version; see [`super::product_version_id`].
     pub version_id: String,
-    /// Which product of the settings, if it is one.
+    /// The product's id in the settings, if it is there.
     pub product_id: Option<String>,
-    /// What it says.
+    /// The product as it was offered.
     pub product: Product,
 }
 

@@ -12,32 +12,32 @@ const EPOCH: Date = OffsetDateTime::UNIX_EPOCH.date();
 const CYCLE_DAYS: i64 = 146_097;
 const CYCLE_MONTHS: i64 = 4_800;
 
-/// What a period is counted in.
+/// The unit that a period is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
-    /// Days.
+    /// Days of 24 hours.
     Day,
-    /// Weeks.
+    /// Weeks of seven days.
     Week,
-    /// Months.
+    /// Months, by the calendar where it matters.
     Month,
-    /// Years.
+    /// Years, by the calendar where it matters.
     Year,
 }
 
 impl Unit {
-    /// The units' names.
+    /// The names of the units on the wire.
     pub const NAMES: [&'static str; 4] = ["day", "week", "month", "year"];
 }
 
-/// So many days, weeks, months or years; `[2, "week"]` on the wire.
+/// A number of days, weeks, months or years; `[2, "week"]` on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayInterval(pub u32, pub Unit);
 
 impl DayInterval {
-    /// The period by which included items repeat: of fixed length, a month being 30 days and a
-    /// year 365. A period of no length never comes round.
+    /// The period after which an included item is granted again. It has a fixed length, with months
+    /// of 30 days and years of 365. `None` if it has no length.
     #[must_use]
     pub fn fixed_millis(self) -> Option<i64> {
         let days = match self.1 {

@@ -63,7 +63,7 @@ pub struct Customer {
     /// Invoices of subscriptions, by their ids at Stripe.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     invoices: BTreeMap<String, KnownInvoice>,
-    /// The time of the last event. Servers' clocks differ, and a ledger's time does not run back.
+    /// The time of the last event. Servers' clocks differ, and a ledger's time must not run back.
     latest: Millis,
 }
 
@@ -74,14 +74,14 @@ impl Customer {
         self.items.is_empty() && self.purchases.is_empty()
     }
 
-    /// How much of an item there is.
+    /// The quantity of an item that the customer has at that time.
     #[must_use]
     pub fn quantity(&self, item: &str, now: Millis) -> Quantity {
         let ledger = self.items.get(item);
         ledger.map_or(Quantity::ZERO, |ledger| ledger.quantity(now))
     }
 
-    /// What was bought, in that order.
+    /// The customer's purchases, in the order in which they were made.
     #[must_use]
     pub fn purchases(&self) -> &[Purchase] {
         &self.purchases
@@ -139,7 +139,7 @@ impl Customer {
         Ok(vec![CustomerEvent::ItemQuantityChanged(Box::new(changed))])
     }
 
-    /// A product without prices can be had by nobody, so nothing happens.
+    /// Decides on a purchase. Nothing happens for a product without prices, which nobody can buy.
     fn purchased(
         &self,
         project: &ProjectId,
@@ -175,7 +175,7 @@ impl Customer {
         Ok(events)
     }
 
-    /// Ends a subscription, unless it is Stripe's to end.
+    /// Ends a subscription now, unless it is Stripe's to end.
     fn ended_now(&self, subscription: PurchaseId, now: Millis) -> Vec<CustomerEvent> {
         let now = now.max(self.latest);
         let meant = self.purchases.iter().filter(|purchase| {
@@ -185,7 +185,7 @@ impl Customer {
         meant.map(|purchase| ended(purchase, now, now)).collect()
     }
 
-    /// Ends those subscriptions among the selected that are not Stripe's to end.
+    /// Ends the selected subscriptions with their period, except those that are Stripe's to end.
     fn canceled(
         &self,
         selection: &Selection,

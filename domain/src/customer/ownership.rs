@@ -11,16 +11,16 @@ use crate::{Millis, PurchaseId};
 /// A product that a customer owns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Owned<'p> {
-    /// How many.
+    /// The number that the customer owns.
     pub quantity: i64,
-    /// As it was bought last.
+    /// The product as it was bought last.
     pub product: &'p Product,
-    /// The running subscription behind it.
+    /// The active subscription for it, if there is one.
     pub subscription: Option<&'p Purchase>,
 }
 
-/// The products a customer owns at that instant, of purchases in their order. All products that
-/// were made up for a purchase count as one, without an id.
+/// The products that a customer owns at that instant, from all purchases in their order. All
+/// products that were made up for a purchase count as one, without an id.
 #[must_use]
 pub fn owned(purchases: &[Purchase], now: Millis) -> BTreeMap<Option<&str>, Owned<'_>> {
     let mut products: BTreeMap<Option<&str>, Owned<'_>> = BTreeMap::new();
@@ -42,10 +42,12 @@ pub fn owned(purchases: &[Purchase], now: Millis) -> BTreeMap<Option<&str>, Owne
     products
 }
 
-/// What has to give way to a purchase: one running subscription, at most.
+/// Checks whether a customer may buy a product. Returns the running subscription that the purchase
+/// replaces, if any.
 ///
 /// # Errors
-/// Why the customer cannot have it, in the contract's order (§5.5).
+/// `PriceUnknown`, `NotStackable`, `AlreadyGranted`, `BaseMissing` and `LineTaken`, checked in this
+/// order.
 pub fn check(
     purchases: &[Purchase],
     wanted: &WantedPurchase,

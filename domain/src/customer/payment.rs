@@ -166,7 +166,7 @@ impl Customer {
         self.changed_purchase(project, step.customer, after, &step.history, step.now)
     }
 
-    /// The purchase, which was not refunded yet.
+    /// The purchase of a refund, if it was not refunded yet.
     fn refundable(&self, step: &RefundStep) -> Result<&Purchase, CustomerError> {
         let known = self.purchases.iter().find(|it| it.id == step.purchase);
         let known = known.ok_or(CustomerError::PurchaseUnknown)?;
@@ -197,7 +197,7 @@ impl Customer {
         Ok(after)
     }
 
-    /// The event by which a purchase becomes `after`, if it is not so already.
+    /// The event by which a purchase becomes `after`. `None` if it is so already.
     fn news(
         &self,
         project: &ProjectId,

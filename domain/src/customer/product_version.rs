@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::product::Product;
 
-/// The version's id: base64 of the SHA-256 of the JSON, keys sorted.
+/// The id of a version: the SHA-256 hash, base64, of the product as JSON with sorted keys.
 #[must_use]
 pub fn product_version_id(product_id: Option<&str>, product: &Product) -> String {
     // Objects of serde_json keep their keys sorted.

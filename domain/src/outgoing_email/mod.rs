@@ -14,10 +14,10 @@ pub use event::{EmailRequested, Failure, Letter, OutgoingEmailEvent, Template};
 /// Why a command to an outgoing email was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OutgoingEmailError {
-    /// It was never asked for, or is done with.
+    /// The email was never asked for, or nothing remains to be done about it.
     #[error("the email is not waiting to be sent")]
     NotPending,
-    /// The id is taken.
+    /// An email with this id exists already.
     #[error("an email with this id exists already")]
     AlreadyExists,
 }
@@ -29,14 +29,14 @@ pub enum OutgoingEmail {
     #[default]
     #[serde(rename = "Unborn")]
     Absent,
-    /// It is to be sent.
+    /// The email waits to be sent, for the first time or again.
     Pending {
-        /// What is to be sent.
+        /// The request that is to be fulfilled.
         request: Box<EmailRequested>,
-        /// Failures so far.
+        /// The number of failures so far.
         failures: u32,
     },
-    /// It was sent, or given up.
+    /// The email was sent, or given up.
     Done,
 }
 

@@ -10,47 +10,47 @@ use super::config::{EmailServer, OauthProvider, ProjectConfig};
 use super::default_permissions::DefaultsOf;
 use crate::string_order;
 
-/// A field and its setting.
+/// A field of the legacy configuration and the setting that it is kept as.
 pub struct LegacyField {
     /// The field's name.
     pub name: &'static str,
-    /// The setting that it is read from and, unless it only shows, written to.
+    /// The setting that the field is read from and, unless it is read-only, written to.
     pub setting: &'static str,
-    /// What it holds, and how that looks among the settings.
+    /// The kind of value, and its form among the settings.
     pub shape: LegacyShape,
-    /// Who sees it.
+    /// The callers who see the field.
     pub audience: Audience,
 }
 
-/// What a field holds.
+/// The kind of value that a field holds.
 #[derive(Clone, Copy)]
 pub enum LegacyShape {
-    /// True or false, as the setting is.
+    /// A switch; the setting is the same.
     Switch(fn(&ProjectConfig) -> bool),
-    /// How OAuth accounts meet existing users; the setting is the same.
+    /// The treatment of OAuth accounts whose email a user has already; the setting is the same.
     MergeStrategy,
     /// The id of an email theme; the setting is the same.
     Theme,
     /// Permissions as `[{id}]`; the setting is `{id: true}`.
     Permissions(DefaultsOf),
-    /// `[{domain, handler_path}]`; the setting is a record under random ids.
+    /// Trusted domains as `[{domain, handler_path}]`; the setting is a record under random ids.
     Domains,
     /// The providers to sign in with; the setting is a record under their types.
     Providers,
-    /// Their types alone. It only shows.
+    /// The types of these providers alone. The field is read-only.
     ProviderIds,
-    /// The mail server.
+    /// The mail server; the setting has other names for its parts.
     EmailServer,
 }
 
-/// Who sees a field.
+/// The callers who see a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Audience {
-    /// Everybody.
+    /// Everybody sees the field.
     Clients,
-    /// Administrators.
+    /// Administrators see the field.
     Admins,
-    /// Nobody: it is only written.
+    /// Nobody sees the field: it is only written.
     Nobody,
 }
 
@@ -79,7 +79,7 @@ const fn field(
 
 use Audience::{Admins, Clients, Nobody};
 
-/// The table.
+/// The table of all fields.
 #[rustfmt::skip]
 pub const LEGACY_FIELDS: [LegacyField; 20] = [
     switch("sign_up_enabled", "auth.allowSignUp", Clients, |c| c.auth.allow_sign_up),
@@ -104,10 +104,10 @@ pub const LEGACY_FIELDS: [LegacyField; 20] = [
     field("user_default_permissions", "rbac.defaultPermissions.signUp", Admins, LegacyShape::Permissions(DefaultsOf::SignUp)),
 ];
 
-/// A field of a provider or the mail server, and the setting that it is kept as.
+/// A field of a provider or of the mail server, the setting that it is kept as, and how to read it.
 type Part<T> = (&'static str, &'static str, fn(&T) -> Option<Value>);
 
-/// What a provider has beside its id and type.
+/// The fields of a provider beside its id and type.
 const PROVIDER_PARTS: [Part<OauthProvider>; 4] = [
     ("client_id", "clientId", |p| some(p.client_id.as_ref())),
     ("client_secret", "clientSecret", |p| {
@@ -121,7 +121,7 @@ const PROVIDER_PARTS: [Part<OauthProvider>; 4] = [
     }),
 ];
 
-/// What the mail server has beside its type.
+/// The fields of the mail server beside its type.
 const SERVER_PARTS: [Part<EmailServer>; 6] = [
     ("host", "host", |s| some(s.host())),
     ("port", "port", |s| some(s.port())),
@@ -137,7 +137,7 @@ fn some(value: Option<impl Serialize>) -> Option<Value> {
     value.map(|value| json!(value))
 }
 
-/// All fields that `audience` sees, of a project with these settings.
+/// All fields that `audience` sees of a project with these settings.
 #[must_use]
 pub fn shown(config: &ProjectConfig, audience: Audience) -> Map<String, Value> {
     let fields = LEGACY_FIELDS
@@ -149,13 +149,13 @@ pub fn shown(config: &ProjectConfig, audience: Audience) -> Map<String, Value> {
 }
 
 impl LegacyField {
-    /// Whether it can be written.
+    /// Whether the field can be written.
     #[must_use]
     pub fn is_written(&self) -> bool {
         !matches!(self.shape, LegacyShape::ProviderIds)
     }
 
-    /// What it shows of these settings.
+    /// The field's value for these settings.
     #[must_use]
     pub fn read(&self, config: &ProjectConfig) -> Value {
         match self.shape {
@@ -179,8 +179,8 @@ impl LegacyField {
         }
     }
 
-    /// The value of the setting once this was written to the field, which was checked before.
-    /// Entries of records get ids of `new_id`.
+    /// The value of the setting after `written`, which was checked before, is written to the field.
+    /// Entries of records get their ids from `new_id`.
     #[must_use]
     pub fn write(&self, written: &Value, mut new_id: impl FnMut() -> Uuid) -> Value {
         let items = || written.as_array().into_iter().flatten();
@@ -224,7 +224,7 @@ pub fn enabled_providers(config: &ProjectConfig) -> Vec<Provider<'_>> {
     enabled
 }
 
-/// The settings that a provider with the server's own client is written with.
+/// The settings of a provider that uses the server's own client.
 #[must_use]
 pub fn shared_provider(kind: &str) -> Value {
     json!({"type": kind, "isShared": true, "allowSignIn": true, "allowConnectedAccounts": true})

@@ -11,7 +11,7 @@ use super::level::Level;
 enum NameChange {
     Kept,
     Dropped,
-    /// Its last segment has another name now.
+    /// The last segment of the path has another name now.
     Renamed(&'static str),
 }
 
@@ -88,7 +88,7 @@ fn current_value(path: &[String], value: Value) -> Value {
     Value::Object(current)
 }
 
-/// Trusted domains were a list once.
+/// Turns a list of trusted domains, as they were once written, into a record.
 fn numbered(level: Level, path: &[String], mut value: Value) -> Value {
     if level != Level::Environment {
         return value;
@@ -115,7 +115,7 @@ fn numbered_entries(value: Value) -> Value {
     }
 }
 
-/// The lines of products that a document has under a former name.
+/// The product lines that a document has under a former name.
 fn legacy_lines(document: &Map<String, Value>) -> BTreeSet<String> {
     const LEGACY: [&str; 2] = ["groups", "catalogs"];
     let names = |lines: &Value| -> Vec<String> {
@@ -137,8 +137,8 @@ fn legacy_lines(document: &Map<String, Value>) -> BTreeSet<String> {
     lines.collect()
 }
 
-/// Lines of products had no customer type once: it is that of their products. Lines without products
-/// were of no use, and are left out.
+/// Gives product lines the customer type of their products, because lines did not have one once.
+/// Lines without products were of no use, and are left out.
 fn infer_customer_types(document: &mut Map<String, Value>, legacy_lines: &BTreeSet<String>) {
     let types = customer_types(document);
     let is_useless = |id: &str| legacy_lines.contains(id) && !types.contains_key(id);
@@ -189,14 +189,14 @@ fn infer_customer_types(document: &mut Map<String, Value>, legacy_lines: &BTreeS
     }
 }
 
-/// What a document says of a product that says of which line and for whom it is.
+/// The line and the customer type of a product, as far as a document mentions them.
 #[derive(Default)]
 struct Sold<'d> {
     line: Option<&'d str>,
     customer_type: Option<&'d Value>,
 }
 
-/// The customer types of the document's products, by their line.
+/// The customer types of the document's product lines, by their products.
 fn customer_types(document: &Map<String, Value>) -> BTreeMap<String, Value> {
     let mut sold: BTreeMap<&str, Sold<'_>> = BTreeMap::new();
     let mut note = |id, field: &str, value| {

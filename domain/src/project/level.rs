@@ -2,15 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A level of configuration; later ones win.
+/// A level at which settings are written. Later levels win.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
-    /// Project-wide switches.
+    /// Switches of the whole project.
     Project,
-    /// Configuration kept as code.
+    /// The configuration that is kept as code.
     Branch,
-    /// What the dashboard edits, and secrets.
+    /// The settings that the dashboard edits, and secrets.
     Environment,
 }
 

@@ -37,16 +37,16 @@ use crate::{KeySetId, PermissionId};
 /// Why a command to a project was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProjectError {
-    /// The project does not exist, or no longer.
+    /// The project never existed, or was deleted.
     #[error("the project does not exist")]
     NotFound,
-    /// The id is taken.
+    /// A project with this id exists already, or existed once.
     #[error("a project with this id exists already")]
     AlreadyExists,
-    /// The project has no such key set.
+    /// The project has no key set with this id.
     #[error("the project has no key set with this id")]
     KeySetNotFound,
-    /// No such platform made the project, or it was claimed already.
+    /// The platform did not make the project, or it was claimed already.
     #[error("the project is not waiting to be claimed: it was transferred already")]
     NotClaimable,
     /// A permission's definition was refused.
@@ -63,7 +63,7 @@ pub struct Project {
     overrides: Overrides,
     #[serde(default)]
     config_source: ConfigSource,
-    /// The platform that made it, until it is claimed.
+    /// The platform that made the project, until it is claimed.
     #[serde(default)]
     provisioned_by: Option<String>,
     key_sets: BTreeMap<KeySetId, KeySetIssued>,
@@ -228,7 +228,7 @@ impl Project {
         })
     }
 
-    /// Seeding issues the same set at every start; only a change is worth an event.
+    /// Issues a set, unless the project has it already: seeding issues the same set at every start.
     fn issued(&self, issued: KeySetIssued) -> Option<ProjectEvent> {
         let unchanged = self.key_sets.get(&issued.key_set_id).is_some_and(|known| {
             KeySetIssued {
@@ -239,7 +239,7 @@ impl Project {
         (!unchanged).then_some(ProjectEvent::KeySetIssued(issued))
     }
 
-    /// Another account would lead to other customers and other money.
+    /// Connects the first account only. Another one would lead to other customers and other money.
     fn connected(&self, stripe_account_id: String) -> Option<ProjectEvent> {
         self.stripe_account_id
             .is_none()

@@ -34,7 +34,7 @@ impl Overrides {
         merge(self.0.entry(level).or_default(), changes);
     }
 
-    /// Puts another document in the place of the one of `level`.
+    /// Replaces the document of `level`.
     pub fn replace(&mut self, level: Level, document: Map<String, Value>) {
         self.0.insert(level, document);
     }
@@ -54,7 +54,7 @@ impl Overrides {
     }
 
     /// Takes a key out of the document of `level`, with everything below it. Objects that become
-    /// empty by it go too. Says whether there was anything.
+    /// empty by it go too. Returns whether there was anything to take out.
     pub fn reset(&mut self, level: Level, key: &str) -> bool {
         let Some(document) = self.0.get_mut(&level) else {
             return false;
@@ -77,7 +77,7 @@ impl Overrides {
         *document != before
     }
 
-    /// Writes permission definitions where the dashboard writes settings; a removed one is hidden
+    /// Writes permission definitions where the dashboard writes settings. A removed one is hidden
     /// from there, whichever level defined it.
     pub fn redefine(&mut self, definitions: DefinitionChanges) {
         let changes = definitions
@@ -86,7 +86,7 @@ impl Overrides {
         self.merge(Level::Environment, changes.collect());
     }
 
-    /// All levels chained into one document.
+    /// The documents of all levels, merged into one.
     pub(super) fn chained(&self) -> Map<String, Value> {
         let mut chained = Map::new();
         for document in self.0.values() {
@@ -96,12 +96,12 @@ impl Overrides {
     }
 }
 
-/// What is left of an object after something was taken out of it.
+/// Whether anything is left of an object after something was taken out of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Remainder {
-    /// Nothing: it can go too.
+    /// Nothing is left: the object can go too.
     Empty,
-    /// Something, or it was not touched.
+    /// Something is left, or nothing was taken out.
     Something,
 }
 
@@ -124,8 +124,7 @@ fn reset_within(value: &mut Value, path: &str) -> Remainder {
     }
 }
 
-/// The contract's merge, flat on literal keys: a key of `changes` replaces the entries equal to
-/// it or below it.
+/// Merges flat on literal keys: a key of `changes` replaces the entries equal to it or below it.
 fn merge(document: &mut Map<String, Value>, changes: Map<String, Value>) {
     for key in changes.keys() {
         document.retain(|known, _| !is_at_or_below(known, key));

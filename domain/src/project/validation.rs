@@ -16,16 +16,16 @@ use crate::sign_up_rules::Condition;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {problem}")]
 pub struct Violation {
-    /// Where, in dots.
+    /// The place in the document, as a dotted path.
     pub path: String,
-    /// What is wrong there.
+    /// The problem there, as a sentence without a subject.
     pub problem: String,
 }
 
 /// Checks a document before it is merged into the one of `level`.
 ///
 /// # Errors
-/// The first violation.
+/// The first [`Violation`].
 pub fn check(level: Level, document: &Map<String, Value>) -> Result<(), Violation> {
     for (key, value) in document {
         check_entry(level, key, value)?;
@@ -77,7 +77,7 @@ fn check_value(level: Level, shape: &Shape, path: &str, value: &Value) -> Result
 }
 
 impl Shape {
-    /// What a value of the wrong type is told.
+    /// The demand that a value of the wrong type is answered with.
     fn demand(&self) -> String {
         match self {
             Self::Boolean => "must be true or false".to_owned(),
@@ -99,7 +99,8 @@ impl Shape {
     }
 }
 
-/// Of several shapes, an object is told what is wrong with it as an object.
+/// Checks a value that may have several shapes. If it is an object, the answer says what is wrong
+/// with it as an object.
 fn check_either(
     level: Level,
     shapes: &[Shape],
@@ -119,7 +120,8 @@ fn check_either(
     Err(violation(path, demands.join(", or ")))
 }
 
-/// Within a nested object only ids that are of a type, a UUID, are checked.
+/// Checks the fields of an object. Within a nested object, only ids that are of a type, a UUID, are
+/// checked.
 fn check_object(
     level: Level,
     shape: &Shape,
@@ -148,8 +150,8 @@ fn check_object(
     Ok(())
 }
 
-/// A condition that does not compile would silently let everybody through, so the operator learns
-/// of it at once. An empty one is no condition.
+/// Checks that a condition compiles: one that does not would silently let everybody through. An
+/// empty text is no condition.
 fn check_condition(path: &str, text: &str) -> Result<(), Violation> {
     if text.trim().is_empty() {
         return Ok(());
@@ -174,7 +176,7 @@ fn extend(path: &mut String, segment: &str) {
     path.push_str(segment);
 }
 
-/// Part of a key between dots.
+/// Whether a text can be the part of a key between dots.
 fn is_segment(segment: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '$' | '-');
     !segment.is_empty() && !segment.starts_with('-') && segment.chars().all(plain)

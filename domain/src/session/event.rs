@@ -14,7 +14,7 @@ pub enum SessionEvent {
     SessionStarted(SessionStarted),
     /// The refresh token no longer works. Access tokens live on until they expire.
     SessionEnded {
-        /// Why.
+        /// What ended the session.
         cause: EndCause,
     },
 }
@@ -29,11 +29,11 @@ pub enum SessionOrigin {
     Password,
     /// The user brought back a code that was mailed.
     Code,
-    /// The user signed with a passkey.
+    /// The user signed in with a passkey.
     Passkey,
     /// The user gave a second factor after the first.
     SecondFactor,
-    /// An anonymous account was made.
+    /// An anonymous account was created.
     Anonymous,
     /// A server or administrator opened it for the user.
     Server,
@@ -45,7 +45,7 @@ pub enum SessionOrigin {
 pub enum EndCause {
     /// The user signed out.
     SignOut,
-    /// It was ended from another session, or by a server.
+    /// Another session of the user, or a server, ended it.
     Revoked,
     /// The password was set, changed or removed.
     PasswordChanged,
@@ -53,7 +53,7 @@ pub enum EndCause {
     UserDeleted,
 }
 
-/// See [`SessionEvent::SessionStarted`].
+/// The content of [`SessionEvent::SessionStarted`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionStarted {
     /// The project of the user.
@@ -62,13 +62,13 @@ pub struct SessionStarted {
     pub user_id: UserId,
     /// The hash of the refresh token.
     pub token_hash: SecretHash,
-    /// When.
+    /// When the session was opened.
     pub created_at: Millis,
     /// When the refresh token stops working; never, if absent.
     pub expires_at: Option<Millis>,
-    /// An operator acts as the user.
+    /// Whether an operator acts as the user.
     pub is_impersonation: bool,
-    /// How it was opened.
+    /// How the session was opened.
     pub opening: SessionOrigin,
 }
 

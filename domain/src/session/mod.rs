@@ -16,7 +16,7 @@ pub enum SessionError {
     /// The session never started, or has ended.
     #[error("the session does not exist or has ended")]
     NotFound,
-    /// The id is taken.
+    /// A session with this id exists already, or existed once.
     #[error("a session with this id exists already")]
     AlreadyExists,
 }
@@ -30,7 +30,7 @@ pub enum Session {
     Absent,
     /// The refresh token works until it expires.
     Open,
-    /// The refresh token does not work any more.
+    /// The refresh token no longer works.
     Ended,
 }
 

@@ -8,21 +8,21 @@ use crate::user::RiskScores;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
-    /// Email and password.
+    /// Somebody signs up with an email address and a password.
     Password,
-    /// A code by email.
+    /// Somebody signs up with a code by email.
     Otp,
-    /// An account at an OAuth provider.
+    /// Somebody signs up with an account at an OAuth provider.
     Oauth,
-    /// A passkey.
+    /// Somebody signs up with a passkey.
     Passkey,
 }
 
 impl AuthMethod {
-    /// Every method, by its name.
+    /// The name of every method.
     pub const NAMES: [&'static str; 4] = ["password", "otp", "oauth", "passkey"];
 
-    /// Its name in conditions and on the wire.
+    /// The method's name in conditions and on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -34,23 +34,23 @@ impl AuthMethod {
     }
 }
 
-/// What conditions know of a sign-up. A text that is not known is empty.
+/// The facts about a sign-up that conditions can ask for. A text that is not known is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applicant {
-    /// The normalised email.
+    /// The email address, normalised.
     pub email: String,
-    /// Two capital letters, ISO 3166-1 alpha-2.
+    /// The country: two capital letters, ISO 3166-1 alpha-2.
     pub country_code: String,
-    /// How.
+    /// The way in which the applicant signs up.
     pub auth_method: AuthMethod,
     /// The OAuth provider's id in the project's configuration.
     pub oauth_provider: String,
-    /// How likely it is abuse.
+    /// How likely the sign-up is to be abuse.
     pub risk_scores: RiskScores,
 }
 
 impl Applicant {
-    /// Somebody of whom nothing is known but how they sign up.
+    /// An applicant of whom nothing is known but how they sign up.
     #[must_use]
     pub fn by(auth_method: AuthMethod) -> Self {
         Self {
@@ -62,7 +62,7 @@ impl Applicant {
         }
     }
 
-    /// What follows the email's last `@`.
+    /// The part of the email address after its last `@`.
     #[must_use]
     pub fn email_domain(&self) -> &str {
         self.email.rsplit_once('@').map_or("", |(_, domain)| domain)

@@ -6,7 +6,7 @@
 
 use super::nesting::literal_length;
 
-/// The methods whose argument is read by the contract's rule.
+/// The methods whose argument is read by the rule of conditions, not by CEL's.
 pub(super) const METHODS: [&str; 4] = ["contains", "startsWith", "endsWith", "matches"];
 
 /// Rewrites the arguments of string methods. A literal without an end is left for the CEL parser
@@ -47,7 +47,7 @@ fn copy(rest: &str, length: usize, written: &mut String) -> usize {
     length
 }
 
-/// Reads an argument by the contract's rule and writes it by CEL's.
+/// Reads an argument by the rule of conditions and writes it by CEL's.
 fn copy_argument(rest: &str, written: &mut String) -> usize {
     let mut value = String::new();
     let mut characters = rest.char_indices().skip(1).peekable();

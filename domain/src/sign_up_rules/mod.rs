@@ -39,21 +39,22 @@ pub use condition::{Condition, ConditionError};
 /// A project's rules by their ids: `auth.signUpRules`.
 pub type Rules = BTreeMap<String, SignUpRule>;
 
-/// `auth.signUpRules.{id}`
+/// A rule: `auth.signUpRules.{id}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SignUpRule {
-    /// The rule is asked.
+    /// Whether the rule is asked.
     pub enabled: bool,
-    /// Its name, for the operator.
+    /// The rule's name, for the operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// Rules of a higher priority are asked first.
+    /// The rule's rank: rules of a higher priority are asked first.
     pub priority: Number,
-    /// When it applies, in CEL. Text, because a condition that does not compile is kept too.
+    /// The condition under which the rule applies, in CEL. Text, because a condition that does not
+    /// compile is kept too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
-    /// What it does then.
+    /// The action that the rule takes when its condition holds.
     pub action: Action,
 }
 
@@ -69,14 +70,14 @@ impl Default for SignUpRule {
     }
 }
 
-/// `auth.signUpRules.{id}.action`
+/// The action of a rule: `auth.signUpRules.{id}.action`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Action {
-    /// What happens.
+    /// The kind of action.
     #[serde(rename = "type")]
     pub kind: ActionKind,
-    /// A note for the operator; never shown to who signs up.
+    /// A note for the operator; never shown to the person who signs up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
@@ -85,19 +86,19 @@ pub struct Action {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionKind {
-    /// Lets it through; no further rule is asked.
+    /// Allows the sign-up; no further rule is asked.
     #[default]
     Allow,
-    /// Refuses it; no further rule is asked.
+    /// Refuses the sign-up; no further rule is asked.
     Reject,
-    /// Restricts the user, and goes on.
+    /// Restricts the user, and lets further rules decide.
     Restrict,
-    /// Only counts it, and goes on.
+    /// Only counts the sign-up, and lets further rules decide.
     Log,
 }
 
 impl ActionKind {
-    /// Its name in settings and on the wire.
+    /// The action's name in settings and on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -109,27 +110,27 @@ impl ActionKind {
     }
 }
 
-/// What happens when no rule settles it: `auth.signUpRulesDefaultAction`.
+/// The action for a sign-up that no rule decides: `auth.signUpRulesDefaultAction`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DefaultAction {
-    /// The sign-up goes through.
+    /// The sign-up is allowed.
     #[default]
     Allow,
-    /// It is refused.
+    /// The sign-up is refused.
     Reject,
 }
 
-/// How asking one rule ended.
+/// The result of asking one rule.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// The condition holds.
     Matched,
-    /// It does not.
+    /// The condition does not hold.
     NotMatched,
     /// The rule is switched off.
     Disabled,
-    /// There is no condition.
+    /// The rule has no condition.
     MissingCondition,
     /// The condition could not be evaluated, which counts as not matched.
     Error(ConditionError),
@@ -142,34 +143,34 @@ pub struct Evaluation<'r> {
     pub rule_id: &'r str,
     /// The rule.
     pub rule: &'r SignUpRule,
-    /// How it ended.
+    /// The result of asking it.
     pub verdict: Verdict,
 }
 
-/// What settled a sign-up.
+/// The rule, or the default, that decided a sign-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision<'r> {
-    /// The rule of that id lets it through.
+    /// The rule with that id allows it.
     Allowed(&'r str),
-    /// The rule of that id refuses it.
+    /// The rule with that id refuses it.
     Rejected(&'r str),
-    /// No rule settled it.
+    /// No rule decided, so the default applies.
     Default(DefaultAction),
 }
 
-/// The outcome of asking a project's rules.
+/// The result of asking a project's rules.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome<'r> {
-    /// The rules that were asked, in order, up to the one that settled it.
+    /// The rules that were asked, in order, up to the one that decided.
     pub evaluations: Vec<Evaluation<'r>>,
-    /// What settled it.
+    /// The rule, or the default, that decided.
     pub decision: Decision<'r>,
-    /// The first rule that restricts the user. Without meaning when the sign-up is refused.
+    /// The first rule that restricts the user. It means nothing if the sign-up is refused.
     pub restricted_by: Option<&'r str>,
 }
 
 impl Outcome<'_> {
-    /// Whether the sign-up goes through.
+    /// Whether the sign-up is allowed.
     #[must_use]
     pub fn is_allowed(&self) -> bool {
         matches!(
@@ -179,7 +180,7 @@ impl Outcome<'_> {
     }
 }
 
-/// Asks the rules. Pure: the same rules and applicant give the same outcome.
+/// Asks the rules in their order. Pure: the same rules and applicant give the same outcome.
 #[must_use]
 pub fn decide<'r>(rules: &'r Rules, default: DefaultAction, applicant: &Applicant) -> Outcome<'r> {
     let mut outcome = Outcome {
@@ -227,7 +228,7 @@ pub(crate) fn in_order(rules: &Rules) -> Vec<(&str, &SignUpRule)> {
     ordered
 }
 
-/// The contract's order of strings (04, "SC"): in capitals first, ties in reverse. Ids are ASCII.
+/// Compares ids by their capitals first, and ties in reverse. Ids are ASCII.
 fn by_id(a: &str, b: &str) -> Ordering {
     a.to_uppercase()
         .cmp(&b.to_uppercase())

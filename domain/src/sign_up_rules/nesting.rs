@@ -15,7 +15,7 @@ pub(super) const MAX_NESTING: usize = 32;
 /// Checks that `source` stays within [`MAX_NESTING`].
 ///
 /// # Errors
-/// When it does not, or when a literal in it is none of CEL's plain ones.
+/// `TooDeep`; `Syntax` or `Unsupported` for a literal that is not one of CEL's plain ones.
 pub(super) fn check(source: &str) -> Result<(), ConditionError> {
     let mut chains = vec![0_usize];
     let mut conditionals = 0_usize;
@@ -116,7 +116,7 @@ fn check_literal(literal: &str, quote: char) -> Result<(), ConditionError> {
     }
 }
 
-/// Skips what follows a backslash. Says whether CEL knows it.
+/// Skips the characters that follow a backslash. Returns whether CEL knows the escape.
 fn skip_escape(inner: &mut impl Iterator<Item = char>) -> bool {
     let (count, radix) = match inner.next() {
         Some('a' | 'b' | 'f' | 'n' | 'r' | 't' | 'v' | '"' | '\'' | '\\' | '?' | '`') => (0, 10),

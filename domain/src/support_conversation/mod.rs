@@ -21,13 +21,13 @@ use crate::UserId;
 /// Why a command to a support conversation was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SupportConversationError {
-    /// It does not exist.
+    /// The conversation was never opened.
     #[error("the conversation does not exist")]
     NotFound,
-    /// The id is taken.
+    /// A conversation with this id exists already.
     #[error("a conversation with this id exists already")]
     AlreadyExists,
-    /// It has that status.
+    /// The conversation has the wanted status already.
     #[error("the conversation is {} already", .0.as_str())]
     HasStatus(Status),
     /// The customer's account was deleted, so nobody can write in their name.
@@ -35,29 +35,29 @@ pub enum SupportConversationError {
     CustomerGone,
 }
 
-/// The state that decisions about a conversation need. What is said in it is not among that, so
-/// snapshots, which nobody's erasure reaches, do not hold it.
+/// The state that decisions about a conversation need. It does not include what was said, so that
+/// snapshots, which no erasure reaches, do not hold it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SupportConversation {
     /// Nothing has happened on the stream yet. Snapshots keep the name that was stored first.
     #[default]
     #[serde(rename = "Unborn")]
     Absent,
-    /// It exists.
+    /// The conversation exists, whatever its status is.
     Open(OpenConversation),
 }
 
-/// How an existing conversation stands.
+/// The state of a conversation that exists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenConversation {
     /// The customer, as long as they have an account.
     customer: Option<UserId>,
     status: Status,
-    /// Whether the customer can be reached by chat.
+    /// Whether an entry point lets the customer be reached by chat.
     has_chat: bool,
-    /// Whether the customer ever wrote.
+    /// Whether the customer has ever written.
     customer_wrote: bool,
-    /// Whether an agent answered since.
+    /// Whether an agent has answered since the customer wrote.
     was_answered: bool,
 }
 

@@ -22,16 +22,16 @@ use crate::{PermissionId, UserId};
 /// Why a command to a team was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TeamError {
-    /// The team does not exist, or no longer.
+    /// The team never existed, or was deleted.
     #[error("the team does not exist")]
     NotFound,
-    /// The id is taken.
+    /// A team with this id exists already, or existed once.
     #[error("a team with this id exists already")]
     AlreadyExists,
-    /// The user is in the team already.
+    /// The user is a member of the team already.
     #[error("the user is a member of the team already")]
     AlreadyMember,
-    /// The user is not in the team.
+    /// The user is not a member of the team.
     #[error("the user is not a member of the team")]
     NotMember(UserId),
     /// The permission was not granted to the member directly.
@@ -56,7 +56,7 @@ impl Team {
         self.lifecycle == Lifecycle::Active
     }
 
-    /// Who is in the team.
+    /// The users who are in the team.
     pub fn members(&self) -> impl Iterator<Item = UserId> {
         self.members.keys().copied()
     }

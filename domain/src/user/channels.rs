@@ -97,8 +97,9 @@ impl User {
         )])
     }
 
-    /// The contract's rules for `primary_email`, `primary_email_verified` and
-    /// `primary_email_auth_enabled` in one update.
+    /// Decides the part of an update that concerns `primary_email`, `primary_email_verified` and
+    /// `primary_email_auth_enabled`. A new primary address demotes the old one to an ordinary
+    /// channel; the flags alone need an address that they can apply to.
     pub(super) fn decide_primary_email(
         &self,
         update: &UserUpdate,

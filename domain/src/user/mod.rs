@@ -28,37 +28,37 @@ use crate::{ContactChannelId, PermissionId, TeamId};
 /// Why a command to a user was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserError {
-    /// The account does not exist, or no longer.
+    /// The account never existed, or was deleted.
     #[error("the user does not exist")]
     NotFound,
-    /// The id is taken.
+    /// A user with this id exists already, or existed once.
     #[error("a user with this id exists already")]
     AlreadyExists,
-    /// A primary email cannot be verified or used for sign-in when there is none.
+    /// The update marks a primary email as verified or usable for sign-in, but there is none.
     #[error("set a primary email before marking it as verified or enabling sign-in with it")]
     PrimaryEmailMissing,
-    /// A first password, in a project that does not offer passwords.
+    /// A first password was chosen in a project that does not offer passwords.
     #[error("password sign-in is switched off in this project, so no password can be set")]
     PasswordSignInOff,
-    /// A password without an address to sign in with.
+    /// A password was set for a user who has no address to sign in with.
     #[error("a password can only be set for a user with a primary email")]
     PasswordNeedsEmail,
-    /// Sign-in by code, in a project that does not offer it.
+    /// Sign-in by email code was switched on in a project that does not offer it.
     #[error("sign-in by email code is switched off in this project, so it cannot be enabled")]
     OtpSignInOff,
-    /// A first password, where there is one.
+    /// A first password was chosen for a user who has one already.
     #[error("the user has a password already; change it instead")]
     PasswordExists,
-    /// A changed password, where there is none.
+    /// A password was changed that the user does not have.
     #[error("the user has no password; set one first")]
     PasswordMissing,
-    /// A code of the second factor that was accepted before, or an earlier one.
+    /// The code of the second factor, or a later one, was accepted before.
     #[error("the code was used already; wait for the next one")]
     TotpStepUsed,
-    /// An address that the user has not, or not any more.
+    /// The user does not have this address, or no longer.
     #[error("the user has no such contact channel")]
     ChannelNotFound,
-    /// An address that the user has in another channel.
+    /// The user has this address in another channel.
     #[error("the user has this address already")]
     ChannelExists,
     /// The permission was not granted to the user directly.
@@ -75,7 +75,7 @@ struct Channel {
     used_for_auth: bool,
 }
 
-/// The state that decisions about a user need; not what is shown of it (see the read model).
+/// The state that decisions about a user need. What is shown of a user is in the read model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(
     clippy::struct_excessive_bools,
@@ -101,7 +101,7 @@ pub struct User {
 }
 
 impl User {
-    /// The secret of the second factor, base64, if there is one.
+    /// The secret of the second factor, base64, if the user has one.
     #[must_use]
     pub fn totp_secret(&self) -> Option<&str> {
         self.totp_secret.as_deref()

@@ -13,25 +13,25 @@ pub use event::{CodeDetails, CodeIssued, Purpose, VerificationCodeEvent};
 
 use crate::Millis;
 
-/// Guesses after which a code is locked, right or wrong.
+/// The number of guesses, right or wrong, after which a code is locked.
 pub const MAX_ATTEMPTS: u32 = 20;
 
 /// Why a command to a verification code was refused, in the order in which it is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerificationCodeError {
-    /// There is no such code.
+    /// The code was never handed out, or is forgotten.
     #[error("the code does not exist")]
     NotFound,
-    /// The id is taken.
+    /// A code with this id exists already.
     #[error("a code with this id exists already")]
     AlreadyExists,
-    /// It came too late.
+    /// The code came too late.
     #[error("the code has expired")]
     Expired,
-    /// It was used before.
+    /// The code was used before.
     #[error("the code was used already")]
     AlreadyUsed,
-    /// It was guessed at too often.
+    /// There were too many guesses at the code.
     #[error("there were too many attempts at this code")]
     TooManyAttempts,
 }
@@ -43,19 +43,19 @@ pub enum VerificationCode {
     #[default]
     #[serde(rename = "Unborn")]
     Absent,
-    /// It may be redeemed, if it is not too late or locked.
+    /// The code can be redeemed, unless it is too late or the code is locked.
     Open {
-        /// When it stops working.
+        /// When the code stops working.
         expires_at: Millis,
-        /// Guesses so far.
+        /// The number of guesses so far.
         attempts: u32,
     },
-    /// It was used.
+    /// The code was used.
     Redeemed {
-        /// When it would have stopped working.
+        /// When the code would have stopped working.
         expires_at: Millis,
     },
-    /// It is forgotten.
+    /// The code is forgotten.
     Discarded,
 }
 
@@ -63,7 +63,7 @@ impl VerificationCode {
     /// Whether the code could be redeemed at that time.
     ///
     /// # Errors
-    /// Why it could not.
+    /// `NotFound`, `Expired`, `AlreadyUsed` and `TooManyAttempts`, checked in this order.
     pub fn check(self, now: Millis) -> Result<(), VerificationCodeError> {
         match self {
             Self::Absent | Self::Discarded => Err(VerificationCodeError::NotFound),

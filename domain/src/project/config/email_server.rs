@@ -2,15 +2,15 @@
 
 use super::EmailServer;
 
-/// The host of mail servers that are managed.
+/// The host of managed mail servers.
 const MANAGED_HOST: &str = "smtp.resend.com";
-/// Its port.
+/// The port of managed mail servers.
 const MANAGED_PORT: u16 = 465;
-/// The account there.
+/// The account at managed mail servers.
 const MANAGED_USERNAME: &str = "resend";
 
 impl EmailServer {
-    /// Where to connect to, if that is known.
+    /// The host to connect to, if it is known.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         if self.is_managed() {
@@ -19,7 +19,7 @@ impl EmailServer {
         self.host.as_deref()
     }
 
-    /// The port, if it is one.
+    /// The port to connect to, if the setting is in the range of ports.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         if self.is_managed() {
@@ -28,7 +28,7 @@ impl EmailServer {
         u16::try_from(self.port.as_ref()?.as_u64()?).ok()
     }
 
-    /// The account.
+    /// The account to log in with.
     #[must_use]
     pub fn username(&self) -> Option<&str> {
         if self.is_managed() {
@@ -37,7 +37,7 @@ impl EmailServer {
         self.username.as_deref()
     }
 
-    /// The address mails come from.
+    /// The address that mails come from.
     #[must_use]
     pub fn sender(&self) -> Option<String> {
         let local = self.managed_sender_local_part.as_ref();

@@ -28,110 +28,110 @@ pub use values::{AccountMergeStrategy, DataSource, MERGE_STRATEGIES, PROVIDERS};
 settings! {
     /// The rendered configuration: what the server acts on.
     ProjectConfig {
-        /// Where the project's data is.
+        /// The database that holds the project's data.
         Project "sourceOfTruth" source_of_truth: SourceOfTruth = SourceOfTruth::default();
-        /// Project-wide switches.
+        /// Switches of the whole project.
         Project "project" project: ProjectSwitches = ProjectSwitches::default();
-        /// Permissions.
+        /// Permissions: their definitions and defaults.
         Branch "rbac" rbac: RbacConfig = RbacConfig::default();
         /// API keys of users and teams.
         Branch "apiKeys" api_keys: ApiKeysConfig = ApiKeysConfig::default();
-        /// What the dashboard shows.
+        /// The apps that the dashboard shows.
         Branch "apps" apps: AppsConfig = AppsConfig::default();
-        /// Teams.
+        /// What users may do with teams.
         Branch "teams" teams: TeamsConfig = TeamsConfig::default();
-        /// Users.
+        /// What users may do with their accounts.
         Branch "users" users: UsersConfig = UsersConfig::default();
-        /// What is demanded of new users.
+        /// What users must do before they are let in.
         Branch "onboarding" onboarding: OnboardingConfig = OnboardingConfig::default();
-        /// Where users may be sent back to.
+        /// The domains that users may be sent back to.
         Branch "domains" domains: DomainsConfig = DomainsConfig::default();
-        /// Ways to sign up and in.
+        /// The ways to sign up and in.
         Branch "auth" auth: AuthConfig = AuthConfig::default();
-        /// Outgoing mail.
+        /// Themes, templates and the mail server.
         Branch "emails" emails: EmailsConfig = EmailsConfig::default();
         /// Products and items.
         Branch "payments" payments: PaymentsConfig = PaymentsConfig::default();
-        /// Databases that are kept in step.
+        /// Databases that follow this one.
         Branch "dbSync" db_sync: DbSyncConfig = DbSyncConfig::default();
         /// Stores of sealed values.
         Branch "dataVault" data_vault: DataVaultConfig = DataVaultConfig::default();
-        /// Queries kept for analysts.
+        /// Queries that analysts keep.
         Environment "analytics" analytics: AnalyticsConfig = AnalyticsConfig::default();
-        /// Dashboards of one's own, by their ids.
+        /// Dashboards that operators write, by their ids.
         Environment "customDashboards" custom_dashboards: BTreeMap<String, CustomDashboard> =
             BTreeMap::new(), by_uuid(&CustomDashboard::SHAPE);
-        /// Conversations with users.
+        /// How conversations with users are led.
         Branch "support" support: SupportConfig = SupportConfig::default();
     }
 
-    /// `sourceOfTruth.*`
+    /// The project's database: `sourceOfTruth.*`.
     SourceOfTruth {
-        /// What it is.
+        /// The kind of database.
         Project "type" kind: DataSource = DataSource::Hosted;
     } + optional {
-        /// Neon's branches.
+        /// The connection strings of Neon's branches.
         Project "connectionStrings" connection_strings: BTreeMap<String, String>;
-        /// The database.
+        /// The connection string of another Postgres.
         Project "connectionString" connection_string: String;
     }
 
-    /// `project.*`
+    /// Project-wide switches: `project.*`.
     ProjectSwitches {
-        /// Client access needs a publishable key.
+        /// Whether client access needs a publishable key.
         Project "requirePublishableClientKey" require_publishable_client_key: bool = false;
     }
 
-    /// `rbac.*`
+    /// Permissions: `rbac.*`.
     RbacConfig {
-        /// The definitions.
+        /// The permission definitions, by their ids.
         Branch "permissions" permissions: Definitions = Definitions::new(), Shape::Record {
             key: RecordKey::CustomPermission,
             entry: &Definition::SHAPE,
             default: no_entries,
         };
-        /// What is granted when.
+        /// The permissions that are granted by default.
         Branch "defaultPermissions" default_permissions: DefaultPermissions =
             DefaultPermissions::default();
     }
 
-    /// `rbac.defaultPermissions.*`
+    /// Permissions that are granted by default: `rbac.defaultPermissions.*`.
     DefaultPermissions {
-        /// To a team's creator, in the team.
+        /// What a team's creator gets, in the team.
         Branch "teamCreator" team_creator: BTreeMap<PermissionId, bool> = BTreeMap::new();
-        /// To a new member, in the team.
+        /// What a new member gets, in the team.
         Branch "teamMember" team_member: BTreeMap<PermissionId, bool> = BTreeMap::new();
-        /// To a new user, in the project.
+        /// What a new user gets, in the project.
         Branch "signUp" sign_up: BTreeMap<PermissionId, bool> = BTreeMap::new();
     }
 
-    /// `apiKeys.*`
+    /// API keys: `apiKeys.*`.
     ApiKeysConfig {
-        /// Who may have them.
+        /// The kinds of owners that may have API keys.
         Branch "enabled" enabled: ApiKeySwitches = ApiKeySwitches::default();
     }
 
-    /// `apiKeys.enabled.*`
+    /// Owners of API keys: `apiKeys.enabled.*`.
     ApiKeySwitches {
-        /// Teams.
+        /// Whether teams may have API keys.
         Branch "team" team: bool = false;
-        /// Users.
+        /// Whether users may have API keys.
         Branch "user" user: bool = false;
     }
 
-    /// `apps.*`
+    /// Apps: `apps.*`.
     AppsConfig {
-        /// Which the dashboard shows. Nothing depends on it.
+        /// The apps that the dashboard shows. Nothing else depends on it.
         Branch "installed" installed: InstalledApps = InstalledApps::default();
     }
 
-    /// `apps.installed.{app}`
+    /// An app: `apps.installed.{app}`.
     AppSwitch {
-        /// The dashboard shows it.
+        /// Whether the dashboard shows the app.
         Branch "enabled" enabled: bool = false;
     }
 
-    /// `apps.installed.*`, in the order in which they are shown.
+    /// All apps, in the order in which they are shown: `apps.installed.*`.
     #[allow(missing_docs, reason = "the names of apps")]
     InstalledApps {
         Branch "authentication" authentication: AppSwitch = AppSwitch::default();
@@ -154,76 +154,76 @@ settings! {
         Branch "analytics" analytics: AppSwitch = AppSwitch::default();
     }
 
-    /// `teams.*`
+    /// Teams: `teams.*`.
     TeamsConfig {
-        /// Every new user gets a team of their own.
+        /// Whether every new user gets a team of their own.
         Branch "createPersonalTeamOnSignUp" create_personal_team_on_sign_up: bool = false;
-        /// Clients may found teams.
+        /// Whether clients may create teams.
         Branch "allowClientTeamCreation" allow_client_team_creation: bool = false;
     }
 
-    /// `users.*`
+    /// Users: `users.*`.
     UsersConfig {
-        /// Users may delete their own account.
+        /// Whether users may delete their own account.
         Branch "allowClientUserDeletion" allow_client_user_deletion: bool = false;
     }
 
-    /// `onboarding.*`
+    /// Demands on users: `onboarding.*`.
     OnboardingConfig {
-        /// Users without a verified primary email are restricted.
+        /// Whether users without a verified primary email are restricted.
         Branch "requireEmailVerification" require_email_verification: bool = false;
     }
 
-    /// `domains.*`
+    /// Trusted domains: `domains.*`.
     DomainsConfig {
-        /// Local hosts are trusted.
+        /// Whether local hosts are trusted.
         Environment "allowLocalhost" allow_localhost: bool = false;
-        /// The trusted domains.
+        /// The trusted domains, by ids that mean nothing.
         Environment "trustedDomains" trusted_domains: BTreeMap<String, TrustedDomain> =
             BTreeMap::new();
     }
 
-    /// `domains.trustedDomains.{id}`
+    /// A trusted domain: `domains.trustedDomains.{id}`.
     TrustedDomain {
-        /// Where the SDK's own pages are.
+        /// The path of the SDK's own pages.
         Environment "handlerPath" handler_path: String = "/handler".to_owned();
     } + optional {
         /// The origin, possibly with `*` in the host; an entry without one is ignored.
         Environment "baseUrl" base_url: String;
     }
 
-    /// A way to sign in that can be switched.
+    /// A way to sign in that can be switched on and off.
     SignInSwitch {
-        /// Users may sign in this way.
+        /// Whether users may sign in this way.
         Branch "allowSignIn" allow_sign_in: bool = false;
     }
 
-    /// `auth.*`
+    /// Ways to sign up and in: `auth.*`.
     AuthConfig {
-        /// Strangers may sign up.
+        /// Whether strangers may sign up.
         Branch "allowSignUp" allow_sign_up: bool = true;
-        /// Email and password.
+        /// Sign-in with email and password.
         Branch "password" password: SignInSwitch = SignInSwitch::default();
-        /// Codes by email.
+        /// Sign-in with codes by email.
         Branch "otp" otp: SignInSwitch = SignInSwitch::default();
-        /// Passkeys.
+        /// Sign-in with passkeys.
         Branch "passkey" passkey: SignInSwitch = SignInSwitch::default();
-        /// OAuth.
+        /// Sign-in with accounts at OAuth providers.
         Branch "oauth" oauth: OauthConfig = OauthConfig::default();
-        /// Who may sign up, by rules.
+        /// The rules that decide who may sign up.
         #[serde(serialize_with = "in_order")]
         Branch "signUpRules" sign_up_rules: Rules = Rules::new();
-        /// What happens when no rule settles it.
+        /// What happens to a sign-up that no rule decides.
         Branch "signUpRulesDefaultAction" sign_up_rules_default_action: DefaultAction =
             DefaultAction::Allow;
     }
 
-    /// `auth.oauth.*`
+    /// OAuth: `auth.oauth.*`.
     OauthConfig {
-        /// What happens when the email is known.
+        /// What happens when an OAuth account's email is a user's already.
         Branch "accountMergeStrategy" account_merge_strategy: AccountMergeStrategy =
             AccountMergeStrategy::LinkMethod;
-        /// Providers by their id in this project.
+        /// The providers, by their ids in this project.
         Branch "providers" providers: BTreeMap<String, OauthProvider> = BTreeMap::new(),
             Shape::Record {
                 key: RecordKey::Permission,
@@ -232,13 +232,13 @@ settings! {
             };
     }
 
-    /// `auth.oauth.providers.{id}`
+    /// An OAuth provider: `auth.oauth.providers.{id}`.
     OauthProvider {
-        /// The server's own client is used.
+        /// Whether the server's own client at the provider is used.
         Environment "isShared" is_shared: bool = true;
-        /// Users may sign in with it.
+        /// Whether users may sign in with the provider.
         Branch "allowSignIn" allow_sign_in: bool = false;
-        /// Users may connect an account.
+        /// Whether users may connect an account at the provider.
         Branch "allowConnectedAccounts" allow_connected_accounts: bool = false;
         /// Apple's app bundles, for native sign-in.
         #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -256,15 +256,15 @@ settings! {
         Environment "microsoftTenantId" microsoft_tenant_id: String;
     }
 
-    /// `auth.oauth.providers.{id}.appleBundles.{id}`
+    /// An app bundle: `auth.oauth.providers.{id}.appleBundles.{id}`.
     AppleBundle {} + optional {
         /// The bundle's id.
         Environment "bundleId" bundle_id: String;
     }
 
-    /// `emails.*`
+    /// Mail: `emails.*`.
     EmailsConfig {
-        /// The theme of mails.
+        /// The id of the theme that mails have.
         Branch "selectedThemeId" selected_theme_id: String = DEFAULT_THEME.to_owned();
         /// The themes, by their ids.
         Branch "themes" themes: BTreeMap<String, EmailTheme> = built_in_emails::themes(),
@@ -281,113 +281,113 @@ settings! {
                 entry: &EmailTemplate::SHAPE,
                 default: built_in_emails::template_entries,
             };
-        /// The mail server.
+        /// The mail server that mails are sent through.
         Branch "server" server: EmailServer = EmailServer::default();
     }
 
-    /// `emails.server.*`
+    /// A mail server: `emails.server.*`.
     EmailServer {
-        /// The server's own mail server is used.
+        /// Whether the server's own mail server is used.
         Environment "isShared" is_shared: bool = true;
-        /// `smtp`, `resend` or `managed`.
+        /// The kind of mail server: `smtp`, `resend` or `managed`.
         Environment "provider" provider: String = "smtp".to_owned(),
             Shape::OneOf(&["smtp", "resend", "managed"]);
     } + optional {
-        /// The host's name.
+        /// The host to connect to.
         Environment "host" host: String;
-        /// The port, which may be out of range: see [`EmailServer::port`].
+        /// The port to connect to, which may be out of range: see [`EmailServer::port`].
         Environment "port" port: Number;
-        /// The account.
+        /// The account to log in with.
         Environment "username" username: String;
-        /// Its password.
+        /// The account's password.
         Environment "password" password: String;
-        /// The name mails come from.
+        /// The name that mails come from.
         Environment "senderName" sender_name: String;
-        /// The address mails come from.
+        /// The address that mails come from.
         Environment "senderEmail" sender_email: String;
-        /// The domain of a managed server.
+        /// The domain of the sender's address, if the server is managed.
         Environment "managedSubdomain" managed_subdomain: String;
-        /// The part of the sender's address before it.
+        /// The part before the `@` of the sender's address, if the server is managed.
         Environment "managedSenderLocalPart" managed_sender_local_part: String;
     }
 
-    /// `dbSync.*`
+    /// Databases that follow this one: `dbSync.*`.
     DbSyncConfig {
-        /// The databases.
+        /// The databases, by their ids.
         Branch "externalDatabases" external_databases: BTreeMap<String, ExternalDatabase> =
             BTreeMap::new();
     }
 
-    /// `dbSync.externalDatabases.{id}`
+    /// A database that follows this one: `dbSync.externalDatabases.{id}`.
     ExternalDatabase {} + optional {
-        /// `postgres`
+        /// The kind of database: `postgres`.
         Branch "type" kind: String, Shape::OneOf(&["postgres"]);
-        /// Where it is.
+        /// The database's connection string.
         Branch "connectionString" connection_string: String;
     }
 
-    /// `dataVault.*`
+    /// The data vault: `dataVault.*`.
     DataVaultConfig {
-        /// The stores.
+        /// The stores, by their ids.
         Branch "stores" stores: BTreeMap<String, VaultStore> = BTreeMap::new();
     }
 
-    /// `dataVault.stores.{id}`
+    /// A store of sealed values: `dataVault.stores.{id}`.
     VaultStore {
-        /// Its name.
+        /// The store's name.
         Branch "displayName" display_name: String = "Unnamed Vault".to_owned();
     }
 
-    /// `analytics.*`
+    /// Kept queries: `analytics.*`.
     AnalyticsConfig {
-        /// The folders.
+        /// The folders of queries, by their ids.
         Environment "queryFolders" query_folders: BTreeMap<String, QueryFolder> = BTreeMap::new();
     }
 
-    /// `analytics.queryFolders.{id}`
+    /// A folder of queries: `analytics.queryFolders.{id}`.
     QueryFolder {
-        /// Its name.
+        /// The folder's name.
         Environment "displayName" display_name: String = "Unnamed Folder".to_owned();
-        /// Its place among the others.
+        /// The folder's place among the others.
         Environment "sortOrder" sort_order: Number = Number::from(0);
-        /// What is in it.
+        /// The queries in the folder, by their ids.
         Environment "queries" queries: BTreeMap<String, KeptQuery> = BTreeMap::new();
     }
 
-    /// `analytics.queryFolders.{id}.queries.{id}`
+    /// A kept query: `analytics.queryFolders.{id}.queries.{id}`.
     KeptQuery {
-        /// Its name.
+        /// The query's name.
         Environment "displayName" display_name: String = "Unnamed Query".to_owned();
-        /// What is asked.
+        /// The query itself.
         Environment "sqlQuery" sql_query: String = String::new();
     } + optional {
-        /// What it is for.
+        /// The query's purpose.
         Environment "description" description: String;
     }
 
-    /// `customDashboards.{id}`
+    /// A dashboard: `customDashboards.{id}`.
     CustomDashboard {
-        /// Its name.
+        /// The dashboard's name.
         Environment "displayName" display_name: String = "Unnamed Dashboard".to_owned();
-        /// Its source.
+        /// The dashboard's source.
         Environment "tsxSource" tsx_source: String =
             "export const dashboard = () => <div>This dashboard is empty.</div>;".to_owned();
     }
 
-    /// `support.*`
+    /// Conversations with users: `support.*`.
     SupportConfig {
         /// How fast users are to be answered.
         Branch "sla" sla: SupportSla = SupportSla::default();
     }
 
-    /// `support.sla.*`
+    /// Times to answer in: `support.sla.*`.
     SupportSla {
-        /// Due times are kept.
+        /// Whether conversations have due times.
         Branch "enabled" enabled: bool = false;
     } + optional {
-        /// Until the first answer.
+        /// Minutes until the first answer is due.
         Branch "firstResponseMinutes" first_response_minutes: Number;
-        /// Until each further answer.
+        /// Minutes until each further answer is due.
         Branch "nextResponseMinutes" next_response_minutes: Number;
     }
 }

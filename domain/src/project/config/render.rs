@@ -10,7 +10,7 @@ impl ProjectConfig {
     /// Renders the overrides over the defaults.
     ///
     /// # Errors
-    /// When a stored override has the wrong type. Writes are checked, so that is a damaged row.
+    /// A stored override has the wrong type. Writes are checked, so that is a damaged row.
     pub fn render(overrides: &Overrides) -> Result<Self, serde_json::Error> {
         let document = lay_over(&Self::SHAPE, overrides.chained());
         let mut config: Self = serde_json::from_value(document)?;
@@ -18,7 +18,8 @@ impl ProjectConfig {
         Ok(config)
     }
 
-    /// What no single setting says (contract 04 §4.4, step 4).
+    /// Repairs what no single setting's check can see: incomplete entries, and references to what
+    /// is not there.
     fn sanitize(&mut self) {
         self.source_of_truth.sanitize();
         self.auth
@@ -31,7 +32,8 @@ impl ProjectConfig {
 }
 
 impl SourceOfTruth {
-    /// What is not complete does not count.
+    /// Falls back to the hosted database if the connection is incomplete, and drops settings of
+    /// other kinds of database.
     fn sanitize(&mut self) {
         let given = std::mem::take(self);
         *self = match given.kind {
@@ -61,7 +63,7 @@ impl EmailsConfig {
 }
 
 impl Overrides {
-    /// The permission definitions in effect. None if the settings cannot be rendered, which no
+    /// The permission definitions in effect. Empty if the settings cannot be rendered, which no
     /// checked write leads to.
     #[must_use]
     pub fn definitions(&self) -> Definitions {

@@ -12,7 +12,7 @@ use crate::project::level::Level;
 use crate::project::schema::{Field, RecordKey, Setting, Shape, default_of, no_entries};
 use crate::sign_up_rules::{self, DefaultAction, Rules, SignUpRule};
 
-/// What is done with an OAuth account whose address a user has already.
+/// The names of [`AccountMergeStrategy`] on the wire.
 pub const MERGE_STRATEGIES: [&str; 3] = ["link_method", "raise_error", "allow_duplicates"];
 
 /// The OAuth providers that exist.
@@ -35,12 +35,12 @@ pub const PROVIDERS: [&str; 12] = [
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DataSource {
-    /// In this server's own database.
+    /// The data is in this server's own database.
     #[default]
     Hosted,
-    /// At Neon.
+    /// The data is at Neon.
     Neon,
-    /// In another Postgres.
+    /// The data is in another Postgres.
     Postgres,
 }
 
@@ -57,7 +57,7 @@ pub enum AccountMergeStrategy {
     LinkMethod,
     /// The sign-in is refused.
     RaiseError,
-    /// A second account is made.
+    /// A second account is created.
     AllowDuplicates,
 }
 
@@ -125,7 +125,7 @@ pub(super) const fn by_uuid(entry: &'static Shape) -> Shape {
     }
 }
 
-/// Rules in the order in which they are asked.
+/// Serializes rules in the order in which they are asked.
 pub(super) fn in_order<S: Serializer>(rules: &Rules, serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(rules.len()))?;
     for (id, rule) in sign_up_rules::in_order(rules) {

@@ -68,8 +68,8 @@ impl<'c> Place<'c> {
     }
 }
 
-/// A value with the defaults that it does not mention. `None` deletes: `null` for what has no
-/// default, and for an entry of a record.
+/// Fills in the defaults that a value does not mention. `None` deletes: `null` for a setting that
+/// has no default, and for an entry of a record.
 fn filled(
     owner: &Shape,
     shape: &'static Shape,
@@ -111,7 +111,7 @@ fn filled_object(
     Value::Object(object)
 }
 
-/// Whether a shape is the one of several that a value was written as.
+/// Whether a value is written in this one of several shapes.
 fn holds(shape: &Shape, value: &Value) -> bool {
     match shape {
         Shape::Object { .. } | Shape::Record { .. } => value.is_object(),

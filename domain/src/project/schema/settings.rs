@@ -14,7 +14,7 @@ pub fn default_of<T: Default + Serialize>() -> Value {
     json!(T::default())
 }
 
-/// No entries.
+/// The default of a record: no entries.
 #[must_use]
 pub fn no_entries() -> Value {
     Value::Object(Map::new())

@@ -5,18 +5,18 @@ use uuid::Uuid;
 
 use crate::project::level::Level;
 
-/// A type of the configuration.
+/// A type that settings have.
 pub trait Setting {
-    /// What it looks like in a document.
+    /// The form of its values in a document.
     const SHAPE: Shape;
 }
 
-/// What stands at a path of the configuration.
+/// The form of the values at a path of the configuration.
 #[derive(Debug)]
 pub enum Shape {
     /// `true` or `false`.
     Boolean,
-    /// Exactly this.
+    /// Exactly this boolean.
     Only(bool),
     /// A number.
     Number,
@@ -28,24 +28,24 @@ pub enum Shape {
     OneOf(&'static [&'static str]),
     /// The condition of a sign-up rule.
     Condition,
-    /// `[3, "day"]`
+    /// A number and a unit: `[3, "day"]`.
     Interval,
     /// One of several shapes.
     Either(&'static [Shape]),
-    /// Known fields.
+    /// An object with known fields.
     Object {
-        /// Which.
+        /// The fields that the object may have.
         fields: &'static [Field],
-        /// What is there if nothing is said.
+        /// The value of an object that no document mentions.
         default: fn() -> Value,
     },
     /// Entries of one shape under ids that operators choose.
     Record {
         /// The ids that a dotted key may name.
         key: RecordKey,
-        /// The entries.
+        /// The shape of the entries.
         entry: &'static Shape,
-        /// What is there if nothing is said.
+        /// The entries of a record that no document mentions.
         default: fn() -> Value,
     },
 }
@@ -53,28 +53,28 @@ pub enum Shape {
 /// A field of an object.
 #[derive(Debug)]
 pub struct Field {
-    /// Its name in documents.
+    /// The field's name in documents.
     pub name: &'static str,
-    /// The lowest level at which it can be written.
+    /// The lowest level at which the field can be written.
     pub level: Level,
-    /// What stands there.
+    /// The shape of the field's value.
     pub shape: &'static Shape,
 }
 
-/// Which ids the entries of a record may have.
+/// The ids that the entries of a record may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordKey {
-    /// Up to 63 letters, digits, `_` and `-`.
+    /// Names of up to 63 letters, digits, `_` and `-`.
     Name,
-    /// A permission that a project defines.
+    /// The ids of permissions that a project can define.
     CustomPermission,
-    /// A permission, or anything named like one.
+    /// The ids of permissions, the system's own among them.
     Permission,
-    /// A UUID.
+    /// UUIDs.
     Uuid,
 }
 
-/// The longest id of a record's entry.
+/// The length of the longest [`RecordKey::Name`].
 const MAX_ID: usize = 63;
 /// The units of an interval.
 pub(in crate::project) const INTERVAL_UNITS: [&str; 4] = ["day", "week", "month", "year"];
@@ -93,7 +93,8 @@ impl RecordKey {
 }
 
 impl Field {
-    /// Settings of the whole project are written at its own level only, and no others there.
+    /// Whether the field can be written at `level`. Settings of the whole project are written at
+    /// its own level only, and no others there.
     pub(in crate::project) fn is_open_at(&self, level: Level) -> bool {
         match self.level {
             Level::Project => level == Level::Project,
@@ -103,12 +104,12 @@ impl Field {
 }
 
 impl Shape {
-    /// What lies one segment of a path below.
+    /// The shape one segment of a path further down.
     pub(super) fn step(&self, segment: &str) -> Option<&'static Shape> {
         self.step_if(segment, &|_| true, &|_| true)
     }
 
-    /// The same, as far as a dotted key at that level reaches.
+    /// The shape one segment further down, if a dotted key at that level may reach it.
     pub(in crate::project) fn step_at(
         &self,
         level: Level,
@@ -138,7 +139,8 @@ impl Shape {
         }
     }
 
-    /// What is there if nothing is said; for a plain value its owner knows.
+    /// The value of an object or record that no document mentions. The defaults of plain values are
+    /// known to their owner.
     pub(super) fn default_value(&self) -> Option<Value> {
         match self {
             Self::Object { default, .. } | Self::Record { default, .. } => Some(default()),
