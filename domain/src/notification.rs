@@ -1,4 +1,4 @@
-//! Categories of mails, and whether a user wants them (contract 03 §7).
+//! Categories of mails, and whether a user wants to receive them.
 
 use serde::{Deserialize, Serialize};
 use uuid::{Uuid, uuid};

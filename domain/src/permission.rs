@@ -1,4 +1,4 @@
-//! Permissions: definitions, what contains what, and the system's own.
+//! Permissions: their definitions, their containment in each other, and the system's own.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Personal data inside events.
+//! The personal part of events, which an erasure makes unreadable.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

@@ -1,4 +1,4 @@
-//! Why a user is restricted.
+//! The reasons for which a user is restricted.
 
 use serde::{Deserialize, Serialize};
 

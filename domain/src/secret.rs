@@ -1,4 +1,4 @@
-//! Hashes of secrets that are high in entropy already.
+//! Hashes of secrets that are long and random.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The contract's order of strings (contract 04, rule SC).
+//! The order in which the API sorts strings.
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,4 @@
-//! An entry of a project's data vault: a value that a client sealed, kept under a hashed key.
+//! The entry of a project's data vault: a value that a client sealed, kept under a hashed key.
 //!
 //! The value is opaque here, and sealed once more in the log, under a key of the entry's own.
 

@@ -109,7 +109,7 @@ fn writing_one_field_leaves_the_others_alone() {
 }
 
 #[test]
-fn everybody_sees_the_fields_that_the_contract_gives_them() {
+fn clients_and_admins_see_the_fields_that_are_meant_for_them() {
     let config = ProjectConfig::default();
     let names = |audience| shown(&config, audience).into_iter().map(|(name, _)| name);
     let clients: BTreeSet<String> = names(Audience::Clients).collect();

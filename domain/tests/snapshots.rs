@@ -1,4 +1,4 @@
-//! States survive being written down and read again, as snapshots are.
+//! States are the same after being written down and read again, as snapshots are.
 
 #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
 

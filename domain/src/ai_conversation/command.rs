@@ -1,4 +1,4 @@
-//! What can be asked of a conversation with the assistant.
+//! The commands to a conversation with the assistant.
 
 use super::event::AiMessage;
 use crate::{Millis, ProjectId, UserId};

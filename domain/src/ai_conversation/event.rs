@@ -1,4 +1,4 @@
-//! What can happen to a conversation with the assistant.
+//! The events on the stream of a conversation with the assistant.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

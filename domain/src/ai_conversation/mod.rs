@@ -1,4 +1,5 @@
-//! A conversation of a dashboard user with the assistant, about a project. It is its owner's alone.
+//! The conversation of a dashboard user with the assistant, about a project. Only its owner can
+//! read and change it.
 
 mod command;
 mod event;

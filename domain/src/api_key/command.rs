@@ -1,4 +1,4 @@
-//! What can be asked of an API key.
+//! The commands to an API key.
 
 use super::event::{ApiKeyDeletion, ApiKeyIssued, ApiKeyRevocation};
 use crate::Millis;

@@ -1,4 +1,4 @@
-//! What can happen to an API key.
+//! The events on the stream of an API key.
 
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantNames};

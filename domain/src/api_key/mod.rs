@@ -1,6 +1,6 @@
-//! The API key: what a user or a team hands to programs that act for them.
+//! The API key that a user or a team gives to programs that act for them.
 //!
-//! The key itself is shown once, when it is issued; the log and the read tables know its hash.
+//! The key itself is shown once, when it is issued. The log and the read tables know only its hash.
 
 mod command;
 mod event;

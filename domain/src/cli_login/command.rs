@@ -1,4 +1,4 @@
-//! What can be asked of a command-line login.
+//! The commands to a command-line login.
 
 use super::event::CliLoginStarted;
 use crate::Millis;

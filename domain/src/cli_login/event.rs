@@ -1,4 +1,4 @@
-//! What can happen to a command-line login.
+//! The events on the stream of a command-line login.
 
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantNames};

@@ -1,5 +1,8 @@
-//! The command-line login: a program without a browser waits until somebody signs in elsewhere,
-//! and is handed that session (contract 01 §7).
+//! The command-line login: a program without a browser waits until somebody signs in elsewhere, and
+//! is handed that session.
+//!
+//! The program polls with one code, the browser answers with another. A program that has an
+//! anonymous session of its own can have it taken over by the browser first.
 
 mod command;
 mod event;

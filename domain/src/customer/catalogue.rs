@@ -1,6 +1,6 @@
-//! The catalogue: what a project sells and counts, as its `payments.*` settings say (contract 06
-//! §1), in the terms of the ledger. Settings are kept even if they make no sense; what cannot be
-//! read here does not exist for customers.
+//! The catalogue: the products and items that a project's `payments.*` settings describe, in the
+//! terms of the ledger. Settings are kept even if they make no sense; an entry that cannot be read
+//! here does not exist for customers.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What can be asked of a customer.
+//! The commands to a customer.
 
 use uuid::Uuid;
 

@@ -1,4 +1,4 @@
-//! What can happen to a customer.
+//! The events on the stream of a customer.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,9 @@
-//! Telling an item's history anew.
+//! Computing an item's ledger again from its whole history.
 //!
-//! A ledger is only what is left of a history. When a purchase turns out to be another one than it
-//! was, since it was made, that is not enough: the item's ledger is folded again from every change
-//! by hand and every purchase. The changes are not part of the customer's state, which stays small;
-//! a command that needs them brings them along.
+//! A ledger keeps only what still matters of a history. That is not enough when a purchase turns
+//! out to have been another one since it was made: then the item's ledger is folded again from
+//! every change by hand and every purchase. The changes are not part of the customer's state, which
+//! stays small; a command that needs them brings them along.
 
 use std::collections::BTreeMap;
 

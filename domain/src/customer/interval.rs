@@ -1,4 +1,5 @@
-//! Periods of days, weeks, months and years.
+//! Periods of days, weeks, months and years. Items repeat after periods of fixed length; bills
+//! follow the calendar.
 
 use serde::{Deserialize, Serialize};
 use time::{Date, Duration, Month, OffsetDateTime};

@@ -1,4 +1,5 @@
-//! Invoices of subscriptions, as Stripe tells of them (contract 06 §9).
+//! Invoices of subscriptions, as Stripe reports them. Reports may arrive twice, late, or in another
+//! order, so an invoice never goes back to an earlier stage.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -1,15 +1,19 @@
-//! How much of an item a customer has, at any instant (contract 06 §4).
+//! The quantity of an item that a customer has, at any instant.
 //!
-//! An [`ItemLedger`] is what is left of the history of one item of one customer once everything that
-//! can no longer matter is folded away, so that it stays small however long the history is:
+//! Items come from grants by hand and from purchases, and are used up by removals. A grant may have
+//! an end; at its end, only what was not used is lost. A removal uses the grant with the soonest
+//! end first, and may lead into debt, which later grants pay.
+//!
+//! An [`ItemLedger`] keeps of the history of one item of one customer only what can still matter,
+//! so that it stays small however long the history is:
 //!
 //! - As long as no subscription that grants the item is running, the past is settled: it is one
-//!   [`Balance`].
-//! - When a subscription ends decides, after the fact, which grants were used first. So while one is
-//!   running, changes since its start are kept; but changes between two instants at which something
-//!   may expire or be granted amount to the same in any order, and are kept as two sums.
+//!   balance.
+//! - The end of a subscription decides, after the fact, which grants were used first. So while one
+//!   is running, changes since its start are kept. But changes between two instants at which
+//!   something may expire or be granted amount to the same in any order, and are kept as two sums.
 //!
-//! Changes are told in the order of time; the aggregate sees to that.
+//! Changes must come in the order of time; the aggregate sees to that.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The customer: a user, a team or something of the project's own that has items and products. Its
-//! stream is the ledger.
+//! The customer: a user, a team, or something that only the project's own servers know, with items
+//! and products. Its stream is the ledger.
 
 mod catalogue;
 mod command;
@@ -296,7 +296,7 @@ impl Aggregate for Customer {
             | CustomerEvent::RefundDropped(changed)
             | CustomerEvent::PurchaseRefunded(changed) => self.replace(*changed),
             CustomerEvent::InvoiceRecorded(recorded) => self.note_invoice(*recorded),
-            // Versions are looked up by their ids, by whoever.
+            // Versions are looked up by their ids, in the read table.
             CustomerEvent::ProductVersionRecorded(_) => {}
             CustomerEvent::CustomerClosed {} => *self = Self::default(),
         }

@@ -1,4 +1,8 @@
-//! What a customer owns, and what may be bought beside it.
+//! What a customer owns, and what they may buy beside it.
+//!
+//! A product may be owned once, unless it is stackable; an add-on needs one of the products it adds
+//! to; and of a product line, a customer has one product. A running subscription for another
+//! product of the line is replaced by a purchase, one that was bought for good refuses it.
 
 use std::collections::BTreeMap;
 

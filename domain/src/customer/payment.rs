@@ -1,7 +1,7 @@
-//! What a payment provider tells, and what becomes of it (contract 06 §8.5, §9 and §11.2).
+//! What a payment provider reports, and what follows from it.
 //!
-//! It may be told twice, late, or in another order. So nothing here depends on what was told
-//! before, but for ids; and what is no news leaves no event.
+//! A report may arrive twice, late, or in another order. So nothing here depends on earlier
+//! reports, except for ids, and a report without news leaves no event.
 
 use super::Customer;
 use super::command::{CustomerCommand, InvoiceReport, Payment, RefundStep, SubscriptionSync};
@@ -66,7 +66,7 @@ impl Customer {
             product_id: stripe.product_id.clone().or(known.product_id.clone()),
             price_id: stripe.price_id.clone(),
             product: stripe.product.clone(),
-            // What a refund left is what was bought, less what was taken back.
+            // The quantity that a refund left is the bought one, less what was taken back.
             quantity: if left == Some(stripe.quantity) {
                 known.quantity
             } else {
@@ -180,8 +180,8 @@ impl Customer {
         let mut after = self.refundable(step)?.clone();
         let made = &step.refund;
         if let (Some(left), Some(subscription)) = (made.left, &mut after.subscription) {
-            // Stripe may have spoken of what is left before this was noted. Another quantity is
-            // somebody else's doing.
+            // Stripe may have reported the quantity that is left before the refund was recorded.
+            // Any other quantity is somebody else's doing.
             if [made.quantity, left].contains(&after.quantity) {
                 subscription.cancel_at_period_end = left == 0;
                 after.quantity = made.quantity;

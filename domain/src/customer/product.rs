@@ -1,6 +1,6 @@
-//! What is sold: products, their prices, and the items that come with them (contract 06 §1).
+//! Products, their prices, and the items that come with them.
 //!
-//! The same shape stands in a project's settings and, as a snapshot, in every purchase.
+//! The same shape is found in a project's settings and, as a snapshot, in every purchase.
 
 use std::collections::BTreeMap;
 use std::fmt;

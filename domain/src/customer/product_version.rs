@@ -1,5 +1,5 @@
-//! Product versions: a product under a name that follows from what it says, so that Stripe can
-//! remember which it was (contract 06 §8.3).
+//! Versions of products: the id of a version is computed from the product itself, so that Stripe
+//! can remember which one was bought.
 
 use data_encoding::BASE64;
 use serde_json::json;

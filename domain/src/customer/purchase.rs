@@ -1,4 +1,4 @@
-//! What a customer bought, and what may be bought beside it (contract 06 §5).
+//! Purchases: products that a customer bought or was given, once or by subscription.
 
 use serde::{Deserialize, Serialize};
 

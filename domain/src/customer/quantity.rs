@@ -1,4 +1,4 @@
-//! Amounts of items: decimal, not binary, so that ten times 0.1 is 1.
+//! Quantities of items: decimal, not binary, so that ten times 0.1 is 1.
 
 use std::fmt;
 use std::iter::Sum;
@@ -55,7 +55,7 @@ impl Quantity {
     fn parse(text: &str) -> Option<Self> {
         let (sign, text) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        // What is too large for the range is as large as the range.
+        // A number that is too large becomes the largest.
         let whole: i128 = whole.parse().unwrap_or(i128::MAX);
         let kept = fraction.get(..DIGITS).unwrap_or(fraction);
         let fraction: i128 = format!("{kept:0<DIGITS$}").parse().ok()?;
@@ -173,7 +173,7 @@ mod tests {
         for text in ["0", "-3", "2.5", "2147483647", "0.3"] {
             assert_eq!(serde_json::to_string(&read(text)).unwrap(), text);
         }
-        // Whether with an exponent or without is up to the writer of JSON.
+        // The writer of JSON decides whether there is an exponent.
         let smallest = serde_json::to_string(&read("-0.000000001")).unwrap();
         assert_eq!(read(&smallest).to_string(), "-0.000000001");
         assert_eq!(read("1e300").times(2), read("1e300"));

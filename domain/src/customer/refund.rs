@@ -1,4 +1,6 @@
-//! Refunds: money that goes back, and products with it (contract 06 §11.2).
+//! Refunds: money that is paid back, and products that are taken back with it. A purchase is
+//! refunded once. Only the product itself can be taken back, not its items, and no more can be paid
+//! back than was paid.
 
 use std::collections::BTreeSet;
 

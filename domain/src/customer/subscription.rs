@@ -1,5 +1,5 @@
-//! Subscriptions: purchases that come round, and what the payment provider says of them (contract
-//! 06 §8.4 and §8.5).
+//! Subscriptions: purchases that are renewed after every period. Stripe reports on those that it
+//! bills; the others end with their period.
 
 use serde::{Deserialize, Serialize};
 
@@ -177,7 +177,7 @@ impl StripeSubscription {
                 self.ended_at.or(ended_before).or(Some(now))
             }
             SubscriptionStatus::Canceled => Some(period_end),
-            // Whoever pays after all gets what is paid for.
+            // A customer who pays after all gets what they pay for.
             SubscriptionStatus::Active | SubscriptionStatus::Trialing => None,
             _ => ended_before,
         };

@@ -1,4 +1,4 @@
-//! What can be asked of an outgoing email.
+//! The commands to an outgoing email.
 
 use super::event::{EmailRequested, Failure};
 use crate::Millis;

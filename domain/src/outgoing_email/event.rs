@@ -1,4 +1,4 @@
-//! What can happen to an outgoing email.
+//! The events on the stream of an outgoing email.
 
 use std::collections::BTreeMap;
 

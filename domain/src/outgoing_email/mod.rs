@@ -1,5 +1,5 @@
-//! The outgoing email: a message from the moment it is owed to the moment a mail server has it, or
-//! nobody will take it.
+//! The outgoing email: a message, from the request to send it until a mail server has it or it is
+//! given up.
 
 mod command;
 mod event;

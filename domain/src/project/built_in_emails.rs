@@ -1,4 +1,4 @@
-//! The themes and templates that every project has (contract 04 §5).
+//! The email themes and templates that every project has from the start.
 
 use std::collections::BTreeMap;
 

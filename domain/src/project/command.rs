@@ -1,4 +1,4 @@
-//! What can be asked of a project.
+//! The commands to a project.
 
 use serde_json::{Map, Value};
 

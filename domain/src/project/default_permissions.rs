@@ -1,4 +1,4 @@
-//! Which permissions newcomers get.
+//! The permissions that users get when they sign up, create a team or join one.
 
 use super::config::ProjectConfig;
 use crate::permission::{self, Scope};

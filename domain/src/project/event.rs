@@ -1,4 +1,4 @@
-//! What can happen to a project.
+//! The events on the stream of a project.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -262,7 +262,7 @@ fn written_provider(item: &Value, new_id: &mut impl FnMut() -> Uuid) -> Value {
         }
     }
     if let Some(bundles) = item.get("apple_bundle_ids").and_then(Value::as_array) {
-        // Records are read in the order of their keys; lists shall be read as they were written.
+        // Records are read in the order of their keys, so sorted keys keep the order of the list.
         let mut keys: Vec<String> = bundles.iter().map(|_| new_id().to_string()).collect();
         keys.sort_unstable();
         let entries = bundles.iter().map(|id| json!({"bundleId": id}));

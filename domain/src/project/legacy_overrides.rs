@@ -142,7 +142,7 @@ fn legacy_lines(document: &Map<String, Value>) -> BTreeSet<String> {
 fn infer_customer_types(document: &mut Map<String, Value>, legacy_lines: &BTreeSet<String>) {
     let types = customer_types(document);
     let is_useless = |id: &str| legacy_lines.contains(id) && !types.contains_key(id);
-    // What is no object takes a line away.
+    // A value that is no object removes a line, so it stays.
     document.retain(|key, value| {
         let segments: Vec<&str> = key.split('.').collect();
         match segments.as_slice() {
@@ -264,7 +264,7 @@ mod tests {
                 json!({"payments.productLines": {"l": {"displayName": "L", "customerType": "team"}},
                        "payments.products.p": {"productLineId": "l", "customerType": "team"}}),
             ),
-            // However they are written; a type that is given stays, and a line of nothing goes.
+            // In every way of writing them: a given type stays, and a line without products goes.
             (
                 json!({"payments": {"catalogs": {"l": {}, "m": {"customerType": "custom"}, "empty": {}},
                                     "offers": {"p": {"catalogId": "l", "customerType": "team"}}},

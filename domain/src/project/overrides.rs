@@ -1,4 +1,8 @@
-//! Override documents: what operators write, and how it merges (contract 04 §4.1 to §4.3).
+//! Override documents: the settings that operators write, one document per level, and how changes
+//! merge into them.
+//!
+//! Keys are paths in dots, and merging is flat: a key that is written replaces that key and every
+//! key below it, and leaves the others as they are.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! `payments.*`: products and items, as the configuration names them.
+//! The settings of products and items: `payments.*`.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What can be asked of a session.
+//! The commands to a session.
 
 use super::event::{EndCause, SessionStarted};
 

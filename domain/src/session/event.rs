@@ -1,4 +1,4 @@
-//! What can happen to a session.
+//! The events on the stream of a session.
 
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantNames};

@@ -1,4 +1,4 @@
-//! Who signs up, as far as conditions may ask.
+//! The applicant: what conditions can ask about a sign-up.
 
 use serde::{Deserialize, Serialize};
 

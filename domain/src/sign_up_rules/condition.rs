@@ -1,7 +1,7 @@
-//! Conditions: the part of CEL that rules are written in (contract 02 §9.2).
+//! Conditions: the part of CEL that rules are written in.
 //!
-//! A condition is parsed by the crate `cel`. Its tree is checked before it is evaluated: of CEL
-//! only what takes time in proportion to its length is let through, so no maps, structures or
+//! The crate `cel` parses a condition. Its tree is checked before it is evaluated: only those parts
+//! of CEL are accepted that take time in proportion to their length, so no maps, structures or
 //! loops over lists. Values, the email above all, enter as variables and are never parsed.
 
 use std::collections::{BTreeMap, HashMap};
@@ -58,7 +58,7 @@ static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 /// Why a condition cannot be used. The texts are for the operator who wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConditionError {
-    /// The condition is longer than [`MAX_LENGTH`].
+    /// The condition is longer than `MAX_LENGTH` bytes.
     #[error("the condition is longer than {MAX_LENGTH} bytes")]
     TooLong,
     /// The condition nests too deep.

@@ -1,8 +1,9 @@
 //! The arguments of string methods, whose escapes differ from CEL's own.
 //!
-//! In `email.matches("\d")` CEL knows no escape `\d` and refuses the condition. The contract
-//! (02 §9.2) has only `\\` and `\"` there and takes everything else as it stands. So those
-//! arguments are read by that rule and written again as CEL wants them; nothing else is touched.
+//! In `email.matches("\d")` CEL knows no escape `\d` and refuses the condition. In conditions, such
+//! an argument has only the escapes `\\` and `\"`, and every other backslash stands for itself. So
+//! those arguments are read by that rule and written again as CEL wants them; nothing else is
+//! touched.
 
 use super::nesting::literal_length;
 

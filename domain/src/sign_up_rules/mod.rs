@@ -1,7 +1,7 @@
-//! Sign-up rules: who may sign up to a project, and who only restricted (contract 02 §9).
+//! Sign-up rules: who may sign up to a project, and who only as a restricted user.
 //!
 //! A rule is a [`Condition`] and an action. [`decide`] asks a project's rules in their order until
-//! one of them settles the matter:
+//! one of them allows or refuses the sign-up:
 //!
 //! ```
 //! use muniment_domain::sign_up_rules::{Applicant, AuthMethod, DefaultAction, decide};

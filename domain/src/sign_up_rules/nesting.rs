@@ -1,11 +1,11 @@
-//! How deep a condition nests, told before it is parsed.
+//! The depth to which a condition nests, found out before it is parsed.
 //!
 //! The parser recurses for every bracket and every link of a chain such as `1 + 1 + 1`, and a stack
 //! that overflows takes the whole server down. So the depth is bounded from the text alone.
 //! Operands of `&&` and `||` and elements of lists do not nest, so a condition may have many.
 //!
-//! What stands in quotes does not count. So literals must be told apart exactly as the parser does
-//! it: a literal that it would not recognise, and read on inside of, is refused here already.
+//! Text in quotes does not count. So literals must be told apart exactly as the parser does it: a
+//! literal that it would not recognise, and whose inside it would read on, is refused here already.
 
 use super::condition::ConditionError;
 

@@ -1,8 +1,8 @@
-//! Regular expressions as conditions write them: ECMAScript's syntax, without its flags.
+//! Regular expressions as conditions write them: in ECMAScript's syntax, without its flags.
 //!
 //! The engine, `fancy-regex`, knows look-around and back-references and gives up after a number of
-//! steps. Its syntax is another one in many small ways (`\d` is Unicode's, `[a&&b]` intersects,
-//! `a++` is possessive), so a pattern is translated, not passed on.
+//! steps. Its syntax differs in many small ways (`\d` is Unicode's, `[a&&b]` intersects, `a++` is
+//! possessive), so a pattern is translated, not passed on.
 
 use std::iter::Peekable;
 use std::str::Chars;

@@ -1,4 +1,4 @@
-//! What can be asked of a support conversation.
+//! The commands to a support conversation.
 
 use uuid::Uuid;
 

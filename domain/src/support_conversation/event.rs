@@ -1,4 +1,4 @@
-//! What can happen to a support conversation.
+//! The events on the stream of a support conversation.
 
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantNames};

@@ -1,5 +1,5 @@
-//! A support conversation: what the agents of a project and one of its users write to each other.
-//! Agents are dashboard users.
+//! The support conversation between the agents of a project and one of its users. Agents are
+//! dashboard users.
 
 mod command;
 mod event;

@@ -1,4 +1,4 @@
-//! What can be asked of a team.
+//! The commands to a team.
 
 use super::event::{MemberAdded, MemberProfileChange, TeamChange, TeamProfile};
 use crate::permission::GrantFate;

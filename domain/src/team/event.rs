@@ -1,4 +1,4 @@
-//! What can happen to a team.
+//! The events on the stream of a team.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

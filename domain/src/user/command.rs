@@ -1,4 +1,4 @@
-//! What can be asked of a user.
+//! The commands to a user.
 
 use serde_json::Value;
 

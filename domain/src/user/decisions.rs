@@ -1,4 +1,4 @@
-//! What follows from a command to a user. Email addresses are decided in [`super::channels`].
+//! The decisions on commands to a user. Those about email addresses are in [`super::channels`].
 
 use super::command::{Method, NewUser, UserCommand, UserUpdate};
 use super::event::{

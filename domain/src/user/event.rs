@@ -1,4 +1,4 @@
-//! What can happen to a user.
+//! The events on the stream of a user.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

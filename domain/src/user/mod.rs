@@ -176,7 +176,7 @@ impl Aggregate for User {
                     .apply_to(&mut self.selected_team_id);
                 let totp_secret = updated.personal.or_erased().totp_secret;
                 if !totp_secret.is_keep() {
-                    // Steps are those of one secret; another starts anew.
+                    // Steps belong to one secret; another secret starts from the beginning.
                     self.last_totp_step = None;
                 }
                 totp_secret.apply_to(&mut self.totp_secret);

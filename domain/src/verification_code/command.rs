@@ -1,4 +1,4 @@
-//! What can be asked of a verification code.
+//! The commands to a verification code.
 
 use super::event::CodeIssued;
 use crate::Millis;

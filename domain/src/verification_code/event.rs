@@ -1,4 +1,4 @@
-//! What can happen to a verification code.
+//! The events on the stream of a verification code.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

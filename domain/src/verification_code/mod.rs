@@ -1,5 +1,5 @@
-//! The verification code: something that was sent or shown to one person, who brings it back once,
-//! in time, and without too many guesses (contract 02 §1.4).
+//! The verification code: a secret that was sent or shown to one person, who can bring it back
+//! once, in time, and without too many guesses.
 
 mod command;
 mod event;

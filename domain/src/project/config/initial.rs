@@ -1,4 +1,4 @@
-//! What a project is created with.
+//! The settings that a new project gets.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! What is demanded of users before they may use the application.
+//! What the project demands of users before they may use the application.
 
 use super::ProjectConfig;
 use crate::restriction::EmailVerification;

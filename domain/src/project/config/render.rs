@@ -55,7 +55,7 @@ impl EmailsConfig {
         if !self.themes.contains_key(&self.selected_theme_id) {
             DEFAULT_THEME.clone_into(&mut self.selected_theme_id);
         }
-        // What a project wrote itself is not sent from an address that is not its own.
+        // Templates of the project's own are not sent from an address that is not its own.
         if self.server.is_shared {
             self.templates = built_in_emails::templates();
         }

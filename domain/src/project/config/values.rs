@@ -1,5 +1,5 @@
-//! The values of settings that are neither plain nor tables of settings themselves, and what they
-//! look like in documents.
+//! The values of settings that are neither plain nor tables of settings themselves, and their form
+//! in documents.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Rendering: override documents laid over the defaults (contract 04 §4.4).
+//! Laying an override document over the defaults.
 
 use serde_json::{Map, Value};
 

@@ -1,9 +1,8 @@
-//! What an override document may hold, and at which level.
+//! The shapes of settings: what an override document may hold, and at which level.
 //!
 //! A type of the configuration says by [`Setting`] what it looks like in a document; the macro
-//! [`settings!`] derives that from the same lines that make the type. From the resulting
-//! [`Shape`] follow the checks of [`super::validation`], the defaults, the rendering, and the JSON
-//! Schema.
+//! `settings!` derives that from the same lines that declare the type. From the resulting [`Shape`]
+//! follow the checks of [`super::validation`], the defaults, the rendering, and the JSON Schema.
 
 mod json_schema;
 mod lay_over;

@@ -1,4 +1,4 @@
-//! What stands at a path of the configuration, and how to walk down it.
+//! The shapes themselves, and how a path leads from one to another.
 
 use serde_json::Value;
 use uuid::Uuid;
