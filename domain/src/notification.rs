@@ -9,7 +9,7 @@ use uuid::{Uuid, uuid};
 pub enum NotificationCategory {
     /// Mails about what the user does.
     Transactional,
-    /// Advertisements.
+    /// Mails that advertise something.
     Marketing,
 }
 

@@ -31,7 +31,7 @@ pub struct AiConversationStarted {
     pub user_id: UserId,
     /// When the conversation began.
     pub at: Millis,
-    /// Whose key seals the personal part: the owner's.
+    /// The owner, whose key seals the personal part.
     pub subject: UserId,
     /// The title and all messages so far.
     pub personal: Personal<AiTranscript>,
@@ -57,7 +57,7 @@ pub struct AiMessage {
     pub content: Value,
 }
 
-/// Who speaks in a conversation with the assistant.
+/// The speaker of a message in a conversation with the assistant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AiRole {
@@ -77,7 +77,7 @@ impl AiRole {
 pub struct AiConversationRenamed {
     /// When the title was given.
     pub at: Millis,
-    /// Whose key seals the personal part: the owner's.
+    /// The owner, whose key seals the personal part.
     pub subject: UserId,
     /// The title that the conversation has from then on.
     pub personal: Personal<AiTitle>,
@@ -95,7 +95,7 @@ pub struct AiTitle {
 pub struct AiMessagesReplaced {
     /// When the messages were replaced.
     pub at: Millis,
-    /// Whose key seals the personal part: the owner's.
+    /// The owner, whose key seals the personal part.
     pub subject: UserId,
     /// All messages from then on.
     pub personal: Personal<AiMessages>,

@@ -16,7 +16,7 @@ pub enum ApiKeyEvent {
     ApiKeyIssued(Box<ApiKeyIssued>),
     /// The key's description changed.
     ApiKeyDescribed {
-        /// Whose key seals the personal part: the owner's.
+        /// The owner, whose key seals the personal part.
         subject: Uuid,
         /// The new description: what the key is for.
         personal: Personal<ApiKeyDescription>,
@@ -63,7 +63,7 @@ impl ApiKeyOwner {
     }
 }
 
-/// Who may see an API key.
+/// The confidentiality of an API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApiKeyKind {
@@ -109,7 +109,7 @@ pub struct ApiKeyIssued {
     pub expires_at: Option<Millis>,
     /// The key's hash, and the end of the key, which is shown.
     pub key: StoredKey,
-    /// Whose key seals the personal part: the owner's.
+    /// The owner, whose key seals the personal part.
     pub subject: Uuid,
     /// The description: what the key is for.
     pub personal: Personal<ApiKeyDescription>,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::product::{CustomerType, Product};
 use crate::project::payments::PaymentsConfig;
 
-/// What a project sells and counts.
+/// The products that a project sells and the items that it counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Catalogue {

@@ -32,7 +32,7 @@ pub enum CustomerCommand {
     EndNow {
         /// The subscription to end.
         subscription: PurchaseId,
-        /// When it ends.
+        /// When the subscription ends.
         now: Millis,
     },
     /// Record what Stripe says about a subscription, known or new.

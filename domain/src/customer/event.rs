@@ -154,7 +154,7 @@ pub struct ItemQuantityChanged {
     pub expires_at: Option<Millis>,
     /// When the quantity changed.
     pub at: Millis,
-    /// Whose key seals the personal part.
+    /// The subject whose key seals the personal part.
     pub subject: Uuid,
     /// The reason for the change, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -233,7 +233,7 @@ pub struct InvoiceRecorded {
     pub customer: CustomerRef,
     /// The invoice after the change.
     pub invoice: Invoice,
-    /// Whose key seals the personal part.
+    /// The subject whose key seals the personal part.
     pub subject: Uuid,
     /// The page that shows the invoice, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

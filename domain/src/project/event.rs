@@ -17,7 +17,7 @@ pub enum ProjectEvent {
     ProjectCreated(ProjectCreated),
     /// The project's own fields changed.
     ProjectUpdated(ProjectUpdated),
-    /// Settings changed.
+    /// Some settings of a level changed.
     ConfigOverridden(ConfigOverridden),
     /// The settings of a level were replaced by others.
     ConfigReplaced(ConfigReplaced),
@@ -28,7 +28,7 @@ pub enum ProjectEvent {
         /// The keys that were taken out, with what was below them.
         keys: Vec<String>,
     },
-    /// It is no longer known where the configuration was pushed from.
+    /// The project no longer knows where its configuration was pushed from.
     ConfigUnlinked {},
     /// A permission was defined, or its definition replaced.
     PermissionDefined(PermissionDefined),
@@ -49,7 +49,7 @@ pub enum ProjectEvent {
         /// All definitions that changed with it, by id.
         definitions: DefinitionChanges,
     },
-    /// Keys were issued.
+    /// A set of keys was issued, or replaced.
     KeySetIssued(KeySetIssued),
     /// A key set's description changed.
     KeySetDescribed {
@@ -232,7 +232,7 @@ pub struct ConfigOverridden {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum ConfigSource {
-    /// A repository at GitHub.
+    /// The configuration was pushed from a repository at GitHub.
     PushedFromGithub {
         /// The owner of the repository.
         owner: String,
@@ -245,9 +245,9 @@ pub enum ConfigSource {
         /// The path of the configuration file in the repository.
         config_file_path: String,
     },
-    /// It was pushed from a place that is not known.
+    /// The configuration was pushed from a place that is not known.
     PushedFromUnknown,
-    /// It was not pushed: it is edited in the dashboard.
+    /// The configuration was not pushed: it is edited in the dashboard.
     #[default]
     Unlinked,
 }

@@ -58,7 +58,7 @@ pub enum EndCause {
 pub struct SessionStarted {
     /// The project of the user.
     pub project_id: ProjectId,
-    /// Whose session it is.
+    /// The user who is signed in.
     pub user_id: UserId,
     /// The hash of the refresh token.
     pub token_hash: SecretHash,

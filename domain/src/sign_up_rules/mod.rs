@@ -141,7 +141,7 @@ pub enum Verdict {
 pub struct Evaluation<'r> {
     /// The rule's id.
     pub rule_id: &'r str,
-    /// The rule.
+    /// The rule itself.
     pub rule: &'r SignUpRule,
     /// The result of asking it.
     pub verdict: Verdict,

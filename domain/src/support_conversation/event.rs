@@ -146,7 +146,7 @@ pub struct SupportConversationOpened {
     pub agent: UserId,
     /// When the conversation was opened.
     pub at: Millis,
-    /// Whose key seals the personal part: the customer's.
+    /// The customer, whose key seals the personal part.
     pub subject: UserId,
     /// The topic and the first message.
     pub personal: Personal<OpeningText>,
@@ -177,7 +177,7 @@ pub struct SupportReplySent {
     /// The entry point for the chat, if the conversation had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry_point_id: Option<Uuid>,
-    /// Whose key seals the personal part; the conversation's own, if absent.
+    /// The customer, whose key seals the personal part; the conversation's own key does, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<UserId>,
     /// The text of the answer.
@@ -200,7 +200,7 @@ pub struct SupportNoteAdded {
     pub agent: UserId,
     /// When the note was added.
     pub at: Millis,
-    /// Whose key seals the personal part; the conversation's own, if absent.
+    /// The customer, whose key seals the personal part; the conversation's own key does, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<UserId>,
     /// The text of the note.
@@ -219,7 +219,7 @@ pub struct SupportDetailsChanged {
     /// The agent who is responsible from then on.
     #[serde(default, skip_serializing_if = "Patch::is_keep")]
     pub assigned_to_user_id: Patch<String>,
-    /// Whose key seals the personal part; the conversation's own, if absent.
+    /// The customer, whose key seals the personal part; the conversation's own key does, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<UserId>,
     /// The changed details that may name people.

@@ -22,7 +22,7 @@ pub enum TeamCommand {
     NamePersonalTeam {
         /// The name that the team has if nobody renamed it.
         placeholder: String,
-        /// The proper name.
+        /// The proper name, which replaces it.
         display_name: String,
     },
     /// Add a user to the team, with the permissions that they start with.

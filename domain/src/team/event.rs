@@ -139,7 +139,7 @@ pub struct MemberAdded {
 pub struct MemberProfileChanged {
     /// The member whose profile changed.
     pub user_id: UserId,
-    /// Whose key seals the personal part: the member's, not the team's.
+    /// The member, whose key seals the personal part; not the team's key.
     pub subject: UserId,
     /// The fields of the profile that changed.
     pub personal: Personal<MemberProfileChange>,
