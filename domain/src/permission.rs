@@ -338,7 +338,7 @@ pub enum RevokeCause {
 
 /// The effect of a changed definition on all direct grants of a permission.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GrantFate {
+pub enum GrantChange {
     /// The definition was renamed: grants are grants of this permission from now on.
     Renamed(PermissionId),
     /// The definition was removed: grants end.

@@ -1,7 +1,7 @@
 //! The commands to a team.
 
 use super::event::{MemberAdded, MemberProfileChange, TeamChange, TeamProfile};
-use crate::permission::GrantFate;
+use crate::permission::GrantChange;
 use crate::{Millis, PermissionId, ProjectId, UserId};
 
 /// A command to a team.
@@ -34,7 +34,7 @@ pub enum TeamCommand {
     /// Revoke a permission that was granted to a member directly.
     RevokePermission(UserId, PermissionId),
     /// Apply a renamed or removed permission definition to all members' direct grants of it.
-    FollowDefinition(PermissionId, GrantFate),
+    FollowDefinition(PermissionId, GrantChange),
     /// Change how a member appears in the team.
     ChangeMemberProfile(UserId, MemberProfileChange),
     /// Delete the team, with its memberships.

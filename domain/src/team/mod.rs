@@ -16,7 +16,7 @@ pub use event::{
 };
 
 use crate::lifecycle::Lifecycle;
-use crate::permission::{GrantFate, RevokeCause};
+use crate::permission::{GrantChange, RevokeCause};
 use crate::{PermissionId, UserId};
 
 /// Why a command to a team was refused.
@@ -80,17 +80,17 @@ impl Team {
         }])
     }
 
-    fn followed(&self, permission_id: &PermissionId, fate: &GrantFate) -> Vec<TeamEvent> {
+    fn followed(&self, permission_id: &PermissionId, change: &GrantChange) -> Vec<TeamEvent> {
         let members = self.members.iter();
         let holders = members.filter(|(_, grants)| grants.contains(permission_id));
         holders
-            .map(|(user_id, _)| match fate {
-                GrantFate::Renamed(new_permission_id) => TeamEvent::TeamPermissionRenamed {
+            .map(|(user_id, _)| match change {
+                GrantChange::Renamed(new_permission_id) => TeamEvent::TeamPermissionRenamed {
                     user_id: *user_id,
                     permission_id: permission_id.clone(),
                     new_permission_id: new_permission_id.clone(),
                 },
-                GrantFate::Dropped => TeamEvent::TeamPermissionRevoked {
+                GrantChange::Dropped => TeamEvent::TeamPermissionRevoked {
                     user_id: *user_id,
                     permission_id: permission_id.clone(),
                     cause: RevokeCause::DefinitionRemoved,
@@ -161,8 +161,8 @@ impl Team {
             (Lifecycle::Active, TeamCommand::RevokePermission(user_id, permission_id)) => {
                 self.revoked(user_id, permission_id)
             }
-            (Lifecycle::Active, TeamCommand::FollowDefinition(permission_id, fate)) => {
-                Ok(self.followed(&permission_id, &fate))
+            (Lifecycle::Active, TeamCommand::FollowDefinition(permission_id, change)) => {
+                Ok(self.followed(&permission_id, &change))
             }
             (Lifecycle::Active, TeamCommand::ChangeMemberProfile(user_id, change)) => {
                 self.grants_of(user_id)?;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::event::{OauthAccount, Passkey, PasswordOccasion, RiskScores};
 use crate::notification::{NotificationCategory, Preference};
-use crate::permission::{GrantCause, GrantFate};
+use crate::permission::{GrantCause, GrantChange};
 use crate::{ContactChannelId, EmailAddress, Millis, Patch, PermissionId, ProjectId, TeamId};
 
 /// A command to a user.
@@ -51,7 +51,7 @@ pub enum UserCommand {
     /// Revoke a project-wide permission that was granted directly.
     RevokeProjectPermission(PermissionId),
     /// Apply a renamed or removed permission definition to the user's direct grant of it.
-    FollowDefinition(PermissionId, GrantFate),
+    FollowDefinition(PermissionId, GrantChange),
     /// Choose whether the user receives mails of a category.
     PreferNotifications(NotificationCategory, Preference),
     /// Delete the account for good.

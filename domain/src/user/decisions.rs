@@ -7,7 +7,7 @@ use super::event::{
 };
 use super::{User, UserError};
 use crate::lifecycle::Lifecycle;
-use crate::permission::{GrantCause, GrantFate, RevokeCause};
+use crate::permission::{GrantCause, GrantChange, RevokeCause};
 use crate::{Patch, PermissionId};
 
 impl User {
@@ -81,9 +81,9 @@ impl User {
                     cause: RevokeCause::Revoked,
                 }])
             }
-            UserCommand::FollowDefinition(permission_id, fate) => {
+            UserCommand::FollowDefinition(permission_id, change) => {
                 let held = self.project_permissions.contains(&permission_id);
-                let followed = || followed(permission_id, fate);
+                let followed = || followed(permission_id, change);
                 Ok(held.then(followed).into_iter().collect())
             }
             UserCommand::PreferNotifications(category, preference) => {
@@ -209,13 +209,13 @@ fn switched<T>(patch: &Patch<T>) -> Option<bool> {
     }
 }
 
-fn followed(permission_id: PermissionId, fate: GrantFate) -> UserEvent {
-    match fate {
-        GrantFate::Renamed(new_permission_id) => UserEvent::ProjectPermissionRenamed {
+fn followed(permission_id: PermissionId, change: GrantChange) -> UserEvent {
+    match change {
+        GrantChange::Renamed(new_permission_id) => UserEvent::ProjectPermissionRenamed {
             permission_id,
             new_permission_id,
         },
-        GrantFate::Dropped => UserEvent::ProjectPermissionRevoked {
+        GrantChange::Dropped => UserEvent::ProjectPermissionRevoked {
             permission_id,
             cause: RevokeCause::DefinitionRemoved,
         },
