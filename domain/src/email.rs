@@ -36,7 +36,7 @@ impl EmailAddress {
         (is_local_part(local) && is_domain(domain)).then_some(Self(normalized))
     }
 
-    /// Takes back an address that was normalised before it was stored.
+    /// Wraps an address that was normalised before it was stored.
     #[must_use]
     pub fn from_stored(text: String) -> Self {
         Self(text)

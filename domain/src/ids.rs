@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Declares a UUID newtype.
+/// Declares an id that is a UUID.
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -36,75 +36,76 @@ macro_rules! uuid_id {
 }
 
 uuid_id!(
-    /// A user of a project. Unique across projects.
+    /// The id of a user. Unique across projects.
     UserId
 );
 uuid_id!(
-    /// A team of a project.
+    /// The id of a project's team.
     TeamId
 );
 uuid_id!(
-    /// A session: what one refresh token stands for. The `refresh_token_id` of an access token.
+    /// The id of a session, which one refresh token stands for. The `refresh_token_id` of an access
+    /// token.
     SessionId
 );
 uuid_id!(
-    /// An email address held by a user.
+    /// The id of an email address that a user has.
     ContactChannelId
 );
 uuid_id!(
-    /// An entry of the data vault.
+    /// The id of an entry of the data vault.
     VaultEntryId
 );
 uuid_id!(
-    /// A set of project keys (publishable, secret server, super secret admin).
+    /// The id of a set of project keys (publishable, secret server, super secret admin).
     KeySetId
 );
 uuid_id!(
-    /// An API key of a user or a team.
+    /// The id of a user's or a team's API key.
     ApiKeyId
 );
 
 uuid_id!(
-    /// A code that was sent or shown to somebody, to be brought back once.
+    /// The id of a code that was sent or shown to somebody, to be brought back once.
     VerificationCodeId
 );
 uuid_id!(
-    /// A message to be sent by email.
+    /// The id of a message to be sent by email.
     OutgoingEmailId
 );
 uuid_id!(
-    /// One attempt of a command-line program to get a session from a browser.
+    /// The id of one attempt of a command-line program to get a session from a browser.
     CliLoginId
 );
 
 uuid_id!(
-    /// A customer's stream. It follows from the project and who the customer is.
+    /// The id of a customer's stream. It follows from the project and from who the customer is.
     CustomerId
 );
 uuid_id!(
-    /// A subscription or a one-time purchase.
+    /// The id of a subscription or a one-time purchase.
     PurchaseId
 );
 
 uuid_id!(
-    /// A conversation of a dashboard user with the assistant.
+    /// The id of a dashboard user's conversation with the assistant.
     AiConversationId
 );
 uuid_id!(
-    /// A conversation between agents and a user of a project.
+    /// The id of a conversation between agents and a user of a project.
     SupportConversationId
 );
 
-/// A project: a UUID, or the literal `internal` for the project that owns all others.
+/// The id of a project: a UUID, or the literal `internal` for the project that owns all others.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Debug)]
 #[serde(transparent)]
 pub struct ProjectId(String);
 
 impl ProjectId {
-    /// The project whose users own the other projects.
+    /// The id of the project whose users own the other projects.
     pub const INTERNAL: &'static str = "internal";
 
-    /// The `internal` project.
+    /// The id of the `internal` project.
     #[must_use]
     pub fn internal() -> Self {
         Self(Self::INTERNAL.to_owned())
@@ -141,7 +142,7 @@ impl fmt::Display for ProjectId {
     }
 }
 
-/// The id of the one branch that every project has (contract 04).
+/// The id of the one branch that every project has.
 pub const MAIN_BRANCH: &str = "main";
 
 /// The id of a permission definition, for example `team_admin` or the system's `$update_team`.

@@ -1,27 +1,37 @@
-//! The rules of Muniment: aggregates, their commands and events, and the value types they speak in.
+//! The rules of Muniment: aggregates, their commands and events, and the value types they use.
 //!
 //! Nothing in this crate does I/O, reads a clock or draws random numbers: times, ids and hashes
-//! are handed in with the command. So every rule can be tested exactly, and replaying a log gives
-//! the same state on every machine.
+//! come with the command. So every rule can be tested exactly, and replaying a log gives the same
+//! state on every machine.
 //!
-//! - [`user`], [`team`], [`session`], [`project`], [`verification_code`], [`outgoing_email`],
-//!   [`cli_login`]: one aggregate each, as `{mod: state and decisions, command, event}`.
-//! - [`api_key`]: a key that a user or a team hands to programs, likewise.
-//! - [`vault_entry`]: a sealed value of the data vault.
-//! - [`customer`]: who has items and products; its stream is the ledger of quantities.
-//! - [`ai_conversation`], [`support_conversation`]: what is said in the dashboard.
-//! - [`notification`]: categories of mails, and whether they are wanted.
-//! - [`permission`]: definitions, containment and the system permissions.
-//! - [`restriction`]: why a user's tokens are restricted.
-//! - [`sign_up_rules`]: who may sign up, by conditions that operators write.
-//! - [`personal`]: the part of an event that is sealed under its subject's key.
+//! # Map
+//!
+//! An aggregate is a module of its own: `command` holds what can be asked of it, `event` what is
+//! recorded, and `mod` its errors, its state, and the decisions that lead from one to the other.
+//!
+//! | concern | modules |
+//! |---|---|
+//! | accounts | [`user`], [`team`], [`permission`], [`restriction`], [`notification`] |
+//! | ways in | [`session`], [`verification_code`], [`cli_login`], [`api_key`], [`sign_up_rules`] |
+//! | a project and its settings | [`project`], and in it `config`: every setting, one line each |
+//! | products, items and payments | [`customer`]: the ledger of quantities, purchases and refunds |
+//! | mail and conversations | [`outgoing_email`], [`support_conversation`], [`ai_conversation`] |
+//! | secrets kept for others | [`vault_entry`] |
+//! | values that all of them use | [`ids`], [`email`], [`time`], [`secret`], [`patch`], [`personal`] |
+//!
+//! An event is stored under its variant's name, and its content under the names of its fields. What
+//! is stored once must be readable for good: a new field needs a default, and a changed one a new
+//! version of the event. What an event says about a person is in its field `personal`, which the
+//! log seals; see [`Personal`].
 
 pub mod ai_conversation;
 pub mod api_key;
 pub mod cli_login;
 pub mod customer;
 pub mod email;
+mod event;
 pub mod ids;
+mod lifecycle;
 pub mod notification;
 pub mod outgoing_email;
 pub mod patch;

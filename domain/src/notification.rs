@@ -1,4 +1,4 @@
-//! Categories of mails, and whether a user wants them (contract 03 §7).
+//! Categories of mails, and whether a user wants to receive them.
 
 use serde::{Deserialize, Serialize};
 use uuid::{Uuid, uuid};
@@ -7,9 +7,9 @@ use uuid::{Uuid, uuid};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotificationCategory {
-    /// About what the user does.
+    /// Mails about what the user does.
     Transactional,
-    /// Advertisements.
+    /// Mails that advertise something.
     Marketing,
 }
 
@@ -17,14 +17,14 @@ pub enum NotificationCategory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Preference {
-    /// They are sent.
+    /// The user receives mails of the category.
     Wanted,
-    /// They are not.
+    /// The user receives no mails of the category.
     Unwanted,
 }
 
 impl NotificationCategory {
-    /// All of them, in the contract's order.
+    /// All categories, in the order in which they are listed.
     pub const ALL: [Self; 2] = [Self::Transactional, Self::Marketing];
 
     /// The category's id on the wire.
@@ -36,7 +36,7 @@ impl NotificationCategory {
         }
     }
 
-    /// The category of that id.
+    /// The category with that id on the wire.
     #[must_use]
     pub fn by_id(id: Uuid) -> Option<Self> {
         Self::ALL.into_iter().find(|category| category.id() == id)
@@ -51,7 +51,7 @@ impl NotificationCategory {
         }
     }
 
-    /// What holds for a user who said nothing.
+    /// The preference of a user who has not chosen.
     #[must_use]
     pub fn default_preference(self) -> Preference {
         match self {
@@ -59,7 +59,7 @@ impl NotificationCategory {
         }
     }
 
-    /// Whether users are shown a way to switch it off. Nothing refuses it if they do.
+    /// Whether users are shown a way to switch the category off. Doing so is never refused.
     #[must_use]
     pub fn can_disable(self) -> bool {
         match self {
@@ -70,7 +70,7 @@ impl NotificationCategory {
 }
 
 impl Preference {
-    /// Reads the switch of the wire.
+    /// Reads the preference from the wire, where it is a switch.
     #[must_use]
     pub fn from_enabled(enabled: bool) -> Self {
         if enabled {
@@ -80,7 +80,7 @@ impl Preference {
         }
     }
 
-    /// The switch of the wire.
+    /// The preference as a switch on the wire.
     #[must_use]
     pub fn is_enabled(self) -> bool {
         self == Self::Wanted

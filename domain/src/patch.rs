@@ -28,7 +28,7 @@ impl<T> Patch<T> {
         matches!(self, Self::Set(_))
     }
 
-    /// Carries the change out on `field`.
+    /// Applies the change to `field`.
     pub fn apply_to(self, field: &mut Option<T>) {
         match self {
             Self::Keep => {}

@@ -1,4 +1,4 @@
-//! Permissions: definitions, what contains what, and the system's own.
+//! Permissions: their definitions, their containment in each other, and the system's own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::PermissionId;
 
-/// What a member must hold to speak for a team, as projects have it by default.
+/// The permission that lets a member speak for a team. Projects define it from the start.
 pub const TEAM_ADMIN: &str = "team_admin";
 
-/// Change the team's fields.
+/// The permission to change the team's fields.
 pub const UPDATE_TEAM: &str = "$update_team";
-/// Dissolve the team.
+/// The permission to delete the team.
 pub const DELETE_TEAM: &str = "$delete_team";
-/// List the members.
+/// The permission to list the members.
 pub const READ_MEMBERS: &str = "$read_members";
-/// Remove members and invitations.
+/// The permission to remove members and invitations.
 pub const REMOVE_MEMBERS: &str = "$remove_members";
-/// Invite new members.
+/// The permission to invite new members.
 pub const INVITE_MEMBERS: &str = "$invite_members";
-/// Manage the team's API keys.
+/// The permission to manage the team's API keys.
 pub const MANAGE_API_KEYS: &str = "$manage_api_keys";
 
 /// The system permissions, all of team scope: always defined, never changed, containing nothing.
@@ -36,9 +36,9 @@ pub const SYSTEM: [&str; 6] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// Within one team.
+    /// The permission applies within one team.
     Team,
-    /// In the whole project.
+    /// The permission applies in the whole project.
     Project,
 }
 
@@ -57,18 +57,18 @@ impl Scope {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Definition {
-    /// What it is for.
+    /// The purpose of the permission, for operators.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Where it applies; a definition without a scope is ignored.
+    /// The scope that the permission applies in; a definition without a scope is ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
-    /// What it contains directly.
+    /// The permissions that it contains directly; entries that are `false` do not count.
     pub contained_permission_ids: BTreeMap<PermissionId, bool>,
 }
 
 impl Definition {
-    /// What it contains directly.
+    /// The permissions that it contains directly.
     pub fn contained(&self) -> impl Iterator<Item = &PermissionId> {
         let contained = self.contained_permission_ids.iter();
         contained.filter(|(_, granted)| **granted).map(|(id, _)| id)
@@ -79,14 +79,14 @@ impl Definition {
     }
 }
 
-/// A definition as somebody asks for it.
+/// A definition that somebody wants a permission to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedDefinition {
-    /// Where it applies.
+    /// The scope that the permission applies in.
     pub scope: Scope,
-    /// What it is for.
+    /// The purpose of the permission, for operators.
     pub description: Option<String>,
-    /// What it contains directly, in the order in which it is checked.
+    /// The permissions that it contains directly, in the order in which they are checked.
     pub contained: Vec<PermissionId>,
 }
 
@@ -109,7 +109,7 @@ impl WantedDefinition {
     }
 }
 
-/// The definitions of a project.
+/// The definitions of a project, by the permissions' ids.
 pub type Definitions = BTreeMap<PermissionId, Definition>;
 
 /// The scope of `id`, or `None` if it is not defined.
@@ -121,7 +121,7 @@ pub fn scope_of(definitions: &Definitions, id: &PermissionId) -> Option<Scope> {
     definitions.get(id)?.scope
 }
 
-/// What each defined permission amounts to: itself, and whatever it contains, directly or not.
+/// The closure of each defined permission: itself, and whatever it contains, directly or not.
 ///
 /// Only permissions that are defined, and of the same scope, count. Loops, which a definition is
 /// refused for but the project's settings may hold, are harmless: every id is visited once.
@@ -153,13 +153,13 @@ fn reachable(definitions: &Definitions, from: &PermissionId) -> BTreeSet<Permiss
     found
 }
 
-/// New definitions, and removed ones, by id.
+/// Definitions that are new or replaced, or removed (`None`), by the permissions' ids.
 pub type DefinitionChanges = BTreeMap<PermissionId, Option<Definition>>;
 
 /// Why a definition was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DefinitionError {
-    /// The scope has no such definition that could be changed; system permissions cannot.
+    /// The scope has no such definition that could be changed. System permissions never can.
     #[error("the project defines no permission {0} that could be changed")]
     NotFound(PermissionId),
     /// The id is defined already, in either scope.
@@ -318,10 +318,11 @@ pub fn is_permission_id(id: &str) -> bool {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GrantCause {
-    /// It is one of the project's defaults.
+    /// The permission is one of the project's defaults.
     #[default]
     Default,
-    /// Somebody granted it. Also recorded when it was held already: webhooks follow it.
+    /// Somebody granted it. This is recorded even if the permission was held already, because
+    /// webhooks follow it.
     Granted,
 }
 
@@ -329,18 +330,18 @@ pub enum GrantCause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RevokeCause {
-    /// Somebody revoked it.
+    /// Somebody revoked the permission.
     Revoked,
-    /// Its definition was removed.
+    /// The permission's definition was removed.
     DefinitionRemoved,
 }
 
-/// What becomes of all direct grants of a permission.
+/// The effect of a changed definition on all direct grants of a permission.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GrantFate {
-    /// They are grants of this permission from now on: the definition was renamed.
+pub enum GrantChange {
+    /// The definition was renamed: grants are grants of this permission from now on.
     Renamed(PermissionId),
-    /// They end: the definition was removed.
+    /// The definition was removed: grants end.
     Dropped,
 }
 

@@ -1,4 +1,4 @@
-//! Personal data inside events.
+//! The personal part of events, which an erasure makes unreadable.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -14,12 +14,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub enum Personal<T> {
     /// The data, readable as long as the subject's key exists.
     Known(T),
-    /// The subject was erased.
+    /// The subject was erased, and the data with it.
     Erased,
 }
 
 impl<T> Personal<T> {
-    /// The data, or what stands in for it after an erasure.
+    /// The data, or the default in its place after an erasure.
     pub fn or_erased(self) -> T
     where
         T: Default,

@@ -1,4 +1,4 @@
-//! Why a user is restricted.
+//! The reasons for which a user is restricted.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum RestrictedReason {
     /// The user has not signed up yet.
     Anonymous,
-    /// The project demands a verified primary email and the user has none.
+    /// The project requires a verified primary email, and the user has none.
     EmailNotVerified,
     /// An administrator or a sign-up rule restricted the user.
     RestrictedByAdministrator,
@@ -20,23 +20,23 @@ pub enum RestrictedReason {
 pub enum EmailVerification {
     /// `onboarding.requireEmailVerification` is on.
     Required,
-    /// It is off.
+    /// `onboarding.requireEmailVerification` is off.
     Optional,
 }
 
-/// What the reason depends on.
+/// The facts that the reason depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Standing {
-    /// The user has not signed up yet.
+    /// Whether the user has not signed up yet.
     pub is_anonymous: bool,
-    /// The user has a primary email, and it is verified.
+    /// Whether the user has a primary email that is verified.
     pub primary_email_verified: bool,
-    /// An administrator's or a rule's flag.
+    /// Whether an administrator or a sign-up rule restricted the user.
     pub restricted_by_admin: bool,
 }
 
 impl RestrictedReason {
-    /// The first reason that applies, in the contract's order.
+    /// The first reason that applies: anonymity, then the email, then an administrator.
     #[must_use]
     pub fn of(standing: Standing, verification: EmailVerification) -> Option<Self> {
         if standing.is_anonymous {

@@ -1,4 +1,4 @@
-//! Hashes of secrets that are high in entropy already.
+//! Hashes of secrets that are long and random.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 /// The SHA-256 hash of a refresh token, project key or code.
 ///
-/// A plain hash is enough, because these secrets carry 224 random bits or more; passwords do not,
+/// A plain hash is enough, because these secrets carry 224 random bits or more. Passwords do not,
 /// and are hashed with argon2id instead. Only hashes are stored, in the log and in read tables.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SecretHash([u8; 32]);

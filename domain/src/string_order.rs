@@ -1,8 +1,9 @@
-//! The contract's order of strings (contract 04, rule SC).
+//! The order in which the API sorts strings.
 
 use std::cmp::Ordering;
 
-/// Compares the upper-cased strings by UTF-16 code units; ties the other way round, as they are.
+/// Compares the upper-cased strings by UTF-16 code units. Strings that are equal then are compared
+/// as they are, the other way round.
 #[must_use]
 pub fn string_order(a: &str, b: &str) -> Ordering {
     let (upper_a, upper_b) = (a.to_uppercase(), b.to_uppercase());

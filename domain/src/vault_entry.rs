@@ -1,23 +1,25 @@
-//! An entry of a project's data vault: a value that a client sealed, kept under a hashed key.
+//! The entry of a project's data vault: a value that a client sealed, kept under a hashed key.
 //!
 //! The value is opaque here, and sealed once more in the log, under a key of the entry's own.
 
+use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
-use cqrs_es::{Aggregate, DomainEvent};
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
 use sha2::{Digest, Sha256};
 
+use crate::event::domain_event;
 use crate::{Personal, ProjectId, VaultEntryId};
 
-/// The state that decisions about an entry need: what is in it.
+/// The state that decisions about an entry need: its value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultEntry {
     value: Option<VaultValue>,
 }
 
 impl VaultEntry {
-    /// The value, if there is one.
+    /// The sealed value, if one was ever set.
     #[must_use]
     pub fn value(&self) -> Option<&str> {
         self.value.as_ref().map(|value| value.encrypted.as_str())
@@ -27,7 +29,7 @@ impl VaultEntry {
 /// A value as the client sealed it.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultValue {
-    /// The sealed value.
+    /// The value, opaque to the server.
     pub encrypted: String,
 }
 
@@ -40,47 +42,36 @@ impl std::fmt::Debug for VaultValue {
 /// A command to an entry.
 #[derive(Clone, Debug)]
 pub enum VaultEntryCommand {
-    /// Keep a value, in the place of any other.
+    /// Store a value in the entry, replacing any other. Nothing happens if it is the same.
     Set(VaultValueSet),
 }
 
 /// An event on an entry's stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum VaultEntryEvent {
-    /// A value was kept.
+    /// A value was stored in the entry.
     VaultValueSet(VaultValueSet),
 }
 
-/// See [`VaultEntryEvent::VaultValueSet`].
+/// The content of [`VaultEntryEvent::VaultValueSet`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultValueSet {
-    /// Whose.
+    /// The project whose vault it is.
     pub project_id: ProjectId,
-    /// In which store.
+    /// The store that the entry is in.
     pub store_id: String,
-    /// Under which key, hashed by the client.
+    /// The key of the entry, hashed by the client.
     pub hashed_key: String,
-    /// The value.
+    /// The value, sealed by the client.
     pub personal: Personal<VaultValue>,
 }
 
-/// Why a command to an entry was refused: it never is.
+/// Why a command to an entry was refused. None ever is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultEntryError {}
 
-impl DomainEvent for VaultEntryEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::VaultValueSet(_) => "VaultValueSet",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(VaultEntryEvent);
 
 impl Aggregate for VaultEntry {
     const TYPE: &'static str = "vault_entry";
@@ -109,7 +100,8 @@ impl Aggregate for VaultEntry {
 }
 
 impl VaultEntryId {
-    /// The entry of that key in that store: the same id every time, so that one key has one stream.
+    /// The id of the entry for a key in a store. It is the same every time, so that one key has one
+    /// stream.
     #[must_use]
     pub fn of(project: &ProjectId, store: &str, hashed_key: &str) -> Self {
         let mut hasher = Sha256::new();

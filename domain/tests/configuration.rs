@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests may fail loudly")]
 
-use muniment_domain::project::schema::{RecordKey, Setting, Shape, check};
+use muniment_domain::project::schema::{RecordKey, Setting, Shape};
+use muniment_domain::project::validation::check;
 use muniment_domain::project::{Level, Overrides, ProjectConfig};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

@@ -1,4 +1,4 @@
-//! Billing periods, compared with the calendar of another library.
+//! Billing periods, compared with what `Date.setUTCMonth` of JavaScript does, step by step.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests may fail loudly")]
 

@@ -1,5 +1,5 @@
-//! The ledger of item quantities: the contract's worked examples (06 §4.6), and a comparison with a
-//! slow model that keeps every row and folds all of them anew, over random schedules.
+//! The ledger of item quantities: worked examples, and a comparison with a slow model that keeps
+//! every row and folds all of them again, over random schedules.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests may fail loudly")]
 

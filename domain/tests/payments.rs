@@ -1,5 +1,5 @@
-//! What a payment provider tells, told twice, late and in any order (contract 06 §8.5 and §9); and
-//! histories that are told anew, compared with the slow model.
+//! Reports of a payment provider that arrive twice, late and in any order; and histories that are
+//! computed again, compared with the slow model.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests may fail loudly")]
 

@@ -1,4 +1,4 @@
-//! States survive being written down and read again, as snapshots are.
+//! States are the same after being written down and read again, as snapshots are.
 
 #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
 
@@ -6,18 +6,23 @@ use std::fmt::Debug;
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
+use muniment_domain::ai_conversation::AiConversation;
 use muniment_domain::api_key::{
     ApiKey, ApiKeyCommand, ApiKeyDescription, ApiKeyIssued, ApiKeyKind, ApiKeyOwner,
     ApiKeyRevocation,
 };
+use muniment_domain::cli_login::CliLogin;
 use muniment_domain::notification::{NotificationCategory, Preference};
+use muniment_domain::outgoing_email::OutgoingEmail;
 use muniment_domain::permission::GrantCause;
 use muniment_domain::project::StoredKey;
+use muniment_domain::session::Session;
 use muniment_domain::support_conversation::{
-    AgentText, Opening, Priority, Source, SupportConversation, SupportConversationCommand,
+    AgentText, NewConversation, Priority, Source, SupportConversation, SupportConversationCommand,
 };
 use muniment_domain::team::{Entrance, MemberAdded, Team, TeamCommand, TeamProfile};
 use muniment_domain::user::{NewUser, User, UserCommand};
+use muniment_domain::verification_code::VerificationCode;
 use muniment_domain::{Millis, PermissionId, ProjectId, TeamId, UserId};
 use uuid::Uuid;
 
@@ -79,7 +84,7 @@ async fn a_user_keeps_permissions_and_preferences() {
         UserCommand::PreferNotifications(NotificationCategory::Marketing, Preference::Unwanted),
     ])
     .await;
-    assert!(user.is_alive());
+    assert!(user.is_active());
     assert_survives(&user);
 }
 
@@ -91,7 +96,7 @@ async fn a_support_conversation_keeps_how_it_stands_and_nothing_that_was_said() 
         body: body.to_owned(),
         at: Millis(0),
     };
-    let opening = Opening {
+    let opening = NewConversation {
         project_id: project(),
         customer: UserId(Uuid::from_u128(5)),
         topic: "secret".to_owned(),
@@ -148,4 +153,33 @@ async fn an_api_key_keeps_its_description() {
     .await;
     assert!(matches!(key, ApiKey::Revoked(_)));
     assert_survives(&key);
+}
+
+/// Snapshots of earlier versions hold these names.
+#[tokio::test]
+async fn the_states_of_a_life_keep_the_names_they_are_stored_under() {
+    let create = || TeamCommand::Create {
+        project_id: project(),
+        now: Millis(0),
+        profile: TeamProfile::default(),
+    };
+    for (commands, stored) in [
+        (vec![], "Unborn"),
+        (vec![create()], "Alive"),
+        (vec![create(), TeamCommand::Delete], "Deleted"),
+    ] {
+        let team: Team = state_after(commands).await;
+        assert_eq!(serde_json::to_value(&team).unwrap()["life"], stored);
+    }
+    for absent in [
+        serde_json::to_value(Session::default()),
+        serde_json::to_value(CliLogin::default()),
+        serde_json::to_value(OutgoingEmail::default()),
+        serde_json::to_value(ApiKey::default()),
+        serde_json::to_value(VerificationCode::default()),
+        serde_json::to_value(AiConversation::default()),
+        serde_json::to_value(SupportConversation::default()),
+    ] {
+        assert_eq!(absent.unwrap(), "Unborn");
+    }
 }

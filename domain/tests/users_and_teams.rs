@@ -173,10 +173,10 @@ proptest! {
     ) {
         let mut user = User::default();
         for command in commands {
-            let was_alive = user.is_alive();
+            let was_active = user.is_active();
             let creates = matches!(command, UserCommand::Create(_));
             let taken = carry_out(&mut user, command);
-            prop_assert!(!taken || was_alive != creates, "of the living only, but for the first");
+            prop_assert!(!taken || was_active != creates, "of the living only, but for the first");
             let channels = channels(&user);
             let primary = channels.iter().filter(|channel| channel["is_primary"] == true);
             prop_assert!(primary.count() <= 1, "{channels:?}");
@@ -193,11 +193,11 @@ proptest! {
         let mut team = Team::default();
         let mut expected = BTreeSet::new();
         for command in commands {
-            let (told, was_alive) = (command.clone(), team.is_alive());
+            let (told, was_active) = (command.clone(), team.is_active());
             let taken = carry_out(&mut team, command);
             match told {
-                TeamCommand::Create { .. } => prop_assert!(!taken || !was_alive),
-                _ if !was_alive => prop_assert!(!taken),
+                TeamCommand::Create { .. } => prop_assert!(!taken || !was_active),
+                _ if !was_active => prop_assert!(!taken),
                 TeamCommand::AddMember(added) => {
                     prop_assert_eq!(taken, expected.insert(added.user_id));
                 }
@@ -212,7 +212,7 @@ proptest! {
             }
             let members: BTreeSet<UserId> = team.members().collect();
             prop_assert_eq!(&members, &expected);
-            prop_assert!(team.is_alive() || members.is_empty());
+            prop_assert!(team.is_active() || members.is_empty());
         }
     }
 }

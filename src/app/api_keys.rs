@@ -72,10 +72,10 @@ pub async fn issue(
 
 async fn require_owner(unit: &mut UnitOfWork, owner: ApiKeyOwner) -> Result<(), ApiError> {
     match owner {
-        ApiKeyOwner::User { user_id } if !unit.state::<User>(&user_id).await?.is_alive() => {
+        ApiKeyOwner::User { user_id } if !unit.state::<User>(&user_id).await?.is_active() => {
             Err(KnownError::user_not_found().into())
         }
-        ApiKeyOwner::Team { team_id } if !unit.state::<Team>(&team_id).await?.is_alive() => {
+        ApiKeyOwner::Team { team_id } if !unit.state::<Team>(&team_id).await?.is_active() => {
             Err(KnownError::team_not_found(team_id).into())
         }
         ApiKeyOwner::User { .. } | ApiKeyOwner::Team { .. } => Ok(()),

@@ -82,7 +82,7 @@ impl NewLetter {
     /// # Errors
     /// When the database fails.
     pub async fn request_once(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
-        if unit.state::<OutgoingEmail>(&self.id).await? != OutgoingEmail::Unborn {
+        if unit.state::<OutgoingEmail>(&self.id).await? != OutgoingEmail::Absent {
             return Ok(());
         }
         let request = self.command(unit);

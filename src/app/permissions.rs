@@ -1,6 +1,6 @@
 //! Permission definitions, and who is granted what.
 
-use muniment_domain::permission::{GrantCause, GrantFate, Scope, WantedDefinition};
+use muniment_domain::permission::{GrantCause, GrantChange, Scope, WantedDefinition};
 use muniment_domain::project::{Project, ProjectCommand};
 use muniment_domain::team::{Team, TeamCommand, TeamError};
 use muniment_domain::user::{User, UserCommand, UserError};
@@ -16,7 +16,7 @@ use crate::error::known_error::KnownError;
 #[derive(Clone, Debug)]
 struct Consequence {
     permission: PermissionId,
-    fate: GrantFate,
+    fate: GrantChange,
     /// Where grants are followed.
     scopes: &'static [Scope],
 }
@@ -27,7 +27,7 @@ impl Consequence {
     fn dropped(permission: &PermissionId, scopes: &'static [Scope]) -> Self {
         Self {
             permission: permission.clone(),
-            fate: GrantFate::Dropped,
+            fate: GrantChange::Dropped,
             scopes,
         }
     }
@@ -35,7 +35,7 @@ impl Consequence {
     fn renamed(from: &PermissionId, to: &PermissionId) -> Self {
         Self {
             permission: from.clone(),
-            fate: GrantFate::Renamed(to.clone()),
+            fate: GrantChange::Renamed(to.clone()),
             scopes: Self::EVERYWHERE,
         }
     }

@@ -3,7 +3,7 @@
 use muniment_domain::api_key::{ApiKeyKind, ApiKeyOwner};
 use muniment_domain::notification::{NotificationCategory, Preference};
 use muniment_domain::project::ProjectConfig;
-use muniment_domain::project::old_fields::{self, Audience, OLD_FIELDS, OldShape};
+use muniment_domain::project::legacy_config::{self, Audience, LEGACY_FIELDS, LegacyShape};
 use muniment_domain::user::RiskScores;
 use muniment_domain::{PermissionId, RestrictedReason, SessionId, TeamId, UserId};
 use muniment_projections::read_models::api_keys::ApiKeyRow;
@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::app::projects::{LoadedProject, NewKeys, string_order};
 
-pub(crate) use muniment_domain::project::old_fields::enabled_providers;
+pub(crate) use muniment_domain::project::legacy_config::enabled_providers;
 
 /// Why a user is restricted.
 #[derive(Serialize, ToSchema, Clone, Debug)]
@@ -597,22 +597,25 @@ impl ToSchema for AdminProjectConfig {}
 /// Describes what `audience` sees of the settings.
 fn config_schema(audience: Audience) -> RefOr<Schema> {
     let mut object = ObjectBuilder::new();
-    for field in OLD_FIELDS.iter().filter(|field| field.audience <= audience) {
+    for field in LEGACY_FIELDS
+        .iter()
+        .filter(|field| field.audience <= audience)
+    {
         let kept = Some(format!("Kept as `{}`.", field.setting));
         let object_of = |kind| ObjectBuilder::new().schema_type(kind);
         let schema: Schema = match field.shape {
-            OldShape::Switch(_) => object_of(Type::Boolean).description(kept).into(),
-            OldShape::MergeStrategy | OldShape::Theme => {
+            LegacyShape::Switch(_) => object_of(Type::Boolean).description(kept).into(),
+            LegacyShape::MergeStrategy | LegacyShape::Theme => {
                 object_of(Type::String).description(kept).into()
             }
-            OldShape::Permissions(_)
-            | OldShape::Domains
-            | OldShape::Providers
-            | OldShape::ProviderIds => ArrayBuilder::new()
+            LegacyShape::Permissions(_)
+            | LegacyShape::Domains
+            | LegacyShape::Providers
+            | LegacyShape::ProviderIds => ArrayBuilder::new()
                 .items(object_of(Type::Object))
                 .description(kept)
                 .into(),
-            OldShape::EmailServer => object_of(Type::Object).description(kept).into(),
+            LegacyShape::EmailServer => object_of(Type::Object).description(kept).into(),
         };
         object = object.property(field.name, schema).required(field.name);
     }
@@ -626,7 +629,7 @@ impl ClientProject {
         Self {
             id: project.id.to_string(),
             display_name: project.profile.display_name.clone(),
-            config: ClientProjectConfig(old_fields::shown(&project.config, Audience::Clients)),
+            config: ClientProjectConfig(legacy_config::shown(&project.config, Audience::Clients)),
         }
     }
 }
@@ -648,7 +651,7 @@ impl AdminProject {
             is_production_mode: profile.is_production_mode,
             owner_team_id: project.owner_team_id.map(|team| team.0),
             onboarding_status: profile.onboarding_status,
-            config: AdminProjectConfig(old_fields::shown(&project.config, Audience::Admins)),
+            config: AdminProjectConfig(legacy_config::shown(&project.config, Audience::Admins)),
         }
     }
 }

@@ -126,7 +126,7 @@ async fn pending(
     let context = context(app, project);
     Ok(match app.state::<OutgoingEmail>(&context, &id).await? {
         OutgoingEmail::Pending { request, failures } => Some((*request, failures)),
-        OutgoingEmail::Unborn | OutgoingEmail::Done => None,
+        OutgoingEmail::Absent | OutgoingEmail::Done => None,
     })
 }
 

@@ -1,35 +1,35 @@
-//! What can be asked of a conversation with the assistant.
+//! The commands to a conversation with the assistant.
 
 use super::event::AiMessage;
 use crate::{Millis, ProjectId, UserId};
 
-/// A command to a conversation, by the user who wants it: only the owner's are carried out.
+/// A command to a conversation, with the user who gives it: only the owner's are carried out.
 #[derive(Clone, Debug)]
 pub struct AiConversationCommand {
-    /// Who.
+    /// The user who gives the command.
     pub by: UserId,
-    /// When.
+    /// When the command is given.
     pub at: Millis,
-    /// What.
+    /// The change that the user asks for.
     pub action: AiConversationAction,
 }
 
-/// What is wanted.
+/// A change that a user asks for in a conversation with the assistant.
 #[derive(Clone, Debug)]
 pub enum AiConversationAction {
-    /// Begin it.
+    /// Begin the conversation. Refused if the id is taken.
     Start {
-        /// The project that it is about.
+        /// The project that the conversation is about.
         project_id: ProjectId,
-        /// Its title.
+        /// The conversation's title.
         title: String,
-        /// What was said so far.
+        /// All messages so far.
         messages: Vec<AiMessage>,
     },
-    /// Give it another title, or the same once more.
+    /// Change the title. The same title is recorded again.
     Rename(String),
-    /// Put other messages in the place of all there are.
+    /// Replace all messages by these.
     ReplaceMessages(Vec<AiMessage>),
-    /// Remove it.
+    /// Delete the conversation.
     Delete,
 }

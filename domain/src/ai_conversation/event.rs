@@ -1,102 +1,103 @@
-//! What can happen to a conversation with the assistant.
+//! The events on the stream of a conversation with the assistant.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use strum::{IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
+use crate::event::domain_event;
 use crate::{Millis, Personal, ProjectId, UserId};
 
 /// An event on a conversation's stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum AiConversationEvent {
-    /// It began.
+    /// The conversation began.
     AiConversationStarted(Box<AiConversationStarted>),
-    /// It was given a title.
+    /// The conversation was given a title.
     AiConversationRenamed(AiConversationRenamed),
-    /// Other messages took the place of all there were.
+    /// Other messages replaced all there were.
     AiMessagesReplaced(AiMessagesReplaced),
-    /// It was removed, by its owner, or with its owner or project.
+    /// The conversation was deleted by its owner, or with its owner or project.
     AiConversationDeleted {},
 }
 
-/// See [`AiConversationEvent::AiConversationStarted`].
+/// The content of [`AiConversationEvent::AiConversationStarted`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AiConversationStarted {
-    /// The project that it is about: a label, not the project of the owner's account.
+    /// The project that the conversation is about: a label, not the project of the owner's account.
     pub project_id: ProjectId,
-    /// The dashboard user whose it is.
+    /// The dashboard user who owns the conversation.
     pub user_id: UserId,
-    /// When.
+    /// When the conversation began.
     pub at: Millis,
-    /// Whose key seals the personal part: the owner's.
+    /// The owner, whose key seals the personal part.
     pub subject: UserId,
-    /// What it says.
+    /// The title and all messages so far.
     pub personal: Personal<AiTranscript>,
 }
 
-/// The personal part of [`AiConversationStarted`].
+/// The personal part of [`AiConversationStarted`]: title and messages.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AiTranscript {
-    /// The title.
+    /// The conversation's title.
     pub title: String,
-    /// What was said, in order.
+    /// All messages, in order.
     pub messages: Vec<AiMessage>,
 }
 
-/// One message.
+/// One message of a conversation with the assistant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AiMessage {
-    /// Its id.
+    /// The message's id, chosen by the dashboard.
     pub id: Uuid,
-    /// Who said it.
+    /// Whether the user or the assistant said it.
     pub role: AiRole,
-    /// What was said, in whatever form the dashboard likes.
+    /// The message itself, in any form that the dashboard likes.
     pub content: Value,
 }
 
-/// Who speaks in a conversation with the assistant.
+/// The speaker of a message in a conversation with the assistant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AiRole {
-    /// The dashboard user.
+    /// The dashboard user who owns the conversation.
     User,
-    /// The assistant.
+    /// The assistant, a language model.
     Assistant,
 }
 
 impl AiRole {
-    /// The names on the wire.
+    /// The roles' names on the wire.
     pub const NAMES: [&'static str; 2] = ["user", "assistant"];
 }
 
-/// See [`AiConversationEvent::AiConversationRenamed`].
+/// The content of [`AiConversationEvent::AiConversationRenamed`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AiConversationRenamed {
-    /// When.
+    /// When the title was given.
     pub at: Millis,
-    /// Whose key seals the personal part: the owner's.
+    /// The owner, whose key seals the personal part.
     pub subject: UserId,
-    /// The title.
+    /// The title that the conversation has from then on.
     pub personal: Personal<AiTitle>,
 }
 
 /// The personal part of [`AiConversationRenamed`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AiTitle {
-    /// The title.
+    /// The conversation's title.
     pub title: String,
 }
 
-/// See [`AiConversationEvent::AiMessagesReplaced`].
+/// The content of [`AiConversationEvent::AiMessagesReplaced`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AiMessagesReplaced {
-    /// When.
+    /// When the messages were replaced.
     pub at: Millis,
-    /// Whose key seals the personal part: the owner's.
+    /// The owner, whose key seals the personal part.
     pub subject: UserId,
-    /// What is said now.
+    /// All messages from then on.
     pub personal: Personal<AiMessages>,
 }
 
@@ -107,18 +108,4 @@ pub struct AiMessages {
     pub messages: Vec<AiMessage>,
 }
 
-impl DomainEvent for AiConversationEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::AiConversationStarted(_) => "AiConversationStarted",
-            Self::AiConversationRenamed(_) => "AiConversationRenamed",
-            Self::AiMessagesReplaced(_) => "AiMessagesReplaced",
-            Self::AiConversationDeleted {} => "AiConversationDeleted",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(AiConversationEvent);

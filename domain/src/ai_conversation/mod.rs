@@ -1,4 +1,5 @@
-//! A conversation of a dashboard user with the assistant, about a project. It is its owner's alone.
+//! The conversation of a dashboard user with the assistant, about a project. Only its owner can
+//! read and change it.
 
 mod command;
 mod event;
@@ -18,27 +19,29 @@ use crate::UserId;
 /// Why a command to a conversation was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AiConversationError {
-    /// It does not exist, or no longer, or is somebody else's, who does not want to be found out.
+    /// The conversation never existed or was deleted, or belongs to somebody else: that it exists
+    /// must not be found out.
     #[error("the conversation does not exist")]
     NotFound,
-    /// The id is taken.
+    /// A conversation with this id exists already.
     #[error("a conversation with this id exists already")]
     AlreadyExists,
 }
 
-/// The state that decisions about a conversation need. What is said in it is not among that, so
-/// snapshots, which nobody's erasure reaches, do not hold it.
+/// The state that decisions about a conversation need. It does not include the messages, so that
+/// snapshots, which no erasure reaches, do not hold them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AiConversation {
-    /// Nothing happened yet.
+    /// Nothing has happened on the stream yet. Snapshots keep the name that was stored first.
     #[default]
-    Unborn,
-    /// It exists.
+    #[serde(rename = "Unborn")]
+    Absent,
+    /// The conversation exists.
     Open {
-        /// Whose it is.
+        /// The dashboard user who owns it.
         owner: UserId,
     },
-    /// It was removed.
+    /// The conversation was deleted.
     Deleted,
 }
 
@@ -50,7 +53,7 @@ impl AiConversation {
         let AiConversationCommand { by, at, action } = command;
         match (self, action) {
             (
-                Self::Unborn,
+                Self::Absent,
                 AiConversationAction::Start {
                     project_id,
                     title,
@@ -67,7 +70,7 @@ impl AiConversation {
             ))),
             (_, AiConversationAction::Start { .. }) => Err(AiConversationError::AlreadyExists),
             (Self::Open { owner }, _) if owner != by => Err(AiConversationError::NotFound),
-            (Self::Unborn | Self::Deleted, _) => Err(AiConversationError::NotFound),
+            (Self::Absent | Self::Deleted, _) => Err(AiConversationError::NotFound),
             (Self::Open { owner }, AiConversationAction::Rename(title)) => Ok(
                 AiConversationEvent::AiConversationRenamed(AiConversationRenamed {
                     at,

@@ -1,4 +1,4 @@
-//! What can be asked of an API key.
+//! The commands to an API key.
 
 use super::event::{ApiKeyDeletion, ApiKeyIssued, ApiKeyRevocation};
 use crate::Millis;
@@ -6,17 +6,17 @@ use crate::Millis;
 /// A command to an API key.
 #[derive(Clone, Debug)]
 pub enum ApiKeyCommand {
-    /// Issue it.
+    /// Issue the key. Refused if the id is taken.
     Issue(Box<ApiKeyIssued>),
-    /// Describe it anew; revoked keys, too.
+    /// Change the key's description, even of a revoked key.
     Describe(String),
-    /// Revoke it for good. Revoking it again changes nothing.
+    /// Revoke the key for good. Revoking it again changes nothing.
     Revoke {
-        /// When.
+        /// When the key stops working.
         now: Millis,
-        /// Why.
+        /// Whether somebody revoked the key, or it leaked.
         cause: ApiKeyRevocation,
     },
-    /// Delete it, because its owner is deleted.
+    /// Delete the key, because its owner is deleted.
     Delete(ApiKeyDeletion),
 }

@@ -1,58 +1,59 @@
-//! What can happen to an API key.
+//! The events on the stream of an API key.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
+use crate::event::domain_event;
 use crate::project::StoredKey;
 use crate::{Millis, Personal, ProjectId, TeamId, UserId};
 
 /// An event on an API key's stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum ApiKeyEvent {
     /// The key was issued.
     ApiKeyIssued(Box<ApiKeyIssued>),
     /// The key's description changed.
     ApiKeyDescribed {
-        /// Whose key seals the personal part: the owner's.
+        /// The owner, whose key seals the personal part.
         subject: Uuid,
-        /// What it is for.
+        /// The new description: what the key is for.
         personal: Personal<ApiKeyDescription>,
     },
-    /// The key stopped working. A key that leaked is to be reported to its owner by mail: whoever
-    /// sends it follows this event.
+    /// The key stopped working. If it leaked, its owner is to be told by mail; the sender of that
+    /// mail follows this event.
     ApiKeyRevoked {
-        /// When.
+        /// When the key stopped working.
         revoked_at: Millis,
-        /// Why.
+        /// Whether somebody revoked the key, or it leaked.
         cause: ApiKeyRevocation,
     },
-    /// The key is gone with its owner.
+    /// The key was deleted with its owner.
     ApiKeyDeleted {
-        /// Why.
+        /// Whether the owner was a user or a team.
         cause: ApiKeyDeletion,
     },
 }
 
-/// Whose an API key is.
+/// The owner of an API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "owner_type", rename_all = "snake_case")]
 pub enum ApiKeyOwner {
-    /// A user's.
+    /// A user owns the key.
     User {
-        /// Whose.
+        /// The user who owns the key.
         user_id: UserId,
     },
-    /// A team's.
+    /// A team owns the key.
     Team {
-        /// Whose.
+        /// The team that owns the key.
         team_id: TeamId,
     },
 }
 
 impl ApiKeyOwner {
-    /// The owner's id, whatever it is.
+    /// The owner's id, of a user or a team.
     #[must_use]
     pub fn id(self) -> Uuid {
         match self {
@@ -62,13 +63,13 @@ impl ApiKeyOwner {
     }
 }
 
-/// Who may see an API key.
+/// The confidentiality of an API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApiKeyKind {
-    /// Nobody but its owner: `sk_…`
+    /// Only its owner may see the key: `sk_…`
     Secret,
-    /// Everybody: `pk_…`
+    /// Everybody may see the key: `pk_…`
     Public,
 }
 
@@ -76,7 +77,7 @@ pub enum ApiKeyKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApiKeyRevocation {
-    /// Its owner or a server did it.
+    /// Its owner or a server revoked it.
     Manual,
     /// A scanner found it where others can read it.
     Leaked,
@@ -86,31 +87,31 @@ pub enum ApiKeyRevocation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApiKeyDeletion {
-    /// The user was.
+    /// The user who owned the key was deleted.
     UserDeleted,
-    /// The team was.
+    /// The team that owned the key was deleted.
     TeamDeleted,
 }
 
-/// See [`ApiKeyEvent::ApiKeyIssued`].
+/// The content of [`ApiKeyEvent::ApiKeyIssued`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ApiKeyIssued {
-    /// The project of the owner.
+    /// The project that the owner belongs to.
     pub project_id: ProjectId,
-    /// Whose it is.
+    /// The user or team that the key acts for.
     #[serde(flatten)]
     pub owner: ApiKeyOwner,
-    /// Who may see it.
+    /// Whether the key is a secret.
     pub kind: ApiKeyKind,
-    /// When.
+    /// When the key was issued.
     pub created_at: Millis,
-    /// When it stops working; never, if absent.
+    /// When the key stops working; never, if absent.
     pub expires_at: Option<Millis>,
-    /// Its hash, and the end of it that is shown.
+    /// The key's hash, and the end of the key, which is shown.
     pub key: StoredKey,
-    /// Whose key seals the personal part: the owner's.
+    /// The owner, whose key seals the personal part.
     pub subject: Uuid,
-    /// What it is for.
+    /// The description: what the key is for.
     pub personal: Personal<ApiKeyDescription>,
 }
 
@@ -118,22 +119,8 @@ pub struct ApiKeyIssued {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ApiKeyDescription {
-    /// What the key is for.
+    /// The purpose of the key, in its owner's words.
     pub description: String,
 }
 
-impl DomainEvent for ApiKeyEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::ApiKeyIssued(_) => "ApiKeyIssued",
-            Self::ApiKeyDescribed { .. } => "ApiKeyDescribed",
-            Self::ApiKeyRevoked { .. } => "ApiKeyRevoked",
-            Self::ApiKeyDeleted { .. } => "ApiKeyDeleted",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(ApiKeyEvent);

@@ -1,6 +1,6 @@
-//! The API key: what a user or a team hands to programs that act for them.
+//! The API key that a user or a team gives to programs that act for them.
 //!
-//! The key itself is shown once, when it is issued; the log and the read tables know its hash.
+//! The key itself is shown once, when it is issued. The log and the read tables know only its hash.
 
 mod command;
 mod event;
@@ -19,10 +19,10 @@ pub use event::{
 /// Why a command to an API key was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiKeyError {
-    /// The key was never issued, or is gone.
+    /// The key was never issued, or was deleted.
     #[error("the API key does not exist")]
     NotFound,
-    /// The id is taken.
+    /// A key with this id exists already.
     #[error("an API key with this id exists already")]
     AlreadyExists,
 }
@@ -30,18 +30,19 @@ pub enum ApiKeyError {
 /// The state that decisions about an API key need.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ApiKey {
-    /// Nothing happened yet.
+    /// Nothing has happened on the stream yet. Snapshots keep the name that was stored first.
     #[default]
-    Unborn,
-    /// It can be used until it expires.
+    #[serde(rename = "Unborn")]
+    Absent,
+    /// The key works until it expires.
     Issued(Description),
-    /// It cannot be used any more.
+    /// The key works no longer.
     Revoked(Description),
-    /// It is gone.
+    /// The key was deleted with its owner.
     Deleted,
 }
 
-/// What a key is for, and under whose key that is sealed.
+/// A key's description, and the subject whose key seals it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     subject: Uuid,
@@ -51,11 +52,11 @@ pub struct Description {
 impl ApiKey {
     fn decide(&self, command: ApiKeyCommand) -> Result<Option<ApiKeyEvent>, ApiKeyError> {
         match (self, command) {
-            (Self::Unborn, ApiKeyCommand::Issue(issued)) => {
+            (Self::Absent, ApiKeyCommand::Issue(issued)) => {
                 Ok(Some(ApiKeyEvent::ApiKeyIssued(issued)))
             }
             (_, ApiKeyCommand::Issue(_)) => Err(ApiKeyError::AlreadyExists),
-            (Self::Unborn | Self::Deleted, _) => Err(ApiKeyError::NotFound),
+            (Self::Absent | Self::Deleted, _) => Err(ApiKeyError::NotFound),
             (Self::Issued(known) | Self::Revoked(known), ApiKeyCommand::Describe(description)) => {
                 let described = ApiKeyEvent::ApiKeyDescribed {
                     subject: known.subject,

@@ -1,4 +1,4 @@
-//! What can be asked of a command-line login.
+//! The commands to a command-line login.
 
 use super::event::CliLoginStarted;
 use crate::Millis;
@@ -6,17 +6,17 @@ use crate::Millis;
 /// A command to a command-line login.
 #[derive(Clone, Debug)]
 pub enum CliLoginCommand {
-    /// Begin to wait for a browser.
+    /// Begin the login: a program waits for a browser.
     Start(Box<CliLoginStarted>),
     /// Take the program's anonymous session over into the browser, once.
     ClaimAnonymousSession(Millis),
     /// Hand the browser's session to the program.
     Complete {
-        /// When.
+        /// When the browser answers.
         at: Millis,
-        /// The browser's refresh token.
+        /// The refresh token of the browser's session.
         refresh_token: String,
     },
-    /// Note that the program fetched the session.
+    /// Record that the program fetched the session.
     Fetch(Millis),
 }

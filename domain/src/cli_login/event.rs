@@ -1,12 +1,13 @@
-//! What can happen to a command-line login.
+//! The events on the stream of a command-line login.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
+use crate::event::domain_event;
 use crate::{Millis, Personal, ProjectId, SecretHash};
 
 /// An event on a command-line login's stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum CliLoginEvent {
     /// A program waits for a browser.
@@ -15,14 +16,14 @@ pub enum CliLoginEvent {
     AnonymousSessionClaimed {},
     /// The browser handed its session over.
     CliLoginCompleted {
-        /// The session's refresh token.
+        /// The refresh token of the browser's session.
         personal: Personal<HandedToken>,
     },
     /// The program fetched the session. The stream's key is destroyed afterwards.
     CliLoginFetched {},
 }
 
-/// See [`CliLoginEvent::CliLoginStarted`].
+/// The content of [`CliLoginEvent::CliLoginStarted`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CliLoginStarted {
     /// The project to sign in to.
@@ -31,7 +32,7 @@ pub struct CliLoginStarted {
     pub polling_hash: SecretHash,
     /// The hash of the code that the browser answers with.
     pub login_hash: SecretHash,
-    /// When.
+    /// When the program began to wait.
     pub started_at: Millis,
     /// When both codes stop working.
     pub expires_at: Millis,
@@ -42,7 +43,7 @@ pub struct CliLoginStarted {
 /// A refresh token that passes through a login. Sealed, because it is handed on as it is.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HandedToken {
-    /// The token.
+    /// The refresh token, or none if there is no session to hand over.
     pub refresh_token: Option<String>,
 }
 
@@ -52,18 +53,4 @@ impl std::fmt::Debug for HandedToken {
     }
 }
 
-impl DomainEvent for CliLoginEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::CliLoginStarted(_) => "CliLoginStarted",
-            Self::AnonymousSessionClaimed {} => "AnonymousSessionClaimed",
-            Self::CliLoginCompleted { .. } => "CliLoginCompleted",
-            Self::CliLoginFetched {} => "CliLoginFetched",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(CliLoginEvent);

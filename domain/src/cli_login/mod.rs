@@ -1,5 +1,8 @@
-//! The command-line login: a program without a browser waits until somebody signs in elsewhere,
-//! and is handed that session (contract 01 §7).
+//! The command-line login: a program without a browser waits until somebody signs in elsewhere, and
+//! is handed that session.
+//!
+//! The program polls with one code, the browser answers with another. A program that has an
+//! anonymous session of its own can have it taken over by the browser first.
 
 mod command;
 mod event;
@@ -16,16 +19,16 @@ use crate::Millis;
 /// Why a command to a login was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CliLoginError {
-    /// It was never begun, is too old, or a session was handed over already.
+    /// The login never began, is too old, or a session was handed over already.
     #[error("the login code is unknown, has expired or was used already")]
     NotPending,
     /// The program has no anonymous session, or it was claimed already.
     #[error("there is no anonymous session to claim, or it was claimed already")]
     NothingToClaim,
-    /// There is no session to fetch.
+    /// No session was handed over yet, or it was fetched already.
     #[error("no session was handed over yet, or it was fetched already")]
     NothingToFetch,
-    /// The id is taken.
+    /// A login with this id exists already.
     #[error("a login with this id exists already")]
     AlreadyExists,
 }
@@ -33,24 +36,25 @@ pub enum CliLoginError {
 /// The state that decisions about a login need.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CliLogin {
-    /// Nothing happened yet.
+    /// Nothing has happened on the stream yet. Snapshots keep the name that was stored first.
     #[default]
-    Unborn,
-    /// The program waits.
+    #[serde(rename = "Unborn")]
+    Absent,
+    /// The program waits for a browser to answer.
     Pending {
         /// When both codes stop working.
         expires_at: Millis,
         /// The program's own anonymous session, until it is claimed.
         anonymous: HandedToken,
     },
-    /// A session was handed over.
+    /// A browser handed its session over.
     Completed {
         /// When the polling code stops working.
         expires_at: Millis,
-        /// The session.
+        /// The session that waits to be fetched.
         handed: HandedToken,
     },
-    /// The program has it.
+    /// The program has fetched the session.
     Fetched {
         /// When the polling code would have stopped working.
         expires_at: Millis,
@@ -64,11 +68,11 @@ impl CliLogin {
         matches!(self, Self::Pending { expires_at, .. } if *expires_at > now)
     }
 
-    /// When the codes stop working.
+    /// When the codes stop working. `None` if the login never began.
     #[must_use]
     pub fn expires_at(&self) -> Option<Millis> {
         match self {
-            Self::Unborn => None,
+            Self::Absent => None,
             Self::Pending { expires_at, .. }
             | Self::Completed { expires_at, .. }
             | Self::Fetched { expires_at } => Some(*expires_at),
@@ -80,13 +84,13 @@ impl CliLogin {
     pub fn anonymous_token(&self) -> Option<&str> {
         match self {
             Self::Pending { anonymous, .. } => anonymous.refresh_token.as_deref(),
-            Self::Unborn | Self::Completed { .. } | Self::Fetched { .. } => None,
+            Self::Absent | Self::Completed { .. } | Self::Fetched { .. } => None,
         }
     }
 
     fn decide(&self, command: CliLoginCommand) -> Result<CliLoginEvent, CliLoginError> {
         match (self, command) {
-            (Self::Unborn, CliLoginCommand::Start(started)) => {
+            (Self::Absent, CliLoginCommand::Start(started)) => {
                 Ok(CliLoginEvent::CliLoginStarted(started))
             }
             (_, CliLoginCommand::Start(_)) => Err(CliLoginError::AlreadyExists),

@@ -1,6 +1,6 @@
-//! The catalogue: what a project sells and counts, as its `payments.*` settings say (contract 06
-//! §1), in the terms of the ledger. Settings are kept even if they make no sense; what cannot be
-//! read here does not exist for customers.
+//! The catalogue: the products and items that a project's `payments.*` settings describe, in the
+//! terms of the ledger. Settings are kept even if they make no sense; an entry that cannot be read
+//! here does not exist for customers.
 
 use std::collections::BTreeMap;
 
@@ -8,22 +8,22 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::customer::{CustomerType, Product};
+use super::product::{CustomerType, Product};
 use crate::project::payments::PaymentsConfig;
 
-/// What a project sells and counts.
+/// The products that a project sells and the items that it counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Catalogue {
-    /// Nobody can buy anything at present.
+    /// Whether nobody can buy anything at present.
     pub block_new_purchases: bool,
-    /// Purchases can be tried out without paying.
+    /// Whether purchases can be tried out without paying.
     pub test_mode: bool,
     /// Lines of products that exclude each other.
     pub product_lines: BTreeMap<String, ProductLine>,
-    /// What is sold.
+    /// The products that are sold, by their ids.
     pub products: BTreeMap<String, Product>,
-    /// What is counted.
+    /// The items that are counted, by their ids.
     pub items: BTreeMap<String, Item>,
 }
 
@@ -54,7 +54,7 @@ impl Catalogue {
         }
     }
 
-    /// A product as it is sold at present; without a name of its own it is called by its id.
+    /// A product as it is sold at present. Without a name of its own it is called by its id.
     #[must_use]
     pub fn product(&self, id: &str) -> Option<Product> {
         let mut product = self.products.get(id)?.clone();
@@ -72,25 +72,25 @@ fn readable<T: DeserializeOwned>(entries: Option<Value>) -> BTreeMap<String, T> 
     entries.into_iter().filter_map(read).collect()
 }
 
-/// `payments.productLines.{id}`
+/// A product line: `payments.productLines.{id}`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProductLine {
-    /// Its name for people.
+    /// The line's name for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// Who its products are for, if that is said.
+    /// The kind of customer that its products are for, if the settings say so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_type: Option<CustomerType>,
 }
 
-/// `payments.items.{id}`
+/// An item: `payments.items.{id}`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Item {
-    /// Its name for people; the id, if absent.
+    /// The item's name for people; its id if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// Who may have it.
+    /// The kind of customer who may have it.
     pub customer_type: CustomerType,
 }

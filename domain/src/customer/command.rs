@@ -1,15 +1,16 @@
-//! What can be asked of a customer.
+//! The commands to a customer.
 
 use uuid::Uuid;
 
-use super::event::{CustomerRef, PurchaseSource};
+use super::error::CustomerError;
+use super::event::CustomerRef;
 use super::history::History;
 use super::invoice::InvoiceStatus;
 use super::money::Cents;
 use super::product::{Price, Product};
-use super::purchase::Purchase;
+use super::purchase::{Purchase, PurchaseSource};
 use super::refund::PendingRefund;
-use super::{CustomerError, StripeSubscription};
+use super::subscription::StripeSubscription;
 use crate::{Millis, PurchaseId};
 
 /// A command to a customer.
@@ -21,37 +22,37 @@ pub enum CustomerCommand {
     Purchase(Box<WantedPurchase>),
     /// End subscriptions at the end of the period that is paid.
     Cancel {
-        /// Which.
+        /// The subscriptions to end.
         selection: Selection,
-        /// When.
+        /// When the end is decided.
         now: Millis,
     },
-    /// End a subscription now, because something takes its place. Subscriptions at Stripe are
-    /// ended there; of those, and of such as have ended, nothing happens.
+    /// End a subscription now, because something replaces it. Nothing happens to a subscription at
+    /// Stripe, which is ended there, nor to one that has ended.
     EndNow {
-        /// Which.
+        /// The subscription to end.
         subscription: PurchaseId,
-        /// When.
+        /// When the subscription ends.
         now: Millis,
     },
-    /// Note what Stripe says of a subscription, known or new.
+    /// Record what Stripe says about a subscription, known or new.
     SyncSubscription(Box<SubscriptionSync>),
-    /// Note a payment of a one-time purchase, known or new.
+    /// Record a payment for a one-time purchase, known or new.
     RecordPayment(Box<Payment>),
-    /// Note what Stripe says of an invoice, known or new.
+    /// Record what Stripe says about an invoice, known or new.
     RecordInvoice(Box<InvoiceReport>),
-    /// Note what Stripe is about to be asked to pay back. If another refund of the purchase was
-    /// begun before, that one stays, and nothing happens.
+    /// Record the refund that Stripe is about to be asked for. If another refund of the purchase
+    /// was begun before, that one stays, and nothing happens.
     BeginRefund(Box<RefundStep>),
-    /// Note that Stripe refused a refund that was begun, and nothing of it was made.
+    /// Record that Stripe refused a refund that was begun, and made nothing of it.
     DropRefund(Box<RefundStep>),
-    /// Note that a purchase was paid back.
+    /// Record that a purchase was paid back.
     Refund(Box<RefundStep>),
-    /// Note a product that is offered, to be looked up by its version.
+    /// Record a product that is offered, so that it can be looked up by its version.
     RecordProductVersion {
-        /// Which product of the settings, if it is one.
+        /// The product's id in the settings, if it is there.
         product_id: Option<String>,
-        /// What it says.
+        /// The product as it is offered.
         product: Box<Product>,
     },
     /// Forget the customer, whose account is deleted.
@@ -59,8 +60,8 @@ pub enum CustomerCommand {
 }
 
 impl CustomerCommand {
-    /// Whether it may change what a purchase has granted since it was made; then it needs the past
-    /// of the items that [`super::Customer::retold_items`] names.
+    /// Whether the command may change what a purchase has granted since it was made. Then it needs
+    /// the past of the items that [`super::Customer::retold_items`] names.
     #[must_use]
     pub fn may_retell(&self) -> bool {
         matches!(
@@ -82,138 +83,138 @@ impl CustomerCommand {
     }
 }
 
-/// See [`CustomerCommand::SyncSubscription`].
+/// A report of Stripe about a subscription: the content of [`CustomerCommand::SyncSubscription`].
 #[derive(Clone, Debug)]
 pub struct SubscriptionSync {
     /// The customer, for whom this may be the first event.
     pub customer: CustomerRef,
-    /// The subscription's id, if it is new.
+    /// The id that the purchase gets if it is new.
     pub id: PurchaseId,
-    /// What Stripe says.
+    /// The subscription as Stripe describes it.
     pub stripe: StripeSubscription,
     /// The past of the items that [`super::Customer::retold_items`] names.
     pub history: History,
-    /// When.
+    /// When the report is processed.
     pub now: Millis,
 }
 
-/// See [`CustomerCommand::RecordPayment`].
+/// A payment for a one-time purchase: the content of [`CustomerCommand::RecordPayment`].
 #[derive(Clone, Debug)]
 pub struct Payment {
     /// The customer, for whom this may be the first event.
     pub customer: CustomerRef,
-    /// The purchase's id, if it is new.
+    /// The id that the purchase gets if it is new.
     pub id: PurchaseId,
     /// The payment's id at Stripe.
     pub payment_intent_id: String,
-    /// Which product of the settings, if it is one.
+    /// The product's id in the settings, if it is there.
     pub product_id: Option<String>,
-    /// The price that was chosen.
+    /// The id of the price that was chosen.
     pub price_id: Option<String>,
-    /// The product.
+    /// The product as it was when it was bought.
     pub product: Product,
-    /// How many.
+    /// The number of products that were bought.
     pub quantity: i64,
     /// The past of the items that [`super::Customer::retold_items`] names.
     pub history: History,
-    /// When.
+    /// When the payment is processed.
     pub now: Millis,
 }
 
-/// See [`CustomerCommand::RecordInvoice`].
+/// A report of Stripe about an invoice: the content of [`CustomerCommand::RecordInvoice`].
 #[derive(Clone, Debug)]
 pub struct InvoiceReport {
-    /// The customer.
+    /// The customer who has the subscription.
     pub customer: CustomerRef,
-    /// The invoice's id, if it is new.
+    /// The id that the invoice gets if it is new.
     pub id: Uuid,
-    /// Its id at Stripe.
+    /// The invoice's id at Stripe.
     pub stripe_id: String,
-    /// Its subscription's id at Stripe.
+    /// The id at Stripe of the subscription that the invoice is for.
     pub stripe_subscription_id: String,
-    /// Whether it is the subscription's first.
+    /// Whether the invoice is the subscription's first.
     pub is_creation: bool,
-    /// Where it stands, if that was said.
+    /// The invoice's status, if the report gives it.
     pub status: Option<InvoiceStatus>,
-    /// How much it is over, in cents, if that was said.
+    /// The total in cents, if the report gives it.
     pub amount_total: Option<Cents>,
-    /// Where it can be seen, if that was said.
+    /// The address of the page that shows the invoice, if the report gives it.
     pub hosted_invoice_url: Option<String>,
-    /// When Stripe said so, by its own clock.
+    /// When Stripe made the report, by its own clock.
     pub told_at: Millis,
-    /// When that was heard.
+    /// When the report is processed.
     pub now: Millis,
 }
 
-/// See [`CustomerCommand::BeginRefund`], [`CustomerCommand::DropRefund`] and
-/// [`CustomerCommand::Refund`].
+/// A step of a refund: the content of [`CustomerCommand::BeginRefund`],
+/// [`CustomerCommand::DropRefund`] and [`CustomerCommand::Refund`].
 #[derive(Clone, Debug)]
 pub struct RefundStep {
-    /// The customer.
+    /// The customer who made the purchase.
     pub customer: CustomerRef,
-    /// Of which purchase.
+    /// The purchase that is paid back.
     pub purchase: PurchaseId,
-    /// What is refunded.
+    /// The refund that Stripe is asked for.
     pub refund: PendingRefund,
     /// The past of the items that [`super::Customer::retold_items`] names.
     pub history: History,
-    /// When.
+    /// When the step is taken.
     pub now: Millis,
 }
 
-/// See [`CustomerCommand::ChangeItem`].
+/// A change of a quantity: the content of [`CustomerCommand::ChangeItem`].
 #[derive(Clone, Debug)]
 pub struct ItemChange {
     /// The customer, for whom this may be the first event.
     pub customer: CustomerRef,
-    /// The change's id.
+    /// The id that the change gets.
     pub id: Uuid,
-    /// Of what.
+    /// The item whose quantity changes.
     pub item_id: String,
-    /// By how much.
+    /// The difference; negative to take something away.
     pub delta: i64,
-    /// When what is granted is lost.
+    /// When a granted quantity is lost; never, if absent.
     pub expires_at: Option<Millis>,
-    /// Why.
+    /// The reason for the change, in the caller's words.
     pub description: Option<String>,
-    /// How low it may get.
+    /// The lowest quantity that the change may lead to.
     pub floor: Floor,
-    /// When.
+    /// When the change happens.
     pub now: Millis,
 }
 
-/// How low a quantity may get by a change.
+/// The lowest quantity that a change may lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Floor {
-    /// Not below nothing.
+    /// The quantity must not fall below zero.
     Zero,
-    /// As low as it gets.
+    /// The quantity may fall to any depth.
     None,
 }
 
-/// See [`CustomerCommand::Purchase`].
+/// A purchase that somebody wants to make: the content of [`CustomerCommand::Purchase`].
 #[derive(Clone, Debug)]
 pub struct WantedPurchase {
     /// The customer, for whom this may be the first event.
     pub customer: CustomerRef,
-    /// The purchase's id.
+    /// The id that the purchase gets.
     pub id: PurchaseId,
-    /// Which product of the settings, if it is one.
+    /// The product's id in the settings, if it is there.
     pub product_id: Option<String>,
-    /// The product.
+    /// The product as it is now.
     pub product: Product,
-    /// At which price; the first, if absent.
+    /// The id of the price to buy at; the first, if absent.
     pub price_id: Option<String>,
-    /// How many.
+    /// The number of products to buy.
     pub quantity: i64,
-    /// How it came about.
+    /// The way in which the purchase comes about.
     pub source: PurchaseSource,
-    /// When.
+    /// When the purchase is made.
     pub now: Millis,
 }
 
 impl WantedPurchase {
-    /// The price that is meant. None if the product has no prices.
+    /// The price to buy at. `None` if the product has no prices.
     ///
     /// # Errors
     /// `PriceUnknown`.
@@ -226,17 +227,17 @@ impl WantedPurchase {
     }
 }
 
-/// Which subscriptions are meant.
+/// A selection among a customer's subscriptions.
 #[derive(Clone, Debug)]
 pub enum Selection {
-    /// That one.
+    /// The subscription with this id.
     Subscription(PurchaseId),
-    /// All running ones of a product.
+    /// All active subscriptions for a product.
     Product(String),
 }
 
 impl Selection {
-    /// Whether a purchase is among those that are meant.
+    /// Whether the selection includes a purchase.
     #[must_use]
     pub fn means(&self, purchase: &Purchase) -> bool {
         match self {

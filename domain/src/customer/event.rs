@@ -1,68 +1,69 @@
-//! What can happen to a customer.
+//! The events on the stream of a customer.
 
 use std::collections::BTreeMap;
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use strum::{IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
 use super::invoice::Invoice;
 use super::ledger::ItemLedger;
 use super::product::{CustomerType, Product};
 use super::purchase::Purchase;
+use crate::event::domain_event;
 use crate::{CustomerId, Millis, Personal, ProjectId, PurchaseId, TeamId, UserId};
 
 /// An event on a customer's stream, which is the ledger.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum CustomerEvent {
     /// Somebody changed how much of an item the customer has.
     ItemQuantityChanged(Box<ItemQuantityChanged>),
     /// The customer got a product.
     ProductPurchased(Box<ProductPurchased>),
-    /// A subscription was ended; what it grants lasts until it ends.
+    /// A subscription was ended. Its grants last until it ends.
     SubscriptionEnded(SubscriptionEnded),
-    /// The payment provider told something new about a purchase.
+    /// The payment provider reported a change of a purchase.
     PurchaseChanged(Box<PurchaseChanged>),
     /// Stripe is about to be asked to pay a purchase back.
     RefundBegun(Box<PurchaseChanged>),
-    /// Stripe refused, and nothing of the refund was made.
+    /// Stripe refused a refund, and made nothing of it.
     RefundDropped(Box<PurchaseChanged>),
     /// A purchase was paid back, at least in part.
     PurchaseRefunded(Box<PurchaseChanged>),
-    /// The payment provider told something new about an invoice.
+    /// The payment provider reported a new or changed invoice.
     InvoiceRecorded(Box<InvoiceRecorded>),
-    /// A product was offered that may be looked up by its version later.
+    /// A product was offered, and may be looked up by its version later.
     ProductVersionRecorded(Box<ProductVersionRecorded>),
-    /// The customer is forgotten.
+    /// The customer was forgotten, with everything they had.
     CustomerClosed {},
 }
 
-/// Who a customer is.
+/// The identity of a customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "customer_type", rename_all = "snake_case")]
 pub enum CustomerRef {
-    /// A user.
+    /// The customer is a user.
     User {
-        /// Who.
+        /// The user's id.
         user_id: UserId,
     },
-    /// A team.
+    /// The customer is a team.
     Team {
-        /// Which.
+        /// The team's id.
         team_id: TeamId,
     },
-    /// Whatever the project's own servers say.
+    /// The customer is known to the project's own servers only.
     Custom {
-        /// Its name.
+        /// The id that those servers use.
         custom_id: String,
     },
 }
 
 impl CustomerRef {
-    /// The customer of that id on the wire. None if it cannot be one of that kind.
+    /// The customer with that id on the wire. `None` if a customer of that kind cannot have it.
     #[must_use]
     pub fn named(kind: CustomerType, id: &str) -> Option<Self> {
         Some(match kind {
@@ -78,7 +79,7 @@ impl CustomerRef {
         })
     }
 
-    /// What kind of customer it is.
+    /// The kind of customer.
     #[must_use]
     pub fn customer_type(&self) -> CustomerType {
         match self {
@@ -88,7 +89,7 @@ impl CustomerRef {
         }
     }
 
-    /// The id on the wire.
+    /// The customer's id on the wire.
     #[must_use]
     pub fn id_text(&self) -> String {
         match self {
@@ -98,8 +99,8 @@ impl CustomerRef {
         }
     }
 
-    /// The stream that is the customer's ledger. It follows from who the customer is, so that it
-    /// needs no look-up.
+    /// The id of the stream that is the customer's ledger. It follows from the customer's identity,
+    /// so that it needs no look-up.
     #[must_use]
     pub fn stream(&self, project: &ProjectId) -> CustomerId {
         CustomerId(derived_uuid(&[
@@ -110,7 +111,7 @@ impl CustomerRef {
         ]))
     }
 
-    /// Under whose key personal data is sealed.
+    /// The subject whose key seals the customer's personal data.
     #[must_use]
     pub fn subject(&self, project: &ProjectId) -> Uuid {
         match self {
@@ -121,7 +122,7 @@ impl CustomerRef {
     }
 }
 
-/// A UUID that follows from texts (RFC 9562, version 8).
+/// A UUID that is computed from texts (RFC 9562, version 8).
 #[must_use]
 pub fn derived_uuid(parts: &[&str]) -> Uuid {
     let mut hash = Sha256::new();
@@ -135,39 +136,27 @@ pub fn derived_uuid(parts: &[&str]) -> Uuid {
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
-/// How a purchase came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum PurchaseSource {
-    /// Somebody paid.
-    PurchasePage,
-    /// Somebody tried it out.
-    TestMode,
-    /// A server granted it.
-    ApiGrant,
-}
-
-/// See [`CustomerEvent::ItemQuantityChanged`].
+/// The content of [`CustomerEvent::ItemQuantityChanged`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ItemQuantityChanged {
-    /// The project.
+    /// The project that the customer belongs to.
     pub project_id: ProjectId,
-    /// The customer.
+    /// The customer whose quantity changed.
     #[serde(flatten)]
     pub customer: CustomerRef,
-    /// The change's id.
+    /// The id of the change.
     pub change_id: Uuid,
-    /// Of what.
+    /// The item whose quantity changed.
     pub item_id: String,
-    /// By how much.
+    /// The difference; negative if something was taken away.
     pub delta: i64,
-    /// When what is granted is lost.
+    /// When a granted quantity is lost; never, if absent.
     pub expires_at: Option<Millis>,
-    /// When.
+    /// When the quantity changed.
     pub at: Millis,
-    /// Whose key seals the personal part.
+    /// The subject whose key seals the personal part.
     pub subject: Uuid,
-    /// Why, if that was said.
+    /// The reason for the change, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub personal: Option<Personal<ItemChangeReason>>,
 }
@@ -176,54 +165,55 @@ pub struct ItemQuantityChanged {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ItemChangeReason {
-    /// Why.
+    /// The reason for the change, in the caller's words.
     pub description: String,
 }
 
-/// See [`CustomerEvent::ProductPurchased`].
+/// The content of [`CustomerEvent::ProductPurchased`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProductPurchased {
-    /// The project.
+    /// The project that the customer belongs to.
     pub project_id: ProjectId,
-    /// The customer.
+    /// The customer who got the product.
     #[serde(flatten)]
     pub customer: CustomerRef,
-    /// What.
+    /// The purchase, with the product as it was then.
     pub purchase: Purchase,
 }
 
-/// See [`CustomerEvent::SubscriptionEnded`].
+/// The content of [`CustomerEvent::SubscriptionEnded`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubscriptionEnded {
-    /// Which.
+    /// The purchase whose subscription was ended.
     pub purchase_id: PurchaseId,
-    /// The items that it grants.
+    /// The items that the subscription grants.
     pub item_ids: Vec<String>,
-    /// When that was decided.
+    /// When the end was decided.
     pub canceled_at: Millis,
-    /// When it ends, or ended.
+    /// When the subscription ends, or ended.
     pub ended_at: Millis,
 }
 
-/// See [`CustomerEvent::PurchaseChanged`] and the events of refunds.
+/// The content of [`CustomerEvent::PurchaseChanged`] and of the events of refunds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PurchaseChanged {
-    /// The project.
+    /// The project that the customer belongs to.
     pub project_id: ProjectId,
-    /// The customer.
+    /// The customer who made the purchase.
     #[serde(flatten)]
     pub customer: CustomerRef,
-    /// When.
+    /// When the change was recorded.
     pub at: Millis,
-    /// The purchase as it is now.
+    /// The purchase after the change.
     pub purchase: Purchase,
-    /// The items whose history is another one now, since the purchase was made: their ledgers,
-    /// told anew from all rows.
+    /// The ledgers of the items whose history, since the purchase was made, is another one after
+    /// the change. They are computed from all rows.
     #[serde(deserialize_with = "ledgers")]
     pub ledgers: BTreeMap<String, ItemLedger>,
 }
 
-/// Ledgers have numbers for keys, which serde does not read within a tagged enum, but by itself.
+/// Reads ledgers by themselves: they have numbers for keys, which serde does not read within a
+/// tagged enum.
 fn ledgers<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, ItemLedger>, D::Error> {
@@ -233,62 +223,43 @@ fn ledgers<'de, D: Deserializer<'de>>(
     read.map_err(de::Error::custom)
 }
 
-/// See [`CustomerEvent::InvoiceRecorded`].
+/// The content of [`CustomerEvent::InvoiceRecorded`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvoiceRecorded {
-    /// The project.
+    /// The project that the customer belongs to.
     pub project_id: ProjectId,
-    /// The customer.
+    /// The customer whom the invoice is for.
     #[serde(flatten)]
     pub customer: CustomerRef,
-    /// The invoice.
+    /// The invoice after the change.
     pub invoice: Invoice,
-    /// Whose key seals the personal part.
+    /// The subject whose key seals the personal part.
     pub subject: Uuid,
-    /// Where it can be seen, if that is known.
+    /// The page that shows the invoice, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub personal: Option<Personal<InvoicePage>>,
 }
 
-/// The personal part of an invoice: whoever knows the page's address sees who pays for what.
+/// The personal part of an invoice. Everybody who knows the page's address can see who pays for
+/// what.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct InvoicePage {
-    /// Its address.
+    /// The address of the page that shows the invoice.
     pub hosted_invoice_url: String,
 }
 
-/// See [`CustomerEvent::ProductVersionRecorded`].
+/// The content of [`CustomerEvent::ProductVersionRecorded`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProductVersionRecorded {
-    /// The project.
+    /// The project that offers the product.
     pub project_id: ProjectId,
-    /// The version; see [`super::product_version_id`].
+    /// The id of the version; see [`super::product_version_id`].
     pub version_id: String,
-    /// Which product of the settings, if it is one.
+    /// The product's id in the settings, if it is there.
     pub product_id: Option<String>,
-    /// What it says.
+    /// The product as it was offered.
     pub product: Product,
 }
 
-impl DomainEvent for CustomerEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::ItemQuantityChanged(_) => "ItemQuantityChanged",
-            Self::ProductPurchased(_) => "ProductPurchased",
-            Self::SubscriptionEnded(_) => "SubscriptionEnded",
-            Self::PurchaseChanged(_) => "PurchaseChanged",
-            Self::RefundBegun(_) => "RefundBegun",
-            Self::RefundDropped(_) => "RefundDropped",
-            Self::PurchaseRefunded(_) => "PurchaseRefunded",
-            Self::InvoiceRecorded(_) => "InvoiceRecorded",
-            Self::ProductVersionRecorded(_) => "ProductVersionRecorded",
-            Self::CustomerClosed {} => "CustomerClosed",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(CustomerEvent);

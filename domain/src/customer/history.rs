@@ -1,31 +1,31 @@
-//! Telling an item's history anew.
+//! Computing an item's ledger again from its whole history.
 //!
-//! A ledger is only what is left of a history. When a purchase turns out to be another one than it
-//! was, since it was made, that is not enough: the item's ledger is folded again from every change
-//! by hand and every purchase. The changes are not part of the customer's state, which stays small;
-//! a command that needs them brings them along.
+//! A ledger keeps only what still matters of a history. That is not enough when a purchase turns
+//! out to have been another one since it was made: then the item's ledger is folded again from
+//! every change by hand and every purchase. The changes are not part of the customer's state, which
+//! stays small; a command that needs them brings them along.
 
 use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::ledger::Source;
+use super::ledger::{ItemLedger, Source};
 use super::purchase::Purchase;
-use super::{ItemLedger, Quantity};
+use super::quantity::Quantity;
 use crate::Millis;
 
-/// Changes by hand, by item, oldest first.
+/// A customer's changes by hand, by item, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History(BTreeMap<String, Vec<PastChange>>);
 
-/// A change by hand.
+/// A quantity that was granted or taken away by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PastChange {
-    /// When.
+    /// When the quantity changed.
     pub at: Millis,
-    /// By how much.
+    /// The difference; negative if something was taken away.
     pub delta: i64,
-    /// When what it granted is lost.
+    /// When the granted quantity is lost; never, if absent.
     pub expires_at: Option<Millis>,
 }
 
@@ -66,7 +66,7 @@ impl History {
     }
 }
 
-/// The items of which two states of a purchase do not grant the same.
+/// The items that two states of a purchase grant differently.
 pub(super) fn items_that_differ(before: &Purchase, after: &Purchase) -> Vec<String> {
     let before: BTreeMap<&String, Source> = before.sources().collect();
     let after: BTreeMap<&String, Source> = after.sources().collect();

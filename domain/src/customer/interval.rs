@@ -1,37 +1,44 @@
-//! Periods of days, weeks, months and years.
+//! Periods of days, weeks, months and years. Items repeat after periods of fixed length; bills
+//! follow the calendar.
 
 use serde::{Deserialize, Serialize};
+use time::{Date, Duration, Month, OffsetDateTime};
 
 use crate::Millis;
 
 const DAY: i64 = 86_400_000;
+const EPOCH: Date = OffsetDateTime::UNIX_EPOCH.date();
+/// The calendar repeats every 400 years. Dates are looked up in the first of these cycles, so that
+/// no period, however long, leads out of the range of `time`.
+const CYCLE_DAYS: i64 = 146_097;
+const CYCLE_MONTHS: i64 = 4_800;
 
-/// What a period is counted in.
+/// The unit that a period is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
-    /// Days.
+    /// Days of 24 hours.
     Day,
-    /// Weeks.
+    /// Weeks of seven days.
     Week,
-    /// Months.
+    /// Months, by the calendar where it matters.
     Month,
-    /// Years.
+    /// Years, by the calendar where it matters.
     Year,
 }
 
 impl Unit {
-    /// The units' names.
+    /// The names of the units on the wire.
     pub const NAMES: [&'static str; 4] = ["day", "week", "month", "year"];
 }
 
-/// So many days, weeks, months or years; `[2, "week"]` on the wire.
+/// A number of days, weeks, months or years; `[2, "week"]` on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayInterval(pub u32, pub Unit);
 
 impl DayInterval {
-    /// The period by which included items repeat: of fixed length, a month being 30 days and a
-    /// year 365. A period of no length never comes round.
+    /// The period after which an included item is granted again. It has a fixed length, with months
+    /// of 30 days and years of 365. `None` if it has no length.
     #[must_use]
     pub fn fixed_millis(self) -> Option<i64> {
         let days = match self.1 {
@@ -54,73 +61,55 @@ impl DayInterval {
             Unit::Month => count,
             Unit::Year => count * 12,
         };
-        let (days, time) = (start.0.div_euclid(DAY), start.0.rem_euclid(DAY));
-        let (year, month, day) = civil(days);
-        let months = year * 12 + (month - 1) + months;
-        let first = days_until(months.div_euclid(12), months.rem_euclid(12) + 1);
-        Millis((first + day - 1).saturating_mul(DAY).saturating_add(time))
+        let (day, time) = (start.0.div_euclid(DAY), start.0.rem_euclid(DAY));
+        let day = months_later(day, months);
+        Millis(day.saturating_mul(DAY).saturating_add(time))
     }
 }
 
-/// Whether it has a February 29.
-fn is_leap(year: i64) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+/// The same day of a later month; days that the month does not have roll over into the next one.
+/// Days are counted from 1970-01-01.
+fn months_later(day: i64, months: i64) -> i64 {
+    let date = EPOCH + Duration::days(day.rem_euclid(CYCLE_DAYS));
+    let years = i64::from(date.year() - EPOCH.year());
+    let month = years * 12 + i64::from(u8::from(date.month())) - 1 + months;
+    let first = first_of(month.rem_euclid(CYCLE_MONTHS)) - EPOCH;
+    let cycles = day.div_euclid(CYCLE_DAYS) + month.div_euclid(CYCLE_MONTHS);
+    cycles * CYCLE_DAYS + first.whole_days() + i64::from(date.day()) - 1
 }
 
-fn month_length(year: i64, month: i64) -> i64 {
-    match month {
-        2 if is_leap(year) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days from 1970-01-01 to the first of a month.
-fn days_until(year: i64, month: i64) -> i64 {
-    let past = year - 1;
-    let leap_days = |year: i64| year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    let years = (year - 1970) * 365 + leap_days(past) - leap_days(1969);
-    years
-        + (1..month)
-            .map(|month| month_length(year, month))
-            .sum::<i64>()
-}
-
-/// The date of a day counted from 1970-01-01.
-fn civil(days: i64) -> (i64, i64, i64) {
-    // A guess that is at most a year off.
-    let mut year = 1970 + (days * 400).div_euclid(146_097);
-    while days < days_until(year, 1) {
-        year -= 1;
-    }
-    while days >= days_until(year + 1, 1) {
-        year += 1;
-    }
-    let mut month = 1;
-    while month < 12 && days >= days_until(year, month + 1) {
-        month += 1;
-    }
-    (year, month, days - days_until(year, month) + 1)
+/// The first day of a month of the first cycle; months are counted from January 1970.
+fn first_of(month: i64) -> Date {
+    let date = || {
+        let year = i32::try_from(month / 12).ok()? + EPOCH.year();
+        let month = Month::January.nth_next(u8::try_from(month % 12).ok()?);
+        Date::from_calendar_date(year, month, 1).ok()
+    };
+    date().unwrap_or_else(|| unreachable!("month {month} is within 400 years of 1970"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(year: i64, month: i64, day: i64) -> Millis {
-        Millis((days_until(year, month) + day - 1) * DAY + 3_600_000)
+    fn at(year: i32, month: u8, day: u8) -> Millis {
+        let month = Month::try_from(month).unwrap();
+        let date = Date::from_calendar_date(year, month, day).unwrap();
+        Millis((date - EPOCH).whole_days() * DAY + 3_600_000)
     }
 
+    /// A long period neither fails nor wraps around, and one of whole cycles is exact.
     #[test]
-    fn days_are_counted_from_1970() {
-        assert_eq!(days_until(1970, 1), 0);
-        assert_eq!(days_until(2000, 3), 11_017);
-        for days in -200_000..200_000 {
-            let (year, month, day) = civil(days);
-            assert_eq!(days_until(year, month) + day - 1, days);
-            assert!((1..=month_length(year, month)).contains(&day));
-        }
+    fn periods_lead_out_of_the_range_of_dates() {
+        let cycle = CYCLE_DAYS * DAY;
+        let start = at(2024, 2, 29);
+        let far = DayInterval(400 * 1_000, Unit::Year).after(start);
+        assert_eq!(far, start.plus(1_000 * cycle));
+        let beyond = DayInterval(u32::MAX, Unit::Year).after(start);
+        assert_eq!(beyond, Millis(i64::MAX));
+        let before = start.plus(-500 * cycle);
+        let year = DayInterval(1, Unit::Year).after(before);
+        assert_eq!(year, at(2025, 3, 1).plus(-500 * cycle));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Invoices of subscriptions, as Stripe tells of them (contract 06 §9).
+//! Invoices of subscriptions, as Stripe reports them. Reports may arrive twice, late, or in another
+//! order, so an invoice never goes back to an earlier stage.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -6,19 +7,19 @@ use uuid::Uuid;
 use super::money::Cents;
 use crate::{Millis, PurchaseId};
 
-/// Where an invoice stands. The names are Stripe's.
+/// The status of an invoice. The names are Stripe's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InvoiceStatus {
-    /// It is being written.
+    /// The invoice is being written.
     Draft,
-    /// It waits to be paid.
+    /// The invoice waits to be paid.
     Open,
-    /// Nobody expects it to be paid any more.
+    /// The invoice is no longer expected to be paid.
     Uncollectible,
-    /// It does not count.
+    /// The invoice was cancelled, and does not count.
     Void,
-    /// It was paid.
+    /// The invoice was paid.
     Paid,
 }
 
@@ -31,14 +32,14 @@ impl InvoiceStatus {
         (Self::Paid, "paid"),
     ];
 
-    /// The status of that name.
+    /// The status with that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let known = Self::NAMES.iter().find(|(_, known)| *known == name);
         known.map(|(status, _)| *status)
     }
 
-    /// How far on the way from draft to done it is. There is no way back.
+    /// The stage on the way from draft to done. There is no way back.
     fn stage(self) -> u8 {
         match self {
             Self::Draft => 0,
@@ -52,29 +53,36 @@ impl InvoiceStatus {
 /// An invoice of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invoice {
-    /// Its id.
+    /// The invoice's own id.
     pub id: Uuid,
-    /// Of which subscription.
+    /// The subscription that the invoice is for.
     pub subscription: PurchaseId,
-    /// Its id at Stripe.
+    /// The invoice's id at Stripe.
     pub stripe_id: String,
     /// The subscription's id at Stripe.
     pub stripe_subscription_id: String,
-    /// Whether it is the subscription's first.
+    /// Whether the invoice is the subscription's first.
     pub is_creation: bool,
-    /// Where it stands, if that is known.
+    /// The invoice's status, if it is known.
     pub status: Option<InvoiceStatus>,
-    /// How much it is over, in cents.
+    /// The total in cents, if it is known.
     pub amount_total: Option<Cents>,
-    /// When it was first heard of.
+    /// When the invoice was first reported.
     pub created_at: Millis,
-    /// When Stripe said so, by its own clock.
+    /// When Stripe made the last report, by its own clock.
     pub told_at: Millis,
 }
 
+/// An invoice, and the address of the page that shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KnownInvoice {
+    pub(super) invoice: Invoice,
+    pub(super) hosted_invoice_url: Option<String>,
+}
+
 impl Invoice {
-    /// Whether what Stripe said of an invoice at some time is no longer so, because it said
-    /// something else later: what is told does not arrive in order.
+    /// Whether a report of Stripe is older than what is known of the invoice. Reports do not arrive
+    /// in order.
     #[must_use]
     pub fn outdates(&self, status: Option<InvoiceStatus>, told_at: Millis) -> bool {
         let stage = |status: Option<InvoiceStatus>| status.map_or(0, InvoiceStatus::stage);

@@ -1,15 +1,19 @@
-//! How much of an item a customer has, at any instant (contract 06 §4).
+//! The quantity of an item that a customer has, at any instant.
 //!
-//! An [`ItemLedger`] is what is left of the history of one item of one customer once everything that
-//! can no longer matter is folded away, so that it stays small however long the history is:
+//! Items come from grants by hand and from purchases, and are used up by removals. A grant may have
+//! an end; at its end, only what was not used is lost. A removal uses the grant with the soonest
+//! end first, and may lead into debt, which later grants pay.
+//!
+//! An [`ItemLedger`] keeps of the history of one item of one customer only what can still matter,
+//! so that it stays small however long the history is:
 //!
 //! - As long as no subscription that grants the item is running, the past is settled: it is one
-//!   [`Balance`].
-//! - When a subscription ends decides, after the fact, which grants were used first. So while one is
-//!   running, changes since its start are kept; but changes between two instants at which something
-//!   may expire or be granted amount to the same in any order, and are kept as two sums.
+//!   balance.
+//! - The end of a subscription decides, after the fact, which grants were used first. So while one
+//!   is running, changes since its start are kept. But changes between two instants at which
+//!   something may expire or be granted amount to the same in any order, and are kept as two sums.
 //!
-//! Changes are told in the order of time; the aggregate sees to that.
+//! Changes must come in the order of time; the aggregate sees to that.
 
 use std::collections::BTreeMap;
 
@@ -17,38 +21,39 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::product::{Expiry, IncludedItem, Repeat};
-use super::{Quantity, Subscription};
+use super::quantity::Quantity;
+use super::subscription::Subscription;
 use crate::Millis;
 
 /// The history of one item of one customer, as far as it matters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ItemLedger {
-    /// Up to which instant the past is settled, that instant included.
+    /// The instant up to which the past is settled, that instant included.
     settled_at: Option<Millis>,
     settled: Balance,
     changes: Vec<Changes>,
-    /// Grants by hand that expire, since.
+    /// Grants by hand that expire, made since then.
     expiring: Vec<ExpiringGrant>,
-    /// What purchases grant, by purchase.
+    /// Grants of purchases, by the purchase.
     sources: BTreeMap<Uuid, Source>,
     latest: Option<Millis>,
 }
 
-/// What is there at one instant.
+/// The quantity at one instant, by when it is lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Balance {
-    /// Open grants by their end.
+    /// Unused grants by their end.
     expiring: BTreeMap<Millis, Quantity>,
-    /// Open grants without an end; or, if negative, a debt.
+    /// Unused grants without an end or, if negative, a debt.
     lasting: Quantity,
 }
 
 /// Permanent grants and removals between two instants at which something else may happen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Changes {
-    /// The last of them.
+    /// The instant of the last change among them.
     at: Millis,
     granted: Quantity,
     removed: Quantity,
@@ -61,7 +66,7 @@ struct ExpiringGrant {
     quantity: Quantity,
 }
 
-/// What a purchase grants of an item.
+/// The grants of an item that come from a purchase.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     start: Millis,
@@ -72,21 +77,21 @@ pub struct Source {
     expires: Expiry,
 }
 
-/// When a purchase ends.
+/// The end of a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
-    /// Never, as far as is known: it was made once and for all; or others decide, and the history is
-    /// told anew once they have.
+    /// The purchase never ends, as far as is known: it was made once and for all, or others decide,
+    /// and the history is computed again once they have.
     Never,
-    /// Nobody knows yet. It is paid until then, and ends then, or now.
+    /// The end is open: the purchase is paid until this instant, and may end then or before.
     Open(Millis),
-    /// Then.
+    /// The purchase ends, or ended, at this instant.
     At(Millis),
 }
 
-/// Something that changes a balance at an instant. In the order in which what happens at the same
-/// instant is told: grants, soonest end first, then removals.
+/// A change of a balance at an instant. The order is the one in which changes at the same instant
+/// are made: grants, soonest end first, then removals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     GrantUntil(Millis, Quantity),
@@ -99,7 +104,7 @@ impl Balance {
         self.expiring.values().copied().sum::<Quantity>() + self.lasting
     }
 
-    /// Only what was not used is lost.
+    /// Drops the grants that have ended, as far as they were not used.
     fn expire(&mut self, now: Millis) {
         self.expiring.retain(|end, _| *end > now);
     }
@@ -112,7 +117,7 @@ impl Balance {
         }
     }
 
-    /// A debt is paid first: what pays it does not come back.
+    /// Adds a grant that ends. It pays a debt first, and that part is not lost at the end.
     fn grant_until(&mut self, end: Millis, quantity: Quantity) {
         let debt = self.lasting.min(Quantity::ZERO);
         let left = quantity + debt;
@@ -124,7 +129,7 @@ impl Balance {
         }
     }
 
-    /// What ends soonest is used first.
+    /// Uses up grants, the one with the soonest end first.
     fn remove(&mut self, mut quantity: Quantity) {
         while quantity.is_positive()
             && let Some(mut soonest) = self.expiring.first_entry()
@@ -140,8 +145,21 @@ impl Balance {
     }
 }
 
+impl Subscription {
+    /// The end of what the subscription grants. For a subscription at Stripe it is never known:
+    /// Stripe may end it at any instant, also a past one, and then its history is computed again.
+    #[must_use]
+    pub fn end(&self) -> End {
+        match (self.ended_at, &self.stripe_id) {
+            (Some(ended), _) => End::At(ended),
+            (None, Some(_)) => End::Never,
+            (None, None) => End::Open(self.period_end),
+        }
+    }
+}
+
 impl Source {
-    /// What a purchase of `quantity` products grants of an item.
+    /// The grants of an item that come from a purchase of `quantity` products.
     #[must_use]
     pub fn new(
         item: &IncludedItem,
@@ -168,7 +186,7 @@ impl Source {
         }
     }
 
-    /// The first grant after that instant; its number, counted from 0.
+    /// The number of the first grant after that instant, counted from 0.
     fn next_grant(&self, after: Option<Millis>) -> Option<i64> {
         let Some(after) = after.filter(|after| *after >= self.start) else {
             return Some(0);
@@ -177,7 +195,7 @@ impl Source {
         self.period.map(|period| passed / period + 1)
     }
 
-    /// The instant of a grant, if it comes to it.
+    /// The instant of a grant. `None` if the purchase ends before.
     fn grant_at(&self, number: i64) -> Option<Millis> {
         if number == 0 {
             return Some(self.start);
@@ -186,7 +204,7 @@ impl Source {
         self.known_end().is_none_or(|end| at < end).then_some(at)
     }
 
-    /// When a grant is lost.
+    /// The instant at which a grant is lost; never, if absent.
     fn end_of(&self, number: i64) -> Option<Millis> {
         match self.expires {
             Expiry::Never => None,
@@ -219,7 +237,7 @@ impl Source {
         }
     }
 
-    /// Whether a grant or the end may fall after `from` and not after `to`.
+    /// Whether a grant or the end may fall after `from`, but not after `to`.
     fn may_act_within(&self, from: Millis, to: Millis) -> bool {
         let within = |at: Millis| from < at && at <= to;
         let ends = match self.end {
@@ -232,7 +250,7 @@ impl Source {
         ends || next.is_some_and(within)
     }
 
-    /// Whether nothing will come of it any more.
+    /// Whether there will be no more grants.
     fn is_exhausted(&self, now: Millis) -> bool {
         match self.next_grant(Some(now)) {
             Some(number) => self.grant_at(number).is_none(),
@@ -242,15 +260,16 @@ impl Source {
 }
 
 impl ItemLedger {
-    /// How much there is at that instant, or after the last change, if that is later: a server's
-    /// clock may be behind another's.
+    /// The quantity at that instant, or after the last change if that is later: a server's clock
+    /// may be behind another's.
     #[must_use]
     pub fn quantity(&self, now: Millis) -> Quantity {
         let now = self.latest.map_or(now, |latest| latest.max(now));
         self.balance(now).total()
     }
 
-    /// A change by hand. A removal has no end, and what ends before it begins grants nothing.
+    /// Records a change by hand. A removal has no end, and a grant that would end before it begins
+    /// grants nothing.
     pub fn change(&mut self, at: Millis, quantity: Quantity, ends: Option<Millis>) {
         self.advance(at);
         match ends {
@@ -263,13 +282,13 @@ impl ItemLedger {
         }
     }
 
-    /// A purchase that grants this item.
+    /// Records the grants of a purchase.
     pub fn add_source(&mut self, purchase: Uuid, source: Source) {
         self.advance(source.start);
         self.sources.insert(purchase, source);
     }
 
-    /// The end of a subscription that grants this item, possibly before `now`.
+    /// Records the end of a subscription that grants this item, possibly before `now`.
     pub fn end_source(&mut self, purchase: Uuid, end: Millis, now: Millis) {
         self.latest = self.latest.max(Some(now));
         if let Some(source) = self.sources.get_mut(&purchase) {
@@ -277,7 +296,7 @@ impl ItemLedger {
         }
     }
 
-    /// Time has come to `now`, and nothing else happened.
+    /// Lets time come to `now`, without any change.
     pub(super) fn settle(&mut self, now: Millis) {
         self.advance(now);
     }
@@ -305,8 +324,8 @@ impl ItemLedger {
         }
     }
 
-    /// Joins the last changes to those before them, if nothing may happen in between. Those of the
-    /// present instant stay by themselves, because a subscription may still end at it.
+    /// Joins the last changes to those before them, if nothing may happen in between. Changes at
+    /// the present instant are kept apart, because a subscription may still end at it.
     fn join_last(&mut self) {
         let [.., before, last] = self.changes.as_slice() else {
             return;
@@ -333,8 +352,8 @@ impl ItemLedger {
             || grants.any(|grant| within(grant.at) || within(grant.ends))
     }
 
-    /// Time has come to `at`: everything before it can be settled, unless a subscription's end may
-    /// still reach back.
+    /// Lets time come to `at`. Everything before it is settled, unless the end of a subscription
+    /// may still reach back.
     fn advance(&mut self, at: Millis) {
         self.latest = self.latest.max(Some(at));
         let running = |source: &Source| matches!(source.end, End::Open(_));

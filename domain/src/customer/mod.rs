@@ -1,14 +1,16 @@
-//! The customer: a user, a team or something of the project's own that has items and products. Its
-//! stream is the ledger.
+//! The customer: a user, a team, or something that only the project's own servers know, with items
+//! and products. Its stream is the ledger.
 
 mod catalogue;
 mod command;
+mod error;
 mod event;
 mod history;
 mod interval;
 mod invoice;
 pub mod ledger;
 pub mod money;
+mod ownership;
 mod payment;
 pub mod product;
 mod product_version;
@@ -28,65 +30,29 @@ pub use command::{
     CustomerCommand, Floor, InvoiceReport, ItemChange, Payment, RefundStep, Selection,
     SubscriptionSync, WantedPurchase,
 };
+pub use error::CustomerError;
 pub use event::{
     CustomerEvent, CustomerRef, InvoicePage, InvoiceRecorded, ItemChangeReason,
-    ItemQuantityChanged, ProductPurchased, ProductVersionRecorded, PurchaseChanged, PurchaseSource,
+    ItemQuantityChanged, ProductPurchased, ProductVersionRecorded, PurchaseChanged,
     SubscriptionEnded, derived_uuid,
 };
 pub use history::{History, PastChange};
 pub use interval::{DayInterval, Unit};
 pub use invoice::{Invoice, InvoiceStatus};
 pub use ledger::ItemLedger;
+pub use ownership::{Owned, check, owned};
 pub use product::{
     Bases, Currency, CustomerType, Expiry, IncludedItem, Price, Prices, Product, Repeat,
 };
 pub use product_version::product_version_id;
-pub use purchase::{Owned, Purchase, check, owned};
+pub use purchase::{Purchase, PurchaseSource};
 pub use quantity::Quantity;
 pub use refund::{PendingRefund, Refund, RefundEntry, RefundPlan, RefundProblem, Revocation};
 pub use subscription::{Start, StripeSubscription, Subscription, SubscriptionStatus};
 
-use payment::KnownInvoice;
+use invoice::KnownInvoice;
 
 use crate::{Millis, ProjectId, PurchaseId};
-
-/// Why a command to a customer was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CustomerError {
-    /// There is not enough of the item.
-    #[error("the customer does not have enough of the item")]
-    Insufficient,
-    /// The product has no such price.
-    #[error("the product has no price of that id")]
-    PriceUnknown,
-    /// The product can be owned once only.
-    #[error("the product is not stackable: its quantity can only be 1")]
-    NotStackable,
-    /// The product can be owned once only, and is.
-    #[error("the customer has the product already")]
-    AlreadyGranted,
-    /// The product adds to others, none of which is owned.
-    #[error("the product is an add-on, and the customer has none of the products it adds to")]
-    BaseMissing,
-    /// A product of the same line was bought for good.
-    #[error("the customer has a product of the same product line that was bought for good")]
-    LineTaken,
-    /// No running subscription has that id.
-    #[error("the customer has no active subscription of that id")]
-    SubscriptionUnknown,
-    /// The product is not owned.
-    #[error("the customer does not have the product")]
-    NotOwned,
-    /// The product is owned, but no running subscription is behind it.
-    #[error("the product was bought for good or is cancelled already: there is nothing to cancel")]
-    NothingToCancel,
-    /// There is no such purchase.
-    #[error("the customer has no purchase of that id")]
-    PurchaseUnknown,
-    /// It was refunded before.
-    #[error("the purchase was refunded already")]
-    AlreadyRefunded,
-}
 
 /// The state that decisions about a customer need.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -97,7 +63,7 @@ pub struct Customer {
     /// Invoices of subscriptions, by their ids at Stripe.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     invoices: BTreeMap<String, KnownInvoice>,
-    /// The time of the last event. Servers' clocks differ, and a ledger's time does not run back.
+    /// The time of the last event. Servers' clocks differ, and a ledger's time must not run back.
     latest: Millis,
 }
 
@@ -108,14 +74,14 @@ impl Customer {
         self.items.is_empty() && self.purchases.is_empty()
     }
 
-    /// How much of an item there is.
+    /// The quantity of an item that the customer has at that time.
     #[must_use]
     pub fn quantity(&self, item: &str, now: Millis) -> Quantity {
         let ledger = self.items.get(item);
         ledger.map_or(Quantity::ZERO, |ledger| ledger.quantity(now))
     }
 
-    /// What was bought, in that order.
+    /// The customer's purchases, in the order in which they were made.
     #[must_use]
     pub fn purchases(&self) -> &[Purchase] {
         &self.purchases
@@ -173,7 +139,7 @@ impl Customer {
         Ok(vec![CustomerEvent::ItemQuantityChanged(Box::new(changed))])
     }
 
-    /// A product without prices can be had by nobody, so nothing happens.
+    /// Decides on a purchase. Nothing happens for a product without prices, which nobody can buy.
     fn purchased(
         &self,
         project: &ProjectId,
@@ -209,7 +175,7 @@ impl Customer {
         Ok(events)
     }
 
-    /// Ends a subscription, unless it is Stripe's to end.
+    /// Ends a subscription now, unless it is Stripe's to end.
     fn ended_now(&self, subscription: PurchaseId, now: Millis) -> Vec<CustomerEvent> {
         let now = now.max(self.latest);
         let meant = self.purchases.iter().filter(|purchase| {
@@ -219,7 +185,7 @@ impl Customer {
         meant.map(|purchase| ended(purchase, now, now)).collect()
     }
 
-    /// Ends those subscriptions among the selected that are not Stripe's to end.
+    /// Ends the selected subscriptions with their period, except those that are Stripe's to end.
     fn canceled(
         &self,
         selection: &Selection,
@@ -330,7 +296,7 @@ impl Aggregate for Customer {
             | CustomerEvent::RefundDropped(changed)
             | CustomerEvent::PurchaseRefunded(changed) => self.replace(*changed),
             CustomerEvent::InvoiceRecorded(recorded) => self.note_invoice(*recorded),
-            // Versions are looked up by their ids, by whoever.
+            // Versions are looked up by their ids, in the read table.
             CustomerEvent::ProductVersionRecorded(_) => {}
             CustomerEvent::CustomerClosed {} => *self = Self::default(),
         }

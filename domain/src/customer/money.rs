@@ -2,7 +2,7 @@
 
 use super::product::{Currency, Price};
 
-/// Cents, or what a currency has instead.
+/// An amount in the smallest unit of a currency, cents for most.
 pub type Cents = i64;
 
 /// Whether a text is an amount of money: digits, and perhaps a point with a few more, but no more
@@ -19,8 +19,8 @@ pub fn is_amount(text: &str, currency: Currency) -> bool {
     digits(whole) && no_padding && fraction.is_none_or(fits)
 }
 
-/// An amount in the currency's smallest unit. None for what is no money, which settings may hold,
-/// or too much of it to count.
+/// An amount in the currency's smallest unit. `None` for a text that is no amount, which settings
+/// may hold, or an amount too large to count.
 #[must_use]
 pub fn minor_units(amount: &str, currency: Currency) -> Option<Cents> {
     if !is_amount(amount, currency) {
@@ -31,7 +31,7 @@ pub fn minor_units(amount: &str, currency: Currency) -> Option<Cents> {
     format!("{whole}{fraction:0<decimals$}").parse().ok()
 }
 
-/// The text of an amount in the currency's smallest unit, without a point if it needs none.
+/// An amount in the currency's smallest unit as a text, without a point if it needs none.
 #[must_use]
 pub fn amount_text(units: Cents, currency: Currency) -> String {
     let decimals = currency.decimals();
@@ -44,7 +44,8 @@ pub fn amount_text(units: Cents, currency: Currency) -> String {
 }
 
 impl Price {
-    /// What is charged for one product, in cents. None if the price is not in US dollars.
+    /// The amount that is charged for one product, in cents. `None` if the price is not in US
+    /// dollars.
     #[must_use]
     pub fn usd_cents(&self) -> Option<Cents> {
         minor_units(self.amounts.get(&Currency::Usd)?, Currency::Usd)

@@ -1,24 +1,19 @@
-//! What a payment provider tells, and what becomes of it (contract 06 §8.5, §9 and §11.2).
+//! What a payment provider reports, and what follows from it.
 //!
-//! It may be told twice, late, or in another order. So nothing here depends on what was told
-//! before, but for ids; and what is no news leaves no event.
+//! A report may arrive twice, late, or in another order. So nothing here depends on earlier
+//! reports, except for ids, and a report without news leaves no event.
 
-use serde::{Deserialize, Serialize};
-
-use super::event::{InvoicePage, InvoiceRecorded, ProductPurchased, PurchaseChanged};
-use super::history::items_that_differ;
-use super::{
-    Customer, CustomerCommand, CustomerError, CustomerEvent, CustomerRef, History, Invoice,
-    InvoiceReport, Payment, Purchase, PurchaseSource, Refund, RefundStep, SubscriptionSync,
+use super::Customer;
+use super::command::{CustomerCommand, InvoiceReport, Payment, RefundStep, SubscriptionSync};
+use super::error::CustomerError;
+use super::event::{
+    CustomerEvent, CustomerRef, InvoicePage, InvoiceRecorded, ProductPurchased, PurchaseChanged,
 };
+use super::history::{History, items_that_differ};
+use super::invoice::{Invoice, KnownInvoice};
+use super::purchase::{Purchase, PurchaseSource};
+use super::refund::Refund;
 use crate::{Millis, Personal, ProjectId};
-
-/// An invoice, and where it can be seen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct KnownInvoice {
-    invoice: Invoice,
-    hosted_invoice_url: Option<String>,
-}
 
 impl Customer {
     /// The items whose past a command must bring along, because it changes what a purchase has
@@ -71,7 +66,7 @@ impl Customer {
             product_id: stripe.product_id.clone().or(known.product_id.clone()),
             price_id: stripe.price_id.clone(),
             product: stripe.product.clone(),
-            // What a refund left is what was bought, less what was taken back.
+            // The quantity that a refund left is the bought one, less what was taken back.
             quantity: if left == Some(stripe.quantity) {
                 known.quantity
             } else {
@@ -171,7 +166,7 @@ impl Customer {
         self.changed_purchase(project, step.customer, after, &step.history, step.now)
     }
 
-    /// The purchase, which was not refunded yet.
+    /// The purchase of a refund, if it was not refunded yet.
     fn refundable(&self, step: &RefundStep) -> Result<&Purchase, CustomerError> {
         let known = self.purchases.iter().find(|it| it.id == step.purchase);
         let known = known.ok_or(CustomerError::PurchaseUnknown)?;
@@ -185,8 +180,8 @@ impl Customer {
         let mut after = self.refundable(step)?.clone();
         let made = &step.refund;
         if let (Some(left), Some(subscription)) = (made.left, &mut after.subscription) {
-            // Stripe may have spoken of what is left before this was noted. Another quantity is
-            // somebody else's doing.
+            // Stripe may have reported the quantity that is left before the refund was recorded.
+            // Any other quantity is somebody else's doing.
             if [made.quantity, left].contains(&after.quantity) {
                 subscription.cancel_at_period_end = left == 0;
                 after.quantity = made.quantity;
@@ -202,7 +197,7 @@ impl Customer {
         Ok(after)
     }
 
-    /// The event by which a purchase becomes `after`, if it is not so already.
+    /// The event by which a purchase becomes `after`. `None` if it is so already.
     fn news(
         &self,
         project: &ProjectId,

@@ -1,6 +1,6 @@
-//! What is sold: products, their prices, and the items that come with them (contract 06 §1).
+//! Products, their prices, and the items that come with them.
 //!
-//! The same shape stands in a project's settings and, as a snapshot, in every purchase.
+//! The same shape is found in a project's settings and, as a snapshot, in every purchase.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,14 +9,15 @@ use serde::de::{self, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::{DayInterval, Quantity};
+use super::interval::DayInterval;
+use super::quantity::Quantity;
 
 /// The name of a product that has none.
 const UNNAMED: &str = "Product";
-/// Stands for the prices of a product that everybody once had for nothing.
+/// The text that replaces the prices of a product that every customer once had for nothing.
 const INCLUDE_BY_DEFAULT: &str = "include-by-default";
 
-/// What kind of customer somebody is.
+/// The kind of a customer.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -27,15 +28,15 @@ pub enum CustomerType {
     User,
     /// A team of the project.
     Team,
-    /// Whatever the project's own servers say.
+    /// Somebody or something that only the project's own servers know.
     Custom,
 }
 
 impl CustomerType {
-    /// The types' names.
+    /// The names of the kinds on the wire.
     pub const NAMES: [&'static str; 3] = ["user", "team", "custom"];
 
-    /// The name on the wire.
+    /// The kind's name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -45,7 +46,7 @@ impl CustomerType {
         }
     }
 
-    /// The type of that name.
+    /// The kind with that name on the wire.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         [Self::User, Self::Team, Self::Custom]
@@ -60,74 +61,74 @@ impl fmt::Display for CustomerType {
     }
 }
 
-/// A product.
+/// A product, as it is sold at present or was when it was bought.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Product {
-    /// Its name for people.
+    /// The product's name for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// Who may own it.
+    /// The kind of customer who may own it.
     pub customer_type: CustomerType,
-    /// The line in which products exclude each other.
+    /// The line of products that exclude each other.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub product_line_id: Option<String>,
     /// The products of which the customer must own one.
     pub is_add_on_to: Bases,
-    /// It may be owned more than once.
+    /// Whether a customer may own it more than once.
     pub stackable: bool,
-    /// Clients neither see nor buy it.
+    /// Whether clients neither see nor buy it.
     pub server_only: bool,
-    /// Kept and shown, never applied.
+    /// A free trial. It is kept and shown, but never applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_trial: Option<DayInterval>,
-    /// What it costs.
+    /// The prices to choose from.
     pub prices: Prices,
-    /// What comes with it.
+    /// The items that come with the product, by their ids.
     pub included_items: BTreeMap<String, IncludedItem>,
-    /// For the buyer.
+    /// Metadata for the buyer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_metadata: Option<Value>,
-    /// For the buyer, who cannot change it.
+    /// Metadata for the buyer, who cannot change it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_read_only_metadata: Option<Value>,
-    /// For the seller.
+    /// Metadata for the seller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_metadata: Option<Value>,
 }
 
 impl Product {
-    /// Its name for people.
+    /// The product's name for people, even if it has none of its own.
     #[must_use]
     pub fn name(&self) -> &str {
         self.display_name.as_deref().unwrap_or(UNNAMED)
     }
 
-    /// Whether the line is the product's own.
+    /// Whether the product belongs to that line.
     #[must_use]
     pub fn is_in_line(&self, line: &str) -> bool {
         self.product_line_id.as_deref() == Some(line)
     }
 
-    /// Its prices that come round.
+    /// The prices that are paid again after every interval.
     pub fn interval_prices(&self) -> impl Iterator<Item = (&String, &Price)> {
         let prices = self.prices.listed().iter();
         prices.filter(|(_, price)| price.interval.is_some())
     }
 }
 
-/// The products that a product adds to. `false` on the wire if it stands alone.
+/// The products that an add-on adds to. `false` on the wire if the product stands alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Bases {
-    /// It can be bought by itself.
+    /// The product can be bought by itself.
     #[default]
     StandsAlone,
-    /// It needs one of these.
+    /// The product can be bought by owners of one of these products.
     AnyOf(Vec<String>),
 }
 
 impl Bases {
-    /// The products it adds to.
+    /// The ids of the products that it adds to.
     #[must_use]
     pub fn ids(&self) -> &[String] {
         match self {
@@ -136,7 +137,7 @@ impl Bases {
         }
     }
 
-    /// Whether it adds to that product.
+    /// Whether the product adds to that one.
     #[must_use]
     pub fn include(&self, product: Option<&str>) -> bool {
         product.is_some_and(|product| self.ids().iter().any(|id| id == product))
@@ -153,7 +154,7 @@ impl Serialize for Bases {
 }
 
 impl<'de> Deserialize<'de> for Bases {
-    /// Ids that are set to anything but `true` are not meant.
+    /// Reads a map of ids. Those that are set to anything but `true` do not count.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Value::deserialize(deserializer)? {
             Value::Object(ids) => Self::AnyOf(
@@ -167,12 +168,13 @@ impl<'de> Deserialize<'de> for Bases {
     }
 }
 
-/// What a product costs.
+/// The prices of a product.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Prices {
-    /// Nothing; the old way of giving a product to everybody. Such a product has no prices.
+    /// The product is free for every customer, the old way of giving it to everybody. It has no
+    /// prices.
     IncludeByDefault,
-    /// One of these, by id.
+    /// The prices to choose from, by id.
     Listed(BTreeMap<String, Price>),
 }
 
@@ -183,7 +185,7 @@ impl Default for Prices {
 }
 
 impl Prices {
-    /// The prices to choose from.
+    /// The prices to choose from; none if the product is free.
     #[must_use]
     pub fn listed(&self) -> &BTreeMap<String, Price> {
         static NONE: BTreeMap<String, Price> = BTreeMap::new();
@@ -233,7 +235,7 @@ pub enum Currency {
 }
 
 impl Currency {
-    /// Every currency with its code.
+    /// Every currency with its ISO 4217 code.
     pub const ALL: [(Self, &'static str); 7] = [
         (Self::Usd, "USD"),
         (Self::Eur, "EUR"),
@@ -244,7 +246,7 @@ impl Currency {
         (Self::Cad, "CAD"),
     ];
 
-    /// Digits after the point.
+    /// The number of digits after the point that amounts may have.
     #[must_use]
     pub fn decimals(self) -> usize {
         match self {
@@ -258,16 +260,16 @@ impl Currency {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Price {
-    /// How much, by currency.
+    /// The amounts, by currency.
     #[serde(flatten)]
     pub amounts: BTreeMap<Currency, String>,
-    /// How often; once, if absent.
+    /// How often the price is paid; once, if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<DayInterval>,
-    /// Kept and shown, never applied.
+    /// A free trial. It is kept and shown, but never applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_trial: Option<DayInterval>,
-    /// Kept, and of no effect.
+    /// A setting without effect. It is kept and shown.
     pub server_only: bool,
 }
 
@@ -275,21 +277,21 @@ pub struct Price {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IncludedItem {
-    /// How much of it, per product.
+    /// The quantity of the item for each product.
     pub quantity: Quantity,
-    /// How often it is granted again.
+    /// How often the quantity is granted again.
     pub repeat: Repeat,
-    /// When it is lost.
+    /// When the quantity is lost.
     pub expires: Expiry,
 }
 
-/// How often an item is granted again. `"never"` or a period on the wire.
+/// How often an item is granted again: `"never"` or a period on the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Repeat {
-    /// It is granted once.
+    /// The item is granted once.
     #[default]
     Never,
-    /// It comes round.
+    /// The item is granted again after every period.
     Every(DayInterval),
 }
 
@@ -317,11 +319,11 @@ impl<'de> Deserialize<'de> for Repeat {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Expiry {
-    /// Never.
+    /// The item is never lost.
     Never,
-    /// With the purchase.
+    /// The item is lost when the purchase ends.
     WhenPurchaseExpires,
-    /// When it is granted again, and with the purchase.
+    /// The item is lost when it is granted again, or when the purchase ends.
     #[default]
     WhenRepeated,
 }

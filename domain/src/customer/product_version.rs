@@ -1,5 +1,5 @@
-//! Product versions: a product under a name that follows from what it says, so that Stripe can
-//! remember which it was (contract 06 §8.3).
+//! Versions of products: the id of a version is computed from the product itself, so that Stripe
+//! can remember which one was bought.
 
 use data_encoding::BASE64;
 use serde_json::json;
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::product::Product;
 
-/// The version's id: base64 of the SHA-256 of the JSON, keys sorted.
+/// The id of a version: the SHA-256 hash, base64, of the product as JSON with sorted keys.
 #[must_use]
 pub fn product_version_id(product_id: Option<&str>, product: &Product) -> String {
     // Objects of serde_json keep their keys sorted.

@@ -1,6 +1,4 @@
-//! What a customer bought, and what may be bought beside it (contract 06 §5).
-
-use std::collections::BTreeMap;
+//! Purchases: products that a customer bought or was given, once or by subscription.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,41 +6,41 @@ use super::ledger::Source;
 use super::product::{Price, Product};
 use super::refund::{PendingRefund, Refund};
 use super::subscription::{Start, Subscription, SubscriptionStatus};
-use super::{CustomerError, PurchaseSource, WantedPurchase};
 use crate::{Millis, PurchaseId};
 
-/// A purchase, with the product as it was then.
+/// A purchase, with the product as it was when it was bought.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Purchase {
-    /// Its id.
+    /// The purchase's own id.
     pub id: PurchaseId,
-    /// Which product of the settings; none if the product was made up for this purchase.
+    /// The product's id in the settings. `None` if the product was made up for this purchase.
     pub product_id: Option<String>,
-    /// The price that was chosen; none if nothing was paid.
+    /// The id of the price that was chosen. `None` if nothing was paid.
     pub price_id: Option<String>,
-    /// The product.
+    /// The product as it was when it was bought.
     pub product: Product,
-    /// How many of it.
+    /// The number of products that were bought.
     pub quantity: i64,
-    /// How it came about.
+    /// The way in which the purchase came about.
     pub source: PurchaseSource,
-    /// When.
+    /// When the purchase was made.
     pub created_at: Millis,
-    /// Its periods, if it has any.
+    /// The subscription, if the purchase is renewed after every period.
     pub subscription: Option<Subscription>,
-    /// The payment of a one-time purchase: its id at Stripe.
+    /// The id at Stripe of the payment for a one-time purchase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_intent_id: Option<String>,
-    /// What was refunded of it.
+    /// The refund, if the purchase was refunded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund: Option<Refund>,
-    /// What is being refunded of it.
+    /// The refund that Stripe is being asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending_refund: Option<PendingRefund>,
 }
 
 impl Purchase {
-    /// How many of the product are the customer's. What was refunded and then ends counts once.
+    /// The number of products that the customer still owns. A product that was refunded, and whose
+    /// purchase then ended, is subtracted once.
     #[must_use]
     pub fn owned_quantity(&self, now: Millis) -> i64 {
         let ended = self.subscription.as_ref().and_then(|it| it.ended_at);
@@ -54,13 +52,13 @@ impl Purchase {
         self.quantity.saturating_sub(revoked).max(0)
     }
 
-    /// Whether what it grants was granted.
+    /// Whether the purchase has begun to grant its items.
     fn is_started(&self) -> bool {
         let subscription = self.subscription.as_ref();
         subscription.is_none_or(|subscription| subscription.start == Start::Made)
     }
 
-    /// Whether it is a running subscription.
+    /// Whether the purchase is an active subscription.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.subscription
@@ -68,13 +66,13 @@ impl Purchase {
             .is_some_and(Subscription::is_active)
     }
 
-    /// Its subscription's id at Stripe.
+    /// The id at Stripe of the purchase's subscription.
     #[must_use]
     pub fn stripe_subscription(&self) -> Option<&str> {
         self.subscription.as_ref()?.stripe_id.as_deref()
     }
 
-    /// What it grants, by item.
+    /// The grants of the purchase, by item.
     pub fn sources(&self) -> impl Iterator<Item = (&String, Source)> {
         let items = self.product.included_items.iter();
         let items = items.filter(|_| self.is_started());
@@ -87,26 +85,27 @@ impl Purchase {
         })
     }
 
-    /// The price that was paid.
+    /// The price that was chosen, if the product still tells it.
     #[must_use]
     pub fn price(&self) -> Option<&Price> {
         self.product.prices.listed().get(self.price_id.as_ref()?)
     }
 
-    /// The price that was paid, if it is known and was really paid.
+    /// The price that was chosen, if it is known and money was paid.
     #[must_use]
     pub fn paid_price(&self) -> Option<&Price> {
         let is_paid = self.source == PurchaseSource::PurchasePage;
         self.price().filter(|_| is_paid)
     }
 
-    /// How many entries its transaction has: what it grants, what was paid, and its items.
+    /// The number of entries of the purchase's transaction: the product, the payment, and each
+    /// item.
     #[must_use]
     pub fn entry_count(&self) -> usize {
         1 + usize::from(self.paid_price().is_some()) + self.product.included_items.len()
     }
 
-    /// Ends the subscription.
+    /// Records the end of the subscription.
     pub fn end(&mut self, canceled_at: Millis, ended_at: Millis) {
         if let Some(subscription) = &mut self.subscription {
             subscription.status = SubscriptionStatus::Canceled;
@@ -117,78 +116,14 @@ impl Purchase {
     }
 }
 
-/// A product that a customer owns.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Owned<'p> {
-    /// How many.
-    pub quantity: i64,
-    /// As it was bought last.
-    pub product: &'p Product,
-    /// The running subscription behind it.
-    pub subscription: Option<&'p Purchase>,
-}
-
-/// The products a customer owns at that instant, of purchases in their order. All products that
-/// were made up for a purchase count as one, without an id.
-#[must_use]
-pub fn owned(purchases: &[Purchase], now: Millis) -> BTreeMap<Option<&str>, Owned<'_>> {
-    let mut products: BTreeMap<Option<&str>, Owned<'_>> = BTreeMap::new();
-    for purchase in purchases {
-        let owned = products
-            .entry(purchase.product_id.as_deref())
-            .or_insert(Owned {
-                quantity: 0,
-                product: &purchase.product,
-                subscription: None,
-            });
-        owned.product = &purchase.product;
-        owned.quantity += purchase.owned_quantity(now);
-        if purchase.is_active() {
-            owned.subscription = Some(purchase);
-        }
-    }
-    products.retain(|_, owned| owned.quantity > 0);
-    products
-}
-
-/// What has to give way to a purchase: one running subscription, at most.
-///
-/// # Errors
-/// Why the customer cannot have it, in the contract's order (§5.5).
-pub fn check(
-    purchases: &[Purchase],
-    wanted: &WantedPurchase,
-    now: Millis,
-) -> Result<Option<PurchaseId>, CustomerError> {
-    wanted.price()?;
-    let product = &wanted.product;
-    if wanted.quantity != 1 && !product.stackable {
-        return Err(CustomerError::NotStackable);
-    }
-    let owned = owned(purchases, now);
-    let id = wanted.product_id.as_deref();
-    if id.is_some() && !product.stackable && owned.contains_key(&id) {
-        return Err(CustomerError::AlreadyGranted);
-    }
-    let bases = &product.is_add_on_to;
-    let adds_to_nothing = !owned.keys().any(|id| bases.include(*id));
-    if *bases != super::Bases::StandsAlone && adds_to_nothing {
-        return Err(CustomerError::BaseMissing);
-    }
-    let Some(line) = product.product_line_id.as_deref() else {
-        return Ok(None);
-    };
-    let conflicts = owned
-        .iter()
-        .any(|(id, owned)| owned.product.is_in_line(line) && !bases.include(*id));
-    if !conflicts {
-        return Ok(None);
-    }
-    let replaced = purchases.iter().find(|purchase| {
-        let id = purchase.product_id.as_deref();
-        purchase.is_active() && purchase.product.is_in_line(line) && !bases.include(id)
-    });
-    replaced
-        .map(|purchase| Some(purchase.id))
-        .ok_or(CustomerError::LineTaken)
+/// The way in which a purchase came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PurchaseSource {
+    /// Somebody paid on the purchase page.
+    PurchasePage,
+    /// Somebody tried it out in test mode, without paying.
+    TestMode,
+    /// A server granted the product.
+    ApiGrant,
 }

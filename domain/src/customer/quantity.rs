@@ -1,4 +1,4 @@
-//! Amounts of items: decimal, not binary, so that ten times 0.1 is 1.
+//! Quantities of items: decimal, not binary, so that ten times 0.1 is 1.
 
 use std::fmt;
 use std::iter::Sum;
@@ -7,54 +7,55 @@ use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Parts that a whole is counted in.
+/// The parts that one is divided into.
 const PARTS: i128 = 1_000_000_000;
-/// Digits after the point that are kept.
+/// The number of digits after the point that are kept.
 const DIGITS: usize = 9;
 
-/// An amount of an item, exact to nine digits after the point. Stops at the ends of its range.
+/// A quantity of an item, exact to nine digits after the point. Arithmetic saturates at the ends of
+/// the range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Quantity(i128);
 
 impl Quantity {
-    /// Nothing.
+    /// The quantity zero.
     pub const ZERO: Self = Self(0);
 
-    /// So many wholes.
+    /// A whole number.
     #[must_use]
     pub fn whole(count: i64) -> Self {
         Self(i128::from(count).saturating_mul(PARTS))
     }
 
-    /// This amount, so many times.
+    /// This quantity multiplied by a whole number.
     #[must_use]
     pub fn times(self, count: i64) -> Self {
         Self(self.0.saturating_mul(i128::from(count)))
     }
 
-    /// This amount, counted in the smallest parts that are kept.
+    /// This quantity in billionths, the smallest parts that are kept.
     #[must_use]
     pub fn billionths(self) -> i128 {
         self.0
     }
 
-    /// Whether this is less than nothing.
+    /// Whether this quantity is below zero.
     #[must_use]
     pub fn is_negative(self) -> bool {
         self.0 < 0
     }
 
-    /// Whether this is more than nothing.
+    /// Whether this quantity is above zero.
     #[must_use]
     pub fn is_positive(self) -> bool {
         self.0 > 0
     }
 
-    /// Reads a decimal, as floats are printed. Digits that are not kept are cut off.
+    /// Reads a decimal as floats are printed. Further digits are cut off.
     fn parse(text: &str) -> Option<Self> {
         let (sign, text) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        // What is too large for the range is as large as the range.
+        // A number that is too large becomes the largest.
         let whole: i128 = whole.parse().unwrap_or(i128::MAX);
         let kept = fraction.get(..DIGITS).unwrap_or(fraction);
         let fraction: i128 = format!("{kept:0<DIGITS$}").parse().ok()?;
@@ -115,7 +116,7 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// A JSON number.
+/// Serializes as a JSON number.
 impl Serialize for Quantity {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.0 % PARTS == 0
@@ -154,7 +155,7 @@ impl Visitor<'_> for NumberVisitor {
         Ok(Quantity(i128::from(number).saturating_mul(PARTS)))
     }
 
-    /// The shortest decimal that stands for the float is what was meant.
+    /// Reads the shortest decimal that stands for the float, because that is what was meant.
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<Quantity, E> {
         Quantity::parse(&number.to_string()).ok_or_else(|| E::custom("not a finite number"))
     }
@@ -172,7 +173,7 @@ mod tests {
         for text in ["0", "-3", "2.5", "2147483647", "0.3"] {
             assert_eq!(serde_json::to_string(&read(text)).unwrap(), text);
         }
-        // Whether with an exponent or without is up to the writer of JSON.
+        // The writer of JSON decides whether there is an exponent.
         let smallest = serde_json::to_string(&read("-0.000000001")).unwrap();
         assert_eq!(read(&smallest).to_string(), "-0.000000001");
         assert_eq!(read("1e300").times(2), read("1e300"));

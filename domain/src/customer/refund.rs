@@ -1,4 +1,6 @@
-//! Refunds: money that goes back, and products with it (contract 06 §11.2).
+//! Refunds: money that is paid back, and products that are taken back with it. A purchase is
+//! refunded once. Only the product itself can be taken back, not its items, and no more can be paid
+//! back than was paid.
 
 use std::collections::BTreeSet;
 
@@ -10,35 +12,35 @@ use super::product::Price;
 use super::purchase::Purchase;
 use crate::Millis;
 
-/// The entry of a purchase that grants its product; the only one that can be taken back.
+/// The index of the entry that grants a purchase's product: the only one that can be taken back.
 const PRODUCT_GRANT: i64 = 0;
 
-/// What was refunded of a purchase. There is one refund per purchase.
+/// The refund of a purchase. There is at most one per purchase.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refund {
-    /// What was taken back, in the order in which that was asked for.
+    /// The products that were taken back, in the order in which that was asked for.
     pub revocations: Vec<Revocation>,
-    /// How much went back, in cents of a US dollar.
+    /// The amount that was paid back, in cents of a US dollar.
     pub amount: Cents,
-    /// When.
+    /// When the purchase was refunded.
     pub refunded_at: Millis,
-    /// The quantity that was left at Stripe, if that was told. When Stripe speaks of it, that is
-    /// this refund, and not another change of the quantity.
+    /// The quantity that was left at Stripe, if Stripe was told. A report of Stripe with this
+    /// quantity is about this refund, and not about another change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<i64>,
 }
 
-/// So many products that a refund took back.
+/// A number of products that a refund takes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revocation {
-    /// The place among the purchase's entries.
+    /// The index of the purchase's entry that grants them.
     pub entry_index: i64,
-    /// How many.
+    /// The number of products that are taken back.
     pub quantity: i64,
 }
 
 impl Refund {
-    /// How many products were taken back.
+    /// The number of products that were taken back.
     #[must_use]
     pub fn revoked(&self) -> i64 {
         revoked(&self.revocations)
@@ -50,24 +52,25 @@ fn revoked(revocations: &[Revocation]) -> i64 {
     quantities.fold(0, i64::saturating_add)
 }
 
-/// A refund that Stripe is being asked for. It is noted before Stripe is: whoever asks again,
-/// because a process died on the way, then asks for the same, and not for more.
+/// A refund that Stripe is being asked for. It is recorded before Stripe is asked: if the process
+/// dies on the way, asking again asks for the same, and not for more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingRefund {
-    /// Its id, under which Stripe pays back once.
+    /// The refund's id, under which Stripe pays back only once.
     pub id: Uuid,
-    /// What is refunded.
+    /// The products and the amount to give back.
     pub plan: RefundPlan,
-    /// How many had been bought when it was begun.
+    /// The number of products that had been bought when the refund was begun.
     pub quantity: i64,
-    /// The quantity that is to be left at Stripe; none if nothing changes there but money.
+    /// The quantity that is to be left at Stripe. `None` if only money changes there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<i64>,
 }
 
 impl PendingRefund {
-    /// Whether a subscription of that quantity is still to be made smaller. If it is neither as it
-    /// was nor as it is to be, somebody else changed it since, and that stands.
+    /// Whether a subscription with that quantity at Stripe must still be reduced. If the quantity
+    /// is neither the old one nor the one to be left, somebody else has changed it since, and that
+    /// change stands.
     #[must_use]
     pub fn is_to_shrink(&self, quantity: i64) -> bool {
         let before = |left: i64| left.saturating_add(self.plan.revoked());
@@ -75,55 +78,56 @@ impl PendingRefund {
     }
 }
 
-/// A part of a refund, as it is asked for.
+/// A part of a refund, as a caller asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefundEntry {
-    /// What is taken back.
+    /// The products that are to be taken back.
     pub revocation: Revocation,
-    /// How much goes back for it, in cents of a US dollar.
+    /// The amount that is to be paid back for them, in cents of a US dollar.
     pub amount: Cents,
 }
 
 /// A refund that can be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefundPlan {
-    /// What is taken back.
+    /// The products that are taken back.
     pub revocations: Vec<Revocation>,
-    /// How much goes back, in cents of a US dollar.
+    /// The amount that is paid back, in cents of a US dollar.
     pub amount: Cents,
 }
 
-/// Why a purchase cannot be refunded so.
+/// Why a refund cannot be made as it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefundProblem {
-    /// Less than nothing.
+    /// A quantity is negative.
     #[error("a quantity must be at least 0")]
     NegativeQuantity,
-    /// One entry twice.
+    /// An entry occurs twice.
     #[error("an entry_index occurs more than once")]
     DuplicateEntry,
-    /// No such entry.
+    /// The purchase has no such entry.
     #[error("an entry_index is beyond the purchase's entries")]
     UnknownEntry,
-    /// It does not grant a product.
+    /// The entry does not grant a product.
     #[error("only the entry that grants the product can be refunded: entry_index 0")]
     NotAProduct,
-    /// More than was bought.
+    /// A quantity is larger than what was bought.
     #[error("a quantity is larger than what was bought")]
     QuantityTooLarge,
-    /// It was not paid in US dollars.
+    /// The purchase has no price in US dollars.
     #[error("the purchase has no price in US dollars")]
     NoUsdPrice,
-    /// More than was paid.
+    /// The amounts are more than what was paid.
     #[error("the amounts are more than what was paid")]
     AmountTooLarge,
 }
 
 impl RefundPlan {
-    /// Adds up what is asked for.
+    /// Adds up the parts of a refund, and checks that it can be made.
     ///
     /// # Errors
-    /// Why the purchase cannot be refunded so, in the contract's order.
+    /// A [`RefundProblem`]: what is wrong with the entries, then `NoUsdPrice`, then
+    /// `AmountTooLarge`.
     pub fn of(purchase: &Purchase, entries: &[RefundEntry]) -> Result<Self, RefundProblem> {
         let plan = Self::sum(entries);
         check_entries(purchase, &plan.revocations)?;
@@ -136,7 +140,7 @@ impl RefundPlan {
         Ok(plan)
     }
 
-    /// Whether it is what is asked for.
+    /// Whether the plan is the sum of these parts.
     #[must_use]
     pub fn is_of(&self, entries: &[RefundEntry]) -> bool {
         *self == Self::sum(entries)
@@ -150,7 +154,7 @@ impl RefundPlan {
         }
     }
 
-    /// How many products are taken back.
+    /// The number of products that are taken back.
     #[must_use]
     pub fn revoked(&self) -> i64 {
         revoked(&self.revocations)

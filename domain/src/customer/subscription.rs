@@ -1,35 +1,34 @@
-//! Subscriptions: purchases that come round, and what the payment provider says of them (contract
-//! 06 §8.4 and §8.5).
+//! Subscriptions: purchases that are renewed after every period. Stripe reports on those that it
+//! bills; the others end with their period.
 
 use serde::{Deserialize, Serialize};
 
 use super::interval::{DayInterval, Unit};
-use super::ledger::End;
 use super::product::Product;
 use crate::Millis;
 
-/// The period of a subscription whose own makes no sense.
+/// The period of a subscription if the reported one makes no sense.
 const FALLBACK_PERIOD: DayInterval = DayInterval(1, Unit::Month);
 
-/// Where a subscription stands. The names are Stripe's.
+/// The status of a subscription. The names are Stripe's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SubscriptionStatus {
-    /// It is running.
+    /// The subscription is running.
     Active,
-    /// It is running, and not paid for yet.
+    /// The subscription is running, but not paid for yet.
     Trialing,
-    /// It was ended, though it may be paid for a while yet.
+    /// The subscription was ended, though it may be paid for a while yet.
     Canceled,
-    /// Nobody is asked to pay at present.
+    /// Payments are paused.
     Paused,
     /// The first payment is awaited.
     Incomplete,
-    /// The first payment never came.
+    /// The first payment was never made.
     IncompleteExpired,
-    /// A payment failed, and is tried again.
+    /// A payment failed, and will be tried again.
     PastDue,
-    /// Payments failed, and are not tried any more.
+    /// Payments failed, and will not be tried again.
     Unpaid,
 }
 
@@ -45,27 +44,27 @@ impl SubscriptionStatus {
         (Self::Unpaid, "unpaid"),
     ];
 
-    /// The status of that name.
+    /// The status with that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let known = Self::NAMES.iter().find(|(_, known)| *known == name);
         known.map(|(status, _)| *status)
     }
 
-    /// Its name.
+    /// The status's name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         let known = Self::NAMES.iter().find(|(status, _)| *status == self);
         known.map_or("", |(_, name)| name)
     }
 
-    /// Whether it is running.
+    /// Whether the subscription is running.
     #[must_use]
     pub fn is_active(self) -> bool {
         matches!(self, Self::Active | Self::Trialing)
     }
 
-    /// Whether somebody who waits for the first payment has waited long enough.
+    /// Whether a subscription with this status that awaited its first payment has begun.
     fn has_begun(self) -> bool {
         matches!(
             self,
@@ -74,14 +73,14 @@ impl SubscriptionStatus {
     }
 }
 
-/// Whether what a subscription grants was granted.
+/// Whether a subscription has begun to grant its items.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
-    /// It was, from the purchase on.
+    /// The items are granted from the purchase on.
     #[default]
     Made,
-    /// The first payment is awaited: nothing is granted until it is there.
+    /// The first payment is awaited; nothing is granted until it is made.
     Awaited,
 }
 
@@ -92,26 +91,26 @@ impl Start {
     }
 }
 
-/// The periods of a purchase that comes round.
+/// The subscription that renews a purchase, and its present period.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
-    /// Where it stands.
+    /// The subscription's status.
     pub status: SubscriptionStatus,
     /// When the present period began.
     pub period_start: Millis,
-    /// When it ends.
+    /// When the present period ends.
     pub period_end: Millis,
-    /// Whether it ends with the present period.
+    /// Whether the subscription ends with the present period.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_at_period_end: bool,
-    /// When it was cancelled.
+    /// When somebody cancelled it.
     pub canceled_at: Option<Millis>,
-    /// When it ends, or ended, for good.
+    /// When the subscription ends, or ended, for good.
     pub ended_at: Option<Millis>,
-    /// Its id at Stripe. None if no payment provider knows of it.
+    /// The subscription's id at Stripe. `None` if no payment provider knows of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stripe_id: Option<String>,
-    /// Whether what it grants was granted.
+    /// Whether the subscription has begun to grant its items.
     #[serde(default, skip_serializing_if = "Start::is_made")]
     pub start: Start,
 }
@@ -132,55 +131,43 @@ impl Subscription {
         }
     }
 
-    /// Whether it can be cancelled.
+    /// Whether the subscription is running, and can be cancelled.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.status.is_active()
-    }
-
-    /// When what it grants ends. Of a subscription at Stripe nobody knows: it may end at any
-    /// instant, also a past one, and then its history is told anew.
-    #[must_use]
-    pub fn end(&self) -> End {
-        match (self.ended_at, &self.stripe_id) {
-            (Some(ended), _) => End::At(ended),
-            (None, Some(_)) => End::Never,
-            (None, None) => End::Open(self.period_end),
-        }
     }
 }
 
 /// A subscription as Stripe describes it, with the product that its metadata names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StripeSubscription {
-    /// Its id at Stripe.
+    /// The subscription's id at Stripe.
     pub id: String,
-    /// Which product of the settings, if it is one.
+    /// The product's id in the settings, if it is there.
     pub product_id: Option<String>,
-    /// The price that was chosen.
+    /// The id of the price that was chosen.
     pub price_id: Option<String>,
-    /// The product.
+    /// The product as it was when it was bought.
     pub product: Product,
-    /// How many of it.
+    /// The number of products.
     pub quantity: i64,
-    /// Where it stands.
+    /// The subscription's status.
     pub status: SubscriptionStatus,
     /// When the present period began.
     pub period_start: Millis,
-    /// When it ends.
+    /// When the present period ends.
     pub period_end: Millis,
-    /// Whether it ends with the present period.
+    /// Whether the subscription ends with the present period.
     pub cancel_at_period_end: bool,
-    /// When it was cancelled.
+    /// When somebody cancelled it.
     pub canceled_at: Option<Millis>,
-    /// When it ended.
+    /// When the subscription ended, if it has.
     pub ended_at: Option<Millis>,
 }
 
 impl StripeSubscription {
-    /// What becomes of the subscription that is known, or of none. Whatever Stripe was told in the
-    /// meantime, only what it says now counts, so that it does not matter how often or in which
-    /// order it is asked.
+    /// The subscription after this report, given what was known before. Only the last report
+    /// counts, so that it does not matter how often or in which order Stripe is asked.
     #[must_use]
     pub fn periods(&self, known: Option<&Subscription>, now: Millis) -> Subscription {
         let (period_start, period_end) = self.period(known, now);
@@ -190,7 +177,7 @@ impl StripeSubscription {
                 self.ended_at.or(ended_before).or(Some(now))
             }
             SubscriptionStatus::Canceled => Some(period_end),
-            // Whoever pays after all gets what is paid for.
+            // A customer who pays after all gets what they pay for.
             SubscriptionStatus::Active | SubscriptionStatus::Trialing => None,
             _ => ended_before,
         };
@@ -208,7 +195,8 @@ impl StripeSubscription {
         }
     }
 
-    /// The present period. One that makes no sense is a month from now, which then stays.
+    /// The present period. If the reported one makes no sense, it is a month from now, and stays
+    /// so.
     fn period(&self, known: Option<&Subscription>, now: Millis) -> (Millis, Millis) {
         if self.period_start < self.period_end {
             return (self.period_start, self.period_end);

@@ -1,4 +1,4 @@
-//! What can be asked of an outgoing email.
+//! The commands to an outgoing email.
 
 use super::event::{EmailRequested, Failure};
 use crate::Millis;
@@ -6,10 +6,10 @@ use crate::Millis;
 /// A command to an outgoing email.
 #[derive(Clone, Debug)]
 pub enum OutgoingEmailCommand {
-    /// Have it sent.
+    /// Ask for the email to be sent.
     Request(Box<EmailRequested>),
-    /// Note that a mail server took it.
+    /// Record that a mail server took the email.
     NoteSent(Millis),
-    /// Note that a mail server did not take it.
+    /// Record that a mail server did not take the email.
     NoteFailure(Failure),
 }

@@ -1,28 +1,29 @@
-//! What can happen to an outgoing email.
+//! The events on the stream of an outgoing email.
 
 use std::collections::BTreeMap;
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
+use crate::event::domain_event;
 use crate::{Millis, Personal, ProjectId, UserId};
 
 /// An event on an outgoing email's stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum OutgoingEmailEvent {
-    /// It is to be sent.
+    /// Somebody asked for the email to be sent.
     EmailRequested(Box<EmailRequested>),
-    /// A mail server took it.
+    /// A mail server took the email.
     EmailSent {
-        /// When.
+        /// When the mail server took it.
         at: Millis,
     },
-    /// A mail server did not take it, or none could be asked.
+    /// A mail server did not take the email, or none could be asked.
     EmailFailed(Failure),
 }
 
-/// The built-in texts.
+/// The built-in texts of emails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Template {
@@ -45,7 +46,7 @@ pub enum Template {
 }
 
 impl Template {
-    /// The name in the log and in the read table.
+    /// The template's name in the log and in the read table.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -61,54 +62,42 @@ impl Template {
     }
 }
 
-/// See [`OutgoingEmailEvent::EmailRequested`].
+/// The content of [`OutgoingEmailEvent::EmailRequested`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EmailRequested {
-    /// The project in whose name it is sent.
+    /// The project that the email is sent in the name of.
     pub project_id: ProjectId,
-    /// Its text.
+    /// Which of the built-in texts the email has.
     pub template: Template,
-    /// When.
+    /// When the email was asked for.
     pub requested_at: Millis,
-    /// The user it is for, whose key seals the personal part; else it has a key of its own.
+    /// The user whom the email is for, and whose key seals the personal part. Without one, the
+    /// email has a key of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<UserId>,
-    /// To whom, and with what inserted.
+    /// Whom it goes to, and what is inserted into the text.
     pub personal: Personal<Letter>,
 }
 
-/// The personal part of [`EmailRequested`].
+/// The personal part of [`EmailRequested`]: recipients and inserted texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Letter {
-    /// The addresses.
+    /// The addresses that the email goes to.
     pub to: Vec<String>,
-    /// What the template inserts, by name.
+    /// The texts that the template inserts, by name.
     pub variables: BTreeMap<String, String>,
 }
 
-/// See [`OutgoingEmailEvent::EmailFailed`].
+/// The content of [`OutgoingEmailEvent::EmailFailed`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// When.
+    /// When sending failed.
     pub at: Millis,
-    /// What kind of failure, for example `TIMEOUT`.
+    /// The kind of failure, for example `TIMEOUT`.
     pub kind: String,
-    /// When it is tried again; never, if absent.
+    /// When sending is tried again; never, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Millis>,
 }
 
-impl DomainEvent for OutgoingEmailEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::EmailRequested(_) => "EmailRequested",
-            Self::EmailSent { .. } => "EmailSent",
-            Self::EmailFailed(_) => "EmailFailed",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(OutgoingEmailEvent);

@@ -1,5 +1,5 @@
-//! The outgoing email: a message from the moment it is owed to the moment a mail server has it, or
-//! nobody will take it.
+//! The outgoing email: a message, from the request to send it until a mail server has it or it is
+//! given up.
 
 mod command;
 mod event;
@@ -14,10 +14,10 @@ pub use event::{EmailRequested, Failure, Letter, OutgoingEmailEvent, Template};
 /// Why a command to an outgoing email was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OutgoingEmailError {
-    /// It was never asked for, or is done with.
+    /// The email was never asked for, or nothing remains to be done about it.
     #[error("the email is not waiting to be sent")]
     NotPending,
-    /// The id is taken.
+    /// An email with this id exists already.
     #[error("an email with this id exists already")]
     AlreadyExists,
 }
@@ -25,17 +25,18 @@ pub enum OutgoingEmailError {
 /// The state that decisions about an email need.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum OutgoingEmail {
-    /// Nothing happened yet.
+    /// Nothing has happened on the stream yet. Snapshots keep the name that was stored first.
     #[default]
-    Unborn,
-    /// It is to be sent.
+    #[serde(rename = "Unborn")]
+    Absent,
+    /// The email waits to be sent, for the first time or again.
     Pending {
-        /// What is to be sent.
+        /// The request that is to be fulfilled.
         request: Box<EmailRequested>,
-        /// Failures so far.
+        /// The number of failures so far.
         failures: u32,
     },
-    /// It was sent, or given up.
+    /// The email was sent, or given up.
     Done,
 }
 
@@ -45,7 +46,7 @@ impl OutgoingEmail {
         command: OutgoingEmailCommand,
     ) -> Result<OutgoingEmailEvent, OutgoingEmailError> {
         match (self, command) {
-            (Self::Unborn, OutgoingEmailCommand::Request(request)) => {
+            (Self::Absent, OutgoingEmailCommand::Request(request)) => {
                 Ok(OutgoingEmailEvent::EmailRequested(request))
             }
             (_, OutgoingEmailCommand::Request(_)) => Err(OutgoingEmailError::AlreadyExists),
@@ -55,7 +56,7 @@ impl OutgoingEmail {
             (Self::Pending { .. }, OutgoingEmailCommand::NoteFailure(failure)) => {
                 Ok(OutgoingEmailEvent::EmailFailed(failure))
             }
-            (Self::Unborn | Self::Done, _) => Err(OutgoingEmailError::NotPending),
+            (Self::Absent | Self::Done, _) => Err(OutgoingEmailError::NotPending),
         }
     }
 }

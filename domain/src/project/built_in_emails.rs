@@ -1,4 +1,4 @@
-//! The themes and templates that every project has (contract 04 §5).
+//! The email themes and templates that every project has from the start.
 
 use std::collections::BTreeMap;
 
@@ -7,41 +7,41 @@ use serde_json::{Value, json};
 
 use super::schema::{Shape, settings};
 
-/// The theme of a project that chose none.
+/// The id of the theme of a project that chose none.
 pub const DEFAULT_THEME: &str = "1df07ae6-abf3-4a40-83a5-a1a2cbe336ac";
 
 settings! {
-    /// `emails.themes.{id}`
+    /// A theme: `emails.themes.{id}`.
     EmailTheme {
-        /// Its name.
+        /// The theme's name.
         Branch "displayName" display_name: String = "Unnamed Theme".to_owned();
-        /// Its source.
+        /// The theme's source: a component that wraps the content of a mail.
         Branch "tsxSource" tsx_source: String = theme_source("#ffffff", "#1f2430");
     }
 
-    /// `emails.templates.{id}`
+    /// A template: `emails.templates.{id}`.
     EmailTemplate {
-        /// Its name.
+        /// The template's name.
         Branch "displayName" display_name: String = "Unnamed Template".to_owned();
-        /// Its source.
+        /// The template's source: a component that makes a mail of its variables.
         Branch "tsxSource" tsx_source: String = template_source("", "This template is empty.", None);
     } + optional {
-        /// Its theme; `false` for none, and the project's if nothing is said.
+        /// The template's theme: `false` for none, the project's if absent.
         Branch "themeId" theme_id: TemplateTheme, Shape::Either(&[Shape::Uuid, Shape::Only(false)]);
     }
 }
 
-/// The theme of a template.
+/// The choice of a template's theme.
 #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
 #[serde(untagged)]
 pub enum TemplateTheme {
-    /// This one.
+    /// The theme with this id.
     Theme(String),
-    /// None: always `false`.
+    /// No theme; the value is always `false`.
     Without(bool),
 }
 
-/// A theme is a frame: a background, and the colour of what is written on it.
+/// The source of a theme: a frame with a background and a colour of the text on it.
 fn theme_source(background: &str, text: &str) -> String {
     format!(
         "export function EmailTheme({{ children, unsubscribeLink }}) {{\n  \
@@ -56,7 +56,8 @@ fn theme_source(background: &str, text: &str) -> String {
     )
 }
 
-/// A template is a subject, a sentence, and perhaps a variable that holds the link to follow.
+/// The source of a template: a subject, a sentence, and perhaps the variable that holds the link to
+/// follow.
 fn template_source(subject: &str, sentence: &str, link: Option<&str>) -> String {
     let link = link.map_or(String::new(), |variable| {
         format!("\n      <p><a href={{variables.{variable}}}>Continue</a></p>")
@@ -89,7 +90,7 @@ const THEMES: [(&str, &str, &str, &str); 3] = [
     ),
 ];
 
-/// Id, name, subject, sentence, and the variable with the link.
+/// A template's id, name, subject, sentence, and the variable that holds its link.
 type Template = (
     &'static str,
     &'static str,
@@ -150,7 +151,7 @@ const TEMPLATES: [Template; 7] = [
     ),
 ];
 
-/// The themes, by their ids.
+/// The built-in themes, by their ids.
 #[must_use]
 pub fn themes() -> BTreeMap<String, EmailTheme> {
     let theme = |(id, name, background, text): &(&str, &str, &str, &str)| {
@@ -163,7 +164,7 @@ pub fn themes() -> BTreeMap<String, EmailTheme> {
     THEMES.iter().map(theme).collect()
 }
 
-/// The templates, by their ids.
+/// The built-in templates, by their ids.
 #[must_use]
 pub fn templates() -> BTreeMap<String, EmailTemplate> {
     let template = |(id, name, subject, sentence, link): &Template| {

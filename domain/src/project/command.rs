@@ -1,102 +1,105 @@
-//! What can be asked of a project.
+//! The commands to a project.
 
 use serde_json::{Map, Value};
 
 use super::event::{ConfigSource, KeySetIssued, ProjectCreated, ProjectUpdated};
-use super::overrides::Level;
+use super::level::Level;
 use crate::permission::{Scope, WantedDefinition};
 use crate::{KeySetId, Millis, PermissionId, TeamId};
 
 /// A command to a project.
 #[derive(Clone, Debug)]
 pub enum ProjectCommand {
-    /// Found it.
+    /// Create the project. Refused if the id is taken.
     Create(ProjectCreated),
-    /// Change its own fields.
+    /// Change the project's own fields.
     Update(ProjectUpdated),
     /// Merge settings into the override document of a level.
     Override {
-        /// Which level.
+        /// The level whose document changes.
         level: Level,
-        /// Dotted keys and their values. Keys that have the value already are left out of the log.
+        /// Dotted keys and their values. Keys that have their value already are left out of the
+        /// log.
         changes: Map<String, Value>,
     },
-    /// Put another override document in the place of the one of a level.
+    /// Replace the override document of a level.
     ReplaceOverrides {
-        /// Which level.
+        /// The level whose document is replaced.
         level: Level,
-        /// The document.
+        /// The document from now on.
         document: Map<String, Value>,
-        /// Where it comes from, if that is kept for the level.
+        /// Where the document comes from, if that is known for the level.
         source: Option<ConfigSource>,
     },
     /// Take keys out of the override document of a level, with what is below them.
     ResetOverrides {
-        /// Which level.
+        /// The level whose document changes.
         level: Level,
-        /// Dotted keys. Those that are not there are left out of the log.
+        /// Dotted keys. Those that the document does not have are left out of the log.
         keys: Vec<String>,
     },
     /// Forget where the configuration was pushed from.
     UnlinkConfig,
-    /// Define a permission.
+    /// Define a permission. Refused if the id is taken.
     DefinePermission {
-        /// Its id.
+        /// The permission's id.
         id: PermissionId,
-        /// Its definition.
+        /// The definition, with the scope that it applies in.
         wanted: WantedDefinition,
     },
     /// Replace a permission's definition, and possibly its id.
     RedefinePermission {
-        /// Its id so far.
+        /// The permission's id until now.
         id: PermissionId,
-        /// Its id from now on.
+        /// The permission's id from now on.
         new_id: PermissionId,
-        /// Its definition from now on. The scope says in which scope the id is looked up.
+        /// The definition from now on. Its scope is the one in which the id is looked up.
         wanted: WantedDefinition,
     },
     /// Remove a permission's definition.
     RemovePermission {
-        /// Its id.
+        /// The permission's id.
         id: PermissionId,
-        /// Its scope.
+        /// The scope in which the id is looked up.
         scope: Scope,
     },
-    /// Issue keys, or replace the set of that id.
+    /// Issue a set of keys, or replace the set with that id.
     IssueKeys(KeySetIssued),
     /// Change a key set's description.
     DescribeKeys {
-        /// Which.
+        /// The key set to describe.
         key_set_id: KeySetId,
-        /// What it is for.
+        /// The purpose of the keys, for operators.
         description: String,
     },
     /// Revoke a key set.
     RevokeKeys {
-        /// Which.
+        /// The key set to revoke.
         key_set_id: KeySetId,
-        /// When.
+        /// When the keys stop working.
         now: Millis,
     },
-    /// Take payments through an account of its own at Stripe. It keeps the first one.
+    /// Take payments through the project's own account at Stripe. A project keeps its first
+    /// account.
     ConnectStripe {
-        /// `acct_…`
+        /// The account's id at Stripe: `acct_…`
         account_id: String,
     },
-    /// Note that a hosting platform made it for somebody who is to claim it.
+    /// Record that a hosting platform made the project for somebody who is to claim it.
     Provision {
-        /// The platform: a client of the integrations.
+        /// The platform, a client of the integrations.
         client_id: String,
     },
-    /// Hand it over to its first owner, if that platform made it and nobody has claimed it yet.
+    /// Hand the project over to its first owner, if that platform made it and nobody has claimed it
+    /// yet.
     Claim {
-        /// The platform.
+        /// The platform that made the project.
         client_id: String,
         /// The owner, a team of the `internal` project.
         owner_team_id: TeamId,
     },
-    /// Hand it over to another team of the `internal` project.
+    /// Hand the project over to another team of the `internal` project.
     Transfer(TeamId),
-    /// Delete it.
+    /// Delete the project, with all its data.
     Delete,
 }

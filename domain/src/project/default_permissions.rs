@@ -1,4 +1,4 @@
-//! Which permissions newcomers get.
+//! The permissions that users get when they sign up, create a team or join one.
 
 use super::config::ProjectConfig;
 use crate::permission::{self, Scope};
@@ -7,16 +7,17 @@ use crate::{PermissionId, string_order};
 /// A list of default permissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DefaultsOf {
-    /// For a new user.
+    /// The permissions that a new user gets in the project.
     SignUp,
-    /// For the creator of a team.
+    /// The permissions that the creator of a team gets in it.
     TeamCreator,
-    /// For a member of a team.
+    /// The permissions that a new member of a team gets in it.
     TeamMember,
 }
 
 impl ProjectConfig {
-    /// The default permissions of that list which exist in its scope, in the contract's order.
+    /// The default permissions of a list that are defined in its scope, in the order in which the
+    /// API lists them.
     #[must_use]
     pub fn existing_defaults(&self, list: DefaultsOf) -> Vec<PermissionId> {
         let defaults = &self.rbac.default_permissions;

@@ -1,81 +1,81 @@
-//! What can happen to a project.
+//! The events on the stream of a project.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use strum::{IntoStaticStr, VariantNames};
 
-use super::overrides::Level;
+use super::level::Level;
+use crate::event::domain_event;
 use crate::permission::DefinitionChanges;
 use crate::{KeySetId, Millis, Patch, PermissionId, Personal, ProjectId, SecretHash, TeamId};
 
 /// An event on a project's stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum ProjectEvent {
     /// The project came into being.
     ProjectCreated(ProjectCreated),
     /// The project's own fields changed.
     ProjectUpdated(ProjectUpdated),
-    /// Settings changed.
+    /// Some settings of a level changed.
     ConfigOverridden(ConfigOverridden),
     /// The settings of a level were replaced by others.
     ConfigReplaced(ConfigReplaced),
     /// Settings of a level went back to their defaults, or to what lower levels say.
     ConfigReset {
-        /// Which level.
+        /// The level whose settings went back.
         level: Level,
         /// The keys that were taken out, with what was below them.
         keys: Vec<String>,
     },
-    /// It is no longer known where the configuration was pushed from.
+    /// The project no longer knows where its configuration was pushed from.
     ConfigUnlinked {},
     /// A permission was defined, or its definition replaced.
     PermissionDefined(PermissionDefined),
     /// A permission got another id, and possibly another definition. Its grants have events of
     /// their own, on the streams of teams and users.
     PermissionRenamed {
-        /// The old id.
+        /// The permission's id until then.
         permission_id: PermissionId,
-        /// The new id.
+        /// The permission's id from then on.
         new_permission_id: PermissionId,
-        /// All definitions that this changed.
+        /// All definitions that changed with it, by id.
         definitions: DefinitionChanges,
     },
     /// A permission's definition was removed. So were its grants, by events of their own.
     PermissionRemoved {
-        /// Which.
+        /// The permission that was removed.
         permission_id: PermissionId,
-        /// All definitions that this changed.
+        /// All definitions that changed with it, by id.
         definitions: DefinitionChanges,
     },
-    /// Keys were issued.
+    /// A set of keys was issued, or replaced.
     KeySetIssued(KeySetIssued),
     /// A key set's description changed.
     KeySetDescribed {
-        /// Which.
+        /// The key set that was described.
         key_set_id: KeySetId,
-        /// What it is for.
+        /// The purpose of the keys, for operators.
         description: String,
     },
     /// A key set stopped working.
     KeySetRevoked {
-        /// Which.
+        /// The key set whose keys stopped working.
         key_set_id: KeySetId,
-        /// When.
+        /// When the keys stopped working.
         revoked_at: Millis,
     },
-    /// The project has an account of its own at Stripe.
+    /// The project takes payments through its own account at Stripe.
     StripeAccountConnected {
-        /// `acct_…`
+        /// The account's id at Stripe: `acct_…`
         stripe_account_id: String,
     },
     /// A hosting platform made the project for somebody who is to claim it.
     ProjectProvisioned {
-        /// The platform: a client of the integrations.
+        /// The platform, a client of the integrations.
         client_id: String,
     },
-    /// The project belongs to another team now. A project that was waiting to be claimed no longer
-    /// is.
+    /// The project belongs to another team from then on. It no longer waits to be claimed.
     ProjectTransferred {
         /// The new owner, a team of the `internal` project.
         owner_team_id: TeamId,
@@ -84,31 +84,31 @@ pub enum ProjectEvent {
     ProjectDeleted {},
 }
 
-/// How far its owner has set a project up.
+/// How far its owner has come in setting a project up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnboardingStatus {
-    /// Choosing a configuration.
+    /// The owner is choosing a configuration.
     ConfigChoice,
-    /// Choosing apps.
+    /// The owner is choosing apps.
     AppsSelection,
-    /// Setting up sign-in.
+    /// The owner is setting up sign-in.
     AuthSetup,
-    /// Setting up domains.
+    /// The owner is setting up domains.
     DomainSetup,
-    /// Choosing an email theme.
+    /// The owner is choosing an email theme.
     EmailThemeSetup,
-    /// Setting up payments.
+    /// The owner is setting up payments.
     PaymentsSetup,
-    /// Being greeted.
+    /// The owner is being greeted.
     Welcome,
-    /// Done.
+    /// The project is set up.
     #[default]
     Completed,
 }
 
 impl OnboardingStatus {
-    /// Every status, by its name on the wire.
+    /// The name of every status on the wire.
     pub const NAMES: [&'static str; 8] = [
         "config_choice",
         "apps_selection",
@@ -121,16 +121,16 @@ impl OnboardingStatus {
     ];
 }
 
-/// See [`ProjectEvent::ProjectCreated`].
+/// The content of [`ProjectEvent::ProjectCreated`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProjectCreated {
-    /// Which.
+    /// The id of the new project.
     pub project_id: ProjectId,
-    /// When.
+    /// When the project was created.
     pub created_at: Millis,
     /// The owner, a team of the `internal` project.
     pub owner_team_id: Option<TeamId>,
-    /// Its fields.
+    /// The project's own fields at the start.
     pub profile: ProjectProfile,
 }
 
@@ -138,56 +138,56 @@ pub struct ProjectCreated {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProjectProfile {
-    /// The name shown.
+    /// The name that users see.
     pub display_name: String,
-    /// What it is for; empty when unset.
+    /// The project's purpose; empty when unset.
     pub description: String,
-    /// The logo.
+    /// The address of the logo.
     pub logo_url: Option<String>,
-    /// The logo with the name.
+    /// The address of the logo with the name.
     pub logo_full_url: Option<String>,
-    /// The logo on dark ground.
+    /// The address of the logo for dark backgrounds.
     pub logo_dark_mode_url: Option<String>,
-    /// The logo with the name, on dark ground.
+    /// The address of the logo with the name for dark backgrounds.
     pub logo_full_dark_mode_url: Option<String>,
-    /// The owner declared it ready for real users.
+    /// Whether the owner declared the project ready for real users.
     pub is_production_mode: bool,
-    /// How far it is set up.
+    /// How far the owner has come in setting the project up.
     pub onboarding_status: OnboardingStatus,
 }
 
-/// See [`ProjectEvent::ProjectUpdated`]. Fields that did not change are left out.
+/// The content of [`ProjectEvent::ProjectUpdated`]. Fields that did not change are left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProjectUpdated {
-    /// The name shown.
+    /// The name that users see.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// What it is for.
+    /// The project's purpose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The logo.
+    /// The address of the logo.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub logo_url: Patch<String>,
-    /// The logo with the name.
+    /// The address of the logo with the name.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub logo_full_url: Patch<String>,
-    /// The logo on dark ground.
+    /// The address of the logo for dark backgrounds.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub logo_dark_mode_url: Patch<String>,
-    /// The logo with the name, on dark ground.
+    /// The address of the logo with the name for dark backgrounds.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub logo_full_dark_mode_url: Patch<String>,
-    /// The owner declared it ready for real users, or took that back.
+    /// Whether the owner declares the project ready for real users, or takes that back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_production_mode: Option<bool>,
-    /// How far it is set up.
+    /// How far the owner has come in setting the project up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub onboarding_status: Option<OnboardingStatus>,
 }
 
 impl ProjectUpdated {
-    /// Carries the change out.
+    /// Applies the change to the project's fields.
     pub fn apply_to(self, profile: &mut ProjectProfile) {
         if let Some(name) = self.display_name {
             profile.display_name = name;
@@ -208,16 +208,16 @@ impl ProjectUpdated {
     }
 }
 
-/// See [`ProjectEvent::PermissionDefined`].
+/// The content of [`ProjectEvent::PermissionDefined`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PermissionDefined {
-    /// Which.
+    /// The permission that was defined.
     pub permission_id: PermissionId,
-    /// The definition, by its id.
+    /// Its definition, by its id.
     pub definitions: DefinitionChanges,
 }
 
-/// See [`ProjectEvent::ConfigOverridden`].
+/// The content of [`ProjectEvent::ConfigOverridden`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConfigOverridden {
     /// The level whose override document changed.
@@ -228,38 +228,38 @@ pub struct ConfigOverridden {
     pub personal: Personal<ConfigChanges>,
 }
 
-/// Where the configuration kept as code comes from.
+/// The source of the configuration that is kept as code.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum ConfigSource {
-    /// A repository at GitHub.
+    /// The configuration was pushed from a repository at GitHub.
     PushedFromGithub {
-        /// Whose.
+        /// The owner of the repository.
         owner: String,
-        /// Its name.
+        /// The repository's name.
         repo: String,
-        /// The branch.
+        /// The branch that was pushed from.
         branch: String,
-        /// The commit.
+        /// The commit that was pushed.
         commit_hash: String,
-        /// The file.
+        /// The path of the configuration file in the repository.
         config_file_path: String,
     },
-    /// Somewhere.
+    /// The configuration was pushed from a place that is not known.
     PushedFromUnknown,
-    /// Nowhere: it is edited here.
+    /// The configuration was not pushed: it is edited in the dashboard.
     #[default]
     Unlinked,
 }
 
-/// See [`ProjectEvent::ConfigReplaced`].
+/// The content of [`ProjectEvent::ConfigReplaced`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConfigReplaced {
     /// The level whose override document was replaced.
     pub level: Level,
     /// The keys that changed, in the open, for the history.
     pub keys: Vec<String>,
-    /// Where the document comes from, if that is news.
+    /// Where the document comes from, if that changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<ConfigSource>,
     /// The whole document. Sealed, as in [`ConfigOverridden`].
@@ -271,17 +271,17 @@ pub struct ConfigReplaced {
 #[serde(transparent)]
 pub struct ConfigChanges(pub Map<String, Value>);
 
-/// One key of a set: its hash, and the end of it that is shown.
+/// One key of a set: its hash, and the end of the key, which is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredKey {
     /// The hash of the whole key.
     pub hash: SecretHash,
-    /// Its last four characters.
+    /// The last four characters of the key.
     pub last_four: String,
 }
 
 impl StoredKey {
-    /// Keeps what may be kept of a key.
+    /// Keeps only the hash and the end of a key.
     #[must_use]
     pub fn of(key: &str) -> Self {
         let start = key.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
@@ -292,50 +292,24 @@ impl StoredKey {
     }
 }
 
-/// See [`ProjectEvent::KeySetIssued`]. Issuing an id again replaces that set: the `internal`
-/// project's keys follow the environment.
+/// The content of [`ProjectEvent::KeySetIssued`]. Issuing an id again replaces that set, because
+/// the `internal` project's keys follow the environment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KeySetIssued {
     /// The set's id.
     pub key_set_id: KeySetId,
-    /// What it is for.
+    /// The purpose of the keys, for operators.
     pub description: String,
-    /// When.
+    /// When the keys were issued.
     pub created_at: Millis,
-    /// When its keys stop working.
+    /// When the keys stop working.
     pub expires_at: Millis,
-    /// `pck_…`
+    /// The key of public clients: `pck_…`
     pub publishable_client_key: Option<StoredKey>,
-    /// `ssk_…`
+    /// The key of servers: `ssk_…`
     pub secret_server_key: Option<StoredKey>,
-    /// `sak_…`
+    /// The key of administrators: `sak_…`
     pub super_secret_admin_key: Option<StoredKey>,
 }
 
-impl DomainEvent for ProjectEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::ProjectCreated(_) => "ProjectCreated",
-            Self::ProjectUpdated(_) => "ProjectUpdated",
-            Self::ConfigOverridden(_) => "ConfigOverridden",
-            Self::ConfigReplaced(_) => "ConfigReplaced",
-            Self::ConfigReset { .. } => "ConfigReset",
-            Self::ConfigUnlinked {} => "ConfigUnlinked",
-            Self::PermissionDefined(_) => "PermissionDefined",
-            Self::PermissionRenamed { .. } => "PermissionRenamed",
-            Self::PermissionRemoved { .. } => "PermissionRemoved",
-            Self::KeySetIssued(_) => "KeySetIssued",
-            Self::KeySetDescribed { .. } => "KeySetDescribed",
-            Self::KeySetRevoked { .. } => "KeySetRevoked",
-            Self::StripeAccountConnected { .. } => "StripeAccountConnected",
-            Self::ProjectProvisioned { .. } => "ProjectProvisioned",
-            Self::ProjectTransferred { .. } => "ProjectTransferred",
-            Self::ProjectDeleted {} => "ProjectDeleted",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(ProjectEvent);

@@ -5,12 +5,13 @@ mod command;
 pub mod config;
 mod default_permissions;
 mod event;
-pub mod old_fields;
-pub mod old_settings;
+pub mod legacy_config;
+pub mod legacy_overrides;
+mod level;
 mod overrides;
 pub mod payments;
-mod rendering;
 pub mod schema;
+pub mod validation;
 
 use std::collections::BTreeMap;
 
@@ -26,24 +27,26 @@ pub use event::{
     ConfigChanges, ConfigOverridden, ConfigReplaced, ConfigSource, KeySetIssued, OnboardingStatus,
     PermissionDefined, ProjectCreated, ProjectEvent, ProjectProfile, ProjectUpdated, StoredKey,
 };
-pub use overrides::{Level, Overrides};
+pub use level::Level;
+pub use overrides::Overrides;
 
+use crate::lifecycle::Lifecycle;
 use crate::permission::{self, DefinitionError, Definitions, WantedDefinition};
 use crate::{KeySetId, PermissionId};
 
 /// Why a command to a project was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProjectError {
-    /// The project does not exist, or no longer.
+    /// The project never existed, or was deleted.
     #[error("the project does not exist")]
     NotFound,
-    /// The id is taken.
+    /// A project with this id exists already, or existed once.
     #[error("a project with this id exists already")]
     AlreadyExists,
-    /// The project has no such key set.
+    /// The project has no key set with this id.
     #[error("the project has no key set with this id")]
     KeySetNotFound,
-    /// No such platform made the project, or it was claimed already.
+    /// The platform did not make the project, or it was claimed already.
     #[error("the project is not waiting to be claimed: it was transferred already")]
     NotClaimable,
     /// A permission's definition was refused.
@@ -51,24 +54,16 @@ pub enum ProjectError {
     Definition(#[from] DefinitionError),
 }
 
-/// Where a project is in its life.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-enum Life {
-    #[default]
-    Unborn,
-    Alive,
-    Deleted,
-}
-
 /// The state that decisions about a project need.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Project {
-    life: Life,
+    #[serde(rename = "life")]
+    lifecycle: Lifecycle,
     profile: ProjectProfile,
     overrides: Overrides,
     #[serde(default)]
     config_source: ConfigSource,
-    /// The platform that made it, until it is claimed.
+    /// The platform that made the project, until it is claimed.
     #[serde(default)]
     provisioned_by: Option<String>,
     key_sets: BTreeMap<KeySetId, KeySetIssued>,
@@ -79,22 +74,22 @@ pub struct Project {
 impl Project {
     /// Whether the project exists now.
     #[must_use]
-    pub fn is_alive(&self) -> bool {
-        self.life == Life::Alive
+    pub fn is_active(&self) -> bool {
+        self.lifecycle == Lifecycle::Active
     }
 
     fn decide(&self, command: ProjectCommand) -> Result<Vec<ProjectEvent>, ProjectError> {
-        match (self.life, command) {
-            (Life::Unborn, ProjectCommand::Create(created)) => {
+        match (self.lifecycle, command) {
+            (Lifecycle::Absent, ProjectCommand::Create(created)) => {
                 Ok(vec![ProjectEvent::ProjectCreated(created)])
             }
             (_, ProjectCommand::Create(_)) => Err(ProjectError::AlreadyExists),
-            (Life::Unborn | Life::Deleted, _) => Err(ProjectError::NotFound),
-            (Life::Alive, command) => self.decide_alive(command),
+            (Lifecycle::Absent | Lifecycle::Deleted, _) => Err(ProjectError::NotFound),
+            (Lifecycle::Active, command) => self.decide_active(command),
         }
     }
 
-    fn decide_alive(&self, command: ProjectCommand) -> Result<Vec<ProjectEvent>, ProjectError> {
+    fn decide_active(&self, command: ProjectCommand) -> Result<Vec<ProjectEvent>, ProjectError> {
         let events = match command {
             ProjectCommand::Create(_) => return Err(ProjectError::AlreadyExists),
             ProjectCommand::Update(update) => self.updated(update),
@@ -233,7 +228,7 @@ impl Project {
         })
     }
 
-    /// Seeding issues the same set at every start; only a change is worth an event.
+    /// Issues a set, unless the project has it already: seeding issues the same set at every start.
     fn issued(&self, issued: KeySetIssued) -> Option<ProjectEvent> {
         let unchanged = self.key_sets.get(&issued.key_set_id).is_some_and(|known| {
             KeySetIssued {
@@ -244,7 +239,7 @@ impl Project {
         (!unchanged).then_some(ProjectEvent::KeySetIssued(issued))
     }
 
-    /// Another account would lead to other customers and other money.
+    /// Connects the first account only. Another one would lead to other customers and other money.
     fn connected(&self, stripe_account_id: String) -> Option<ProjectEvent> {
         self.stripe_account_id
             .is_none()
@@ -281,7 +276,7 @@ impl Aggregate for Project {
     fn apply(&mut self, event: ProjectEvent) {
         match event {
             ProjectEvent::ProjectCreated(created) => {
-                self.life = Life::Alive;
+                self.lifecycle = Lifecycle::Active;
                 self.profile = created.profile;
             }
             ProjectEvent::ProjectUpdated(updated) => updated.apply_to(&mut self.profile),
@@ -328,7 +323,7 @@ impl Aggregate for Project {
             ProjectEvent::KeySetRevoked { .. } => {}
             ProjectEvent::ProjectDeleted {} => {
                 *self = Self {
-                    life: Life::Deleted,
+                    lifecycle: Lifecycle::Deleted,
                     ..Self::default()
                 }
             }

@@ -1,36 +1,16 @@
-//! Override documents: what operators write, and how it merges (contract 04 §4.1 to §4.3).
+//! Override documents: the settings that operators write, one document per level, and how changes
+//! merge into them.
+//!
+//! Keys are paths in dots, and merging is flat: a key that is written replaces that key and every
+//! key below it, and leaves the others as they are.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::config::ProjectConfig;
-use crate::permission::{DefinitionChanges, Definitions};
-
-/// A level of configuration; later ones win.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// Project-wide switches.
-    Project,
-    /// Configuration kept as code.
-    Branch,
-    /// What the dashboard edits, and secrets.
-    Environment,
-}
-
-impl Level {
-    /// The level's name on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Project => "project",
-            Self::Branch => "branch",
-            Self::Environment => "environment",
-        }
-    }
-}
+use super::level::Level;
+use crate::permission::DefinitionChanges;
 
 /// The override documents of a project.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -58,7 +38,7 @@ impl Overrides {
         merge(self.0.entry(level).or_default(), changes);
     }
 
-    /// Puts another document in the place of the one of `level`.
+    /// Replaces the document of `level`.
     pub fn replace(&mut self, level: Level, document: Map<String, Value>) {
         self.0.insert(level, document);
     }
@@ -78,7 +58,7 @@ impl Overrides {
     }
 
     /// Takes a key out of the document of `level`, with everything below it. Objects that become
-    /// empty by it go too. Says whether there was anything.
+    /// empty by it go too. Returns whether there was anything to take out.
     pub fn reset(&mut self, level: Level, key: &str) -> bool {
         let Some(document) = self.0.get_mut(&level) else {
             return false;
@@ -101,7 +81,7 @@ impl Overrides {
         *document != before
     }
 
-    /// Writes permission definitions where the dashboard writes settings; a removed one is hidden
+    /// Writes permission definitions where the dashboard writes settings. A removed one is hidden
     /// from there, whichever level defined it.
     pub fn redefine(&mut self, definitions: DefinitionChanges) {
         let changes = definitions
@@ -110,15 +90,7 @@ impl Overrides {
         self.merge(Level::Environment, changes.collect());
     }
 
-    /// The permission definitions in effect. None if the settings cannot be rendered, which no
-    /// checked write leads to.
-    #[must_use]
-    pub fn definitions(&self) -> Definitions {
-        let config = ProjectConfig::render(self);
-        config.map_or_else(|_| Definitions::new(), |config| config.rbac.permissions)
-    }
-
-    /// All levels chained into one document.
+    /// The documents of all levels, merged into one.
     pub(super) fn chained(&self) -> Map<String, Value> {
         let mut chained = Map::new();
         for document in self.0.values() {
@@ -128,12 +100,12 @@ impl Overrides {
     }
 }
 
-/// What is left of an object after something was taken out of it.
+/// Whether anything is left of an object after something was taken out of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Remainder {
-    /// Nothing: it can go too.
+    /// Nothing is left: the object can go too.
     Empty,
-    /// Something, or it was not touched.
+    /// Something is left, or nothing was taken out.
     Something,
 }
 
@@ -156,8 +128,7 @@ fn reset_within(value: &mut Value, path: &str) -> Remainder {
     }
 }
 
-/// The contract's merge, flat on literal keys: a key of `changes` replaces the entries equal to
-/// it or below it.
+/// Merges flat on literal keys: a key of `changes` replaces the entries equal to it or below it.
 fn merge(document: &mut Map<String, Value>, changes: Map<String, Value>) {
     for key in changes.keys() {
         document.retain(|known, _| !is_at_or_below(known, key));

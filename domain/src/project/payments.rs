@@ -1,4 +1,4 @@
-//! `payments.*`: products and items, as the configuration names them.
+//! The settings of products and items: `payments.*`.
 
 use std::collections::BTreeMap;
 
@@ -8,116 +8,116 @@ use serde_json::Number;
 use super::schema::{RecordKey, Setting, Shape, no_entries, settings};
 
 settings! {
-    /// `payments.*`
+    /// Products and items: `payments.*`.
     PaymentsConfig {
-        /// Nothing new can be bought.
+        /// Whether new purchases are refused.
         Branch "blockNewPurchases" block_new_purchases: bool = false;
-        /// No money moves.
+        /// Whether purchases are made without moving money.
         Environment "testMode" test_mode: bool = true;
-        /// The lines of products, of which a customer has one each.
+        /// The product lines, of which a customer has one product each.
         Branch "productLines" product_lines: BTreeMap<String, ProductLine> = BTreeMap::new();
-        /// The products.
+        /// The products, by their ids.
         Branch "products" products: BTreeMap<String, Product> = BTreeMap::new();
-        /// The items.
+        /// The items, by their ids.
         Branch "items" items: BTreeMap<String, Item> = BTreeMap::new();
     } + optional {
-        /// Paying by itself.
+        /// The automatic payment of what is due.
         Branch "autoPay" auto_pay: AutoPay;
     }
 
-    /// `payments.autoPay`
+    /// Automatic payment: `payments.autoPay`.
     AutoPay {} + optional {
-        /// How often.
+        /// How often it pays.
         Branch "interval" interval: DayInterval;
     }
 
-    /// `payments.productLines.{id}`
+    /// A product line: `payments.productLines.{id}`.
     ProductLine {} + optional {
-        /// Its name.
+        /// The line's name.
         Branch "displayName" display_name: String;
-        /// Who buys of it.
+        /// The kind of customer who buys its products.
         Branch "customerType" customer_type: CustomerType;
     }
 
-    /// `payments.products.{id}`
+    /// A product: `payments.products.{id}`.
     Product {
-        /// Who buys it.
+        /// The kind of customer who buys the product.
         Branch "customerType" customer_type: CustomerType = CustomerType::User;
-        /// Only servers can sell it.
+        /// Whether only servers can sell the product.
         Branch "serverOnly" server_only: bool = false;
-        /// The products that it needs.
+        /// The products that a customer must have to buy this one.
         Branch "isAddOnTo" is_add_on_to: AddOn = AddOn::Alone(false);
-        /// What it costs.
+        /// The prices to choose from.
         Branch "prices" prices: Prices = Prices::Listed(BTreeMap::new());
-        /// What is in it.
+        /// The items that come with the product.
         Branch "includedItems" included_items: BTreeMap<String, IncludedItem> = BTreeMap::new();
     } + optional {
-        /// Its name; its id if nothing is said.
+        /// The product's name; its id if absent.
         Branch "displayName" display_name: String;
-        /// The line it belongs to.
+        /// The product line that the product belongs to.
         Branch "productLineId" product_line_id: String;
-        /// How long it is free.
+        /// How long the product is free.
         Branch "freeTrial" free_trial: DayInterval;
-        /// It can be bought several times.
+        /// Whether a customer can have the product several times.
         Branch "stackable" stackable: bool;
     }
 
-    /// `payments.products.{id}.prices.{id}`
+    /// A price: `payments.products.{id}.prices.{id}`.
     Price {
-        /// Only servers can sell at it.
+        /// Whether only servers can sell at this price.
         Branch "serverOnly" server_only: bool = false;
     } + optional {
-        /// US dollars.
+        /// The amount in US dollars.
         Branch "USD" usd: String;
-        /// Euro.
+        /// The amount in euros.
         Branch "EUR" eur: String;
-        /// Pounds sterling.
+        /// The amount in pounds sterling.
         Branch "GBP" gbp: String;
-        /// Yen.
+        /// The amount in yen.
         Branch "JPY" jpy: String;
-        /// Indian rupees.
+        /// The amount in Indian rupees.
         Branch "INR" inr: String;
-        /// Australian dollars.
+        /// The amount in Australian dollars.
         Branch "AUD" aud: String;
-        /// Canadian dollars.
+        /// The amount in Canadian dollars.
         Branch "CAD" cad: String;
-        /// How often it is paid; once if nothing is said.
+        /// How often the price is paid; once if absent.
         Branch "interval" interval: DayInterval;
-        /// How long it is free.
+        /// How long the product is free at this price.
         Branch "freeTrial" free_trial: DayInterval;
     }
 
-    /// `payments.products.{id}.includedItems.{id}`
+    /// An item of a product: `payments.products.{id}.includedItems.{id}`.
     IncludedItem {
-        /// How many.
+        /// The quantity that is granted.
         Branch "quantity" quantity: Number = Number::from(0);
-        /// How often they are given.
+        /// How often the item is granted again.
         Branch "repeat" repeat: Repeat = Repeat::Never(Never::Never);
-        /// When they go.
+        /// When the granted quantity is lost.
         Branch "expires" expires: String = "when-repeated".to_owned(),
             Shape::OneOf(&["never", "when-purchase-expires", "when-repeated"]);
     }
 
-    /// `payments.items.{id}`
+    /// An item: `payments.items.{id}`.
     Item {
-        /// Who has it.
+        /// The kind of customer who has the item.
         Branch "customerType" customer_type: CustomerType = CustomerType::User;
     } + optional {
-        /// Its name; its id if nothing is said.
+        /// The item's name; its id if absent.
         Branch "displayName" display_name: String;
     }
 }
 
-/// Who buys.
+/// The kind of customer who buys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CustomerType {
-    /// A user.
+    /// A user buys.
     #[default]
     User,
-    /// A team.
+    /// A team buys.
     Team,
-    /// Somebody only the application knows.
+    /// A customer buys whom only the application knows.
     Custom,
 }
 
@@ -125,11 +125,11 @@ impl Setting for CustomerType {
     const SHAPE: Shape = Shape::OneOf(&["user", "team", "custom"]);
 }
 
-/// A time of days, weeks, months or years.
+/// An interval of days, weeks, months or years.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DayInterval(pub Number, pub IntervalUnit);
 
-/// What an interval is counted in.
+/// The unit that an interval is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the names say it")]
@@ -144,13 +144,13 @@ impl Setting for DayInterval {
     const SHAPE: Shape = Shape::Interval;
 }
 
-/// The products that a product needs.
+/// The products that a customer must have to buy a product.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum AddOn {
-    /// None: always `false`.
+    /// No product is needed; the value is always `false`.
     Alone(bool),
-    /// These.
+    /// One of these products is needed.
     To(BTreeMap<String, bool>),
 }
 
@@ -165,17 +165,17 @@ impl Setting for AddOn {
     ]);
 }
 
-/// What a product costs.
+/// The prices of a product.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Prices {
-    /// Nothing: every customer has it.
+    /// The product has no price: every customer has it.
     Default(IncludeByDefault),
-    /// One of these.
+    /// The product can be bought at one of these prices.
     Listed(BTreeMap<String, Price>),
 }
 
-/// `"include-by-default"`
+/// The value `"include-by-default"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IncludeByDefault {
     /// Every customer has the product.
@@ -194,21 +194,21 @@ impl Setting for Prices {
     ]);
 }
 
-/// How often items are given.
+/// How often an item is granted again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Repeat {
-    /// Once.
+    /// The item is granted once.
     Never(Never),
-    /// Again and again.
+    /// The item is granted again after every interval.
     Every(DayInterval),
 }
 
-/// `"never"`
+/// The value `"never"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Never {
-    /// Not again.
+    /// The item is not granted again.
     Never,
 }
 
@@ -217,7 +217,8 @@ impl Setting for Repeat {
 }
 
 impl PaymentsConfig {
-    /// Names what has no name, and needs nothing by one name only: `false`.
+    /// Gives products and items without a name their ids as names. An empty list of needed products
+    /// becomes `false`.
     pub(super) fn sanitize(&mut self) {
         for (id, product) in &mut self.products {
             product.display_name.get_or_insert_with(|| id.clone());

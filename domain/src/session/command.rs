@@ -1,12 +1,12 @@
-//! What can be asked of a session.
+//! The commands to a session.
 
 use super::event::{EndCause, SessionStarted};
 
 /// A command to a session.
 #[derive(Clone, Debug)]
 pub enum SessionCommand {
-    /// Open it.
+    /// Open the session. Refused if the id is taken.
     Start(SessionStarted),
-    /// Close it; closing a closed session is refused, so that of two sign-outs one fails.
+    /// End the session. Ending it twice is refused, so that of two sign-outs one fails.
     End(EndCause),
 }

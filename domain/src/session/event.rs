@@ -1,19 +1,20 @@
-//! What can happen to a session.
+//! The events on the stream of a session.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
+use crate::event::domain_event;
 use crate::{Millis, ProjectId, SecretHash, UserId};
 
 /// An event on a session's stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum SessionEvent {
     /// A refresh token was issued.
     SessionStarted(SessionStarted),
     /// The refresh token no longer works. Access tokens live on until they expire.
     SessionEnded {
-        /// Why.
+        /// What ended the session.
         cause: EndCause,
     },
 }
@@ -21,18 +22,18 @@ pub enum SessionEvent {
 /// How a session was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Opening {
+pub enum SessionOrigin {
     /// The user signed up.
     SignUp,
     /// The user signed in with a password.
     Password,
     /// The user brought back a code that was mailed.
     Code,
-    /// The user signed with a passkey.
+    /// The user signed in with a passkey.
     Passkey,
     /// The user gave a second factor after the first.
     SecondFactor,
-    /// An anonymous account was made.
+    /// An anonymous account was created.
     Anonymous,
     /// A server or administrator opened it for the user.
     Server,
@@ -44,7 +45,7 @@ pub enum Opening {
 pub enum EndCause {
     /// The user signed out.
     SignOut,
-    /// It was ended from another session, or by a server.
+    /// Another session of the user, or a server, ended it.
     Revoked,
     /// The password was set, changed or removed.
     PasswordChanged,
@@ -52,35 +53,23 @@ pub enum EndCause {
     UserDeleted,
 }
 
-/// See [`SessionEvent::SessionStarted`].
+/// The content of [`SessionEvent::SessionStarted`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionStarted {
     /// The project of the user.
     pub project_id: ProjectId,
-    /// Whose session it is.
+    /// The user who is signed in.
     pub user_id: UserId,
     /// The hash of the refresh token.
     pub token_hash: SecretHash,
-    /// When.
+    /// When the session was opened.
     pub created_at: Millis,
     /// When the refresh token stops working; never, if absent.
     pub expires_at: Option<Millis>,
-    /// An operator acts as the user.
+    /// Whether an operator acts as the user.
     pub is_impersonation: bool,
-    /// How it was opened.
-    pub opening: Opening,
+    /// How the session was opened.
+    pub opening: SessionOrigin,
 }
 
-impl DomainEvent for SessionEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::SessionStarted(_) => "SessionStarted",
-            Self::SessionEnded { .. } => "SessionEnded",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(SessionEvent);

@@ -8,7 +8,7 @@ use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
 pub use command::SessionCommand;
-pub use event::{EndCause, Opening, SessionEvent, SessionStarted};
+pub use event::{EndCause, SessionEvent, SessionOrigin, SessionStarted};
 
 /// Why a command to a session was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum SessionError {
     /// The session never started, or has ended.
     #[error("the session does not exist or has ended")]
     NotFound,
-    /// The id is taken.
+    /// A session with this id exists already, or existed once.
     #[error("a session with this id exists already")]
     AlreadyExists,
 }
@@ -24,24 +24,25 @@ pub enum SessionError {
 /// The state that decisions about a session need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Session {
-    /// Nothing happened yet.
+    /// Nothing has happened on the stream yet. Snapshots keep the name that was stored first.
     #[default]
-    Unborn,
+    #[serde(rename = "Unborn")]
+    Absent,
     /// The refresh token works until it expires.
     Open,
-    /// The refresh token does not work any more.
+    /// The refresh token no longer works.
     Ended,
 }
 
 impl Session {
     fn decide(self, command: SessionCommand) -> Result<SessionEvent, SessionError> {
         match (self, command) {
-            (Self::Unborn, SessionCommand::Start(started)) => {
+            (Self::Absent, SessionCommand::Start(started)) => {
                 Ok(SessionEvent::SessionStarted(started))
             }
             (_, SessionCommand::Start(_)) => Err(SessionError::AlreadyExists),
             (Self::Open, SessionCommand::End(cause)) => Ok(SessionEvent::SessionEnded { cause }),
-            (Self::Unborn | Self::Ended, SessionCommand::End(_)) => Err(SessionError::NotFound),
+            (Self::Absent | Self::Ended, SessionCommand::End(_)) => Err(SessionError::NotFound),
         }
     }
 }

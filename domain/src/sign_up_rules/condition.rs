@@ -1,7 +1,7 @@
-//! Conditions: the part of CEL that rules are written in (contract 02 §9.2).
+//! Conditions: the part of CEL that rules are written in.
 //!
-//! A condition is parsed by the crate `cel`. Its tree is checked before it is evaluated: of CEL
-//! only what takes time in proportion to its length is let through, so no maps, structures or
+//! The crate `cel` parses a condition. Its tree is checked before it is evaluated: only those parts
+//! of CEL are accepted that take time in proportion to their length, so no maps, structures or
 //! loops over lists. Values, the email above all, enter as variables and are never parsed.
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,9 +13,10 @@ use cel::parser::Parser;
 use cel::{Context, Env, ExecutionError, IdedExpr, Value};
 use fancy_regex::Regex;
 
+use super::applicant::Applicant;
 use super::literal::{METHODS, rewrite_arguments};
 use super::nesting::{self, MAX_NESTING};
-use super::{Applicant, pattern};
+use super::pattern;
 
 /// The longest condition, in bytes.
 pub const MAX_LENGTH: usize = 10_000;
@@ -54,33 +55,34 @@ const MATCHES: &str = "matches";
 
 static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
-/// Why a condition is no good. The texts are for the operator who wrote it.
+/// Why a condition cannot be used. The texts are for the operator who wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConditionError {
-    /// It is longer than [`MAX_LENGTH`].
+    /// The condition is longer than `MAX_LENGTH` bytes.
     #[error("the condition is longer than {MAX_LENGTH} bytes")]
     TooLong,
-    /// It nests too deep.
+    /// The condition nests too deep.
     #[error("the condition nests more than {MAX_NESTING} levels deep")]
     TooDeep,
-    /// It is no CEL.
+    /// The condition is not CEL.
     #[error("the condition cannot be read: {0}")]
     Syntax(String),
-    /// It is CEL, but not of the part that conditions may use.
+    /// The condition is CEL, but uses what conditions may not use.
     #[error("conditions cannot use {0}")]
     Unsupported(String),
-    /// A regular expression in it is no good.
+    /// A regular expression in the condition cannot be used.
     #[error("the pattern {pattern} cannot be read: {problem}")]
     Pattern {
-        /// The pattern.
+        /// The pattern as it was written.
         pattern: String,
-        /// What is wrong.
+        /// A sentence that says what is wrong with the pattern.
         problem: String,
     },
-    /// It has no value, for example because of an unknown variable or types that do not fit.
+    /// The condition has no value, for example because of an unknown variable or types that do not
+    /// fit.
     #[error("the condition cannot be evaluated: {0}")]
     Evaluation(String),
-    /// Its value is neither true nor false.
+    /// The condition's value is neither true nor false.
     #[error("the condition is neither true nor false")]
     NotBoolean,
 }
@@ -93,11 +95,11 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// Reads a condition.
+    /// Reads a condition. A variable that does not exist shows only when the condition is
+    /// evaluated.
     ///
     /// # Errors
-    /// When it is no CEL, uses what conditions may not use, or holds a bad pattern. A variable
-    /// that does not exist shows when the condition is evaluated.
+    /// `TooLong`, `TooDeep`, `Syntax`, `Unsupported`, `Pattern`.
     pub fn compile(text: &str) -> Result<Self, ConditionError> {
         if text.len() > MAX_LENGTH {
             return Err(ConditionError::TooLong);
@@ -115,10 +117,10 @@ impl Condition {
         })
     }
 
-    /// Whether it holds.
+    /// Whether the condition holds for a sign-up.
     ///
     /// # Errors
-    /// When it has no value, or one that is neither true nor false.
+    /// `Evaluation`, `NotBoolean`.
     pub fn holds_for(&self, applicant: &Applicant) -> Result<bool, ConditionError> {
         let context = self
             .context(applicant)
@@ -173,7 +175,7 @@ fn find(
         .map_err(|error| ExecutionError::function_error(MATCHES, error))
 }
 
-/// Lets through what conditions may use, and compiles the patterns.
+/// Accepts only what conditions may use, and compiles the patterns.
 fn check(expression: &IdedExpr, patterns: &mut Patterns) -> Result<(), ConditionError> {
     let unsupported = |what: &str| Err(ConditionError::Unsupported(what.to_owned()));
     match &expression.expr {

@@ -1,12 +1,13 @@
 //! The arguments of string methods, whose escapes differ from CEL's own.
 //!
-//! In `email.matches("\d")` CEL knows no escape `\d` and refuses the condition. The contract
-//! (02 §9.2) has only `\\` and `\"` there and takes everything else as it stands. So those
-//! arguments are read by that rule and written again as CEL wants them; nothing else is touched.
+//! In `email.matches("\d")` CEL knows no escape `\d` and refuses the condition. In conditions, such
+//! an argument has only the escapes `\\` and `\"`, and every other backslash stands for itself. So
+//! those arguments are read by that rule and written again as CEL wants them; nothing else is
+//! touched.
 
 use super::nesting::literal_length;
 
-/// The methods whose argument is read by the contract's rule.
+/// The methods whose argument is read by the rule of conditions, not by CEL's.
 pub(super) const METHODS: [&str; 4] = ["contains", "startsWith", "endsWith", "matches"];
 
 /// Rewrites the arguments of string methods. A literal without an end is left for the CEL parser
@@ -47,7 +48,7 @@ fn copy(rest: &str, length: usize, written: &mut String) -> usize {
     length
 }
 
-/// Reads an argument by the contract's rule and writes it by CEL's.
+/// Reads an argument by the rule of conditions and writes it by CEL's.
 fn copy_argument(rest: &str, written: &mut String) -> usize {
     let mut value = String::new();
     let mut characters = rest.char_indices().skip(1).peekable();

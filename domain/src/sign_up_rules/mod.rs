@@ -1,7 +1,7 @@
-//! Sign-up rules: who may sign up to a project, and who only restricted (contract 02 §9).
+//! Sign-up rules: who may sign up to a project, and who only as a restricted user.
 //!
 //! A rule is a [`Condition`] and an action. [`decide`] asks a project's rules in their order until
-//! one of them settles the matter:
+//! one of them allows or refuses the sign-up:
 //!
 //! ```
 //! use crate::sign_up_rules::{Applicant, AuthMethod, DefaultAction, decide};
@@ -21,6 +21,7 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+mod applicant;
 mod condition;
 mod literal;
 mod nesting;
@@ -32,28 +33,28 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
+pub use applicant::{Applicant, AuthMethod};
 pub use condition::{Condition, ConditionError};
-
-use crate::user::RiskScores;
 
 /// A project's rules by their ids: `auth.signUpRules`.
 pub type Rules = BTreeMap<String, SignUpRule>;
 
-/// `auth.signUpRules.{id}`
+/// A rule: `auth.signUpRules.{id}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SignUpRule {
-    /// The rule is asked.
+    /// Whether the rule is asked.
     pub enabled: bool,
-    /// Its name, for the operator.
+    /// The rule's name, for the operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// Rules of a higher priority are asked first.
+    /// The rule's rank: rules of a higher priority are asked first.
     pub priority: Number,
-    /// When it applies, in CEL. Text, because a condition that does not compile is kept too.
+    /// The condition under which the rule applies, in CEL. Text, because a condition that does not
+    /// compile is kept too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
-    /// What it does then.
+    /// The action that the rule takes when its condition holds.
     pub action: Action,
 }
 
@@ -69,14 +70,14 @@ impl Default for SignUpRule {
     }
 }
 
-/// `auth.signUpRules.{id}.action`
+/// The action of a rule: `auth.signUpRules.{id}.action`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Action {
-    /// What happens.
+    /// The kind of action.
     #[serde(rename = "type")]
     pub kind: ActionKind,
-    /// A note for the operator; never shown to who signs up.
+    /// A note for the operator; never shown to the person who signs up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
@@ -85,19 +86,19 @@ pub struct Action {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionKind {
-    /// Lets it through; no further rule is asked.
+    /// Allows the sign-up; no further rule is asked.
     #[default]
     Allow,
-    /// Refuses it; no further rule is asked.
+    /// Refuses the sign-up; no further rule is asked.
     Reject,
-    /// Restricts the user, and goes on.
+    /// Restricts the user, and lets further rules decide.
     Restrict,
-    /// Only counts it, and goes on.
+    /// Only counts the sign-up, and lets further rules decide.
     Log,
 }
 
 impl ActionKind {
-    /// Its name in settings and on the wire.
+    /// The action's name in settings and on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -109,92 +110,27 @@ impl ActionKind {
     }
 }
 
-/// What happens when no rule settles it: `auth.signUpRulesDefaultAction`.
+/// The action for a sign-up that no rule decides: `auth.signUpRulesDefaultAction`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DefaultAction {
-    /// The sign-up goes through.
+    /// The sign-up is allowed.
     #[default]
     Allow,
-    /// It is refused.
+    /// The sign-up is refused.
     Reject,
 }
 
-/// The way in which somebody signs up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AuthMethod {
-    /// Email and password.
-    Password,
-    /// A code by email.
-    Otp,
-    /// An account at an OAuth provider.
-    Oauth,
-    /// A passkey.
-    Passkey,
-}
-
-impl AuthMethod {
-    /// Every method, by its name.
-    pub const NAMES: [&'static str; 4] = ["password", "otp", "oauth", "passkey"];
-
-    /// Its name in conditions and on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Password => "password",
-            Self::Otp => "otp",
-            Self::Oauth => "oauth",
-            Self::Passkey => "passkey",
-        }
-    }
-}
-
-/// What conditions know of a sign-up. A text that is not known is empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Applicant {
-    /// The normalised email.
-    pub email: String,
-    /// Two capital letters, ISO 3166-1 alpha-2.
-    pub country_code: String,
-    /// How.
-    pub auth_method: AuthMethod,
-    /// The OAuth provider's id in the project's configuration.
-    pub oauth_provider: String,
-    /// How likely it is abuse.
-    pub risk_scores: RiskScores,
-}
-
-impl Applicant {
-    /// Somebody of whom nothing is known but how they sign up.
-    #[must_use]
-    pub fn by(auth_method: AuthMethod) -> Self {
-        Self {
-            email: String::new(),
-            country_code: String::new(),
-            auth_method,
-            oauth_provider: String::new(),
-            risk_scores: RiskScores::default(),
-        }
-    }
-
-    /// What follows the email's last `@`.
-    #[must_use]
-    pub fn email_domain(&self) -> &str {
-        self.email.rsplit_once('@').map_or("", |(_, domain)| domain)
-    }
-}
-
-/// How asking one rule ended.
+/// The result of asking one rule.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// The condition holds.
     Matched,
-    /// It does not.
+    /// The condition does not hold.
     NotMatched,
     /// The rule is switched off.
     Disabled,
-    /// There is no condition.
+    /// The rule has no condition.
     MissingCondition,
     /// The condition could not be evaluated, which counts as not matched.
     Error(ConditionError),
@@ -205,36 +141,36 @@ pub enum Verdict {
 pub struct Evaluation<'r> {
     /// The rule's id.
     pub rule_id: &'r str,
-    /// The rule.
+    /// The rule itself.
     pub rule: &'r SignUpRule,
-    /// How it ended.
+    /// The result of asking it.
     pub verdict: Verdict,
 }
 
-/// What settled a sign-up.
+/// The rule, or the default, that decided a sign-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision<'r> {
-    /// The rule of that id lets it through.
+    /// The rule with that id allows it.
     Allowed(&'r str),
-    /// The rule of that id refuses it.
+    /// The rule with that id refuses it.
     Rejected(&'r str),
-    /// No rule settled it.
+    /// No rule decided, so the default applies.
     Default(DefaultAction),
 }
 
-/// The outcome of asking a project's rules.
+/// The result of asking a project's rules.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome<'r> {
-    /// The rules that were asked, in order, up to the one that settled it.
+    /// The rules that were asked, in order, up to the one that decided.
     pub evaluations: Vec<Evaluation<'r>>,
-    /// What settled it.
+    /// The rule, or the default, that decided.
     pub decision: Decision<'r>,
-    /// The first rule that restricts the user. Without meaning when the sign-up is refused.
+    /// The first rule that restricts the user. It means nothing if the sign-up is refused.
     pub restricted_by: Option<&'r str>,
 }
 
 impl Outcome<'_> {
-    /// Whether the sign-up goes through.
+    /// Whether the sign-up is allowed.
     #[must_use]
     pub fn is_allowed(&self) -> bool {
         matches!(
@@ -244,7 +180,7 @@ impl Outcome<'_> {
     }
 }
 
-/// Asks the rules. Pure: the same rules and applicant give the same outcome.
+/// Asks the rules in their order. Pure: the same rules and applicant give the same outcome.
 #[must_use]
 pub fn decide<'r>(rules: &'r Rules, default: DefaultAction, applicant: &Applicant) -> Outcome<'r> {
     let mut outcome = Outcome {
@@ -292,7 +228,7 @@ pub(crate) fn in_order(rules: &Rules) -> Vec<(&str, &SignUpRule)> {
     ordered
 }
 
-/// The contract's order of strings (04, "SC"): in capitals first, ties in reverse. Ids are ASCII.
+/// Compares ids by their capitals first, and ties in reverse. Ids are ASCII.
 fn by_id(a: &str, b: &str) -> Ordering {
     a.to_uppercase()
         .cmp(&b.to_uppercase())

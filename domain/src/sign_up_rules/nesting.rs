@@ -1,11 +1,11 @@
-//! How deep a condition nests, told before it is parsed.
+//! The depth to which a condition nests, found out before it is parsed.
 //!
 //! The parser recurses for every bracket and every link of a chain such as `1 + 1 + 1`, and a stack
 //! that overflows takes the whole server down. So the depth is bounded from the text alone.
 //! Operands of `&&` and `||` and elements of lists do not nest, so a condition may have many.
 //!
-//! What stands in quotes does not count. So literals must be told apart exactly as the parser does
-//! it: a literal that it would not recognise, and read on inside of, is refused here already.
+//! Text in quotes does not count. So literals must be told apart exactly as the parser does it: a
+//! literal that it would not recognise, and whose inside it would read on, is refused here already.
 
 use super::condition::ConditionError;
 
@@ -15,7 +15,7 @@ pub(super) const MAX_NESTING: usize = 32;
 /// Checks that `source` stays within [`MAX_NESTING`].
 ///
 /// # Errors
-/// When it does not, or when a literal in it is none of CEL's plain ones.
+/// `TooDeep`; `Syntax` or `Unsupported` for a literal that is not one of CEL's plain ones.
 pub(super) fn check(source: &str) -> Result<(), ConditionError> {
     let mut chains = vec![0_usize];
     let mut conditionals = 0_usize;
@@ -116,7 +116,7 @@ fn check_literal(literal: &str, quote: char) -> Result<(), ConditionError> {
     }
 }
 
-/// Skips what follows a backslash. Says whether CEL knows it.
+/// Skips the characters that follow a backslash. Returns whether CEL knows the escape.
 fn skip_escape(inner: &mut impl Iterator<Item = char>) -> bool {
     let (count, radix) = match inner.next() {
         Some('a' | 'b' | 'f' | 'n' | 'r' | 't' | 'v' | '"' | '\'' | '\\' | '?' | '`') => (0, 10),

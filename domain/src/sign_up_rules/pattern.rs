@@ -1,16 +1,16 @@
-//! Regular expressions as conditions write them: ECMAScript's syntax, without its flags.
+//! Regular expressions as conditions write them: in ECMAScript's syntax, without its flags.
 //!
 //! The engine, `fancy-regex`, knows look-around and back-references and gives up after a number of
-//! steps. Its syntax is another one in many small ways (`\d` is Unicode's, `[a&&b]` intersects,
-//! `a++` is possessive), so a pattern is translated, not passed on.
+//! steps. Its syntax differs in many small ways (`\d` is Unicode's, `[a&&b]` intersects, `a++` is
+//! possessive), so a pattern is translated, not passed on.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
 use fancy_regex::{Regex, RegexBuilder};
 
-/// Steps back that a match may take. An address has at most 256 characters: what needs more than
-/// this is a pattern that takes exponential time.
+/// The steps back that a match may take. An address has at most 256 characters; a pattern that
+/// needs more steps takes exponential time.
 const BACKTRACK_LIMIT: usize = 50_000;
 /// The most memory that a compiled pattern may take, in bytes.
 const SIZE_LIMIT: usize = 1 << 20;
@@ -18,13 +18,13 @@ const SIZE_LIMIT: usize = 1 << 20;
 const DIGIT: &str = "0-9";
 const WORD: &str = "A-Za-z0-9_";
 const SPACE: &str = r"\t\n\x0B\x0C\r\x20\xA0\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}\x{FEFF}";
-/// Everything but the ends of lines.
+/// Any character but the ends of lines.
 const DOT: &str = r"[^\n\r\x{2028}\x{2029}]";
 
 /// Compiles a pattern.
 ///
 /// # Errors
-/// A sentence that says what is wrong with it.
+/// A sentence that says what is wrong with the pattern.
 pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
     let translated = Translation::of(pattern)?;
     RegexBuilder::new(&translated)
@@ -38,7 +38,7 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
 struct Translation<'p> {
     rest: Peekable<Chars<'p>>,
     written: String,
-    /// The last thing written can be repeated.
+    /// Whether the last thing written can be repeated.
     repeatable: bool,
 }
 
@@ -87,7 +87,7 @@ impl<'p> Translation<'p> {
         Ok(())
     }
 
-    /// Something that matches no character.
+    /// Writes something that matches no character, so that it cannot be repeated.
     fn assertion(&mut self, text: &str) {
         self.written.push_str(text);
         self.repeatable = false;
@@ -326,7 +326,8 @@ impl<'p> Translation<'p> {
     }
 }
 
-/// The border of a word of ASCII, or its opposite: what follows a word, and what anything else.
+/// The border of an ASCII word, or its opposite: the first lookahead applies after a word, the
+/// second one elsewhere.
 fn border([after_word, otherwise]: [&str; 2]) -> String {
     format!("(?:(?<=[{WORD}]){after_word}[{WORD}])|(?<![{WORD}]){otherwise}[{WORD}]))")
 }

@@ -1,4 +1,4 @@
-//! What can be asked of a support conversation.
+//! The commands to a support conversation.
 
 use uuid::Uuid;
 
@@ -8,86 +8,86 @@ use crate::{Millis, Patch, ProjectId, UserId};
 /// A command to a support conversation.
 #[derive(Clone, Debug)]
 pub enum SupportConversationCommand {
-    /// Open it, with an agent's first message.
-    Open(Box<Opening>),
+    /// Open the conversation with an agent's first message. Refused if the id is taken.
+    Open(Box<NewConversation>),
     /// Answer the customer.
     Reply {
-        /// The answer.
+        /// The agent's answer.
         text: AgentText,
         /// The id of the entry point that the conversation gets if it has none for the chat.
         entry_point_id: Uuid,
     },
-    /// Write something down that the customer does not see.
+    /// Add a note that the customer does not see.
     AddNote(AgentText),
-    /// Give it another status.
+    /// Change the conversation's status.
     ChangeStatus {
-        /// Which.
+        /// The status to change to.
         status: Status,
-        /// Who.
+        /// The agent who changes the status.
         agent: UserId,
-        /// The id of the message that tells of it.
+        /// The id of the message that records the change.
         message_id: Uuid,
-        /// When.
+        /// When the status is changed.
         at: Millis,
     },
-    /// Change what is noted about it.
+    /// Change the assignment, priority or tags.
     ChangeDetails(Details),
-    /// Take in what the customer wrote.
+    /// Take in a message that the customer wrote.
     Receive {
         /// The message's id.
         message_id: Uuid,
-        /// What it says.
+        /// The text of the message.
         body: String,
-        /// When.
+        /// When the message arrived.
         at: Millis,
     },
-    /// The customer's account is being deleted. What was said goes with it.
+    /// Forget the customer, whose account is being deleted, and everything that was said with it.
     ForgetCustomer,
 }
 
-/// How a conversation is opened.
+/// A conversation to open: the content of [`SupportConversationCommand::Open`].
 #[derive(Clone, Debug)]
-pub struct Opening {
-    /// The project whose customer it is with.
+pub struct NewConversation {
+    /// The project that the customer is a user of.
     pub project_id: ProjectId,
-    /// The customer.
+    /// The user whom the conversation is with.
     pub customer: UserId,
-    /// What it is about.
+    /// The subject of the conversation.
     pub topic: String,
-    /// How urgent it is.
+    /// How urgent the conversation is.
     pub priority: Priority,
-    /// Where it comes from.
+    /// The channel that the conversation comes from.
     pub source: Source,
-    /// The id of the entry point that it comes in by.
+    /// The id of the entry point that the conversation comes in by.
     pub entry_point_id: Uuid,
-    /// The first message.
+    /// The agent's first message.
     pub message: AgentText,
 }
 
-/// What an agent writes.
+/// A message or note that an agent writes.
 #[derive(Clone, Debug)]
 pub struct AgentText {
     /// The message's id.
     pub message_id: Uuid,
-    /// The agent: a dashboard user.
+    /// The agent, a dashboard user.
     pub agent: UserId,
-    /// What it says.
+    /// The text of the message.
     pub body: String,
-    /// When.
+    /// When the agent wrote it.
     pub at: Millis,
 }
 
-/// What is noted about a conversation. Fields that are kept do not change.
+/// A change of assignment, priority or tags. Fields that are kept do not change.
 #[derive(Clone, Debug)]
 pub struct Details {
-    /// When.
+    /// When the change happens.
     pub at: Millis,
-    /// Who looks after it.
+    /// The agent who is responsible for the conversation.
     pub assigned_to_user_id: Patch<String>,
-    /// Their name.
+    /// The name of the agent who is responsible.
     pub assigned_to_display_name: Patch<String>,
-    /// How urgent it is.
+    /// How urgent the conversation is.
     pub priority: Option<Priority>,
-    /// Free labels.
+    /// Labels that agents choose freely.
     pub tags: Option<Vec<String>>,
 }

@@ -1,53 +1,54 @@
-//! What can happen to a support conversation.
+//! The events on the stream of a support conversation.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
+use crate::event::domain_event;
 use crate::{Millis, Patch, Personal, ProjectId, UserId};
 
 /// An event on a support conversation's stream.
 ///
 /// Everything that is said is sealed under the customer's key as long as the customer has an
 /// account, afterwards under the conversation's own. Agents are named by their ids alone.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum SupportConversationEvent {
-    /// An agent opened it.
+    /// An agent opened the conversation.
     SupportConversationOpened(Box<SupportConversationOpened>),
-    /// An agent answered.
+    /// An agent answered the customer.
     SupportReplySent(SupportReplySent),
-    /// An agent wrote something down that the customer does not see.
+    /// An agent added a note that the customer does not see.
     SupportNoteAdded(SupportNoteAdded),
     /// An agent changed the status.
     SupportStatusChanged {
-        /// To what.
+        /// The status from then on.
         status: Status,
-        /// Who.
+        /// The agent who changed the status.
         agent: UserId,
-        /// The id of the message that tells of it.
+        /// The id of the message that records the change.
         message_id: Uuid,
-        /// When.
+        /// When the status changed.
         at: Millis,
     },
-    /// What is noted about it changed.
+    /// The assignment, priority or tags changed.
     SupportDetailsChanged(SupportDetailsChanged),
-    /// The customer wrote.
+    /// The customer wrote a message.
     SupportMessageReceived(SupportMessageReceived),
-    /// The customer's account was deleted, and with it what was said up to now.
+    /// The customer's account was deleted, and with it everything that was said up to now.
     SupportCustomerForgotten {},
 }
 
-/// Whether an answer is waited for.
+/// Who is expected to answer next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// From the agents.
+    /// The agents are expected to answer.
     #[default]
     Open,
-    /// From the customer.
+    /// The customer is expected to answer.
     Pending,
-    /// From nobody.
+    /// Nobody is expected to answer.
     Closed,
 }
 
@@ -55,7 +56,7 @@ impl Status {
     /// The names on the wire, in the log and in the read table.
     pub const NAMES: [&'static str; 3] = ["open", "pending", "closed"];
 
-    /// The name.
+    /// The status's name on the wire, in the log and in the read table.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -70,13 +71,13 @@ impl Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
-    /// It can wait.
+    /// The conversation can wait.
     Low,
-    /// As most are.
+    /// The conversation is as urgent as most are.
     Normal,
-    /// It comes first.
+    /// The conversation comes before most others.
     High,
-    /// It comes before everything else.
+    /// The conversation comes before all others.
     Urgent,
 }
 
@@ -84,7 +85,7 @@ impl Priority {
     /// The names on the wire, in the log and in the read table.
     pub const NAMES: [&'static str; 4] = ["low", "normal", "high", "urgent"];
 
-    /// The name.
+    /// The priority's name on the wire, in the log and in the read table.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -96,17 +97,17 @@ impl Priority {
     }
 }
 
-/// Where a conversation comes from.
+/// The channel that a conversation comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
-    /// An agent began it.
+    /// An agent began the conversation.
     Manual,
-    /// A chat.
+    /// The customer wrote in a chat.
     Chat,
-    /// A mail.
+    /// The customer wrote an email.
     Email,
-    /// A program.
+    /// A program opened the conversation through the API.
     Api,
 }
 
@@ -114,7 +115,7 @@ impl Source {
     /// The names on the wire, in the log and in the read table.
     pub const NAMES: [&'static str; 4] = ["manual", "chat", "email", "api"];
 
-    /// The name.
+    /// The source's name on the wire, in the log and in the read table.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -126,101 +127,102 @@ impl Source {
     }
 }
 
-/// See [`SupportConversationEvent::SupportConversationOpened`].
+/// The content of [`SupportConversationEvent::SupportConversationOpened`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SupportConversationOpened {
-    /// The project whose customer it is with.
+    /// The project that the customer is a user of.
     pub project_id: ProjectId,
-    /// The customer.
+    /// The user whom the conversation is with.
     pub user_id: UserId,
-    /// How urgent it is.
+    /// How urgent the conversation is.
     pub priority: Priority,
-    /// Where it comes from.
+    /// The channel that the conversation comes from.
     pub source: Source,
-    /// The id of the entry point that it comes in by.
+    /// The id of the entry point that the conversation comes in by.
     pub entry_point_id: Uuid,
     /// The first message's id.
     pub message_id: Uuid,
-    /// Who wrote it.
+    /// The agent who wrote the first message.
     pub agent: UserId,
-    /// When.
+    /// When the conversation was opened.
     pub at: Millis,
-    /// Whose key seals the personal part: the customer's.
+    /// The customer, whose key seals the personal part.
     pub subject: UserId,
-    /// What it is about, and what it says.
+    /// The topic and the first message.
     pub personal: Personal<OpeningText>,
 }
 
-/// The personal part of [`SupportConversationOpened`].
+/// The personal part of [`SupportConversationOpened`]: the topic and the first message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpeningText {
-    /// What the conversation is about.
+    /// The subject of the conversation.
     pub topic: String,
-    /// The first message.
+    /// The text of the first message.
     pub body: String,
 }
 
-/// See [`SupportConversationEvent::SupportReplySent`].
+/// The content of [`SupportConversationEvent::SupportReplySent`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SupportReplySent {
     /// The message's id.
     pub message_id: Uuid,
-    /// Who wrote it.
+    /// The agent who answered.
     pub agent: UserId,
-    /// When.
+    /// When the agent answered.
     pub at: Millis,
-    /// The status from now on.
+    /// The status of the conversation after the answer.
     pub status: Status,
-    /// Whether the customer had waited for a first answer until now.
+    /// Whether the customer had waited for a first answer until then.
     pub is_first_response: bool,
-    /// The entry point of the chat, if the conversation had none.
+    /// The entry point for the chat, if the conversation had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry_point_id: Option<Uuid>,
-    /// Whose key seals the personal part; the conversation's own, if absent.
+    /// The customer, whose key seals the personal part; the conversation's own key does, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<UserId>,
-    /// What it says.
+    /// The text of the answer.
     pub personal: Personal<MessageText>,
 }
 
-/// What a message says.
+/// The personal part of the events that carry a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageText {
-    /// The text.
+    /// The text of the message.
     pub body: String,
 }
 
-/// See [`SupportConversationEvent::SupportNoteAdded`].
+/// The content of [`SupportConversationEvent::SupportNoteAdded`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SupportNoteAdded {
-    /// The message's id.
+    /// The note's id.
     pub message_id: Uuid,
-    /// Who wrote it.
+    /// The agent who wrote the note.
     pub agent: UserId,
-    /// When.
+    /// When the note was added.
     pub at: Millis,
-    /// Whose key seals the personal part; the conversation's own, if absent.
+    /// The customer, whose key seals the personal part; the conversation's own key does, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<UserId>,
-    /// What it says.
+    /// The text of the note.
     pub personal: Personal<MessageText>,
 }
 
-/// See [`SupportConversationEvent::SupportDetailsChanged`]. Fields that did not change are left out.
+/// The content of [`SupportConversationEvent::SupportDetailsChanged`]. Fields that did not change
+/// are left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SupportDetailsChanged {
-    /// When.
+    /// When the details changed.
     pub at: Millis,
-    /// How urgent it is.
+    /// How urgent the conversation is from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
-    /// Who looks after it.
+    /// The agent who is responsible from then on.
     #[serde(default, skip_serializing_if = "Patch::is_keep")]
     pub assigned_to_user_id: Patch<String>,
-    /// Whose key seals the personal part; the conversation's own, if absent.
+    /// The customer, whose key seals the personal part; the conversation's own key does, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<UserId>,
-    /// The rest.
+    /// The changed details that may name people.
     pub personal: Personal<PersonalDetails>,
 }
 
@@ -228,44 +230,27 @@ pub struct SupportDetailsChanged {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PersonalDetails {
-    /// The name of who looks after it.
+    /// The name of the agent who is responsible.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub assigned_to_display_name: Patch<String>,
-    /// Free labels.
+    /// Labels that agents choose freely.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
 }
 
-/// See [`SupportConversationEvent::SupportMessageReceived`].
+/// The content of [`SupportConversationEvent::SupportMessageReceived`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SupportMessageReceived {
     /// The message's id.
     pub message_id: Uuid,
-    /// When.
+    /// When the message arrived.
     pub at: Millis,
-    /// The status from now on.
+    /// The status of the conversation after the message.
     pub status: Status,
     /// The customer, whose key seals the personal part.
     pub subject: UserId,
-    /// What it says.
+    /// The text of the message.
     pub personal: Personal<MessageText>,
 }
 
-impl DomainEvent for SupportConversationEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::SupportConversationOpened(_) => "SupportConversationOpened",
-            Self::SupportReplySent(_) => "SupportReplySent",
-            Self::SupportNoteAdded(_) => "SupportNoteAdded",
-            Self::SupportStatusChanged { .. } => "SupportStatusChanged",
-            Self::SupportDetailsChanged(_) => "SupportDetailsChanged",
-            Self::SupportMessageReceived(_) => "SupportMessageReceived",
-            Self::SupportCustomerForgotten {} => "SupportCustomerForgotten",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(SupportConversationEvent);

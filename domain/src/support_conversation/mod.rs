@@ -1,5 +1,5 @@
-//! A support conversation: what the agents of a project and one of its users write to each other.
-//! Agents are dashboard users.
+//! The support conversation between the agents of a project and one of its users. Agents are
+//! dashboard users.
 
 mod command;
 mod event;
@@ -9,7 +9,7 @@ use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use command::{AgentText, Details, Opening, SupportConversationCommand};
+pub use command::{AgentText, Details, NewConversation, SupportConversationCommand};
 pub use event::{
     MessageText, OpeningText, PersonalDetails, Priority, Source, Status, SupportConversationEvent,
     SupportConversationOpened, SupportDetailsChanged, SupportMessageReceived, SupportNoteAdded,
@@ -21,13 +21,13 @@ use crate::UserId;
 /// Why a command to a support conversation was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SupportConversationError {
-    /// It does not exist.
+    /// The conversation was never opened.
     #[error("the conversation does not exist")]
     NotFound,
-    /// The id is taken.
+    /// A conversation with this id exists already.
     #[error("a conversation with this id exists already")]
     AlreadyExists,
-    /// It has that status.
+    /// The conversation has the wanted status already.
     #[error("the conversation is {} already", .0.as_str())]
     HasStatus(Status),
     /// The customer's account was deleted, so nobody can write in their name.
@@ -35,28 +35,29 @@ pub enum SupportConversationError {
     CustomerGone,
 }
 
-/// The state that decisions about a conversation need. What is said in it is not among that, so
-/// snapshots, which nobody's erasure reaches, do not hold it.
+/// The state that decisions about a conversation need. It does not include what was said, so that
+/// snapshots, which no erasure reaches, do not hold it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SupportConversation {
-    /// Nothing happened yet.
+    /// Nothing has happened on the stream yet. Snapshots keep the name that was stored first.
     #[default]
-    Unborn,
-    /// It exists.
-    Open(Standing),
+    #[serde(rename = "Unborn")]
+    Absent,
+    /// The conversation exists, whatever its status is.
+    Open(OpenConversation),
 }
 
-/// How an existing conversation stands.
+/// The state of a conversation that exists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct OpenConversation {
     /// The customer, as long as they have an account.
     customer: Option<UserId>,
     status: Status,
-    /// Whether the customer can be reached by chat.
+    /// Whether an entry point lets the customer be reached by chat.
     has_chat: bool,
-    /// Whether the customer ever wrote.
+    /// Whether the customer has ever written.
     customer_wrote: bool,
-    /// Whether an agent answered since.
+    /// Whether an agent has answered since the customer wrote.
     was_answered: bool,
 }
 
@@ -66,17 +67,17 @@ impl SupportConversation {
         command: SupportConversationCommand,
     ) -> Result<Option<SupportConversationEvent>, SupportConversationError> {
         match (self, command) {
-            (Self::Unborn, SupportConversationCommand::Open(opening)) => Ok(Some(opened(*opening))),
+            (Self::Absent, SupportConversationCommand::Open(opening)) => Ok(Some(opened(*opening))),
             (_, SupportConversationCommand::Open(_)) => {
                 Err(SupportConversationError::AlreadyExists)
             }
-            (Self::Unborn, _) => Err(SupportConversationError::NotFound),
-            (Self::Open(standing), command) => standing.decide(command),
+            (Self::Absent, _) => Err(SupportConversationError::NotFound),
+            (Self::Open(open), command) => open.decide(command),
         }
     }
 }
 
-fn opened(opening: Opening) -> SupportConversationEvent {
+fn opened(opening: NewConversation) -> SupportConversationEvent {
     let personal = OpeningText {
         topic: opening.topic,
         body: opening.message.body,
@@ -95,7 +96,7 @@ fn opened(opening: Opening) -> SupportConversationEvent {
     }))
 }
 
-impl Standing {
+impl OpenConversation {
     fn decide(
         &self,
         command: SupportConversationCommand,
@@ -232,7 +233,7 @@ impl Aggregate for SupportConversation {
     fn apply(&mut self, event: SupportConversationEvent) {
         match (&mut *self, event) {
             (_, SupportConversationEvent::SupportConversationOpened(opened)) => {
-                *self = Self::Open(Standing {
+                *self = Self::Open(OpenConversation {
                     customer: Some(opened.user_id),
                     status: Status::Open,
                     has_chat: opened.source == Source::Chat,
@@ -240,8 +241,8 @@ impl Aggregate for SupportConversation {
                     was_answered: false,
                 });
             }
-            (Self::Open(standing), event) => standing.apply(&event),
-            (Self::Unborn, _) => {}
+            (Self::Open(open), event) => open.apply(&event),
+            (Self::Absent, _) => {}
         }
     }
 }

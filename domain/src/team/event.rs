@@ -1,14 +1,15 @@
-//! What can happen to a team.
+//! The events on the stream of a team.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use strum::{IntoStaticStr, VariantNames};
 
+use crate::event::domain_event;
 use crate::permission::RevokeCause;
 use crate::{Millis, Patch, PermissionId, Personal, ProjectId, UserId};
 
 /// An event on a team's stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum TeamEvent {
     /// The team came into being.
@@ -21,32 +22,32 @@ pub enum TeamEvent {
     MemberAdded(MemberAdded),
     /// A user left, was removed, or was deleted. Their permissions in the team end with it.
     MemberRemoved {
-        /// Who.
+        /// The user who is no longer a member.
         user_id: UserId,
     },
     /// A member was granted a permission directly, which they may have held already.
     TeamPermissionGranted {
-        /// Who.
+        /// The member who holds the permission from then on.
         user_id: UserId,
-        /// Which.
+        /// The permission that was granted.
         permission_id: PermissionId,
     },
     /// A member's direct grant ended.
     TeamPermissionRevoked {
-        /// Whose.
+        /// The member whose grant ended.
         user_id: UserId,
-        /// Which.
+        /// The permission that is no longer granted.
         permission_id: PermissionId,
-        /// Why.
+        /// Whether somebody revoked it, or its definition was removed.
         cause: RevokeCause,
     },
     /// A permission was renamed, and a member's direct grant with it.
     TeamPermissionRenamed {
-        /// Whose.
+        /// The member whose grant was renamed.
         user_id: UserId,
-        /// The old id.
+        /// The permission's id until then.
         permission_id: PermissionId,
-        /// The new id.
+        /// The permission's id from then on.
         new_permission_id: PermissionId,
     },
     /// A member appears differently in the team.
@@ -55,37 +56,37 @@ pub enum TeamEvent {
     TeamDeleted {},
 }
 
-/// See [`TeamEvent::TeamCreated`].
+/// The content of [`TeamEvent::TeamCreated`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TeamCreated {
     /// The project the team belongs to.
     pub project_id: ProjectId,
-    /// When.
+    /// When the team was created.
     pub created_at: Millis,
     /// The team's fields, which often carry a person's name.
     pub personal: Personal<TeamProfile>,
 }
 
-/// The personal part of [`TeamCreated`].
+/// The personal part of [`TeamCreated`]: a team's own fields.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TeamProfile {
-    /// The name shown.
+    /// The name that others see.
     pub display_name: String,
-    /// A picture's address.
+    /// The address of the team's picture.
     pub profile_image_url: Option<String>,
-    /// Data the client may read and write.
+    /// Metadata that clients may read and write.
     pub client_metadata: Value,
-    /// Data the client may read.
+    /// Metadata that clients may read, but not write.
     pub client_read_only_metadata: Value,
-    /// Data for the server only.
+    /// Metadata that only servers and administrators see.
     pub server_metadata: Value,
 }
 
-/// See [`TeamEvent::TeamUpdated`].
+/// The content of [`TeamEvent::TeamUpdated`] and [`TeamEvent::PersonalTeamNamed`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TeamUpdated {
-    /// The fields that changed.
+    /// The fields that changed, possibly none.
     pub personal: Personal<TeamChange>,
 }
 
@@ -93,19 +94,19 @@ pub struct TeamUpdated {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TeamChange {
-    /// The name shown.
+    /// The name that others see.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// A picture's address.
+    /// The address of the team's picture.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub profile_image_url: Patch<String>,
-    /// Data the client may read and write; replaced as a whole.
+    /// Metadata that clients may read and write; replaced as a whole.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub client_metadata: Patch<Value>,
-    /// Data the client may read; replaced as a whole.
+    /// Metadata that clients may read, but not write; replaced as a whole.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub client_read_only_metadata: Patch<Value>,
-    /// Data for the server only; replaced as a whole.
+    /// Metadata that only servers and administrators see; replaced as a whole.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub server_metadata: Patch<Value>,
 }
@@ -116,31 +117,31 @@ pub struct TeamChange {
 pub enum Entrance {
     /// The user created the team.
     Creator,
-    /// The user was added to it.
+    /// Somebody added the user, or the user accepted an invitation.
     Added,
 }
 
-/// See [`TeamEvent::MemberAdded`].
+/// The content of [`TeamEvent::MemberAdded`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MemberAdded {
-    /// Who.
+    /// The user who joined.
     pub user_id: UserId,
-    /// When.
+    /// When the user joined.
     pub joined_at: Millis,
-    /// As what.
+    /// Whether the user created the team or was added to it.
     pub entrance: Entrance,
-    /// The project's default permissions for that entrance, granted directly.
+    /// The project's default permissions for this way of joining, granted directly.
     pub permission_ids: Vec<PermissionId>,
 }
 
-/// See [`TeamEvent::MemberProfileChanged`].
+/// The content of [`TeamEvent::MemberProfileChanged`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MemberProfileChanged {
-    /// Who.
+    /// The member whose profile changed.
     pub user_id: UserId,
-    /// Whose key seals the personal part: the member's, not the team's.
+    /// The member, whose key seals the personal part; not the team's key.
     pub subject: UserId,
-    /// The fields that changed.
+    /// The fields of the profile that changed.
     pub personal: Personal<MemberProfileChange>,
 }
 
@@ -156,24 +157,4 @@ pub struct MemberProfileChange {
     pub profile_image_url: Patch<String>,
 }
 
-impl DomainEvent for TeamEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::TeamCreated(_) => "TeamCreated",
-            Self::TeamUpdated(_) => "TeamUpdated",
-            Self::PersonalTeamNamed(_) => "PersonalTeamNamed",
-            Self::MemberAdded(_) => "MemberAdded",
-            Self::MemberRemoved { .. } => "MemberRemoved",
-            Self::TeamPermissionGranted { .. } => "TeamPermissionGranted",
-            Self::TeamPermissionRevoked { .. } => "TeamPermissionRevoked",
-            Self::TeamPermissionRenamed { .. } => "TeamPermissionRenamed",
-            Self::MemberProfileChanged(_) => "MemberProfileChanged",
-            Self::TeamDeleted {} => "TeamDeleted",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(TeamEvent);

@@ -15,22 +15,23 @@ pub use event::{
     TeamEvent, TeamProfile, TeamUpdated,
 };
 
-use crate::permission::{GrantFate, RevokeCause};
+use crate::lifecycle::Lifecycle;
+use crate::permission::{GrantChange, RevokeCause};
 use crate::{PermissionId, UserId};
 
 /// Why a command to a team was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TeamError {
-    /// The team does not exist, or no longer.
+    /// The team never existed, or was deleted.
     #[error("the team does not exist")]
     NotFound,
-    /// The id is taken.
+    /// A team with this id exists already, or existed once.
     #[error("a team with this id exists already")]
     AlreadyExists,
-    /// The user is in the team already.
+    /// The user is a member of the team already.
     #[error("the user is a member of the team already")]
     AlreadyMember,
-    /// The user is not in the team.
+    /// The user is not a member of the team.
     #[error("the user is not a member of the team")]
     NotMember(UserId),
     /// The permission was not granted to the member directly.
@@ -38,19 +39,11 @@ pub enum TeamError {
     NotGranted(UserId, PermissionId),
 }
 
-/// Where a team is in its life.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-enum Life {
-    #[default]
-    Unborn,
-    Alive,
-    Deleted,
-}
-
 /// The state that decisions about a team need.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Team {
-    life: Life,
+    #[serde(rename = "life")]
+    lifecycle: Lifecycle,
     display_name: String,
     /// The members, each with the permissions granted directly.
     members: BTreeMap<UserId, BTreeSet<PermissionId>>,
@@ -59,11 +52,11 @@ pub struct Team {
 impl Team {
     /// Whether the team exists now.
     #[must_use]
-    pub fn is_alive(&self) -> bool {
-        self.life == Life::Alive
+    pub fn is_active(&self) -> bool {
+        self.lifecycle == Lifecycle::Active
     }
 
-    /// Who is in the team.
+    /// The users who are in the team.
     pub fn members(&self) -> impl Iterator<Item = UserId> {
         self.members.keys().copied()
     }
@@ -87,17 +80,17 @@ impl Team {
         }])
     }
 
-    fn followed(&self, permission_id: &PermissionId, fate: &GrantFate) -> Vec<TeamEvent> {
+    fn followed(&self, permission_id: &PermissionId, change: &GrantChange) -> Vec<TeamEvent> {
         let members = self.members.iter();
         let holders = members.filter(|(_, grants)| grants.contains(permission_id));
         holders
-            .map(|(user_id, _)| match fate {
-                GrantFate::Renamed(new_permission_id) => TeamEvent::TeamPermissionRenamed {
+            .map(|(user_id, _)| match change {
+                GrantChange::Renamed(new_permission_id) => TeamEvent::TeamPermissionRenamed {
                     user_id: *user_id,
                     permission_id: permission_id.clone(),
                     new_permission_id: new_permission_id.clone(),
                 },
-                GrantFate::Dropped => TeamEvent::TeamPermissionRevoked {
+                GrantChange::Dropped => TeamEvent::TeamPermissionRevoked {
                     user_id: *user_id,
                     permission_id: permission_id.clone(),
                     cause: RevokeCause::DefinitionRemoved,
@@ -107,9 +100,9 @@ impl Team {
     }
 
     fn decide(&self, command: TeamCommand) -> Result<Vec<TeamEvent>, TeamError> {
-        match (self.life, command) {
+        match (self.lifecycle, command) {
             (
-                Life::Unborn,
+                Lifecycle::Absent,
                 TeamCommand::Create {
                     project_id,
                     now,
@@ -124,14 +117,14 @@ impl Team {
                 Ok(vec![TeamEvent::TeamCreated(created)])
             }
             (_, TeamCommand::Create { .. }) => Err(TeamError::AlreadyExists),
-            (Life::Unborn | Life::Deleted, _) => Err(TeamError::NotFound),
-            (Life::Alive, TeamCommand::Update(change)) => {
+            (Lifecycle::Absent | Lifecycle::Deleted, _) => Err(TeamError::NotFound),
+            (Lifecycle::Active, TeamCommand::Update(change)) => {
                 Ok(vec![TeamEvent::TeamUpdated(TeamUpdated {
                     personal: change.into(),
                 })])
             }
             (
-                Life::Alive,
+                Lifecycle::Active,
                 TeamCommand::NamePersonalTeam {
                     placeholder,
                     display_name,
@@ -148,30 +141,30 @@ impl Team {
                     personal: change.into(),
                 })])
             }
-            (Life::Alive, TeamCommand::AddMember(added)) => {
+            (Lifecycle::Active, TeamCommand::AddMember(added)) => {
                 if self.members.contains_key(&added.user_id) {
                     return Err(TeamError::AlreadyMember);
                 }
                 Ok(vec![TeamEvent::MemberAdded(added)])
             }
-            (Life::Alive, TeamCommand::RemoveMember(user_id)) => {
+            (Lifecycle::Active, TeamCommand::RemoveMember(user_id)) => {
                 self.grants_of(user_id)?;
                 Ok(vec![TeamEvent::MemberRemoved { user_id }])
             }
-            (Life::Alive, TeamCommand::GrantPermission(user_id, permission_id)) => {
+            (Lifecycle::Active, TeamCommand::GrantPermission(user_id, permission_id)) => {
                 self.grants_of(user_id)?;
                 Ok(vec![TeamEvent::TeamPermissionGranted {
                     user_id,
                     permission_id,
                 }])
             }
-            (Life::Alive, TeamCommand::RevokePermission(user_id, permission_id)) => {
+            (Lifecycle::Active, TeamCommand::RevokePermission(user_id, permission_id)) => {
                 self.revoked(user_id, permission_id)
             }
-            (Life::Alive, TeamCommand::FollowDefinition(permission_id, fate)) => {
-                Ok(self.followed(&permission_id, &fate))
+            (Lifecycle::Active, TeamCommand::FollowDefinition(permission_id, change)) => {
+                Ok(self.followed(&permission_id, &change))
             }
-            (Life::Alive, TeamCommand::ChangeMemberProfile(user_id, change)) => {
+            (Lifecycle::Active, TeamCommand::ChangeMemberProfile(user_id, change)) => {
                 self.grants_of(user_id)?;
                 Ok(vec![TeamEvent::MemberProfileChanged(
                     MemberProfileChanged {
@@ -181,7 +174,7 @@ impl Team {
                     },
                 )])
             }
-            (Life::Alive, TeamCommand::Delete) => Ok(vec![TeamEvent::TeamDeleted {}]),
+            (Lifecycle::Active, TeamCommand::Delete) => Ok(vec![TeamEvent::TeamDeleted {}]),
         }
     }
 }
@@ -208,7 +201,7 @@ impl Aggregate for Team {
     fn apply(&mut self, event: TeamEvent) {
         match event {
             TeamEvent::TeamCreated(created) => {
-                self.life = Life::Alive;
+                self.lifecycle = Lifecycle::Active;
                 self.display_name = created.personal.or_erased().display_name;
             }
             TeamEvent::TeamUpdated(updated) | TeamEvent::PersonalTeamNamed(updated) => {
@@ -253,7 +246,7 @@ impl Aggregate for Team {
             TeamEvent::MemberProfileChanged(_) => {}
             TeamEvent::TeamDeleted {} => {
                 *self = Self {
-                    life: Life::Deleted,
+                    lifecycle: Lifecycle::Deleted,
                     ..Self::default()
                 }
             }

@@ -1,8 +1,9 @@
-//! A user's email addresses: which is the primary one, which are verified, and with which the user
-//! signs in (contract 03 §1.3 and §2).
+//! A user's email addresses: which one is the primary, which are verified, and which the user may
+//! sign in with.
 //!
-//! Whether another user signs in with an address is not known here: the read table's unique index
-//! decides it in the same transaction.
+//! A user has at most one primary address and each address once. Whether another user signs in with
+//! an address is not known here: the read table's unique index decides that in the same
+//! transaction.
 
 use super::command::{ChannelChange, NewChannel, UserUpdate};
 use super::event::{ChannelValue, ContactChannelAdded, ContactChannelChanged, UserEvent};
@@ -97,8 +98,9 @@ impl User {
         )])
     }
 
-    /// The contract's rules for `primary_email`, `primary_email_verified` and
-    /// `primary_email_auth_enabled` in one update.
+    /// Decides the part of an update that concerns `primary_email`, `primary_email_verified` and
+    /// `primary_email_auth_enabled`. A new primary address demotes the old one to an ordinary
+    /// channel; the flags alone need an address that they can apply to.
     pub(super) fn decide_primary_email(
         &self,
         update: &UserUpdate,

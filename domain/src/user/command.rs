@@ -1,26 +1,27 @@
-//! What can be asked of a user.
+//! The commands to a user.
 
 use serde_json::Value;
 
 use super::event::{OauthAccount, Passkey, PasswordOccasion, RiskScores};
 use crate::notification::{NotificationCategory, Preference};
-use crate::permission::{GrantCause, GrantFate};
+use crate::permission::{GrantCause, GrantChange};
 use crate::{ContactChannelId, EmailAddress, Millis, Patch, PermissionId, ProjectId, TeamId};
 
 /// A command to a user.
 #[derive(Clone, Debug)]
 pub enum UserCommand {
-    /// Open the account.
+    /// Open the account. Refused if the id is taken.
     Create(Box<NewUser>),
-    /// Change the account.
+    /// Change any of the account's own fields in one step.
     Update(Box<UserUpdate>),
-    /// Replace the password's hash by a stronger one of the same password.
+    /// Replace the password's hash by a stronger one of the same password. Nothing happens if there
+    /// is no password.
     RenewPasswordHash(String),
     /// Give the account a password of its owner's choice.
     ChoosePassword {
-        /// Its hash.
+        /// The hash of the chosen password, in PHC format.
         hash: String,
-        /// On what occasion.
+        /// Whether this is a first password, a change of a known one, or a reset by email.
         occasion: PasswordOccasion,
     },
     /// Let the account sign in by email code; nothing happens if it may already.
@@ -29,130 +30,130 @@ pub enum UserCommand {
     UseTotpStep(u64),
     /// Give the account this passkey instead of the one it has, if any.
     RegisterPasskey(Passkey),
-    /// Note that the passkey signed.
+    /// Record that the passkey signed, with the counter it now shows.
     UsePasskey(Passkey),
     /// Take the passkey away; nothing happens if there is none.
     RemovePasskey,
-    /// Add an email address.
+    /// Add an email address that the user does not have yet.
     AddChannel(NewChannel),
     /// Change an email address or its flags.
     ChangeChannel(ChannelChange),
     /// Remove an email address.
     RemoveChannel(ContactChannelId),
-    /// Note that an address was proved to reach the user.
+    /// Mark an address as verified, because it was proved to reach the user.
     VerifyAddress(EmailAddress),
-    /// Select a team that was made for the user.
+    /// Select a team for the user, because it was made for them.
     SelectTeam(TeamId),
-    /// Take the selected team away, if it is this one.
+    /// Deselect this team; nothing happens if another one is selected, or none.
     DeselectTeam(TeamId),
     /// Grant a project-wide permission. A default that is granted already is not recorded again.
     GrantProjectPermission(PermissionId, GrantCause),
     /// Revoke a project-wide permission that was granted directly.
     RevokeProjectPermission(PermissionId),
-    /// Follow what became of a permission's definition, in the user's direct grant.
-    FollowDefinition(PermissionId, GrantFate),
-    /// Want mails of a category, or not.
+    /// Apply a renamed or removed permission definition to the user's direct grant of it.
+    FollowDefinition(PermissionId, GrantChange),
+    /// Choose whether the user receives mails of a category.
     PreferNotifications(NotificationCategory, Preference),
-    /// Close the account for good.
+    /// Delete the account for good.
     Delete,
 }
 
-/// See [`UserCommand::AddChannel`].
+/// An email address to add: the content of [`UserCommand::AddChannel`].
 #[derive(Clone, Debug)]
 pub struct NewChannel {
-    /// The id it shall have.
+    /// The id that the new channel will have.
     pub channel_id: ContactChannelId,
-    /// When.
+    /// When the address is added.
     pub now: Millis,
-    /// The address.
+    /// The address itself, normalised.
     pub address: EmailAddress,
-    /// It takes the place of the primary one.
+    /// Whether the address replaces the primary one.
     pub is_primary: bool,
-    /// It is known to reach the user.
+    /// Whether the address is already known to reach the user.
     pub is_verified: bool,
-    /// The user may sign in with it.
+    /// Whether the user may sign in with the address.
     pub used_for_auth: bool,
 }
 
-/// See [`UserCommand::ChangeChannel`]. What is absent is kept; but a new address is unverified
-/// unless said otherwise.
+/// A change of one email address: the content of [`UserCommand::ChangeChannel`]. What is absent is
+/// kept, but a new address is unverified unless the change says otherwise.
 #[derive(Clone, Debug)]
 pub struct ChannelChange {
-    /// Which.
+    /// The channel to change.
     pub channel_id: ContactChannelId,
-    /// Another address.
+    /// The address that replaces the present one.
     pub address: Option<EmailAddress>,
-    /// The primary one, or no longer.
+    /// Whether the channel is the primary one from now on.
     pub is_primary: Option<bool>,
-    /// Verified, or no longer.
+    /// Whether the address counts as verified from now on.
     pub is_verified: Option<bool>,
-    /// Used for signing in, or no longer.
+    /// Whether the user may sign in with the address from now on.
     pub used_for_auth: Option<bool>,
 }
 
 /// A primary email to open an account with.
 #[derive(Clone, Debug)]
 pub struct NewPrimaryEmail {
-    /// The id its channel shall have.
+    /// The id that the address's channel will have.
     pub channel_id: ContactChannelId,
-    /// The address.
+    /// The address itself, normalised.
     pub address: EmailAddress,
-    /// The address is known to reach the user.
+    /// Whether the address is already known to reach the user.
     pub is_verified: bool,
-    /// The user may sign in with the address.
+    /// Whether the user may sign in with the address.
     pub used_for_auth: bool,
 }
 
-/// An administrator's restriction.
+/// A restriction that an administrator or a sign-up rule puts on a user, or lifts.
 #[derive(Clone, Debug, Default)]
 pub struct AdminRestriction {
-    /// The flag.
+    /// Whether the user is restricted; no change if absent.
     pub restricted: Option<bool>,
-    /// Why, shown to the user.
+    /// The reason that the user is shown.
     pub reason: Patch<String>,
-    /// Why, for the operator.
+    /// Details that only the operator sees.
     pub private_details: Patch<String>,
 }
 
-/// See [`UserCommand::Create`].
+/// A user to create: the content of [`UserCommand::Create`].
 #[derive(Clone, Debug)]
 pub struct NewUser {
     /// The project the user belongs to.
     pub project_id: ProjectId,
-    /// When.
+    /// When the user signs up.
     pub now: Millis,
-    /// The user has not signed up, but keeps data until they do.
+    /// Whether the user has not signed up yet, but keeps data until they do.
     pub is_anonymous: bool,
-    /// The name shown.
+    /// The name that others see.
     pub display_name: Option<String>,
-    /// A picture's address.
+    /// The address of a profile picture.
     pub profile_image_url: Option<String>,
-    /// Data the client may read and write.
+    /// Metadata that the user's own client may read and write.
     pub client_metadata: Value,
-    /// Data the client may read.
+    /// Metadata that the user's own client may read, but not write.
     pub client_read_only_metadata: Value,
-    /// Data for the server only.
+    /// Metadata that only servers and administrators see.
     pub server_metadata: Value,
-    /// The primary email.
+    /// The primary email address, if the account has one from the start.
     pub primary_email: Option<NewPrimaryEmail>,
-    /// The password's hash.
+    /// The password's hash, if the account has a password from the start.
     pub password_hash: Option<String>,
     /// The TOTP secret, base64. Stored, but not demanded before an update switches it on.
     pub totp_secret: Option<String>,
-    /// The user may sign in with a code by email.
+    /// Whether the user may sign in with a code by email.
     pub otp_enabled: bool,
-    /// An administrator's restriction.
+    /// The restriction that the user starts with, if any.
     pub restriction: AdminRestriction,
-    /// Two letters, ISO 3166-1 alpha-2.
+    /// The country that the user signs up from: two letters, ISO 3166-1 alpha-2.
     pub country_code: Option<String>,
-    /// The sign-up's risk scores.
+    /// How likely the sign-up is to be abuse.
     pub risk_scores: RiskScores,
-    /// Accounts at OAuth providers.
+    /// The accounts at OAuth providers that the user signs in with.
     pub oauth_accounts: Vec<OauthAccount>,
 }
 
 impl NewUser {
-    /// A user of `project_id` with nothing but a birthday.
+    /// A user of `project_id` with no other data than the time of signing up.
     #[must_use]
     pub fn blank(project_id: ProjectId, now: Millis) -> Self {
         Self {
@@ -179,64 +180,65 @@ impl NewUser {
 /// Whether the project offers a way to sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// It does.
+    /// The project offers it.
     Offered,
-    /// It does not.
+    /// The project has switched it off.
     Off,
 }
 
 impl Method {
-    /// Reads the setting.
+    /// Reads the project's setting.
     #[must_use]
     pub fn offered_if(setting: bool) -> Self {
         if setting { Self::Offered } else { Self::Off }
     }
 }
 
-/// See [`UserCommand::Update`].
+/// A change of a user's own fields: the content of [`UserCommand::Update`]. What is absent or kept
+/// does not change.
 #[derive(Clone, Debug)]
 pub struct UserUpdate {
-    /// When.
+    /// When the update happens.
     pub now: Millis,
-    /// The id a newly added email's channel shall have.
+    /// The id of the channel that a new primary address will have.
     pub new_channel_id: ContactChannelId,
     /// Whether the project offers sign-in by password.
     pub password_sign_in: Method,
     /// Whether the project offers sign-in by code.
     pub otp_sign_in: Method,
-    /// The anonymous user has signed up.
+    /// Whether the user, anonymous until now, has signed up with this update.
     pub sign_up: bool,
-    /// The name shown.
+    /// The name that others see.
     pub display_name: Patch<String>,
-    /// A picture's address.
+    /// The address of a profile picture.
     pub profile_image_url: Patch<String>,
-    /// Data the client may read and write.
+    /// Metadata that the user's own client may read and write; replaced as a whole.
     pub client_metadata: Patch<Value>,
-    /// Data the client may read.
+    /// Metadata that the user's own client may read, but not write; replaced as a whole.
     pub client_read_only_metadata: Patch<Value>,
-    /// Data for the server only.
+    /// Metadata that only servers and administrators see; replaced as a whole.
     pub server_metadata: Patch<Value>,
-    /// The primary email; the old one is kept as an ordinary channel.
+    /// The primary email address; the old one is kept as an ordinary channel.
     pub primary_email: Patch<EmailAddress>,
-    /// The primary email is verified, or is not.
+    /// Whether the primary address counts as verified.
     pub primary_email_verified: Option<bool>,
-    /// The user may sign in with the primary email, or may not.
+    /// Whether the user may sign in with the primary address.
     pub primary_email_auth_enabled: Option<bool>,
-    /// A new password's hash, or none.
+    /// The hash of a new password, or `Clear` to remove the password.
     pub password_hash: Patch<String>,
-    /// Sign-in by code.
+    /// Whether the user may sign in with a code by email.
     pub otp_enabled: Option<bool>,
     /// The TOTP secret, base64; `Clear` switches the second factor off.
     pub totp_secret: Patch<String>,
-    /// The passkey is taken away.
+    /// Whether to remove the passkey.
     pub remove_passkey: bool,
-    /// The team shown first. Membership was checked by the caller.
+    /// The team that is shown first. The caller has checked the membership.
     pub selected_team_id: Patch<TeamId>,
-    /// An administrator's restriction.
+    /// The restriction to put on the user, or to lift.
     pub restriction: AdminRestriction,
-    /// Two letters, ISO 3166-1 alpha-2.
+    /// The user's country: two letters, ISO 3166-1 alpha-2.
     pub country_code: Patch<String>,
-    /// New risk scores.
+    /// Risk scores that replace those of the sign-up.
     pub risk_scores: Option<RiskScores>,
 }
 

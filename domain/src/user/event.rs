@@ -1,16 +1,17 @@
-//! What can happen to a user.
+//! The events on the stream of a user.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use strum::{IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
+use crate::event::domain_event;
 use crate::notification::{NotificationCategory, Preference};
 use crate::permission::{GrantCause, RevokeCause};
 use crate::{ContactChannelId, Millis, Patch, PermissionId, Personal, ProjectId, TeamId};
 
 /// An event on a user's stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum UserEvent {
     /// The account came into being.
@@ -21,37 +22,38 @@ pub enum UserEvent {
     /// Another team was selected for the user, or none, because of something that happened to the
     /// team: the user's own choice is an update.
     SelectedTeamChanged {
-        /// The team selected now.
+        /// The team that is selected now, if any.
         selected_team_id: Option<TeamId>,
     },
     /// The password's hash was renewed, because the old one was of a weaker kind.
     PasswordRehashed {
-        /// The new hash.
+        /// The stronger hash of the same password.
         personal: Personal<NewHash>,
     },
     /// A password was chosen by its owner: a first one, or another.
     PasswordChosen {
-        /// On what occasion.
+        /// Whether this is a first password, a change of a known one, or a reset by email.
         occasion: PasswordOccasion,
-        /// The new hash.
+        /// The hash of the chosen password.
         personal: Personal<NewHash>,
     },
     /// The account may sign in by email code from now on, because its owner has just proved that
     /// they can.
     OtpEnabled {},
-    /// A code of the second factor was accepted. No code of this or an earlier step is again.
+    /// A code of the second factor was accepted. Codes of this step, or of an earlier one, are
+    /// refused from now on.
     TotpStepUsed {
-        /// Thirty-second steps since the Unix epoch (RFC 6238 §4).
+        /// The step of the code: thirty-second steps since the Unix epoch (RFC 6238 §4).
         step: u64,
     },
     /// A passkey took the place of the one before, if any.
     PasskeyRegistered {
-        /// Which.
+        /// The credential of the new passkey.
         personal: Personal<Passkey>,
     },
-    /// The passkey signed.
+    /// The passkey was used to sign in.
     PasskeyUsed {
-        /// Its credential, as after the signature: authenticators count.
+        /// The credential after the signature, because authenticators count their signatures.
         personal: Personal<Passkey>,
     },
     /// The passkey was removed.
@@ -62,36 +64,36 @@ pub enum UserEvent {
     ContactChannelChanged(ContactChannelChanged),
     /// An email address was removed.
     ContactChannelRemoved {
-        /// Which.
+        /// The channel that was removed.
         channel_id: ContactChannelId,
     },
     /// A project-wide permission was granted directly.
     ProjectPermissionGranted {
-        /// Which.
+        /// The permission that was granted.
         permission_id: PermissionId,
-        /// Why.
+        /// Whether somebody granted it, or a default of the project.
         #[serde(default)]
         cause: GrantCause,
     },
     /// A direct grant of a project-wide permission ended.
     ProjectPermissionRevoked {
-        /// Which.
+        /// The permission that ended.
         permission_id: PermissionId,
-        /// Why.
+        /// Whether somebody revoked it, or its definition was removed.
         cause: RevokeCause,
     },
     /// A project-wide permission was renamed, and the user's direct grant with it.
     ProjectPermissionRenamed {
-        /// The old id.
+        /// The permission's id until then.
         permission_id: PermissionId,
-        /// The new id.
+        /// The permission's id from then on.
         new_permission_id: PermissionId,
     },
-    /// The user wants mails of a category, or does not.
+    /// The user chose whether to receive mails of a category.
     NotificationPreferenceChanged {
-        /// Which.
+        /// The category that the choice is about.
         category: NotificationCategory,
-        /// Whether they are wanted.
+        /// Whether the user wants these mails.
         preference: Preference,
     },
     /// The account is gone. Its subject key is destroyed afterwards.
@@ -101,155 +103,155 @@ pub enum UserEvent {
 /// How likely a sign-up was abuse, 0 to 100 each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RiskScores {
-    /// The account is not a person.
+    /// How likely the account is not a person.
     pub bot: u8,
-    /// The person has used up a free trial before.
+    /// How likely the person has used up a free trial before.
     pub free_trial_abuse: u8,
 }
 
-/// The primary email's channel at creation. Its value is in the personal part.
+/// The primary email's channel at creation. The address itself is in the personal part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InitialChannel {
     /// The channel's id.
     pub channel_id: ContactChannelId,
-    /// The address is known to reach the user.
+    /// Whether the address is already known to reach the user.
     pub is_verified: bool,
-    /// The user may sign in with the address.
+    /// Whether the user may sign in with the address.
     pub used_for_auth: bool,
 }
 
 /// An account at an OAuth provider that belongs to a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OauthAccount {
-    /// Our id of the record.
+    /// The id of this link, unique across projects.
     pub id: Uuid,
     /// The provider's id in the project's configuration.
     pub provider_config_id: String,
-    /// The account's id at the provider.
+    /// The id that the provider knows the account by.
     pub account_id: String,
-    /// The email the provider gave.
+    /// The email address that the provider gave, if any.
     pub email: Option<String>,
 }
 
-/// See [`UserEvent::UserCreated`].
+/// The content of [`UserEvent::UserCreated`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct UserCreated {
     /// The project the user belongs to.
     pub project_id: ProjectId,
-    /// When.
+    /// When the user signed up, or the anonymous account was opened.
     pub signed_up_at: Millis,
-    /// The user has not signed up, but keeps data until they do.
+    /// Whether the user has not signed up yet, but keeps data until they do.
     pub is_anonymous: bool,
-    /// The primary email, if there is one.
+    /// The channel of the primary email address, if there is one.
     pub primary_channel: Option<InitialChannel>,
-    /// The user may sign in with a password.
+    /// Whether the user may sign in with a password.
     pub has_password: bool,
-    /// The user may sign in with a code by email.
+    /// Whether the user may sign in with a code by email.
     pub otp_enabled: bool,
-    /// An administrator or a rule restricted the user.
+    /// Whether an administrator or a sign-up rule restricted the user.
     pub restricted_by_admin: bool,
-    /// The sign-up's risk scores.
+    /// How likely the sign-up was abuse.
     pub risk_scores: RiskScores,
-    /// Who this is.
+    /// Everything that says who the user is.
     pub personal: Personal<NewPerson>,
 }
 
-/// The personal part of [`UserCreated`].
+/// The personal part of [`UserCreated`]: everything that says who the user is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NewPerson {
-    /// The name shown.
+    /// The name that others see.
     pub display_name: Option<String>,
-    /// A picture's address.
+    /// The address of a profile picture.
     pub profile_image_url: Option<String>,
-    /// Data the client may read and write.
+    /// Metadata that the user's own client may read and write.
     pub client_metadata: Value,
-    /// Data the client may read.
+    /// Metadata that the user's own client may read, but not write.
     pub client_read_only_metadata: Value,
-    /// Data for the server only.
+    /// Metadata that only servers and administrators see.
     pub server_metadata: Value,
-    /// The primary email's normalised value.
+    /// The primary email address, normalised.
     pub primary_email: Option<String>,
     /// The password's hash, in PHC or modular crypt format.
     pub password_hash: Option<String>,
     /// The TOTP secret, base64 (RFC 4648 §4).
     pub totp_secret: Option<String>,
-    /// Two letters, ISO 3166-1 alpha-2.
+    /// The country that the user signed up from: two letters, ISO 3166-1 alpha-2.
     pub country_code: Option<String>,
-    /// Why the user is restricted, shown to the user.
+    /// The reason for a restriction that the user is shown.
     pub restricted_by_admin_reason: Option<String>,
-    /// Why the user is restricted, for the operator.
+    /// Details of a restriction that only the operator sees.
     pub restricted_by_admin_private_details: Option<String>,
-    /// Accounts at OAuth providers.
+    /// The accounts at OAuth providers that the user signs in with.
     pub oauth_accounts: Vec<OauthAccount>,
 }
 
-/// See [`UserEvent::UserUpdated`]. Fields that did not change are left out.
+/// The content of [`UserEvent::UserUpdated`]. Fields that did not change are left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserUpdated {
-    /// The anonymous user signed up at this time.
+    /// When the user, anonymous until then, signed up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgraded_at: Option<Millis>,
-    /// The administrator's flag was set or cleared.
+    /// Whether an administrator restricted the user or lifted the restriction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restricted_by_admin: Option<bool>,
-    /// New risk scores.
+    /// Risk scores that replaced those of the sign-up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk_scores: Option<RiskScores>,
-    /// Sign-in by code was switched.
+    /// Whether sign-in by email code was switched on or off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otp_enabled: Option<bool>,
-    /// The second factor was switched.
+    /// Whether the second factor was switched on or off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub totp_enabled: Option<bool>,
     /// A password was set (`true`) or removed (`false`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub has_password: Option<bool>,
-    /// Another team was selected, or none.
+    /// The team that was selected, or none.
     #[serde(default, skip_serializing_if = "Patch::is_keep")]
     pub selected_team_id: Patch<TeamId>,
-    /// The personal fields that changed.
+    /// The changed fields that say who the user is.
     pub personal: Personal<PersonChange>,
 }
 
-/// The personal part of [`UserUpdated`].
+/// The personal part of [`UserUpdated`]: the changed fields that say who the user is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PersonChange {
-    /// The name shown.
+    /// The name that others see.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub display_name: Patch<String>,
-    /// A picture's address.
+    /// The address of a profile picture.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub profile_image_url: Patch<String>,
-    /// Data the client may read and write; replaced as a whole.
+    /// Metadata that the user's own client may read and write; replaced as a whole.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub client_metadata: Patch<Value>,
-    /// Data the client may read; replaced as a whole.
+    /// Metadata that the user's own client may read, but not write; replaced as a whole.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub client_read_only_metadata: Patch<Value>,
-    /// Data for the server only; replaced as a whole.
+    /// Metadata that only servers and administrators see; replaced as a whole.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub server_metadata: Patch<Value>,
-    /// The password's new hash.
+    /// The hash of a new password, or none if the password was removed.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub password_hash: Patch<String>,
-    /// The TOTP secret, base64.
+    /// The TOTP secret, base64, or none if the second factor was switched off.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub totp_secret: Patch<String>,
-    /// Two letters, ISO 3166-1 alpha-2.
+    /// The user's country: two letters, ISO 3166-1 alpha-2.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub country_code: Patch<String>,
-    /// Why the user is restricted, shown to the user.
+    /// The reason for a restriction that the user is shown.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub restricted_by_admin_reason: Patch<String>,
-    /// Why the user is restricted, for the operator.
+    /// Details of a restriction that only the operator sees.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub restricted_by_admin_private_details: Patch<String>,
 }
 
-/// The personal part of [`UserEvent::PasswordRehashed`].
+/// The personal part of the events that store a password's hash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewHash {
     /// The password's hash, in PHC format.
@@ -260,11 +262,11 @@ pub struct NewHash {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PasswordOccasion {
-    /// The account had none.
+    /// The account had no password before.
     First,
-    /// Its owner knew the old one.
+    /// The owner proved to know the old password.
     Change,
-    /// Its owner received a code by email.
+    /// The owner brought back a code that was sent by email.
     Reset,
 }
 
@@ -277,75 +279,47 @@ pub struct Passkey {
     pub credential: Value,
 }
 
-/// See [`UserEvent::ContactChannelAdded`].
+/// The content of [`UserEvent::ContactChannelAdded`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ContactChannelAdded {
     /// The channel's id.
     pub channel_id: ContactChannelId,
-    /// When.
+    /// When the address was added.
     pub created_at: Millis,
-    /// The channel takes the place of the primary one, if any.
+    /// Whether the channel replaced the primary one, if there was one.
     pub is_primary: bool,
-    /// The address is known to reach the user.
+    /// Whether the address was already known to reach the user.
     pub is_verified: bool,
-    /// The user may sign in with the address.
+    /// Whether the user may sign in with the address.
     pub used_for_auth: bool,
-    /// The address.
+    /// The address itself.
     pub personal: Personal<ChannelValue>,
 }
 
-/// See [`UserEvent::ContactChannelChanged`]. Fields that did not change are left out.
+/// The content of [`UserEvent::ContactChannelChanged`]. Fields that did not change are left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ContactChannelChanged {
-    /// Which.
+    /// The channel that changed.
     pub channel_id: ContactChannelId,
-    /// The channel became the primary one (`true`, demoting the other) or ceased to be it.
+    /// Whether the channel became the primary one, demoting the other, or ceased to be it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_primary: Option<bool>,
-    /// The address was verified, or is no longer.
+    /// Whether the address was verified, or lost its verification.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_verified: Option<bool>,
-    /// Sign-in with the address was switched.
+    /// Whether the user may sign in with the address from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_for_auth: Option<bool>,
-    /// The new address.
+    /// The address that replaced the old one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub personal: Option<ChannelValue>,
 }
 
-/// The personal part of the channel events.
+/// The personal part of the channel events: the address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelValue {
     /// The normalised address.
     pub value: String,
 }
 
-impl DomainEvent for UserEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::UserCreated(_) => "UserCreated",
-            Self::UserUpdated(_) => "UserUpdated",
-            Self::SelectedTeamChanged { .. } => "SelectedTeamChanged",
-            Self::PasswordRehashed { .. } => "PasswordRehashed",
-            Self::PasswordChosen { .. } => "PasswordChosen",
-            Self::OtpEnabled {} => "OtpEnabled",
-            Self::TotpStepUsed { .. } => "TotpStepUsed",
-            Self::PasskeyRegistered { .. } => "PasskeyRegistered",
-            Self::PasskeyUsed { .. } => "PasskeyUsed",
-            Self::PasskeyRemoved {} => "PasskeyRemoved",
-            Self::ContactChannelAdded(_) => "ContactChannelAdded",
-            Self::ContactChannelChanged(_) => "ContactChannelChanged",
-            Self::ContactChannelRemoved { .. } => "ContactChannelRemoved",
-            Self::ProjectPermissionGranted { .. } => "ProjectPermissionGranted",
-            Self::ProjectPermissionRevoked { .. } => "ProjectPermissionRevoked",
-            Self::ProjectPermissionRenamed { .. } => "ProjectPermissionRenamed",
-            Self::NotificationPreferenceChanged { .. } => "NotificationPreferenceChanged",
-            Self::UserDeleted {} => "UserDeleted",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(UserEvent);

@@ -1,4 +1,4 @@
-//! What can be asked of a verification code.
+//! The commands to a verification code.
 
 use super::event::CodeIssued;
 use crate::Millis;
@@ -6,12 +6,13 @@ use crate::Millis;
 /// A command to a verification code.
 #[derive(Clone, Debug)]
 pub enum VerificationCodeCommand {
-    /// Hand it out.
+    /// Hand the code out. Refused if the id is taken.
     Issue(Box<CodeIssued>),
-    /// Count a guess that was aimed at it, or was near it. Nothing happens once it is locked.
+    /// Count a guess that was aimed at the code, or came near it. Nothing happens once it is
+    /// locked.
     CountAttempt,
-    /// Use it up. This counts as an attempt as well.
+    /// Use the code up. This counts as an attempt as well.
     Redeem(Millis),
-    /// Forget it, because nobody can use it any more.
+    /// Forget the code, because nobody can use it any more.
     Discard,
 }

@@ -1,29 +1,30 @@
-//! What can happen to a verification code.
+//! The events on the stream of a verification code.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use strum::{IntoStaticStr, VariantNames};
 
+use crate::event::domain_event;
 use crate::{Millis, Personal, ProjectId, SecretHash, UserId};
 
 /// An event on a verification code's stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type")]
 pub enum VerificationCodeEvent {
-    /// It was handed out.
+    /// The code was handed out.
     CodeIssued(Box<CodeIssued>),
-    /// Somebody tried it, or one that ends like it, and was not let in by it.
+    /// Somebody tried this code, or one with the same tail, and was not let in by it.
     CodeAttempted {},
-    /// It was used.
+    /// The code was used, which it can be once.
     CodeRedeemed {
-        /// When.
+        /// When the code was used.
         at: Millis,
     },
-    /// It is of no use any more. Its key, if it had one of its own, is destroyed afterwards.
+    /// The code is of no use any more. Its key, if it had one of its own, is destroyed afterwards.
     CodeDiscarded {},
 }
 
-/// What a code is good for. A code of one purpose does not exist for the others.
+/// The purpose of a code. A code of one purpose does not exist for the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
@@ -52,7 +53,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// The name in the log and in the read table.
+    /// The purpose's name in the log and in the read table.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -71,53 +72,40 @@ impl Purpose {
     }
 }
 
-/// See [`VerificationCodeEvent::CodeIssued`].
+/// The content of [`VerificationCodeEvent::CodeIssued`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CodeIssued {
-    /// The project it belongs to.
+    /// The project that the code belongs to.
     pub project_id: ProjectId,
-    /// What it is good for.
+    /// The one purpose that the code can be used for.
     pub purpose: Purpose,
     /// The hash of the whole code.
     pub code_hash: SecretHash,
-    /// The hash of all but its first six characters. Who has the tail and guesses the head, as
-    /// with a one-time password, is counted against the code by this.
+    /// The hash of all but the code's first six characters. Somebody who has the tail and guesses
+    /// the head, as with a one-time password, is counted against the code by this.
     pub tail_hash: SecretHash,
-    /// When.
+    /// When the code was handed out.
     pub issued_at: Millis,
-    /// When it stops working.
+    /// When the code stops working.
     pub expires_at: Millis,
-    /// Whose data is in the personal part, if that is an existing user; else the code itself.
+    /// The existing user whose data is in the personal part. Without one, the code has a key of its
+    /// own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<UserId>,
-    /// What its user will find again.
+    /// The details that the code's user gets back when using it.
     pub personal: Personal<CodeDetails>,
 }
 
-/// The personal part of [`CodeIssued`].
+/// The personal part of [`CodeIssued`]: the details that the code's user gets back.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CodeDetails {
-    /// The address it was sent to.
+    /// The address that the code was sent to.
     pub email: Option<String>,
-    /// Where the link that carries it leads.
+    /// The address of the page that the link with the code opens.
     pub redirect_url: Option<String>,
-    /// What else its purpose needs to remember.
+    /// Anything else that the purpose needs to remember.
     pub data: Value,
 }
 
-impl DomainEvent for VerificationCodeEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::CodeIssued(_) => "CodeIssued",
-            Self::CodeAttempted {} => "CodeAttempted",
-            Self::CodeRedeemed { .. } => "CodeRedeemed",
-            Self::CodeDiscarded {} => "CodeDiscarded",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        "1.0.0".to_owned()
-    }
-}
+domain_event!(VerificationCodeEvent);

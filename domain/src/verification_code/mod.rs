@@ -1,5 +1,5 @@
-//! The verification code: something that was sent or shown to one person, who brings it back once,
-//! in time, and without too many guesses (contract 02 §1.4).
+//! The verification code: a secret that was sent or shown to one person, who can bring it back
+//! once, in time, and without too many guesses.
 
 mod command;
 mod event;
@@ -13,25 +13,25 @@ pub use event::{CodeDetails, CodeIssued, Purpose, VerificationCodeEvent};
 
 use crate::Millis;
 
-/// Guesses after which a code is locked, right or wrong.
+/// The number of guesses, right or wrong, after which a code is locked.
 pub const MAX_ATTEMPTS: u32 = 20;
 
 /// Why a command to a verification code was refused, in the order in which it is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerificationCodeError {
-    /// There is no such code.
+    /// The code was never handed out, or is forgotten.
     #[error("the code does not exist")]
     NotFound,
-    /// The id is taken.
+    /// A code with this id exists already.
     #[error("a code with this id exists already")]
     AlreadyExists,
-    /// It came too late.
+    /// The code came too late.
     #[error("the code has expired")]
     Expired,
-    /// It was used before.
+    /// The code was used before.
     #[error("the code was used already")]
     AlreadyUsed,
-    /// It was guessed at too often.
+    /// There were too many guesses at the code.
     #[error("there were too many attempts at this code")]
     TooManyAttempts,
 }
@@ -39,22 +39,23 @@ pub enum VerificationCodeError {
 /// The state that decisions about a code need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VerificationCode {
-    /// Nothing happened yet.
+    /// Nothing has happened on the stream yet. Snapshots keep the name that was stored first.
     #[default]
-    Unborn,
-    /// It may be redeemed, if it is not too late or locked.
+    #[serde(rename = "Unborn")]
+    Absent,
+    /// The code can be redeemed, unless it is too late or the code is locked.
     Open {
-        /// When it stops working.
+        /// When the code stops working.
         expires_at: Millis,
-        /// Guesses so far.
+        /// The number of guesses so far.
         attempts: u32,
     },
-    /// It was used.
+    /// The code was used.
     Redeemed {
-        /// When it would have stopped working.
+        /// When the code would have stopped working.
         expires_at: Millis,
     },
-    /// It is forgotten.
+    /// The code is forgotten.
     Discarded,
 }
 
@@ -62,10 +63,10 @@ impl VerificationCode {
     /// Whether the code could be redeemed at that time.
     ///
     /// # Errors
-    /// Why it could not.
+    /// `NotFound`, `Expired`, `AlreadyUsed` and `TooManyAttempts`, checked in this order.
     pub fn check(self, now: Millis) -> Result<(), VerificationCodeError> {
         match self {
-            Self::Unborn | Self::Discarded => Err(VerificationCodeError::NotFound),
+            Self::Absent | Self::Discarded => Err(VerificationCodeError::NotFound),
             Self::Open { expires_at, .. } | Self::Redeemed { expires_at } if expires_at <= now => {
                 Err(VerificationCodeError::Expired)
             }
@@ -82,7 +83,7 @@ impl VerificationCode {
         command: VerificationCodeCommand,
     ) -> Result<Option<VerificationCodeEvent>, VerificationCodeError> {
         match (self, command) {
-            (Self::Unborn, VerificationCodeCommand::Issue(issued)) => {
+            (Self::Absent, VerificationCodeCommand::Issue(issued)) => {
                 Ok(Some(VerificationCodeEvent::CodeIssued(issued)))
             }
             (_, VerificationCodeCommand::Issue(_)) => Err(VerificationCodeError::AlreadyExists),
@@ -92,7 +93,7 @@ impl VerificationCode {
                 Ok(Some(VerificationCodeEvent::CodeAttempted {}))
             }
             (_, VerificationCodeCommand::CountAttempt)
-            | (Self::Unborn | Self::Discarded, VerificationCodeCommand::Discard) => Ok(None),
+            | (Self::Absent | Self::Discarded, VerificationCodeCommand::Discard) => Ok(None),
             (state, VerificationCodeCommand::Redeem(at)) => {
                 state.check(at)?;
                 Ok(Some(VerificationCodeEvent::CodeRedeemed { at }))

@@ -1,4 +1,4 @@
-//! A slow, obvious model of an item's ledger: it keeps every row and folds all of them anew.
+//! A slow, obvious model of an item's ledger: it keeps every row and folds all of them each time.
 
 use muniment_domain::customer::{DayInterval, Expiry, Repeat, Unit};
 

@@ -110,7 +110,7 @@ pub async fn poll(visit: Visit<'_>, polling_code: &str) -> Result<Answer, ApiErr
                 return Ok((unit, Answer::Expired));
             }
             let token = match login {
-                CliLogin::Unborn | CliLogin::Pending { .. } => {
+                CliLogin::Absent | CliLogin::Pending { .. } => {
                     return Ok((unit, Answer::Waiting));
                 }
                 CliLogin::Fetched { .. } => return Ok((unit, Answer::Used)),

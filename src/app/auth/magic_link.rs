@@ -1,7 +1,7 @@
 //! Signing in, or up, with a code that came by email: as a link, or as a short one-time password
 //! (contract 02 §3).
 
-use muniment_domain::session::Opening as SessionOpening;
+use muniment_domain::session::SessionOrigin as SessionOpening;
 use muniment_domain::user::{User, UserCommand};
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{EmailAddress, UserId};

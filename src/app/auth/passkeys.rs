@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use muniment_domain::UserId;
-use muniment_domain::session::Opening as SessionOpening;
+use muniment_domain::session::SessionOrigin as SessionOpening;
 use muniment_domain::user::{Passkey, User, UserCommand};
 use muniment_domain::verification_code::Purpose;
 use muniment_projections::read_models::passkeys;

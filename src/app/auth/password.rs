@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muniment_domain::session::{EndCause, Opening as SessionOpening};
+use muniment_domain::session::{EndCause, SessionOrigin as SessionOpening};
 use muniment_domain::user::{PasswordOccasion, User, UserCommand, UserError};
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{EmailAddress, SecretHash, SessionId, UserId};

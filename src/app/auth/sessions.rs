@@ -1,7 +1,7 @@
 //! Sessions and the access tokens issued for them.
 
 use muniment_domain::session::{
-    EndCause, Opening, Session, SessionCommand, SessionError, SessionStarted,
+    EndCause, Session, SessionCommand, SessionError, SessionOrigin as Opening, SessionStarted,
 };
 use muniment_domain::{Millis, ProjectId, SecretHash, SessionId, UserId};
 use muniment_projections::read_models::sessions;

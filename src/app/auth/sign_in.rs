@@ -1,7 +1,7 @@
 //! Signing in: what follows the first factor, whichever it was. Also anonymous accounts.
 
 use muniment_domain::UserId;
-use muniment_domain::session::Opening as SessionOpening;
+use muniment_domain::session::SessionOrigin as SessionOpening;
 use muniment_domain::user::{NewUser, User, UserCommand, UserError};
 use muniment_domain::verification_code::{Purpose, VerificationCode, VerificationCodeCommand};
 use muniment_projections::read_models::users::UserRow;

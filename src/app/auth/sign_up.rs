@@ -1,7 +1,7 @@
 //! Signing up: a stranger gets an account, or an anonymous user's account becomes a full one
 //! (contract 02 §1.6).
 
-use muniment_domain::session::Opening as SessionOpening;
+use muniment_domain::session::SessionOrigin as SessionOpening;
 use muniment_domain::sign_up_rules::{Applicant, AuthMethod};
 use muniment_domain::user::{NewPrimaryEmail, NewUser, UserUpdate};
 use muniment_domain::{ContactChannelId, EmailAddress, Patch, UserId};

@@ -173,7 +173,7 @@ async fn give(
     if bought.any(|purchase| purchase.product.is_in_line(LINE)) {
         return Ok(());
     }
-    if !unit.state::<Team>(&team).await?.is_alive() {
+    if !unit.state::<Team>(&team).await?.is_active() {
         return Ok(());
     }
     let command = CustomerCommand::Purchase(Box::new(plan.clone()));

@@ -21,7 +21,7 @@ use super::{App, conversations};
 use crate::security::secrets::KeyPrefix;
 
 pub use muniment_domain::project::DefaultsOf;
-pub use muniment_domain::project::old_fields::shared_provider;
+pub use muniment_domain::project::legacy_config::shared_provider;
 pub use muniment_domain::string_order;
 
 /// How long a project is remembered. Changes end that earlier: see [`ProjectDirectory::keep_up`].

@@ -186,10 +186,10 @@ async fn admit(
     user_id: UserId,
 ) -> Result<(), ApiError> {
     let state = unit.state::<Team>(&team).await?;
-    if !state.is_alive() {
+    if !state.is_active() {
         return Err(KnownError::team_not_found(team).into());
     }
-    if !unit.state::<User>(&user_id).await?.is_alive() {
+    if !unit.state::<User>(&user_id).await?.is_active() {
         return Err(KnownError::user_not_found().into());
     }
     if state.members().any(|member| member == user_id) {

@@ -105,7 +105,7 @@ pub async fn create(
     app.log
         .transact(context, |mut unit| async move {
             if let Some(user_id) = creator
-                && !unit.state::<User>(&user_id).await?.is_alive()
+                && !unit.state::<User>(&user_id).await?.is_active()
             {
                 return Err(KnownError::user_not_found().into());
             }

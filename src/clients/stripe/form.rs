@@ -1,10 +1,13 @@
 //! Parameters as Stripe takes them: `application/x-www-form-urlencoded` with nested names, as
 //! `items[0][price_data][currency]=usd`.
+//!
+//! The crate `serde_qs` writes such names too, but it writes `metadata=` for what is null or empty,
+//! which Stripe takes as an order to erase it. Leaving that out would take as much code as is here.
 
 use serde_json::Value;
 use url::form_urlencoded;
 
-/// Encodes parameters. What is null is left out.
+/// Encodes parameters. What is null or empty is left out.
 pub(super) fn encode(params: &Value) -> String {
     let mut form = form_urlencoded::Serializer::new(String::new());
     let Value::Object(fields) = params else {
@@ -72,5 +75,19 @@ mod tests {
             .collect();
         pairs.sort_unstable();
         assert_eq!(pairs, expected);
+    }
+
+    #[test]
+    fn what_is_null_or_empty_is_not_mentioned() {
+        let params = json!({"metadata": {}, "expand": [], "name": null, "a": {"b": [null, {}]}});
+        assert_eq!(encode(&params), "");
+        assert_eq!(encode(&json!({})), "");
+        assert_eq!(encode(&json!({"name": ""})), "name=");
+    }
+
+    #[test]
+    fn texts_are_encoded_as_in_forms() {
+        let params = json!({"metadata": {"a[b]": "x y~*&é"}});
+        assert_eq!(encode(&params), "metadata%5Ba%5Bb%5D%5D=x+y%7E*%26%C3%A9");
     }
 }

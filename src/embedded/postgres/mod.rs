@@ -13,6 +13,11 @@
 //!
 //! The server listens on a Unix socket only, in a folder that only its user may enter. So there is
 //! no port to collide on, and trusting every connection trusts nobody else on this machine.
+//!
+//! The crate `postgresql_embedded` (0.22) does not replace this. It runs `initdb` and `pg_ctl` as
+//! its own user, which Postgres refuses to root; it searches for no installed server, and fetches
+//! one from GitHub or Maven Central. It always starts the server without fsync (`-F`) and on TCP,
+//! and leaves it running when the owner is killed.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::SessionId;
-use muniment_domain::session::{EndCause, Opening};
+use muniment_domain::session::{EndCause, SessionOrigin};
 use muniment_projections::AccessType;
 use muniment_projections::read_models::{sessions, users};
 use serde_json::json;
@@ -112,7 +112,7 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     let session = NewSession {
         expires_at: app.now().plus(lifetime),
         is_impersonation,
-        ..NewSession::draw(&app, Opening::Server)
+        ..NewSession::draw(&app, SessionOrigin::Server)
     };
     let context = caller.event_context(&app, auth.project_id());
     open(&app, &context, user, &session).await?;

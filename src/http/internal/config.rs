@@ -6,8 +6,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use muniment_domain::project::schema::{self, Setting};
-use muniment_domain::project::{ConfigSource, Level, ProjectCommand, ProjectConfig, old_settings};
+use muniment_domain::project::schema::Setting;
+use muniment_domain::project::{
+    ConfigSource, Level, ProjectCommand, ProjectConfig, legacy_overrides, validation,
+};
 use muniment_projections::read_models::projects::{self, ProjectRow};
 use muniment_projections::{AccessType, LedgerError};
 use serde_json::{Map, Value, json};
@@ -223,7 +225,7 @@ fn parse(level: Level, field: &str, document: &str) -> Result<Map<String, Value>
         Value::Object(object) => object,
         _ => return Err(refuse(format!("{field} must be a JSON object."))),
     };
-    let document = old_settings::bring_up_to_date(level, document);
-    schema::check(level, &document).map_err(|violation| refuse(violation.to_string()))?;
+    let document = legacy_overrides::bring_up_to_date(level, document);
+    validation::check(level, &document).map_err(|violation| refuse(violation.to_string()))?;
     Ok(document)
 }

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::permission::TEAM_ADMIN;
 use muniment_domain::project::config::{MERGE_STRATEGIES, PROVIDERS};
-use muniment_domain::project::old_fields::{OLD_FIELDS, OldField, OldShape};
+use muniment_domain::project::legacy_config::{LEGACY_FIELDS, LegacyField, LegacyShape};
 use muniment_domain::project::{
     OnboardingStatus, ProjectCommand, ProjectConfig, ProjectProfile, ProjectUpdated,
 };
@@ -267,7 +267,7 @@ fn read_change(app: &App, body: &mut Fields<'_>) -> Option<ProjectChange> {
 fn read_settings(app: &App, config: &mut Fields<'_>) -> Option<Map<String, Value>> {
     let mut settings = Map::new();
     let mut complete = true;
-    for field in OLD_FIELDS.iter().filter(|field| field.is_written()) {
+    for field in LEGACY_FIELDS.iter().filter(|field| field.is_written()) {
         match read_field(field, config) {
             Some(Some(written)) => {
                 let value = field.write(&written, || app.random.uuid());
@@ -281,23 +281,23 @@ fn read_settings(app: &App, config: &mut Fields<'_>) -> Option<Map<String, Value
 }
 
 /// A field's value, in its own shape.
-fn read_field(field: &OldField, config: &mut Fields<'_>) -> Checked<Option<Value>> {
+fn read_field(field: &LegacyField, config: &mut Fields<'_>) -> Checked<Option<Value>> {
     fn value<T: Into<Value>>(read: Checked<Option<T>>) -> Checked<Option<Value>> {
         Some(read?.map(Into::into))
     }
     let name = field.name;
     match field.shape {
-        OldShape::Switch(_) => value(config.optional(name, boolean)),
-        OldShape::MergeStrategy => value(config.optional(name, one_of(&MERGE_STRATEGIES))),
-        OldShape::Theme => value(config.optional(name, text)),
-        OldShape::Permissions(_) => value(config.optional_list(name, |item| {
+        LegacyShape::Switch(_) => value(config.optional(name, boolean)),
+        LegacyShape::MergeStrategy => value(config.optional(name, one_of(&MERGE_STRATEGIES))),
+        LegacyShape::Theme => value(config.optional(name, text)),
+        LegacyShape::Permissions(_) => value(config.optional_list(name, |item| {
             Some(json!({"id": item.required("id", permission_id)?}))
         })),
-        OldShape::Domains => value(config.optional_list(name, read_domain)),
-        OldShape::Providers | OldShape::ProviderIds => {
+        LegacyShape::Domains => value(config.optional_list(name, read_domain)),
+        LegacyShape::Providers | LegacyShape::ProviderIds => {
             value(config.optional_list(name, read_provider))
         }
-        OldShape::EmailServer => value(config.optional_object(name, read_email_server)),
+        LegacyShape::EmailServer => value(config.optional_object(name, read_email_server)),
     }
 }
 

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::support_conversation::{
-    AgentText, Details, Opening, Priority, Source, Status, SupportConversation,
+    AgentText, Details, NewConversation, Priority, Source, Status, SupportConversation,
     SupportConversationCommand,
 };
 use muniment_domain::{Patch, ProjectId, SupportConversationId, UserId};
@@ -86,7 +86,7 @@ async fn open(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
     let source = body.or_default("source", named(&Source::NAMES), Source::Manual);
     body.close();
     let opening = form.finish((|| {
-        Some(Opening {
+        Some(NewConversation {
             project_id: project?,
             customer: UserId(customer?),
             topic: topic?,

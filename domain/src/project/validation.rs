@@ -1,336 +1,31 @@
-//! What an override document may hold, and at which level (contract 04 §4.2 and §5).
+//! Checks of an override document before it is merged into the one of its level.
 //!
-//! A type of the configuration says by [`Setting`] what it looks like in a document; the macro
-//! [`settings!`] derives that from the same lines that make the type. From the resulting
-//! [`Shape`] follow the checks of this file, the defaults, the rendering, and the JSON Schema.
-//!
-//! Types, names and levels are checked. Ranges are not, by the contract: a number that makes no
-//! sense is kept, and does nothing.
+//! Types, names and levels are checked. Ranges are not: a number that makes no sense is kept, and
+//! does nothing.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
-use serde_json::{Map, Number, Value, json};
-use uuid::Uuid;
+use serde_json::{Map, Value};
 
 use super::config::ProjectConfig;
-use super::overrides::Level;
-use crate::PermissionId;
+use super::level::Level;
+use super::schema::{Field, INTERVAL_UNITS, RecordKey, Setting, Shape, is_uuid};
 use crate::sign_up_rules::Condition;
-
-/// A type of the configuration.
-pub trait Setting {
-    /// What it looks like in a document.
-    const SHAPE: Shape;
-}
-
-/// What stands at a path of the configuration.
-#[derive(Debug)]
-pub enum Shape {
-    /// `true` or `false`.
-    Boolean,
-    /// Exactly this.
-    Only(bool),
-    /// A number.
-    Number,
-    /// A string.
-    Text,
-    /// A UUID, as a string.
-    Uuid,
-    /// One of a few strings.
-    OneOf(&'static [&'static str]),
-    /// The condition of a sign-up rule.
-    Condition,
-    /// `[3, "day"]`
-    Interval,
-    /// One of several shapes.
-    Either(&'static [Shape]),
-    /// Known fields.
-    Object {
-        /// Which.
-        fields: &'static [Field],
-        /// What is there if nothing is said.
-        default: fn() -> Value,
-    },
-    /// Entries of one shape under ids that operators choose.
-    Record {
-        /// The ids that a dotted key may name.
-        key: RecordKey,
-        /// The entries.
-        entry: &'static Shape,
-        /// What is there if nothing is said.
-        default: fn() -> Value,
-    },
-}
-
-/// A field of an object.
-#[derive(Debug)]
-pub struct Field {
-    /// Its name in documents.
-    pub name: &'static str,
-    /// The lowest level at which it can be written.
-    pub level: Level,
-    /// What stands there.
-    pub shape: &'static Shape,
-}
-
-/// Which ids the entries of a record may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordKey {
-    /// Up to 63 letters, digits, `_` and `-`.
-    Name,
-    /// A permission that a project defines.
-    CustomPermission,
-    /// A permission, or anything named like one.
-    Permission,
-    /// A UUID.
-    Uuid,
-}
-
-/// The longest id of a record's entry.
-const MAX_ID: usize = 63;
-/// The units of an interval.
-pub(super) const UNITS: [&str; 4] = ["day", "week", "month", "year"];
-
-impl RecordKey {
-    fn accepts(self, id: &str) -> bool {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c);
-        let permission = |id: &str| !id.is_empty() && id.chars().all(plain);
-        match self {
-            Self::Name => id.len() <= MAX_ID && !id.contains([':', '$']),
-            Self::CustomPermission => permission(id),
-            Self::Permission => permission(id.strip_prefix('$').unwrap_or(id)),
-            Self::Uuid => is_uuid(id),
-        }
-    }
-
-    fn pattern(self) -> &'static str {
-        match self {
-            Self::Name => "^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$",
-            Self::CustomPermission => "^[a-z0-9_:]+$",
-            Self::Permission => r"^\$?[a-z0-9_:]+$",
-            Self::Uuid => "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$",
-        }
-    }
-}
-
-impl Field {
-    /// Settings of the whole project are written at its own level only, and no others there.
-    fn is_open_at(&self, level: Level) -> bool {
-        match self.level {
-            Level::Project => level == Level::Project,
-            lowest => level >= lowest,
-        }
-    }
-}
-
-impl Shape {
-    /// What lies one segment of a path below.
-    pub(super) fn step(&self, segment: &str) -> Option<&'static Shape> {
-        self.step_if(segment, &|_| true, &|_| true)
-    }
-
-    /// The same, as far as a dotted key at that level reaches.
-    fn step_at(&self, level: Level, segment: &str) -> Option<&'static Shape> {
-        let key = |key: RecordKey| key.accepts(segment);
-        self.step_if(segment, &|field| field.is_open_at(level), &key)
-    }
-
-    fn step_if(
-        &self,
-        segment: &str,
-        open: &impl Fn(&Field) -> bool,
-        accepts: &impl Fn(RecordKey) -> bool,
-    ) -> Option<&'static Shape> {
-        match self {
-            Self::Object { fields, .. } => {
-                let mut fields = fields.iter();
-                let field = fields.find(|field| field.name == segment && open(field))?;
-                Some(field.shape)
-            }
-            Self::Record { key, entry, .. } if accepts(*key) => Some(entry),
-            Self::Either(shapes) => shapes
-                .iter()
-                .find_map(|shape| shape.step_if(segment, open, accepts)),
-            _ => None,
-        }
-    }
-
-    /// What is there if nothing is said; for a plain value its owner knows.
-    pub(super) fn default_value(&self) -> Option<Value> {
-        match self {
-            Self::Object { default, .. } | Self::Record { default, .. } => Some(default()),
-            _ => None,
-        }
-    }
-
-    /// The shape as a JSON Schema.
-    #[must_use]
-    pub fn json_schema(&self) -> Value {
-        match self {
-            Self::Boolean => json!({"type": "boolean"}),
-            Self::Only(value) => json!({"type": "boolean", "enum": [value]}),
-            Self::Number => json!({"type": "number"}),
-            Self::Text => json!({"type": "string"}),
-            Self::Condition => json!({"type": "string", "description": "CEL"}),
-            Self::Uuid => json!({"type": "string", "format": "uuid"}),
-            Self::OneOf(choices) => json!({"type": "string", "enum": choices}),
-            Self::Interval => json!({"type": "array", "minItems": 2, "maxItems": 2, "items": {
-                "oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "enum": UNITS}],
-            }}),
-            Self::Either(shapes) => {
-                let schemas: Vec<Value> = shapes.iter().map(Self::json_schema).collect();
-                json!({"oneOf": schemas})
-            }
-            Self::Object { fields, default } => {
-                let properties: Map<String, Value> = fields
-                    .iter()
-                    .map(|field| (field.name.to_owned(), field.schema(&default())))
-                    .collect();
-                json!({"type": "object", "properties": properties, "additionalProperties": false})
-            }
-            Self::Record { key, entry, .. } => json!({
-                "type": "object",
-                "description": format!("Keys match {}", key.pattern()),
-                "additionalProperties": entry.json_schema(),
-            }),
-        }
-    }
-
-    fn is_plain(&self) -> bool {
-        !matches!(self, Self::Object { .. } | Self::Record { .. })
-    }
-}
-
-impl Field {
-    fn schema(&self, defaults: &Value) -> Value {
-        let mut schema = self.shape.json_schema();
-        if self.shape.is_plain()
-            && let Some(default) = defaults.get(self.name)
-        {
-            schema["default"] = default.clone();
-        }
-        schema
-    }
-}
-
-/// The default of a type, as it stands in a document.
-#[must_use]
-pub fn default_of<T: Default + Serialize>() -> Value {
-    json!(T::default())
-}
-
-/// No entries.
-#[must_use]
-pub fn no_entries() -> Value {
-    Value::Object(Map::new())
-}
-
-/// Declares types of the configuration together with their [`Shape`]. A line is: the lowest level
-/// at which the setting can be written, its name in documents, its name and type in Rust, its
-/// default, and, where the type does not say it, its shape. Settings without a default follow
-/// after `+ optional`.
-macro_rules! settings {
-    (@shape $type:ty) => { <$type as $crate::project::schema::Setting>::SHAPE };
-    (@shape $type:ty, $shape:expr) => { $shape };
-    ($(
-        $(#[$meta:meta])*
-        $name:ident {$(
-            $(#[$field_meta:meta])*
-            $level:ident $wire:literal $field:ident: $type:ty = $default:expr $(, $shape:expr)?;
-        )*}
-        $(+ optional {$(
-            $(#[$optional_meta:meta])*
-            $optional_level:ident $optional_wire:literal $optional:ident: $optional_type:ty
-                $(, $optional_shape:expr)?;
-        )*})?
-    )*) => {$(
-        $(#[$meta])*
-        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-        #[serde(default)]
-        pub struct $name {
-            $(
-                $(#[$field_meta])*
-                #[serde(rename = $wire)]
-                pub $field: $type,
-            )*
-            $($(
-                $(#[$optional_meta])*
-                #[serde(rename = $optional_wire, skip_serializing_if = "Option::is_none")]
-                pub $optional: Option<$optional_type>,
-            )*)?
-        }
-
-        #[allow(clippy::derivable_impls, reason = "the defaults stand in the table")]
-        impl Default for $name {
-            fn default() -> Self {
-                Self {
-                    $($field: $default,)*
-                    $($($optional: None,)*)?
-                }
-            }
-        }
-
-        impl $crate::project::schema::Setting for $name {
-            const SHAPE: $crate::project::schema::Shape = $crate::project::schema::Shape::Object {
-                fields: &[
-                    $($crate::project::schema::Field {
-                        name: $wire,
-                        level: $crate::project::Level::$level,
-                        shape: &settings!(@shape $type $(, $shape)?),
-                    },)*
-                    $($($crate::project::schema::Field {
-                        name: $optional_wire,
-                        level: $crate::project::Level::$optional_level,
-                        shape: &settings!(@shape $optional_type $(, $optional_shape)?),
-                    },)*)?
-                ],
-                default: $crate::project::schema::default_of::<Self>,
-            };
-        }
-    )*};
-}
-pub(super) use settings;
-
-impl Setting for bool {
-    const SHAPE: Shape = Shape::Boolean;
-}
-impl Setting for Number {
-    const SHAPE: Shape = Shape::Number;
-}
-impl Setting for String {
-    const SHAPE: Shape = Shape::Text;
-}
-impl<V: Setting> Setting for BTreeMap<String, V> {
-    const SHAPE: Shape = Shape::Record {
-        key: RecordKey::Name,
-        entry: &V::SHAPE,
-        default: no_entries,
-    };
-}
-impl Setting for BTreeMap<PermissionId, bool> {
-    const SHAPE: Shape = Shape::Record {
-        key: RecordKey::Permission,
-        entry: &Shape::Only(true),
-        default: no_entries,
-    };
-}
 
 /// Why a document is refused. The text is for the operator who wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {problem}")]
 pub struct Violation {
-    /// Where, in dots.
+    /// The place in the document, as a dotted path.
     pub path: String,
-    /// What is wrong there.
+    /// The problem there, as a sentence without a subject.
     pub problem: String,
 }
 
 /// Checks a document before it is merged into the one of `level`.
 ///
 /// # Errors
-/// The first violation.
+/// The first [`Violation`].
 pub fn check(level: Level, document: &Map<String, Value>) -> Result<(), Violation> {
     for (key, value) in document {
         check_entry(level, key, value)?;
@@ -382,7 +77,7 @@ fn check_value(level: Level, shape: &Shape, path: &str, value: &Value) -> Result
 }
 
 impl Shape {
-    /// What a value of the wrong type is told.
+    /// The demand that a value of the wrong type is answered with.
     fn demand(&self) -> String {
         match self {
             Self::Boolean => "must be true or false".to_owned(),
@@ -392,7 +87,7 @@ impl Shape {
             Self::Uuid => "must be a UUID".to_owned(),
             Self::OneOf(choices) => format!("must be one of: {}", choices.join(", ")),
             Self::Interval => {
-                let units = UNITS.join(", ");
+                let units = INTERVAL_UNITS.join(", ");
                 format!("must be an interval: a number, and one of {units}")
             }
             Self::Either(shapes) => {
@@ -404,7 +99,8 @@ impl Shape {
     }
 }
 
-/// Of several shapes, an object is told what is wrong with it as an object.
+/// Checks a value that may have several shapes. If it is an object, the answer says what is wrong
+/// with it as an object.
 fn check_either(
     level: Level,
     shapes: &[Shape],
@@ -424,7 +120,8 @@ fn check_either(
     Err(violation(path, demands.join(", or ")))
 }
 
-/// Within a nested object only ids that are of a type, a UUID, are checked.
+/// Checks the fields of an object. Within a nested object, only ids that are of a type, a UUID, are
+/// checked.
 fn check_object(
     level: Level,
     shape: &Shape,
@@ -453,8 +150,8 @@ fn check_object(
     Ok(())
 }
 
-/// A condition that does not compile would silently let everybody through, so the operator learns
-/// of it at once. An empty one is no condition.
+/// Checks that a condition compiles: one that does not would silently let everybody through. An
+/// empty text is no condition.
 fn check_condition(path: &str, text: &str) -> Result<(), Violation> {
     if text.trim().is_empty() {
         return Ok(());
@@ -479,23 +176,19 @@ fn extend(path: &mut String, segment: &str) {
     path.push_str(segment);
 }
 
-/// Part of a key between dots.
+/// Whether a text can be the part of a key between dots.
 fn is_segment(segment: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '$' | '-');
     !segment.is_empty() && !segment.starts_with('-') && segment.chars().all(plain)
 }
 
-fn is_uuid(text: &str) -> bool {
-    const HYPHENATED: usize = 36;
-    text.len() == HYPHENATED && Uuid::try_parse(text).is_ok()
-}
-
 fn is_interval(parts: &[Value]) -> bool {
     match parts {
-        [Value::Number(_), Value::String(unit)] => UNITS.contains(&unit.as_str()),
+        [Value::Number(_), Value::String(unit)] => INTERVAL_UNITS.contains(&unit.as_str()),
         _ => false,
     }
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,33 +1,33 @@
-//! The older `project.config`: whatever is written to a field shows in it.
+//! The legacy `project.config`: every field shows the value that was written to it.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests may fail loudly")]
 
 use std::collections::BTreeSet;
 
-use muniment_domain::project::old_fields::{
-    Audience, OLD_FIELDS, OldField, OldShape, shared_provider, shown,
+use muniment_domain::project::legacy_config::{
+    Audience, LEGACY_FIELDS, LegacyField, LegacyShape, shared_provider, shown,
 };
 use muniment_domain::project::{Level, Overrides, ProjectConfig};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 /// Values of a field, none of which is the default.
-fn examples(field: &OldField) -> Vec<Value> {
+fn examples(field: &LegacyField) -> Vec<Value> {
     match field.shape {
-        OldShape::Switch(_) => vec![json!(true), json!(false)],
-        OldShape::MergeStrategy => vec![json!("raise_error"), json!("allow_duplicates")],
-        OldShape::Theme => vec![json!("a0172b5d-cff0-463b-83bb-85124697373a")],
-        OldShape::Permissions(_) if field.name == "user_default_permissions" => vec![json!([])],
-        OldShape::Permissions(_) => vec![
+        LegacyShape::Switch(_) => vec![json!(true), json!(false)],
+        LegacyShape::MergeStrategy => vec![json!("raise_error"), json!("allow_duplicates")],
+        LegacyShape::Theme => vec![json!("a0172b5d-cff0-463b-83bb-85124697373a")],
+        LegacyShape::Permissions(_) if field.name == "user_default_permissions" => vec![json!([])],
+        LegacyShape::Permissions(_) => vec![
             json!([]),
             json!([{"id": "$read_members"}, {"id": "team_admin"}]),
         ],
-        OldShape::Domains => vec![
+        LegacyShape::Domains => vec![
             json!([{"domain": "http://*.example.com", "handler_path": "/handler"},
                    {"domain": "https://b.example.com", "handler_path": "/h"}]),
             json!([]),
         ],
-        OldShape::Providers => vec![
+        LegacyShape::Providers => vec![
             json!([
                 {"id": "apple", "type": "standard", "client_id": "a", "client_secret": "b",
                  "apple_bundle_ids": ["com.example.b", "com.example.a", "com.example.c"]},
@@ -39,8 +39,8 @@ fn examples(field: &OldField) -> Vec<Value> {
             ]),
             json!([]),
         ],
-        OldShape::ProviderIds => vec![json!([{"id": "github"}, {"id": "google"}])],
-        OldShape::EmailServer => vec![
+        LegacyShape::ProviderIds => vec![json!([{"id": "github"}, {"id": "google"}])],
+        LegacyShape::EmailServer => vec![
             json!({"type": "standard", "host": "mail.example.com", "port": 587, "username": "u",
                    "password": "p", "sender_name": "n", "sender_email": "n@example.com"}),
             json!({"type": "shared"}),
@@ -69,7 +69,7 @@ fn overrides() -> Overrides {
 
 #[test]
 fn every_field_shows_what_was_written_to_it() {
-    for field in &OLD_FIELDS {
+    for field in &LEGACY_FIELDS {
         for written in examples(field) {
             let mut ids = (1..9).rev().map(Uuid::from_u128);
             let setting = field.write(&written, || ids.next().unwrap());
@@ -84,7 +84,7 @@ fn every_field_shows_what_was_written_to_it() {
 
 #[test]
 fn writing_one_field_leaves_the_others_alone() {
-    for field in &OLD_FIELDS {
+    for field in &LEGACY_FIELDS {
         let before = shown(
             &ProjectConfig::render(&overrides()).unwrap(),
             Audience::Nobody,
@@ -98,7 +98,7 @@ fn writing_one_field_leaves_the_others_alone() {
                 &ProjectConfig::render(&overrides).unwrap(),
                 Audience::Nobody,
             );
-            for other in &OLD_FIELDS {
+            for other in &LEGACY_FIELDS {
                 if other.setting != field.setting {
                     let name = other.name;
                     assert_eq!(before[name], after[name], "{name} after {}", field.name);
@@ -109,7 +109,7 @@ fn writing_one_field_leaves_the_others_alone() {
 }
 
 #[test]
-fn everybody_sees_the_fields_that_the_contract_gives_them() {
+fn clients_and_admins_see_the_fields_that_are_meant_for_them() {
     let config = ProjectConfig::default();
     let names = |audience| shown(&config, audience).into_iter().map(|(name, _)| name);
     let clients: BTreeSet<String> = names(Audience::Clients).collect();

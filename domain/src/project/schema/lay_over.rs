@@ -1,12 +1,12 @@
-//! Rendering: override documents laid over the defaults (contract 04 §4.4).
+//! Laying an override document over the defaults.
 
 use serde_json::{Map, Value};
 
-use super::schema::Shape;
+use super::shape::Shape;
 
 /// Lays an override document over the defaults: keys in order of depth, each setting its path.
 /// A path whose parent does not exist is dropped; `null` stands for the default.
-pub(super) fn lay_over(shape: &'static Shape, document: Map<String, Value>) -> Value {
+pub(in crate::project) fn lay_over(shape: &'static Shape, document: Map<String, Value>) -> Value {
     let defaults = shape.default_value().unwrap_or_default();
     let mut config = defaults.clone();
     let mut entries: Vec<_> = document.into_iter().collect();
@@ -68,8 +68,8 @@ impl<'c> Place<'c> {
     }
 }
 
-/// A value with the defaults that it does not mention. `None` deletes: `null` for what has no
-/// default, and for an entry of a record.
+/// Fills in the defaults that a value does not mention. `None` deletes: `null` for a setting that
+/// has no default, and for an entry of a record.
 fn filled(
     owner: &Shape,
     shape: &'static Shape,
@@ -111,7 +111,7 @@ fn filled_object(
     Value::Object(object)
 }
 
-/// Whether a shape is the one of several that a value was written as.
+/// Whether a value is written in this one of several shapes.
 fn holds(shape: &Shape, value: &Value) -> bool {
     match shape {
         Shape::Object { .. } | Shape::Record { .. } => value.is_object(),

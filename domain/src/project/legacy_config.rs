@@ -1,5 +1,6 @@
-//! The fields of `project.config`, the older view of the settings (contract 04 §1.1 and §1.3), and
-//! the settings that they are kept as (§1.5): one table, by which they are shown and written.
+//! The legacy `project.config`: the fixed set of fields that the API had before settings were
+//! dotted keys. Reads of a project still show them, and updates still accept them. One table says
+//! which setting each field is kept as, and both directions follow from it.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -9,47 +10,47 @@ use super::config::{EmailServer, OauthProvider, ProjectConfig};
 use super::default_permissions::DefaultsOf;
 use crate::string_order;
 
-/// A field and its setting.
-pub struct OldField {
+/// A field of the legacy configuration and the setting that it is kept as.
+pub struct LegacyField {
     /// The field's name.
     pub name: &'static str,
-    /// The setting that it is read from and, unless it only shows, written to.
+    /// The setting that the field is read from and, unless it is read-only, written to.
     pub setting: &'static str,
-    /// What it holds, and how that looks among the settings.
-    pub shape: OldShape,
-    /// Who sees it.
+    /// The kind of value, and its form among the settings.
+    pub shape: LegacyShape,
+    /// The callers who see the field.
     pub audience: Audience,
 }
 
-/// What a field holds.
+/// The kind of value that a field holds.
 #[derive(Clone, Copy)]
-pub enum OldShape {
-    /// True or false, as the setting is.
+pub enum LegacyShape {
+    /// A switch; the setting is the same.
     Switch(fn(&ProjectConfig) -> bool),
-    /// How OAuth accounts meet existing users; the setting is the same.
+    /// The treatment of OAuth accounts whose email a user has already; the setting is the same.
     MergeStrategy,
     /// The id of an email theme; the setting is the same.
     Theme,
     /// Permissions as `[{id}]`; the setting is `{id: true}`.
     Permissions(DefaultsOf),
-    /// `[{domain, handler_path}]`; the setting is a record under random ids.
+    /// Trusted domains as `[{domain, handler_path}]`; the setting is a record under random ids.
     Domains,
     /// The providers to sign in with; the setting is a record under their types.
     Providers,
-    /// Their types alone. It only shows.
+    /// The types of these providers alone. The field is read-only.
     ProviderIds,
-    /// The mail server.
+    /// The mail server; the setting has other names for its parts.
     EmailServer,
 }
 
-/// Who sees a field.
+/// The callers who see a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Audience {
-    /// Everybody.
+    /// Everybody sees the field.
     Clients,
-    /// Administrators.
+    /// Administrators see the field.
     Admins,
-    /// Nobody: it is only written.
+    /// Nobody sees the field: it is only written.
     Nobody,
 }
 
@@ -58,17 +59,17 @@ const fn switch(
     setting: &'static str,
     audience: Audience,
     read: fn(&ProjectConfig) -> bool,
-) -> OldField {
-    field(name, setting, audience, OldShape::Switch(read))
+) -> LegacyField {
+    field(name, setting, audience, LegacyShape::Switch(read))
 }
 
 const fn field(
     name: &'static str,
     setting: &'static str,
     audience: Audience,
-    shape: OldShape,
-) -> OldField {
-    OldField {
+    shape: LegacyShape,
+) -> LegacyField {
+    LegacyField {
         name,
         setting,
         shape,
@@ -78,9 +79,9 @@ const fn field(
 
 use Audience::{Admins, Clients, Nobody};
 
-/// The table.
+/// The table of all fields.
 #[rustfmt::skip]
-pub const OLD_FIELDS: [OldField; 20] = [
+pub const LEGACY_FIELDS: [LegacyField; 20] = [
     switch("sign_up_enabled", "auth.allowSignUp", Clients, |c| c.auth.allow_sign_up),
     switch("credential_enabled", "auth.password.allowSignIn", Clients, |c| c.auth.password.allow_sign_in),
     switch("magic_link_enabled", "auth.otp.allowSignIn", Clients, |c| c.auth.otp.allow_sign_in),
@@ -92,21 +93,21 @@ pub const OLD_FIELDS: [OldField; 20] = [
     switch("allow_localhost", "domains.allowLocalhost", Admins, |c| c.domains.allow_localhost),
     switch("create_team_on_sign_up", "teams.createPersonalTeamOnSignUp", Admins, |c| c.teams.create_personal_team_on_sign_up),
     switch("require_email_verification", "onboarding.requireEmailVerification", Nobody, |c| c.onboarding.require_email_verification),
-    field("oauth_account_merge_strategy", "auth.oauth.accountMergeStrategy", Admins, OldShape::MergeStrategy),
-    field("enabled_oauth_providers", "auth.oauth.providers", Clients, OldShape::ProviderIds),
-    field("oauth_providers", "auth.oauth.providers", Admins, OldShape::Providers),
-    field("domains", "domains.trustedDomains", Clients, OldShape::Domains),
-    field("email_config", "emails.server", Admins, OldShape::EmailServer),
-    field("email_theme", "emails.selectedThemeId", Admins, OldShape::Theme),
-    field("team_creator_default_permissions", "rbac.defaultPermissions.teamCreator", Admins, OldShape::Permissions(DefaultsOf::TeamCreator)),
-    field("team_member_default_permissions", "rbac.defaultPermissions.teamMember", Admins, OldShape::Permissions(DefaultsOf::TeamMember)),
-    field("user_default_permissions", "rbac.defaultPermissions.signUp", Admins, OldShape::Permissions(DefaultsOf::SignUp)),
+    field("oauth_account_merge_strategy", "auth.oauth.accountMergeStrategy", Admins, LegacyShape::MergeStrategy),
+    field("enabled_oauth_providers", "auth.oauth.providers", Clients, LegacyShape::ProviderIds),
+    field("oauth_providers", "auth.oauth.providers", Admins, LegacyShape::Providers),
+    field("domains", "domains.trustedDomains", Clients, LegacyShape::Domains),
+    field("email_config", "emails.server", Admins, LegacyShape::EmailServer),
+    field("email_theme", "emails.selectedThemeId", Admins, LegacyShape::Theme),
+    field("team_creator_default_permissions", "rbac.defaultPermissions.teamCreator", Admins, LegacyShape::Permissions(DefaultsOf::TeamCreator)),
+    field("team_member_default_permissions", "rbac.defaultPermissions.teamMember", Admins, LegacyShape::Permissions(DefaultsOf::TeamMember)),
+    field("user_default_permissions", "rbac.defaultPermissions.signUp", Admins, LegacyShape::Permissions(DefaultsOf::SignUp)),
 ];
 
-/// A field of a provider or the mail server, and the setting that it is kept as.
+/// A field of a provider or of the mail server, the setting that it is kept as, and how to read it.
 type Part<T> = (&'static str, &'static str, fn(&T) -> Option<Value>);
 
-/// What a provider has beside its id and type.
+/// The fields of a provider beside its id and type.
 const PROVIDER_PARTS: [Part<OauthProvider>; 4] = [
     ("client_id", "clientId", |p| some(p.client_id.as_ref())),
     ("client_secret", "clientSecret", |p| {
@@ -120,7 +121,7 @@ const PROVIDER_PARTS: [Part<OauthProvider>; 4] = [
     }),
 ];
 
-/// What the mail server has beside its type.
+/// The fields of the mail server beside its type.
 const SERVER_PARTS: [Part<EmailServer>; 6] = [
     ("host", "host", |s| some(s.host())),
     ("port", "port", |s| some(s.port())),
@@ -136,70 +137,74 @@ fn some(value: Option<impl Serialize>) -> Option<Value> {
     value.map(|value| json!(value))
 }
 
-/// All fields that `audience` sees, of a project with these settings.
+/// All fields that `audience` sees of a project with these settings.
 #[must_use]
 pub fn shown(config: &ProjectConfig, audience: Audience) -> Map<String, Value> {
-    let fields = OLD_FIELDS.iter().filter(|field| field.audience <= audience);
+    let fields = LEGACY_FIELDS
+        .iter()
+        .filter(|field| field.audience <= audience);
     fields
         .map(|field| (field.name.to_owned(), field.read(config)))
         .collect()
 }
 
-impl OldField {
-    /// Whether it can be written.
+impl LegacyField {
+    /// Whether the field can be written.
     #[must_use]
     pub fn is_written(&self) -> bool {
-        !matches!(self.shape, OldShape::ProviderIds)
+        !matches!(self.shape, LegacyShape::ProviderIds)
     }
 
-    /// What it shows of these settings.
+    /// The field's value for these settings.
     #[must_use]
     pub fn read(&self, config: &ProjectConfig) -> Value {
         match self.shape {
-            OldShape::Switch(read) => json!(read(config)),
-            OldShape::MergeStrategy => json!(config.auth.oauth.account_merge_strategy),
-            OldShape::Theme => json!(config.emails.selected_theme_id),
-            OldShape::Permissions(list) => {
+            LegacyShape::Switch(read) => json!(read(config)),
+            LegacyShape::MergeStrategy => json!(config.auth.oauth.account_merge_strategy),
+            LegacyShape::Theme => json!(config.emails.selected_theme_id),
+            LegacyShape::Permissions(list) => {
                 let ids = config.existing_defaults(list).into_iter();
                 ids.map(|id| json!({"id": id})).collect()
             }
-            OldShape::Domains => read_domains(config),
-            OldShape::Providers => enabled_providers(config)
+            LegacyShape::Domains => read_domains(config),
+            LegacyShape::Providers => enabled_providers(config)
                 .into_iter()
                 .map(read_provider)
                 .collect(),
-            OldShape::ProviderIds => enabled_providers(config)
+            LegacyShape::ProviderIds => enabled_providers(config)
                 .into_iter()
                 .map(|(_, provider)| json!({"id": provider.kind}))
                 .collect(),
-            OldShape::EmailServer => read_server(&config.emails.server),
+            LegacyShape::EmailServer => read_server(&config.emails.server),
         }
     }
 
-    /// The value of the setting once this was written to the field, which was checked before.
-    /// Entries of records get ids of `new_id`.
+    /// The value of the setting after `written`, which was checked before, is written to the field.
+    /// Entries of records get their ids from `new_id`.
     #[must_use]
     pub fn write(&self, written: &Value, mut new_id: impl FnMut() -> Uuid) -> Value {
         let items = || written.as_array().into_iter().flatten();
         match self.shape {
-            OldShape::Switch(_) | OldShape::MergeStrategy | OldShape::Theme => written.clone(),
-            OldShape::Permissions(_) => items()
+            LegacyShape::Switch(_) | LegacyShape::MergeStrategy | LegacyShape::Theme => {
+                written.clone()
+            }
+            LegacyShape::Permissions(_) => items()
                 .filter_map(|item| Some((item["id"].as_str()?.to_owned(), json!(true))))
                 .collect(),
-            OldShape::Domains => items()
+            LegacyShape::Domains => items()
                 .map(|item| {
                     let entry =
                         json!({"baseUrl": item["domain"], "handlerPath": item["handler_path"]});
                     (new_id().to_string(), entry)
                 })
                 .collect(),
-            OldShape::Providers | OldShape::ProviderIds => items()
+            LegacyShape::Providers | LegacyShape::ProviderIds => items()
                 .filter_map(|item| {
                     let id = item["id"].as_str()?.to_owned();
                     Some((id, written_provider(item, &mut new_id)))
                 })
                 .collect(),
-            OldShape::EmailServer => written_server(written),
+            LegacyShape::EmailServer => written_server(written),
         }
     }
 }
@@ -219,7 +224,7 @@ pub fn enabled_providers(config: &ProjectConfig) -> Vec<Provider<'_>> {
     enabled
 }
 
-/// The settings that a provider with the server's own client is written with.
+/// The settings of a provider that uses the server's own client.
 #[must_use]
 pub fn shared_provider(kind: &str) -> Value {
     json!({"type": kind, "isShared": true, "allowSignIn": true, "allowConnectedAccounts": true})
@@ -257,7 +262,7 @@ fn written_provider(item: &Value, new_id: &mut impl FnMut() -> Uuid) -> Value {
         }
     }
     if let Some(bundles) = item.get("apple_bundle_ids").and_then(Value::as_array) {
-        // Records are read in the order of their keys; lists shall be read as they were written.
+        // Records are read in the order of their keys, so sorted keys keep the order of the list.
         let mut keys: Vec<String> = bundles.iter().map(|_| new_id().to_string()).collect();
         keys.sort_unstable();
         let entries = bundles.iter().map(|id| json!({"bundleId": id}));

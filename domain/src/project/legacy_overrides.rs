@@ -1,17 +1,17 @@
-//! Settings under their former names (contract 04 §4.2): documents are brought up to date before
-//! they are checked, so that what was pushed for years can still be pushed.
+//! Override documents that use the former names of settings. They are brought up to date before
+//! they are checked, so that a configuration file written years ago can still be pushed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::overrides::Level;
+use super::level::Level;
 
-/// What becomes of a path.
-enum Fate {
+/// What happened to the setting at a path since the document was written.
+enum NameChange {
     Kept,
     Dropped,
-    /// Its last segment has another name now.
+    /// The last segment of the path has another name now.
     Renamed(&'static str),
 }
 
@@ -21,7 +21,7 @@ pub fn bring_up_to_date(level: Level, document: Map<String, Value>) -> Map<Strin
     if level == Level::Project {
         return document;
     }
-    let old_lines = old_lines(&document);
+    let legacy_lines = legacy_lines(&document);
     let mut current = Map::new();
     for (key, value) in document {
         if key == "sourceOfTruth" {
@@ -34,34 +34,36 @@ pub fn bring_up_to_date(level: Level, document: Map<String, Value>) -> Map<Strin
         let value = numbered(level, &path, value);
         current.insert(path.join("."), value);
     }
-    if !old_lines.is_empty() {
-        infer_customer_types(&mut current, &old_lines);
+    if !legacy_lines.is_empty() {
+        infer_customer_types(&mut current, &legacy_lines);
     }
     current
 }
 
-fn fate(parents: &[String], segment: &str) -> Fate {
+fn name_change(parents: &[String], segment: &str) -> NameChange {
     let parents: Vec<&str> = parents.iter().map(String::as_str).collect();
     match (parents.as_slice(), segment) {
-        (["emails"], "theme") => Fate::Renamed("selectedThemeId"),
-        (["payments"], "offers") => Fate::Renamed("products"),
-        (["payments"], "groups" | "catalogs") => Fate::Renamed("productLines"),
-        (["payments", "products", _], "groupId" | "catalogId") => Fate::Renamed("productLineId"),
+        (["emails"], "theme") => NameChange::Renamed("selectedThemeId"),
+        (["payments"], "offers") => NameChange::Renamed("products"),
+        (["payments"], "groups" | "catalogs") => NameChange::Renamed("productLines"),
+        (["payments", "products", _], "groupId" | "catalogId") => {
+            NameChange::Renamed("productLineId")
+        }
         (["emails"], "themeList" | "templateList")
         | (["payments"], "stripeAccountId" | "stripeAccountSetupComplete")
         | (["payments", "items", _], "default")
-        | ([] | ["apps", "installed"], "workflows") => Fate::Dropped,
-        _ => Fate::Kept,
+        | ([] | ["apps", "installed"], "workflows") => NameChange::Dropped,
+        _ => NameChange::Kept,
     }
 }
 
 fn current_path(key: &str) -> Option<Vec<String>> {
     let mut path: Vec<String> = Vec::new();
     for segment in key.split('.') {
-        let segment = match fate(&path, segment) {
-            Fate::Kept => segment.to_owned(),
-            Fate::Dropped => return None,
-            Fate::Renamed(name) => name.to_owned(),
+        let segment = match name_change(&path, segment) {
+            NameChange::Kept => segment.to_owned(),
+            NameChange::Dropped => return None,
+            NameChange::Renamed(name) => name.to_owned(),
         };
         path.push(segment);
     }
@@ -74,10 +76,10 @@ fn current_value(path: &[String], value: Value) -> Value {
     };
     let mut current = Map::new();
     for (name, value) in object {
-        let name = match fate(path, &name) {
-            Fate::Kept => name,
-            Fate::Dropped => continue,
-            Fate::Renamed(new) => new.to_owned(),
+        let name = match name_change(path, &name) {
+            NameChange::Kept => name,
+            NameChange::Dropped => continue,
+            NameChange::Renamed(new) => new.to_owned(),
         };
         let mut inner = path.to_vec();
         inner.push(name.clone());
@@ -86,7 +88,7 @@ fn current_value(path: &[String], value: Value) -> Value {
     Value::Object(current)
 }
 
-/// Trusted domains were a list once.
+/// Turns a list of trusted domains, as they were once written, into a record.
 fn numbered(level: Level, path: &[String], mut value: Value) -> Value {
     if level != Level::Environment {
         return value;
@@ -113,34 +115,34 @@ fn numbered_entries(value: Value) -> Value {
     }
 }
 
-/// The lines of products that a document has under a former name.
-fn old_lines(document: &Map<String, Value>) -> BTreeSet<String> {
-    const OLD: [&str; 2] = ["groups", "catalogs"];
+/// The product lines that a document has under a former name.
+fn legacy_lines(document: &Map<String, Value>) -> BTreeSet<String> {
+    const LEGACY: [&str; 2] = ["groups", "catalogs"];
     let names = |lines: &Value| -> Vec<String> {
         let lines = lines.as_object();
         lines.into_iter().flat_map(Map::keys).cloned().collect()
     };
-    let old = document.iter().flat_map(|(key, value)| {
+    let lines = document.iter().flat_map(|(key, value)| {
         let segments: Vec<&str> = key.split('.').collect();
         match segments.as_slice() {
             ["payments"] => {
-                let old = OLD.iter().filter_map(|name| value.get(name));
-                old.flat_map(names).collect()
+                let groups = LEGACY.iter().filter_map(|name| value.get(name));
+                groups.flat_map(names).collect()
             }
-            ["payments", name] if OLD.contains(name) => names(value),
-            ["payments", name, id, ..] if OLD.contains(name) => vec![(*id).to_owned()],
+            ["payments", name] if LEGACY.contains(name) => names(value),
+            ["payments", name, id, ..] if LEGACY.contains(name) => vec![(*id).to_owned()],
             _ => Vec::new(),
         }
     });
-    old.collect()
+    lines.collect()
 }
 
-/// Lines of products had no customer type once: it is that of their products. Lines without products
-/// were of no use, and are left out.
-fn infer_customer_types(document: &mut Map<String, Value>, old_lines: &BTreeSet<String>) {
+/// Gives product lines the customer type of their products, because lines did not have one once.
+/// Lines without products were of no use, and are left out.
+fn infer_customer_types(document: &mut Map<String, Value>, legacy_lines: &BTreeSet<String>) {
     let types = customer_types(document);
-    let is_useless = |id: &str| old_lines.contains(id) && !types.contains_key(id);
-    // What is no object takes a line away.
+    let is_useless = |id: &str| legacy_lines.contains(id) && !types.contains_key(id);
+    // A value that is no object removes a line, so it stays.
     document.retain(|key, value| {
         let segments: Vec<&str> = key.split('.').collect();
         match segments.as_slice() {
@@ -150,7 +152,7 @@ fn infer_customer_types(document: &mut Map<String, Value>, old_lines: &BTreeSet<
         }
     });
     let complete = |id: &str, line: &mut Value| {
-        let kind = types.get(id).filter(|_| old_lines.contains(id));
+        let kind = types.get(id).filter(|_| legacy_lines.contains(id));
         if let (Some(line), Some(kind)) = (line.as_object_mut(), kind) {
             line.entry("customerType").or_insert_with(|| kind.clone());
         }
@@ -179,7 +181,7 @@ fn infer_customer_types(document: &mut Map<String, Value>, old_lines: &BTreeSet<
             _ => {}
         }
     }
-    for id in piecemeal.iter().filter(|id| old_lines.contains(*id)) {
+    for id in piecemeal.iter().filter(|id| legacy_lines.contains(*id)) {
         if let Some(kind) = types.get(id) {
             let key = format!("payments.productLines.{id}.customerType");
             document.entry(key).or_insert_with(|| kind.clone());
@@ -187,14 +189,14 @@ fn infer_customer_types(document: &mut Map<String, Value>, old_lines: &BTreeSet<
     }
 }
 
-/// What a document says of a product that says of which line and for whom it is.
+/// The line and the customer type of a product, as far as a document mentions them.
 #[derive(Default)]
 struct Sold<'d> {
     line: Option<&'d str>,
     customer_type: Option<&'d Value>,
 }
 
-/// The customer types of the document's products, by their line.
+/// The customer types of the document's product lines, by their products.
 fn customer_types(document: &Map<String, Value>) -> BTreeMap<String, Value> {
     let mut sold: BTreeMap<&str, Sold<'_>> = BTreeMap::new();
     let mut note = |id, field: &str, value| {
@@ -262,7 +264,7 @@ mod tests {
                 json!({"payments.productLines": {"l": {"displayName": "L", "customerType": "team"}},
                        "payments.products.p": {"productLineId": "l", "customerType": "team"}}),
             ),
-            // However they are written; a type that is given stays, and a line of nothing goes.
+            // In every way of writing them: a given type stays, and a line without products goes.
             (
                 json!({"payments": {"catalogs": {"l": {}, "m": {"customerType": "custom"}, "empty": {}},
                                     "offers": {"p": {"catalogId": "l", "customerType": "team"}}},
