@@ -70,6 +70,7 @@ mod prefixes;
 mod private_postgres;
 mod processes;
 mod projects;
+mod read_tables;
 mod receiver;
 mod receiver_process;
 mod sdk;
