@@ -79,6 +79,7 @@ mod sessions;
 mod shop;
 mod sign_up_rules;
 mod smtp;
+mod snapshots;
 mod stripe_client;
 mod stripe_server;
 mod stripe_webhooks;
