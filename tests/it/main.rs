@@ -29,6 +29,7 @@ mod analytics_query;
 mod analytics_repair;
 mod analytics_store;
 mod analytics_sync;
+mod architecture;
 mod authenticator;
 mod callers;
 mod cli_login;
