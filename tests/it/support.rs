@@ -574,6 +574,14 @@ pub fn unique_email() -> String {
 pub struct Call(reqwest::RequestBuilder);
 
 impl Call {
+    /// The method, and the path with its query.
+    pub fn line(&self) -> String {
+        let request = self.0.try_clone().unwrap().build().unwrap();
+        let url = request.url();
+        let query = url.query().map_or(String::new(), |it| format!("?{it}"));
+        format!("{} {}{query}", request.method(), url.path())
+    }
+
     pub fn header(self, name: &str, value: &str) -> Self {
         Self(self.0.header(name, value))
     }
