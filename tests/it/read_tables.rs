@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use muniment::server::Follow;
 use muniment_projections::READ_TABLES;
-use muniment_projections::replay::replay;
-use muniment_projections::verify::verify;
+use muniment_projections::maintenance::replay::replay;
+use muniment_projections::maintenance::verify::verify;
 use sqlx::{PgPool, Row};
 
 use crate::support::{TestServer, database, unique_email};
