@@ -14,8 +14,6 @@ use muniment_domain::user::UserError;
 use muniment_domain::vault_entry::VaultEntryError;
 use muniment_domain::verification_code::VerificationCodeError;
 
-use crate::projector::ConstraintMeaning;
-
 /// A value that must be unique and is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reservation {
@@ -31,6 +29,15 @@ pub enum Reservation {
     WebhookEndpointUid,
     /// A name that a project gave to a webhook message.
     WebhookEventId,
+}
+
+/// What the violation of a read table's unique constraint means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConstraintMeaning {
+    /// A value that must be unique across aggregates is in use: the unit of work is refused.
+    Taken(Reservation),
+    /// Another writer was faster: the unit of work is decided anew.
+    Conflict,
 }
 
 /// An error of the log, a unit of work or a read model.

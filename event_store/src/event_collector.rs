@@ -9,7 +9,7 @@ use cqrs_es::persist::{
 use serde_json::Value;
 
 use crate::EventLog;
-use crate::prepared_unit::{SNAPSHOT_EVERY, Snapshot};
+use crate::commit::prepared_unit::{SNAPSHOT_EVERY, Snapshot};
 
 /// What a unit of work is about to write.
 #[derive(Default)]

@@ -10,7 +10,7 @@
 //!   [`loaded_aggregates`]: their states in a unit of work, and those kept between units.
 //! - [`event_log`]: the log itself. [`EventLog::transact`] runs a unit of work,
 //!   [`EventLog::submit`] a command on a stream that many write to.
-//! - [`unit_of_work`], `prepared_unit`, `group_commit`, `append`, `commit_outcome`: how a unit gets into the log,
+//! - [`unit_of_work`] and `commit`: how a unit gets into the log,
 //!   under load together with others.
 //! - [`projector`]: the trait that read models are handed in behind. This crate knows no read table.
 //! - [`context`]: who did it, and in which request. [`sealing`]: personal data under one key per
@@ -19,20 +19,17 @@
 //!   processes and inside one.
 
 pub mod aggregates;
-mod append;
-mod commit_outcome;
+mod commit;
 pub mod context;
 pub mod error;
+pub mod event;
 mod event_collector;
 pub mod event_log;
-mod group_commit;
 pub mod keyed_lock;
 pub mod leader_lock;
 pub mod loaded_aggregates;
 mod notifier;
-mod prepared_unit;
 pub mod projector;
-mod sealed_event;
 pub mod sealing;
 pub mod subscription;
 pub mod unit_of_work;
@@ -40,9 +37,10 @@ mod upcasting;
 
 pub use aggregates::LedgerEvent;
 pub use context::{AccessType, Actor, EventContext};
-pub use error::{LedgerError, Reservation};
-pub use event_log::{Cursor, EventEnvelope, EventLog, RecordedEvent};
+pub use error::{ConstraintMeaning, LedgerError, Reservation};
+pub use event::{Cursor, EventEnvelope, RecordedEvent};
+pub use event_log::EventLog;
 pub use loaded_aggregates::Ledgered;
-pub use projector::{ConstraintMeaning, InlineProjector};
+pub use projector::InlineProjector;
 pub use sealing::{MasterKey, Sealer};
 pub use unit_of_work::UnitOfWork;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::aggregates::{LedgerEvent, with_aggregates};
-use crate::commit_outcome::CommitOutcome;
+use crate::commit::commit_outcome::CommitOutcome;
 use crate::error::LedgerError;
 use crate::event_collector::EventCollector;
 use crate::unit_of_work::{AggregateEntries, UnitOfWork, Versioned};

@@ -6,8 +6,8 @@ use std::pin::Pin;
 
 use sqlx::PgConnection;
 
-use crate::error::{LedgerError, Reservation};
-use crate::event_log::EventEnvelope;
+use crate::error::{ConstraintMeaning, LedgerError};
+use crate::event::EventEnvelope;
 
 /// The future of [`InlineProjector::project`].
 pub type Projecting<'c> = Pin<Box<dyn Future<Output = Result<(), LedgerError>> + Send + 'c>>;
@@ -25,13 +25,4 @@ pub trait InlineProjector: Send + Sync + 'static {
     /// What it means that an append violates the unique constraint of that name; `None` if the
     /// constraint belongs to no read model.
     fn constraint(&self, name: &str) -> Option<ConstraintMeaning>;
-}
-
-/// What the violation of a read table's unique constraint means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConstraintMeaning {
-    /// A value that must be unique across aggregates is in use: the unit of work is refused.
-    Taken(Reservation),
-    /// Another writer was faster: the unit of work is decided anew.
-    Conflict,
 }

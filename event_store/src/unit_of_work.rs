@@ -14,11 +14,11 @@ use cqrs_es::persist::{EventStoreAggregateContext, PersistedEventStore, Serializ
 use cqrs_es::{Aggregate, EventStore};
 
 use crate::aggregates::LedgerEvent;
-use crate::commit_outcome::{CommitNotifier, CommitOutcome, CommitStatus};
+use crate::commit::commit_outcome::{CommitNotifier, CommitOutcome, CommitStatus};
+use crate::commit::group_commit::Answer;
+use crate::commit::prepared_unit::{PreparedUnit, SNAPSHOT_EVERY};
 use crate::event_collector::{CollectedEvents, EventCollector};
-use crate::group_commit::Answer;
 use crate::loaded_aggregates::{Ledgered, LoadedAggregates};
-use crate::prepared_unit::{PreparedUnit, SNAPSHOT_EVERY};
 use crate::upcasting::upcasters;
 use crate::{EventContext, EventLog, LedgerError};
 
@@ -236,7 +236,7 @@ impl UnitOfWork {
         }
     }
 
-    /// Appends and projects everything, in one transaction; see [`crate::group_commit`].
+    /// Appends and projects everything, in one transaction; see [`crate::commit::group_commit`].
     pub(crate) async fn commit(mut self) -> Result<(), LedgerError> {
         if self.decided.is_empty() {
             return Ok(());

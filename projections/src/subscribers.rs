@@ -22,7 +22,7 @@ use crate::session_replays;
 use crate::telemetry::sign_up_rules;
 use crate::telemetry::spool;
 use muniment_event_store::LedgerEvent;
-use muniment_event_store::event_log::RecordedEvent;
+use muniment_event_store::event::RecordedEvent;
 use muniment_event_store::subscription::{EventView, Subscriber};
 use muniment_event_store::{EventLog, LedgerError};
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use muniment_domain::{Millis, ProjectId, UserId};
-use muniment_projections::event_log::RecordedEvent as Recorded;
+use muniment_projections::Recorded;
 use muniment_projections::maintenance::history;
 use muniment_projections::{EventLog, LedgerError};
 use serde_json::Value;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use muniment_projections::event_log::RecordedEvent as Recorded;
+use muniment_projections::Recorded;
 use muniment_projections::subscription::{Pace, Subscriber, follow};
 use muniment_projections::{LedgerError, MasterKey};
 use serde_json::json;

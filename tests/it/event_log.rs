@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use muniment::server::Follow;
+use muniment_projections::Recorded;
 use muniment_projections::analytics::AnalyticsError;
-use muniment_projections::event_log::RecordedEvent as Recorded;
 use muniment_projections::maintenance::replay::replay;
 use muniment_projections::maintenance::verify::verify;
 use muniment_projections::subscription::{Pace, Subscriber, follow, lags};

@@ -1,6 +1,5 @@
 //! The event log: reading streams, and appending through units of work.
 
-mod event;
 mod reading;
 mod repository;
 
@@ -11,11 +10,9 @@ use std::time::Duration;
 use postgres_es::PostgresEventRepository;
 use sqlx::PgPool;
 
-pub use event::{Cursor, EventEnvelope, RecordedEvent, StoredEvent};
-
+use crate::commit::group_commit::{Answer, Committer};
 use crate::context::EventContext;
 use crate::error::LedgerError;
-use crate::group_commit::{Answer, Committer};
 use crate::keyed_lock::KeyedLock;
 use crate::loaded_aggregates::{AggregateCache, Ledgered};
 use crate::notifier::Notifier;

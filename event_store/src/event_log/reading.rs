@@ -6,11 +6,11 @@ use cqrs_es::persist::{EventUpcaster, SerializedEvent};
 use muniment_domain::{Millis, ProjectId};
 
 use super::EventLog;
-use super::event::{Cursor, EventEnvelope, IncludeMetadata, RecordedEvent, StoredEvent};
 use crate::aggregates::LedgerEvent;
 use crate::error::LedgerError;
-use crate::sealed_event::{open_metadata, open_payload, sealed_subject, subjects};
+use crate::event::{Cursor, EventEnvelope, IncludeMetadata, RecordedEvent, StoredEvent};
 use crate::sealing::DataKey;
+use crate::sealing::sealed_event::{open_metadata, open_payload, sealed_subject, subjects};
 use crate::upcasting::{upcast, upcasters};
 
 impl EventLog {

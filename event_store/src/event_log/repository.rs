@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::EventLog;
 use crate::LedgerError;
-use crate::sealed_event::{open_payload, open_value, sealed_subject, snapshot_binding};
+use crate::sealing::sealed_event::{open_payload, open_value, sealed_subject, snapshot_binding};
 
 /// Reads delegate to postgres-es and open what is sealed. Appending is another matter: see
 /// [`crate::unit_of_work`].

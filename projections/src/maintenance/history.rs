@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::read_models::customers;
 use crate::read_models::registry::ReadModels;
-use muniment_event_store::event_log::{RecordedEvent, StoredEvent};
+use muniment_event_store::event::{RecordedEvent, StoredEvent};
 use muniment_event_store::{EventLog, LedgerError, LedgerEvent};
 
 /// Everything the log tells about a user, oldest first: the user's own stream, sessions, API keys,

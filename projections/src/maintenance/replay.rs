@@ -9,9 +9,10 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection};
 
 use crate::maintenance::shadow_schema::{
-    Definition, Kind, Schema, Shadow, definitions, enter, fold_visible, index_definitions, run,
+    Definition, Kind, Schema, Shadow, definitions, enter, fold_visible, index_definitions,
 };
 use crate::read_models::TABLES;
+use crate::read_models::ddl::run;
 use muniment_event_store::{EventLog, LedgerError};
 
 pub use crate::maintenance::shadow_schema::Progress;

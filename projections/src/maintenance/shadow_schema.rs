@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use sqlx::{Connection, PgConnection, QueryBuilder};
+use sqlx::{Connection, PgConnection};
 use tokio::sync::mpsc;
 
+use crate::read_models::batch::Volume;
+use crate::read_models::ddl::run;
 use crate::read_models::projector::project;
 use crate::read_models::registry::TABLES;
-use crate::read_models::table::Volume;
-use muniment_event_store::event_log::{Cursor, EventEnvelope, StoredEvent};
+use muniment_event_store::event::{Cursor, EventEnvelope, StoredEvent};
 use muniment_event_store::leader_lock::try_lead;
 use muniment_event_store::{EventLog, LedgerError};
 
@@ -211,16 +212,6 @@ pub(crate) async fn enter(
     schema: Schema,
 ) -> Result<(), LedgerError> {
     run(connection, &["SET search_path = ", schema.0]).await
-}
-
-/// Runs a statement put together from names of ours and definitions of the catalogue.
-pub(crate) async fn run(connection: &mut PgConnection, parts: &[&str]) -> Result<(), LedgerError> {
-    let mut sql = QueryBuilder::<sqlx::Postgres>::new("");
-    for part in parts {
-        sql.push(part);
-    }
-    sql.build().persistent(false).execute(connection).await?;
-    Ok(())
 }
 
 /// What to read from the catalogue.

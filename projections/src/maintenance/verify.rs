@@ -3,7 +3,8 @@
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, QueryBuilder, Row};
 
-use crate::maintenance::shadow_schema::{Progress, Schema, Shadow, enter, fold_visible, run};
+use crate::maintenance::shadow_schema::{Progress, Schema, Shadow, enter, fold_visible};
+use crate::read_models::ddl::run;
 use crate::read_models::registry::{TableVisitor, visit_tables};
 use crate::read_models::table::TableRow;
 use muniment_event_store::{EventLog, LedgerError};

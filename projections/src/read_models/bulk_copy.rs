@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use serde_json::value::RawValue;
 use sqlx::{PgConnection, QueryBuilder};
 
-use crate::maintenance::shadow_schema::run;
+use crate::read_models::ddl::run;
 use crate::read_models::table::{Table, TableRow, push_conflict};
 use muniment_event_store::LedgerError;
 

@@ -5,17 +5,20 @@
 //! belongs to one stream; what one row says depends on that stream alone, so streams may be folded
 //! in any order.
 //!
-//! [`registry`] names every read table once; [`table`] knows how rows are loaded, written and
-//! cleared; [`projector`] sends each event to its model. The other modules are one model each: its
+//! [`registry`] names every read table once; [`table`] defines a table with its row type, [`batch`]
+//! loads, writes and clears rows; [`projector`] sends each event to its model. The other modules are one model each: its
 //! rows, its projector and its queries.
 
 pub mod ai_conversations;
 pub mod api_keys;
+pub(crate) mod batch;
 pub(crate) mod bulk_copy;
 pub mod cli_logins;
 pub mod customers;
+pub(crate) mod ddl;
 pub mod notifications;
 pub mod outgoing_emails;
+pub mod paging;
 pub mod passkeys;
 pub mod permissions;
 pub(crate) mod projector;

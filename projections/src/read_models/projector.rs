@@ -7,8 +7,8 @@ use muniment_event_store::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::read_models::batch::Volume;
 use crate::read_models::registry::{ReadModels, RowsToLoad};
-use crate::read_models::table::Volume;
 use crate::read_models::{
     ai_conversations, api_keys, cli_logins, customers, outgoing_emails, projects, sessions,
     support_conversations, teams, users, verification_codes,

@@ -7,24 +7,25 @@ use muniment_event_store::LedgerError;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::read_models::ai_conversations::AiConversationRow;
-use crate::read_models::api_keys::ApiKeyRow;
-use crate::read_models::cli_logins::CliLoginRow;
+use crate::read_models::ai_conversations::rows::AiConversationRow;
+use crate::read_models::api_keys::rows::ApiKeyRow;
+use crate::read_models::batch::{self, Cleared, Rows, Volume};
+use crate::read_models::cli_logins::rows::CliLoginRow;
 use crate::read_models::customers::rows::{
     InvoiceRow, ItemBalanceRow, ItemQuantityChangeRow, OneTimePurchaseRow, ProductVersionRow,
     RefundRow, SubscriptionRow,
 };
-use crate::read_models::notifications::NotificationPreferenceRow;
-use crate::read_models::outgoing_emails::OutgoingEmailRow;
-use crate::read_models::passkeys::PasskeyRow;
-use crate::read_models::permissions::{ClosureRow, ProjectPermissionRow};
-use crate::read_models::projects::{ProjectKeyRow, ProjectRow};
-use crate::read_models::sessions::SessionRow;
-use crate::read_models::support_conversations::{SupportConversationRow, SupportMessageRow};
-use crate::read_models::table::{self, Cleared, Owner, Rows, Scope, TableRow, Volume};
-use crate::read_models::teams::{MembershipRow, TeamRow};
-use crate::read_models::users::{ContactChannelRow, UserRow};
-use crate::read_models::verification_codes::VerificationCodeRow;
+use crate::read_models::notifications::rows::NotificationPreferenceRow;
+use crate::read_models::outgoing_emails::rows::OutgoingEmailRow;
+use crate::read_models::passkeys::rows::PasskeyRow;
+use crate::read_models::permissions::rows::{ClosureRow, ProjectPermissionRow};
+use crate::read_models::projects::rows::{ProjectKeyRow, ProjectRow};
+use crate::read_models::sessions::rows::SessionRow;
+use crate::read_models::support_conversations::rows::{SupportConversationRow, SupportMessageRow};
+use crate::read_models::table::{Owner, Scope, TableRow};
+use crate::read_models::teams::rows::{MembershipRow, TeamRow};
+use crate::read_models::users::rows::{ContactChannelRow, UserRow};
+use crate::read_models::verification_codes::rows::VerificationCodeRow;
 
 /// Something to be done with every read table.
 pub(crate) trait TableVisitor {
@@ -36,10 +37,10 @@ macro_rules! read_tables {
     (@wanted $row:ident by key) => { <$row as TableRow>::Key };
     (@wanted $row:ident by owner) => { Uuid };
     (@load $row:ident by key, $connection:ident, $wanted:expr) => {
-        table::load::<$row>($connection, $wanted)
+        batch::load::<$row>($connection, $wanted)
     };
     (@load $row:ident by owner, $connection:ident, $wanted:expr) => {
-        table::load_owned::<$row>($connection, $wanted)
+        batch::load_owned::<$row>($connection, $wanted)
     };
     (
         loaded { $($loaded:ident: $loaded_row:ident by $how:ident;)* }
@@ -120,7 +121,7 @@ macro_rules! read_tables {
                 connection: &mut PgConnection,
                 scope: Scope,
             ) -> Result<(), LedgerError> {
-                $(table::clear::<$row>(connection, &self.cleared, scope).await?;)*
+                $(batch::clear::<$row>(connection, &self.cleared, scope).await?;)*
                 Ok(())
             }
         }

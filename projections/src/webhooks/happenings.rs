@@ -21,7 +21,7 @@ use crate::read_models::registry::ReadModels;
 use crate::read_models::teams::TeamRow;
 use crate::read_models::users::UserRecord;
 use muniment_event_store::LedgerEvent;
-use muniment_event_store::event_log::RecordedEvent;
+use muniment_event_store::event::RecordedEvent;
 use muniment_event_store::{EventLog, LedgerError};
 
 /// The characters of message ids.

@@ -18,7 +18,8 @@ use muniment_projections::metrics::traffic::{
     self, ActiveUsers, Referrer, Traffic, UsersOfRegion, Views,
 };
 use muniment_projections::metrics::{Anonymous, Daily, Window};
-use muniment_projections::read_models::users::{self, Direction, Listing, UserRecord, Visibility};
+use muniment_projections::read_models::paging::Direction;
+use muniment_projections::read_models::users::{self, Listing, UserRecord, Visibility};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;

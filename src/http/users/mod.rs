@@ -9,7 +9,8 @@ use muniment_domain::user::{
 };
 use muniment_domain::{ContactChannelId, EmailAddress, Patch, TeamId, UserId};
 use muniment_projections::AccessType;
-use muniment_projections::read_models::users::{self, Direction, Listing, UserRecord, Visibility};
+use muniment_projections::read_models::paging::Direction;
+use muniment_projections::read_models::users::{self, Listing, UserRecord, Visibility};
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -1,7 +1,7 @@
 //! What customers own, what it cost, and purchases that are refused.
 
-use muniment::server::Follow;
 use muniment::clients::stripe::{MOCK_KEY, StripeAccess};
+use muniment::server::Follow;
 use serde_json::json;
 
 use super::Scene;

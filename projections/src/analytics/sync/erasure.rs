@@ -20,7 +20,7 @@ use super::subscriber::NAME;
 use super::tables::{Tables, Values};
 use crate::analytics::AnalyticsStore;
 use muniment_event_store::LedgerError;
-use muniment_event_store::event_log::RecordedEvent;
+use muniment_event_store::event::RecordedEvent;
 use muniment_event_store::leader_lock::try_lead;
 
 /// The lock of whoever erases.

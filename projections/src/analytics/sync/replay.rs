@@ -16,7 +16,7 @@ use super::tables::{Tables, Version, select, synchronize};
 use super::touched::Touched;
 use crate::analytics::AnalyticsStore;
 use crate::maintenance::shadow_schema::{Progress, Schema, Shadow};
-use muniment_event_store::event_log::Cursor;
+use muniment_event_store::event::Cursor;
 use muniment_event_store::{EventLog, LedgerError};
 
 const SHADOW: Schema = Schema("muniment_analytics");

@@ -8,7 +8,7 @@ use super::tables::{Tables, synchronize};
 use super::touched::Touched;
 use crate::analytics::AnalyticsStore;
 use muniment_event_store::LedgerError;
-use muniment_event_store::event_log::RecordedEvent;
+use muniment_event_store::event::RecordedEvent;
 use muniment_event_store::subscription::{BatchPolicy, EventView, Subscriber};
 
 /// The subscription's name.

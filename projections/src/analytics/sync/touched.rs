@@ -12,7 +12,7 @@ use muniment_domain::verification_code::{Purpose, VerificationCodeEvent};
 use uuid::Uuid;
 
 use muniment_event_store::LedgerEvent;
-use muniment_event_store::event_log::RecordedEvent;
+use muniment_event_store::event::RecordedEvent;
 
 /// What a batch touches. A row that is named here and does not exist is gone.
 #[derive(Debug, Default, PartialEq)]

@@ -1,5 +1,7 @@
 //! The read model of notification preferences: projector and queries.
 
+pub(crate) mod rows;
+
 use std::collections::BTreeMap;
 
 use muniment_domain::UserId;
@@ -8,20 +10,9 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::read_models::registry::ReadModels;
-use crate::read_models::table::read_table;
 use muniment_event_store::LedgerError;
 
-read_table! {
-    /// A row of `notification_preferences`.
-    pub struct NotificationPreferenceRow in "notification_preferences" {
-        pub user_id: Uuid,
-        pub category_id: Uuid,
-        pub project_id: String,
-        pub is_enabled: bool,
-    }
-    key (user_id: Uuid, category_id: Uuid);
-    cleared (User by user_id, Project by project_id);
-}
+pub use rows::NotificationPreferenceRow;
 
 /// What holds for a user, for every category: what they said, or else its default.
 pub async fn of_user(

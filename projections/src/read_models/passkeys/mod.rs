@@ -1,27 +1,16 @@
 //! The read model of passkeys: one per user. Filled by the projector of users.
 
+pub(crate) mod rows;
+
 use muniment_domain::user::Passkey;
 use muniment_domain::{ProjectId, UserId};
-use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::read_models::registry::ReadModels;
-use crate::read_models::table::read_table;
 use muniment_event_store::LedgerError;
 
-read_table! {
-    /// A row of `passkeys`.
-    #[derive(sqlx::FromRow)]
-    pub struct PasskeyRow in "passkeys" {
-        pub user_id: Uuid,
-        pub project_id: String,
-        pub credential_id: String,
-        pub credential: Value,
-    }
-    key (user_id: Uuid);
-    cleared (User by user_id, Project by project_id);
-}
+pub use rows::PasskeyRow;
 
 /// The user and the credential that an authenticator names.
 pub async fn by_credential(

@@ -7,6 +7,8 @@
 //! however deep the definitions are nested, and a grant whose definition vanished counts for
 //! nothing.
 
+pub(crate) mod rows;
+
 use std::collections::BTreeSet;
 
 use muniment_domain::permission::{Definitions, Scope, closure, scope_of};
@@ -15,31 +17,9 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::read_models::registry::ReadModels;
-use crate::read_models::table::read_table;
 use muniment_event_store::LedgerError;
 
-read_table! {
-    /// A row of `project_permissions`.
-    pub struct ProjectPermissionRow in "project_permissions" {
-        pub user_id: Uuid,
-        pub permission_id: String,
-        pub project_id: String,
-    }
-    key (user_id: Uuid, permission_id: String);
-    cleared (User by user_id, Project by project_id);
-}
-
-read_table! {
-    /// A row of `permission_closure`.
-    pub struct ClosureRow in "permission_closure" {
-        pub project_id: String,
-        pub permission_id: String,
-        pub contained_id: String,
-        pub scope: String,
-    }
-    key (project_id: String, permission_id: String, contained_id: String);
-    cleared (Project by project_id);
-}
+pub use rows::{ClosureRow, ProjectPermissionRow};
 
 /// Whether a member of a team holds a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

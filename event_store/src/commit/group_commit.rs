@@ -19,10 +19,10 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Mutex, oneshot};
 
 use crate::LedgerError;
-use crate::append::append;
-use crate::commit_outcome::{CommitNotifier, CommitOutcome, CommitStatus};
+use crate::commit::append::append;
+use crate::commit::commit_outcome::{CommitNotifier, CommitOutcome, CommitStatus};
+use crate::commit::prepared_unit::PreparedUnit;
 use crate::notifier::Notifier;
-use crate::prepared_unit::PreparedUnit;
 use crate::projector::InlineProjector;
 use crate::sealing::{FreshKeys, Sealer};
 

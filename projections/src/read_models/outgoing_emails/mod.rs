@@ -1,32 +1,16 @@
 //! The read model of outgoing mail: the queue. Projector and queries.
 
+pub(crate) mod rows;
+
 use muniment_domain::outgoing_email::OutgoingEmailEvent;
 use muniment_domain::{Millis, OutgoingEmailId, ProjectId};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::read_models::registry::{ReadModels, RowsToLoad};
-use crate::read_models::table::read_table;
 use muniment_event_store::LedgerError;
 
-read_table! {
-    /// A row of `outgoing_emails`.
-    #[derive(sqlx::FromRow)]
-    pub struct OutgoingEmailRow in "outgoing_emails" {
-        pub id: Uuid,
-        pub project_id: String,
-        pub template: String,
-        pub subject: Option<Uuid>,
-        pub status: String,
-        pub requested_at: i64,
-        pub next_attempt_at: Option<i64>,
-        pub finished_at: Option<i64>,
-        pub failures: i32,
-        pub last_failure: Option<String>,
-    }
-    key (id: Uuid);
-    cleared (Project by project_id);
-}
+pub use rows::OutgoingEmailRow;
 
 /// The emails to be tried at that time, the longest due first, at most `limit`.
 pub async fn due(

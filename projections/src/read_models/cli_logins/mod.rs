@@ -1,27 +1,16 @@
 //! The read model of command-line logins: projector and queries.
 
+pub(crate) mod rows;
+
 use muniment_domain::cli_login::CliLoginEvent;
 use muniment_domain::{CliLoginId, ProjectId, SecretHash};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::read_models::registry::{ReadModels, RowsToLoad};
-use crate::read_models::table::read_table;
 use muniment_event_store::LedgerError;
 
-read_table! {
-    /// A row of `cli_logins`: how a login is found. How far it has come, its stream says.
-    pub(crate) struct CliLoginRow in "cli_logins" {
-        pub(crate) id: Uuid,
-        pub(crate) project_id: String,
-        pub(crate) polling_hash: String,
-        pub(crate) login_hash: String,
-        pub(crate) started_at: i64,
-        pub(crate) expires_at: i64,
-    }
-    key (id: Uuid);
-    cleared (Project by project_id);
-}
+pub(crate) use rows::CliLoginRow;
 
 /// The login that a program asks for.
 pub async fn by_polling_code(

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::LedgerError;
 use crate::context::PersonalMetadata;
-use crate::event_log::StoredEvent;
+use crate::event::StoredEvent;
 use crate::sealing::DataKey;
 
 /// Whose key seals the payload's personal part, if there is one.

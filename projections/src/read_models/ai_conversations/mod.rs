@@ -1,29 +1,17 @@
 //! The read model of conversations with the assistant: projector and queries.
 
+pub(crate) mod rows;
+
 use muniment_domain::ai_conversation::{AiConversationEvent, AiConversationStarted};
 use muniment_domain::{AiConversationId, ProjectId, UserId};
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::read_models::registry::{ReadModels, RowsToLoad};
-use crate::read_models::table::read_table;
 use muniment_event_store::LedgerError;
 
-read_table! {
-    /// A row of `ai_conversations`.
-    #[derive(sqlx::FromRow)]
-    pub struct AiConversationRow in "ai_conversations" {
-        pub id: Uuid,
-        pub project_id: String,
-        pub user_id: Uuid,
-        pub title: String,
-        pub messages: Value,
-        pub updated_at: i64,
-    }
-    key (id: Uuid);
-    cleared ();
-}
+pub use rows::AiConversationRow;
 
 /// A conversation in a list, without what was said.
 #[derive(Clone, Debug, PartialEq, Eq)]

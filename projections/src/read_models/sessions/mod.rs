@@ -1,43 +1,17 @@
 //! The read model of sessions: projector and queries.
 
+pub(crate) mod rows;
+
 use muniment_domain::session::SessionEvent;
-use muniment_domain::{Millis, ProjectId, SecretHash, SessionId, UserId};
+use muniment_domain::{ProjectId, SecretHash, SessionId, UserId};
 use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::read_models::registry::{ReadModels, RowsToLoad};
-use crate::read_models::table::read_table;
 use muniment_event_store::LedgerError;
 
-read_table! {
-    /// A row of `sessions`.
-    pub struct SessionRow in "sessions" {
-        pub id: Uuid,
-        pub project_id: String,
-        pub user_id: Uuid,
-        pub token_hash: String,
-        pub created_at: i64,
-        pub expires_at: Option<i64>,
-        pub is_impersonation: bool,
-    }
-    key (id: Uuid);
-    cleared (User by user_id, Project by project_id);
-}
-
-impl SessionRow {
-    /// The session's id.
-    #[must_use]
-    pub fn session_id(&self) -> SessionId {
-        SessionId(self.id)
-    }
-
-    /// Whether the refresh token works at that time.
-    #[must_use]
-    pub fn is_valid_at(&self, now: Millis) -> bool {
-        self.expires_at.is_none_or(|end| end > now.0)
-    }
-}
+pub use rows::SessionRow;
 
 /// A session as a listing shows it.
 #[derive(Clone, Debug)]

@@ -8,9 +8,9 @@ use muniment_domain::project::Project;
 use serde_json::Value;
 use sqlx::PgConnection;
 
+use crate::commit::prepared_unit::{PreparedUnit, Snapshot};
 use crate::error::LedgerError;
-use crate::prepared_unit::{PreparedUnit, Snapshot};
-use crate::sealed_event::{
+use crate::sealing::sealed_event::{
     key_of, metadata_owner, payload_subject, seal_metadata, seal_payload, seal_value,
     snapshot_binding,
 };

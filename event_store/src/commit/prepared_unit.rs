@@ -4,9 +4,9 @@ use cqrs_es::persist::SerializedEvent;
 use serde_json::Value;
 
 use crate::aggregates::LedgerEvent;
-use crate::commit_outcome::CommitOutcome;
+use crate::commit::commit_outcome::CommitOutcome;
 use crate::context::EventContext;
-use crate::event_log::EventEnvelope;
+use crate::event::EventEnvelope;
 
 /// A snapshot is taken whenever a stream has grown by so many events.
 pub(crate) const SNAPSHOT_EVERY: usize = 100;

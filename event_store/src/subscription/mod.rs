@@ -10,15 +10,19 @@
 //! `dead_letters` so that one bad event does not hold up the rest. But if it is the sink that is
 //! away ([`LedgerError::SinkAway`]), no event is to blame: the batch waits until the sink is back.
 
+mod lag;
+
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, PgConnection};
 use tokio::task::JoinHandle;
 
-use crate::event_log::{Cursor, RecordedEvent};
+use crate::event::{Cursor, RecordedEvent};
 use crate::leader_lock::try_lead;
 use crate::{EventLog, LedgerError};
+
+pub use lag::{Lag, lags};
 
 /// Something that follows the log.
 pub trait Subscriber: Send + Sync + 'static {
@@ -383,34 +387,4 @@ impl<S: Subscriber> Follower<S> {
             .saturating_mul(growth)
             .min(self.policy.longest_pause)
     }
-}
-
-/// How far a subscription is behind.
-#[derive(Clone, Debug)]
-pub struct Lag {
-    /// The subscription's name.
-    pub name: String,
-    /// Events it has not taken yet; counted up to 10,000.
-    pub events: i64,
-    /// The age of the oldest of them, in seconds; 0 if there is none.
-    pub seconds: f64,
-}
-
-/// The lag of every subscription.
-pub async fn lags(pool: &PgPool) -> Result<Vec<Lag>, LedgerError> {
-    let rows = sqlx::query_as!(
-        Lag,
-        r#"SELECT s.name, count(e.recorded_at) AS "events!",
-                  coalesce(extract(epoch FROM now() - min(e.recorded_at)), 0)::float8 AS "seconds!"
-           FROM subscriptions s
-           LEFT JOIN LATERAL (
-               SELECT recorded_at FROM events
-               WHERE (events.transaction, events.position) > (s.transaction, s.position)
-               ORDER BY transaction, position LIMIT 10000
-           ) e ON true
-           GROUP BY s.name ORDER BY s.name"#
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(rows)
 }

@@ -5,6 +5,7 @@
 //! is erased: then nothing that was sealed under it can be read again, in no backup and no copy of
 //! the log. Nonces are random; associated data binds a ciphertext to the place it was made for.
 
+pub(crate) mod sealed_event;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
