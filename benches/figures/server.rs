@@ -11,7 +11,7 @@ use muniment::app::projects::seed;
 use muniment::app::projects::{self, NewKeys};
 use muniment::app::webhooks::Delivery;
 use muniment::app::{App, QueryErrors};
-use muniment::clients::courier::Reach;
+use muniment::clients::delivery_client::Reach;
 use muniment::clients::mail::{Carrier, SharedMail};
 use muniment::clock::Clock;
 use muniment::embedded::analytics_engine::{AnalyticsEngine, Home};

@@ -18,7 +18,7 @@ use crate::app::projects::NewKeys;
 use crate::app::projects::internal_admin;
 use crate::app::projects::seed;
 use crate::app::{App, QueryErrors};
-use crate::clients::courier::Reach;
+use crate::clients::delivery_client::Reach;
 use crate::clients::mail::Carrier;
 use crate::clients::mail::catcher::Catcher;
 use crate::clients::stripe::{MOCK_KEY, StripeAccess};

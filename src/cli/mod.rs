@@ -16,7 +16,7 @@ use muniment_projections::analytics::AnalyticsStore;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{App, QueryErrors};
-use crate::clients::courier::Reach;
+use crate::clients::delivery_client::Reach;
 use crate::clients::mail::Carrier;
 use crate::clients::stripe::StripeAccess;
 use crate::clock::Clock;

@@ -9,7 +9,7 @@ use crate::app::QueryErrors;
 use crate::app::projects::NewKeys;
 use crate::app::projects::internal_admin::{self, AdminReach, Credentials, InternalAdmin};
 use crate::app::projects::seed::{self, Seed};
-use crate::clients::courier::Reach;
+use crate::clients::delivery_client::Reach;
 use crate::clients::mail::Carrier;
 use crate::config::{InternalProject, Settings, Switch};
 

@@ -1,5 +1,5 @@
 //! The outside, as this server calls it: Stripe, Svix, mail servers, receivers of webhooks.
 
-pub mod courier;
+pub mod delivery_client;
 pub mod mail;
 pub mod stripe;

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::app::integrations::clients::Clients;
 use crate::app::webhooks::Delivery;
-use crate::clients::courier::Reach;
+use crate::clients::delivery_client::Reach;
 use crate::clients::mail::transport::MailServerError;
 use crate::clients::mail::{Carrier, SharedMail};
 use crate::clients::stripe::StripeAccess;

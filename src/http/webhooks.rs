@@ -15,7 +15,7 @@ use crate::app::webhooks::{Webhooks, test_delivery};
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::caller::Caller;
 use crate::http::request::input::{Input, text};
-use crate::workers::webhooks::submitter::{SvixServer, Test};
+use crate::workers::webhooks::svix_forwarder::{SvixServer, Test};
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {

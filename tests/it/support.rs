@@ -8,7 +8,7 @@ use muniment::app::QueryErrors;
 use muniment::app::projects::seed::{self, Seed};
 use muniment::app::projects::{self, NewKeys};
 use muniment::app::webhooks::Delivery;
-use muniment::clients::courier::Reach;
+use muniment::clients::delivery_client::Reach;
 use muniment::clients::mail::{Carrier, SharedMail};
 use muniment::clients::stripe::StripeAccess;
 use muniment::clock::Clock;

@@ -8,7 +8,7 @@ use muniment_projections::webhooks::queue::{self, Message};
 use super::settings::EndpointChange;
 use super::{OVERLAP_MILLIS, new_endpoint, new_secret};
 use crate::app::App;
-use crate::clients::courier::Courier;
+use crate::clients::delivery_client::Courier;
 
 /// The most endpoints that a project may have.
 pub const MAX_ENDPOINTS: usize = 50;

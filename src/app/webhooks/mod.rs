@@ -1,9 +1,9 @@
 //! Webhooks: telling the outside world what happened.
 //!
-//! The subscriber [`announcer`] follows the log and makes messages of events; from there they take
+//! The subscriber [`message_producer`] follows the log and makes messages of events; from there they take
 //! one of two ways. Either this process delivers them itself ([`dispatcher`]): signed with the
 //! endpoint's secrets, tried again on Svix's documented schedule, every attempt logged. Or, where a
-//! Svix server is configured, they are submitted to it ([`submitter`]) and it sees to the rest.
+//! Svix server is configured, they are submitted to it ([`svix_forwarder`]) and it sees to the rest.
 //!
 //! Every message is delivered at least once, under an id made from its event's place in the log: a
 //! crash can make a message go out twice, but under the same id. **The order is not kept**, not
@@ -21,10 +21,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::app::App;
-use crate::clients::courier::{Courier, Reach};
+use crate::clients::delivery_client::{Courier, Reach};
 use crate::security::secrets::Random;
-use crate::workers::webhooks::announcer::Announcer;
-use crate::workers::webhooks::submitter::SvixServer;
+use crate::workers::webhooks::message_producer::Announcer;
+use crate::workers::webhooks::svix_forwarder::SvixServer;
 
 pub use crate::workers::webhooks::dispatcher::test_delivery;
 
@@ -96,7 +96,7 @@ pub fn start(app: &App) -> Delivering {
                 app.clone(),
                 courier.clone(),
             )),
-            Webhooks::Svix(server) => tokio::spawn(crate::workers::webhooks::submitter::run(
+            Webhooks::Svix(server) => tokio::spawn(crate::workers::webhooks::svix_forwarder::run(
                 app.clone(),
                 server.clone(),
             )),

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::app::webhooks::management::{self, Refusal};
 use crate::app::webhooks::settings::{self, EndpointChange};
 use crate::app::webhooks::{Webhooks, new_secret};
-use crate::clients::courier::Courier;
+use crate::clients::delivery_client::Courier;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::{success, whole_list};
 use crate::http::request::caller::{Auth, Caller};

@@ -10,7 +10,7 @@ use muniment_projections::webhooks::queue::{self, Message};
 use super::error::{SvixError, SvixResult};
 use crate::app::App;
 use crate::app::webhooks::{Webhooks, management};
-use crate::clients::courier::Courier;
+use crate::clients::delivery_client::Courier;
 use crate::security::portal_tokens::Portal;
 
 /// The parameter of paths that names the application.

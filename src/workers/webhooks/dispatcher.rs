@@ -18,11 +18,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::announcer::{messages, pairs};
+use super::message_producer::{messages, pairs};
 use super::health::{self, Verdict};
 use crate::app::App;
 use crate::app::webhooks::{HOLDER, body};
-use crate::clients::courier::{Courier, Parcel};
+use crate::clients::delivery_client::{Courier, Parcel};
 use muniment_projections::webhooks::event_types::TEST;
 
 /// What rate limits count in.

@@ -1,8 +1,8 @@
 //! Telling receivers of webhooks what happened: messages made of events, delivered by this server or
 //! submitted to Svix.
 
-pub(crate) mod announcer;
+pub(crate) mod message_producer;
 pub(crate) mod dispatcher;
 pub(crate) mod health;
 pub(crate) mod payloads;
-pub mod submitter;
+pub mod svix_forwarder;
