@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use axum::Router;
 use muniment_projections::analytics::AnalyticsStore;
-use muniment_projections::analytics::sync::erasure::{self, Erasing};
-use muniment_projections::analytics::sync::usage::{self, FollowingUse};
+use muniment_projections::analytics::sync::erasure::keep_erasing;
+use muniment_projections::analytics::sync::usage::follow_use;
 use muniment_projections::analytics::sync::{self, Synchronizer};
 use muniment_projections::queues::Queues;
 use muniment_projections::read_models::users::loader::UserLoader;
 use muniment_projections::subscribers::{Erasure, Tally};
-use muniment_projections::subscription::{Pace, Subscription, follow, listen};
+use muniment_projections::subscription::{Pace, Subscriber, follow, listen};
 use muniment_projections::telemetry::recorder::Destination;
-use muniment_projections::telemetry::{Activity, Draining, Recorder, drain};
+use muniment_projections::telemetry::{Activity, Recorder, drain};
 use muniment_projections::{EventLog, LedgerError, MIGRATOR, MasterKey};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -24,7 +24,8 @@ use tokio::task::JoinHandle;
 use crate::app::integrations::Integrations;
 use crate::app::integrations::clients::Clients;
 use crate::app::projects::ProjectDirectory;
-use crate::app::webhooks::{self, Delivering, Delivery, Webhooks};
+use crate::app::webhooks::sender::Sender;
+use crate::app::webhooks::{Delivery, Webhooks};
 use crate::app::{App, Parts, QueryErrors};
 use crate::clients::mail::SharedMail;
 use crate::clients::stripe::{Stripe, StripeAccess, StripeSetupError};
@@ -36,8 +37,12 @@ use crate::security::passwords::{Cost, PasswordError, Passwords};
 use crate::security::portal_tokens::PortalTokens;
 use crate::security::secrets::{Random, ServerSecret};
 use crate::security::tokens::TokenIssuer;
-use crate::workers::housekeeping::{self, Housekeeping};
-use crate::workers::mail::{self, Sending};
+use crate::workers::housekeeping::Housekeeper;
+use crate::workers::mail::MailSender;
+use crate::workers::supervisor::Supervisor;
+use crate::workers::webhooks::dispatcher::Dispatcher;
+use crate::workers::webhooks::message_producer::MessageProducer;
+use crate::workers::webhooks::svix_forwarder::SvixForwarder;
 
 /// How long requests that run when the server is told to stop may take to finish.
 const GRACE: Duration = Duration::from_secs(20);
@@ -146,7 +151,7 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         analytics: configuration.analytics,
         query_errors: configuration.query_errors,
         tokens: TokenIssuer::new(&secret, &public_url, configuration.access_token_seconds),
-        passwords: Passwords::new(configuration.password_cost)?,
+        passwords: Passwords::new(configuration.password_cost, &random)?,
         mail: configuration.mail,
         clock: configuration.clock,
         random,
@@ -177,16 +182,7 @@ pub struct Server {
     app: App,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
-    activity: JoinHandle<()>,
-    recording: JoinHandle<()>,
-    directory: JoinHandle<()>,
-    subscriptions: Vec<Subscription>,
-    sending: Option<Sending>,
-    delivering: Option<Delivering>,
-    draining: Option<Draining>,
-    housekeeping: Option<Housekeeping>,
-    erasing: Option<Erasing>,
-    following_use: Option<FollowingUse>,
+    workers: Supervisor,
 }
 
 /// Whether a server follows the log as well.
@@ -194,7 +190,7 @@ pub struct Server {
 pub enum Follow {
     /// It answers requests only.
     Nothing,
-    /// It runs the subscribers, or stands by for them.
+    /// It runs the workers that follow the log, each whenever no other process does.
     Everything,
 }
 
@@ -211,23 +207,14 @@ impl Server {
             .map_err(|error| ServerError::Listen { address, error })?;
         let (stop, stopped) = oneshot::channel();
         let routes = router(app.clone(), Metrics::collect());
-        let clock = app.clock.clone();
+        let workers = Supervisor::default();
+        start_own_workers(&app, &workers);
+        if follow == Follow::Everything {
+            start_followers(&app, &workers);
+        }
         Ok(Self {
             serving: tokio::spawn(serve(listener, routes, stopped)),
-            activity: tokio::spawn(app.activity.clone().keep_writing(move || clock.now())),
-            recording: tokio::spawn(app.recorder.clone().keep_writing()),
-            directory: tokio::spawn(app.projects.clone().keep_up(app.log.clone())),
-            subscriptions: subscribe(&app, follow),
-            sending: (follow == Follow::Everything).then(|| mail::start(app.clone())),
-            delivering: (follow == Follow::Everything).then(|| webhooks::start(&app)),
-            draining: (follow == Follow::Everything)
-                .then(|| draining(&app))
-                .flatten(),
-            housekeeping: (follow == Follow::Everything).then(|| housekeeping::start(app.clone())),
-            erasing: store_to_write(&app, follow)
-                .map(|store| erasure::start(app.pool().clone(), store)),
-            following_use: store_to_write(&app, follow)
-                .map(|store| usage::start(app.pool().clone(), store)),
+            workers,
             address,
             app,
             stop,
@@ -252,16 +239,7 @@ impl Server {
         if tokio::time::timeout(GRACE, self.serving).await.is_err() {
             tracing::warn!("some requests did not finish in time and were dropped");
         }
-        self.activity.abort();
-        self.recording.abort();
-        self.directory.abort();
-        drop(self.subscriptions);
-        drop(self.sending);
-        drop(self.delivering);
-        drop(self.draining);
-        drop(self.housekeeping);
-        drop(self.erasing);
-        drop(self.following_use);
+        self.workers.stop().await;
         if let Err(error) = self.app.activity.flush_all(self.app.now()).await {
             tracing::warn!(%error, "the latest last-active times could not be written");
         }
@@ -270,12 +248,6 @@ impl Server {
         }
         self.app.pool().close().await;
     }
-}
-
-/// Starts to move telemetry into the analytics store, if there is one.
-fn draining(app: &App) -> Option<Draining> {
-    let store = app.analytics.as_ref()?.owner();
-    Some(drain(app.pool().clone(), app.recorder.clone(), store))
 }
 
 async fn serve(listener: TcpListener, routes: Router, stopped: oneshot::Receiver<()>) {
@@ -291,25 +263,110 @@ async fn serve(listener: TcpListener, routes: Router, stopped: oneshot::Receiver
     }
 }
 
-fn subscribe(app: &App, wanted: Follow) -> Vec<Subscription> {
-    let (log, pace) = (&app.log, Pace::default());
-    if wanted == Follow::Nothing {
-        return vec![listen(log.clone())];
-    }
-    let mut subscriptions = vec![
-        listen(log.clone()),
-        follow(log.clone(), Tally, pace),
-        follow(log.clone(), Erasure::new(log), pace),
-    ];
-    if let Some(store) = &app.analytics {
-        let synchronizer = Synchronizer::new(app.pool().clone(), store);
-        subscriptions.push(follow(log.clone(), synchronizer, sync::PACE));
-    }
-    subscriptions
+/// Starts the workers that every server needs for itself.
+fn start_own_workers(app: &App, workers: &Supervisor) {
+    let (activity, clock) = (app.activity.clone(), app.clock.clone());
+    workers.start("activity", move || {
+        let clock = clock.clone();
+        activity.clone().keep_writing(move || clock.now())
+    });
+    let recorder = app.recorder.clone();
+    workers.start("telemetry-recorder", move || {
+        recorder.clone().keep_writing()
+    });
+    let (projects, log) = (app.projects.clone(), app.log.clone());
+    workers.start("project-directory", move || {
+        projects.clone().keep_up(log.clone())
+    });
+    let log = app.log.clone();
+    workers.start("notifications", move || listen(log.clone()).ended());
 }
 
-/// The analytics store, if there is one and this server writes to it.
-fn store_to_write(app: &App, wanted: Follow) -> Option<&AnalyticsStore> {
-    let store = app.analytics.as_ref();
-    store.filter(|_| wanted == Follow::Everything)
+/// Starts the workers that follow the log, or a queue that was made from it.
+fn start_followers(app: &App, workers: &Supervisor) {
+    let (log, clock) = (&app.log, &app.clock);
+    start_subscription(workers, log, "tally", Pace::default(), || Tally);
+    let sealed = log.clone();
+    let erasure = move || Erasure::new(&sealed);
+    start_subscription(workers, log, "erasure", Pace::default(), erasure);
+    let mail = MailSender {
+        log: log.clone(),
+        projects: app.projects.clone(),
+        mail: app.mail.clone(),
+        clock: clock.clone(),
+        random: app.random.clone(),
+    };
+    workers.start("mail", move || mail.clone().run());
+    let housekeeper = Housekeeper {
+        log: log.clone(),
+        clock: clock.clone(),
+    };
+    workers.start("housekeeping", move || housekeeper.clone().run());
+    start_webhooks(app, workers);
+    if let Some(store) = &app.analytics {
+        start_analytics(app, store, workers);
+    }
+}
+
+fn start_webhooks(app: &App, workers: &Supervisor) {
+    let (log, clock) = (&app.log, &app.clock);
+    let producer = MessageProducer {
+        log: log.clone(),
+        clock: clock.clone(),
+        webhooks: app.webhooks.clone(),
+    };
+    let make = move || producer.clone();
+    start_subscription(workers, log, "webhook-messages", Pace::default(), make);
+    match &app.webhooks {
+        Webhooks::Embedded(client) => {
+            let dispatcher = Dispatcher {
+                log: log.clone(),
+                clock: clock.clone(),
+                sender: Sender {
+                    client: client.clone(),
+                    clock: clock.clone(),
+                    random: app.random.clone(),
+                },
+            };
+            workers.start("webhook-dispatcher", move || dispatcher.clone().run());
+        }
+        Webhooks::Svix(server) => {
+            let forwarder = SvixForwarder {
+                pool: app.pool().clone(),
+                clock: clock.clone(),
+                server: server.clone(),
+            };
+            workers.start("svix-forwarder", move || forwarder.clone().run());
+        }
+    }
+}
+
+fn start_analytics(app: &App, store: &AnalyticsStore, workers: &Supervisor) {
+    let (pool, recorder) = (app.pool().clone(), app.recorder.clone());
+    let owner = store.owner();
+    workers.start("telemetry-drain", move || {
+        drain(pool.clone(), recorder.clone(), owner.clone())
+    });
+    let (pool, synced) = (app.pool().clone(), store.clone());
+    let make = move || Synchronizer::new(pool.clone(), &synced);
+    start_subscription(workers, &app.log, "analytics-sync", sync::PACE, make);
+    let (pool, erased) = (app.pool().clone(), store.clone());
+    workers.start("analytics-erasure", move || {
+        keep_erasing(pool.clone(), erased.clone())
+    });
+    let (pool, used) = (app.pool().clone(), store.clone());
+    workers.start("analytics-usage", move || {
+        follow_use(pool.clone(), used.clone())
+    });
+}
+
+fn start_subscription<S: Subscriber>(
+    workers: &Supervisor,
+    log: &EventLog,
+    name: &'static str,
+    pace: Pace,
+    make: impl Fn() -> S + Send + Sync + 'static,
+) {
+    let log = log.clone();
+    workers.start(name, move || follow(log.clone(), make(), pace).ended());
 }

@@ -11,7 +11,7 @@ use muniment::app::projects::seed;
 use muniment::app::projects::{self, NewKeys};
 use muniment::app::webhooks::Delivery;
 use muniment::app::{App, QueryErrors};
-use muniment::clients::delivery_client::Reach;
+use muniment::clients::address_policy::AddressPolicy;
 use muniment::clients::mail::{Carrier, SharedMail};
 use muniment::clock::Clock;
 use muniment::embedded::analytics_engine::{AnalyticsEngine, Home};
@@ -72,7 +72,7 @@ pub async fn assemble(
         password_cost: Cost::Minimal,
         trusted_proxy: None,
         quotas: Quotas::Off,
-        webhooks: Delivery::Embedded(Reach::Anywhere),
+        webhooks: Delivery::Embedded(AddressPolicy::Anywhere),
         analytics,
         query_errors: QueryErrors::Withheld,
         stripe: None,

@@ -16,7 +16,7 @@ use muniment_projections::analytics::AnalyticsStore;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{App, QueryErrors};
-use crate::clients::delivery_client::Reach;
+use crate::clients::address_policy::AddressPolicy;
 use crate::clients::mail::Carrier;
 use crate::clients::stripe::StripeAccess;
 use crate::clock::Clock;
@@ -119,12 +119,12 @@ fn log_to_stderr() {
 }
 
 /// What differs between `dev` and `serve`.
-struct Surroundings {
+struct Mode {
     /// Where mail goes without a mail server.
     mail: Carrier,
-    /// How far webhooks go, unless something else was said.
-    reach: Reach,
-    /// What takes payments, unless something else was said; if anything does.
+    /// Where webhooks may go, unless the settings say otherwise.
+    address_policy: AddressPolicy,
+    /// How Stripe is reached, unless the settings say otherwise; absent if no payments are taken.
     stripe: Option<StripeAccess>,
     analytics: Option<AnalyticsStore>,
     query_errors: QueryErrors,
@@ -135,15 +135,15 @@ async fn build(
     settings: &Settings,
     secret: ServerSecret,
     url: &str,
-    surroundings: Surroundings,
+    mode: Mode,
 ) -> Result<App, Failure> {
-    let Surroundings {
+    let Mode {
         mail,
-        reach,
+        address_policy,
         stripe,
         analytics,
         query_errors,
-    } = surroundings;
+    } = mode;
     let pool = server::connect(url, settings.database_connections).await?;
     server::migrate(&pool).await?;
     let configuration = Configuration {
@@ -156,7 +156,7 @@ async fn build(
         mail: settings.mail.shared(mail)?,
         trusted_proxy: settings.trusted_proxy.clone(),
         quotas: settings.rate_limits.clone(),
-        webhooks: settings.webhooks.delivery(reach)?,
+        webhooks: settings.webhooks.delivery(address_policy)?,
         stripe: settings.payments.access(stripe),
         analytics,
         query_errors,

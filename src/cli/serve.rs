@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{ANYWHERE, Failure, Surroundings, analytics, asked_to_stop, build, start};
+use super::{ANYWHERE, Failure, Mode, analytics, asked_to_stop, build, start};
 use crate::app::QueryErrors;
 use crate::app::projects::NewKeys;
 use crate::app::projects::internal_admin::{self, AdminReach, Credentials, InternalAdmin};
 use crate::app::projects::seed::{self, Seed};
-use crate::clients::delivery_client::Reach;
+use crate::clients::address_policy::AddressPolicy;
 use crate::clients::mail::Carrier;
 use crate::config::{InternalProject, Settings, Switch};
 
@@ -31,14 +31,14 @@ pub async fn run(Arguments { mut settings }: Arguments) -> Result<ExitCode, Fail
     let secret = settings.server_secret.clone().ok_or(
         "MUNIMENT_SERVER_SECRET is not set; make one with: openssl rand -base64 32 | tr '+/' '-_'",
     )?;
-    let surroundings = Surroundings {
+    let mode = Mode {
         mail: Carrier::Nobody,
-        reach: Reach::Public,
+        address_policy: AddressPolicy::Public,
         stripe: None,
         analytics: analytics::server(&settings.analytics, &secret).await?,
         query_errors: QueryErrors::Withheld,
     };
-    let app = build(&settings, secret, &url, surroundings).await?;
+    let app = build(&settings, secret, &url, mode).await?;
     seed::internal_project(&app, &internal_seed(&settings.internal, Switch::Off)).await?;
     internal_admin::seed(&app, &admin_seed(&settings.internal)).await?;
     let server = start(app, &settings, ANYWHERE).await?;

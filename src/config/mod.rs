@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::app::integrations::clients::Clients;
 use crate::app::webhooks::Delivery;
-use crate::clients::delivery_client::Reach;
+use crate::clients::address_policy::AddressPolicy;
 use crate::clients::mail::transport::MailServerError;
 use crate::clients::mail::{Carrier, SharedMail};
 use crate::clients::stripe::StripeAccess;
@@ -141,11 +141,11 @@ pub struct WebhookSettings {
 }
 
 impl WebhookSettings {
-    /// How webhooks are delivered; as far as `fallback`, if nothing else was said.
+    /// How webhooks are delivered; under the address policy `fallback` unless the settings say otherwise.
     ///
     /// # Errors
     /// When only one half of what it takes to reach Svix is there.
-    pub fn delivery(&self, fallback: Reach) -> Result<Delivery, String> {
+    pub fn delivery(&self, fallback: AddressPolicy) -> Result<Delivery, String> {
         // Compose files pass on unset variables as empty ones.
         let set = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
         match (set(&self.svix_server_url), set(&self.svix_api_key)) {
@@ -154,8 +154,8 @@ impl WebhookSettings {
                 api_key,
             }),
             (None, None) => Ok(Delivery::Embedded(match self.webhook_allow_private {
-                Some(Switch::On) => Reach::Anywhere,
-                Some(Switch::Off) => Reach::Public,
+                Some(Switch::On) => AddressPolicy::Anywhere,
+                Some(Switch::Off) => AddressPolicy::Public,
                 None => fallback,
             })),
             _ => Err("set both SVIX_SERVER_URL and SVIX_API_KEY, or neither".to_owned()),

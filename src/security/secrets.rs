@@ -82,6 +82,22 @@ impl Random {
         }
     }
 
+    /// A number from 0 to 1, excluding 1: the jitter of pauses.
+    #[must_use]
+    pub fn fraction(&self) -> f64 {
+        let mut bytes = [0; 4];
+        self.fill(&mut bytes);
+        f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    /// So many random bytes.
+    #[must_use]
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes);
+        bytes
+    }
+
     /// A UUID of version 4.
     #[must_use]
     pub fn uuid(&self) -> Uuid {
@@ -179,7 +195,7 @@ pub enum ServerSecretError {
 }
 
 impl ServerSecret {
-    /// Draws a secret.
+    /// Generates a secret.
     #[must_use]
     pub fn generate(random: &Random) -> Self {
         let mut bytes = vec![0; SECRET_BYTES];

@@ -8,7 +8,7 @@ use muniment::app::QueryErrors;
 use muniment::app::projects::seed::{self, Seed};
 use muniment::app::projects::{self, NewKeys};
 use muniment::app::webhooks::Delivery;
-use muniment::clients::delivery_client::Reach;
+use muniment::clients::address_policy::AddressPolicy;
 use muniment::clients::mail::{Carrier, SharedMail};
 use muniment::clients::stripe::StripeAccess;
 use muniment::clock::Clock;
@@ -168,7 +168,7 @@ impl Variant {
             follow: Follow::Everything,
             quotas: Quotas::default(),
             trusted_proxy: None,
-            webhooks: Delivery::Embedded(Reach::Anywhere),
+            webhooks: Delivery::Embedded(AddressPolicy::Anywhere),
             analytics: Some(analytics().await),
             query_errors: QueryErrors::Shown,
             stripe: None,

@@ -65,9 +65,17 @@ pub struct Attempt {
     pub created_at: i64,
 }
 
+impl Attempt {
+    /// Whether the endpoint took the message.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.status == "success"
+    }
+}
+
 /// What becomes of a delivery after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum DeliveryOutcome {
     /// It arrived.
     Delivered,
     /// It is tried again then.
@@ -76,7 +84,7 @@ pub enum Fate {
     GivenUp,
 }
 
-impl Fate {
+impl DeliveryOutcome {
     fn status(self) -> &'static str {
         match self {
             Self::Delivered => "success",
@@ -257,7 +265,7 @@ pub async fn due(
 /// against the schedule.
 pub async fn note(
     connection: &mut PgConnection,
-    attempts: &[(Attempt, Fate)],
+    attempts: &[(Attempt, DeliveryOutcome)],
 ) -> Result<(), LedgerError> {
     let column = |field: fn(&Attempt) -> &String| -> Vec<String> {
         attempts

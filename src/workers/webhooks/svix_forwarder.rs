@@ -1,34 +1,25 @@
-//! Submitting messages to a Svix server.
+//! Forwarding messages to a Svix server, which delivers them.
 //!
-//! A project is an application there, under the project's id. Messages are submitted under their
-//! own id as idempotency key and as event id: a message that is submitted again after a crash is
-//! known to Svix already.
+//! One process at a time does, by an advisory lock. A message stays in the queue until Svix has
+//! taken it.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use muniment_domain::{Millis, ProjectId};
+use muniment_domain::Millis;
 use muniment_projections::webhooks::submissions::{self, Submission};
-use muniment_projections::{LedgerError, sole_holder};
-use serde_json::{Value, json};
-use sqlx::PgConnection;
-use svix::api::{MessageAttemptListByMsgOptions, MessageCreateOptions, Svix, SvixOptions};
-use svix::error::Error;
-use svix::models::{
-    AppPortalAccessIn, ApplicationIn, EndpointIn, EventTypeIn, MessageIn, MessageStatus,
-};
+use muniment_projections::{LedgerError, run_as_leader};
+use sqlx::{PgConnection, PgPool};
 
-use crate::app::App;
-use crate::app::webhooks::HOLDER;
-use muniment_projections::webhooks::event_types::{CATALOGUE, TEST};
+use super::LOCK;
+use crate::clients::svix::{SvixError, SvixServer};
+use crate::clock::Clock;
 
 /// Messages in flight at once.
 const IN_FLIGHT: i64 = 16;
 /// How often the queue is looked at when nothing is announced.
 const POLL: Duration = Duration::from_millis(250);
-/// How long to wait after the database or Svix failed, or to stand by for the lock.
+/// How long to wait after the database or Svix failed, or while another process holds the lock.
 const PAUSE: Duration = Duration::from_secs(2);
 /// The first retry of a message comes after this long; each further one after twice as long.
 const FIRST_RETRY_MILLIS: i64 = 1000;
@@ -36,281 +27,70 @@ const FIRST_RETRY_MILLIS: i64 = 1000;
 const LONGEST_RETRY_MILLIS: i64 = 5 * 60 * 1000;
 /// A message that Svix refuses that often, for about a week, is dropped.
 const ATTEMPTS: i32 = 2000;
-/// When to look whether a test message arrived.
-const LOOKS: [Duration; 3] = [
-    Duration::from_millis(300),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-];
 
-/// A Svix server.
+/// Forwards the messages that are due to a Svix server.
 #[derive(Clone)]
-pub struct SvixServer {
-    address: Arc<str>,
-    client: Arc<Svix>,
-    applications: Arc<Mutex<BTreeSet<String>>>,
+pub struct SvixForwarder {
+    /// The database with the queue.
+    pub pool: PgPool,
+    /// The time.
+    pub clock: Clock,
+    /// The server that takes the messages.
+    pub server: SvixServer,
 }
 
-/// Why a Svix server did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-#[error("the Svix server refused: {0}")]
-pub struct SvixError(#[from] Error);
-
-impl SvixError {
-    fn is(&self, status: u16) -> bool {
-        matches!(&self.0, Error::Http(content) if content.status.as_u16() == status)
+impl SvixForwarder {
+    /// Forwards messages whenever this process is the leader. Never returns.
+    pub async fn run(self) {
+        let trouble = "webhooks cannot be submitted at the moment; trying again";
+        let lead = |connection| self.lead(connection);
+        run_as_leader(&self.pool, LOCK, PAUSE, trouble, lead).await;
     }
-}
 
-/// How the test of an endpoint went.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Test {
-    /// The message arrived.
-    Arrived,
-    /// There is no such endpoint.
-    UnknownEndpoint,
-    /// It did not arrive in time.
-    NotArrived,
-}
-
-impl SvixServer {
-    /// The server at that address.
-    #[must_use]
-    pub fn new(server_url: &str, api_key: &str) -> Self {
-        let options = SvixOptions {
-            server_url: Some(server_url.to_owned()),
-            ..SvixOptions::default()
-        };
-        Self {
-            address: server_url.into(),
-            client: Arc::new(Svix::new(api_key.to_owned(), Some(options))),
-            applications: Arc::default(),
+    async fn lead(&self, mut connection: PgConnection) -> Result<(), LedgerError> {
+        while let Err(error) = self.server.declare_event_types().await {
+            tracing::warn!(%error, "event types could not be declared; trying again");
+            tokio::time::sleep(PAUSE).await;
         }
-    }
-
-    /// Where it is.
-    #[must_use]
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-
-    /// Declares what messages there are. Those that Svix knows stay as they are there.
-    ///
-    /// # Errors
-    /// When Svix cannot be reached or refuses.
-    pub async fn declare_event_types(&self) -> Result<(), SvixError> {
-        for (name, description) in CATALOGUE {
-            let event_type = EventTypeIn::new(name.to_owned(), description.to_owned());
-            let created = self.client.event_type().create(event_type, None).await;
-            match created.map_err(SvixError) {
-                Err(error) if !error.is(409) => return Err(error),
-                Ok(_) | Err(_) => {}
+        loop {
+            if self.submit_due(&mut connection).await? == 0 {
+                tokio::time::sleep(POLL).await;
             }
         }
-        Ok(())
     }
 
-    async fn ensure_application(&self, project: &str) -> Result<(), SvixError> {
-        if self.known().contains(project) {
-            return Ok(());
+    /// Submits a few messages. Returns how many were due.
+    async fn submit_due(&self, connection: &mut PgConnection) -> Result<usize, LedgerError> {
+        let due = submissions::due(connection, self.clock.now(), IN_FLIGHT).await?;
+        let submitting = due.iter().map(|submission| self.server.submit(submission));
+        let outcomes = join_all(submitting).await;
+        for (submission, outcome) in due.iter().zip(outcomes) {
+            self.settle(connection, submission, outcome).await?;
         }
-        let mut application = ApplicationIn::new(project.to_owned());
-        application.uid = Some(project.to_owned());
-        let applications = self.client.application();
-        applications.get_or_create(application, None).await?;
-        self.known().insert(project.to_owned());
-        Ok(())
+        Ok(due.len())
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
-        self.applications
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Submits a message. One that Svix has already is fine.
-    async fn submit(&self, submission: &Submission) -> Result<(), SvixError> {
-        let Submission {
-            message_id,
-            project_id,
-            event_type,
-            content,
-            ..
-        } = submission;
-        let payload = serde_json::from_str(content).unwrap_or(Value::Null);
-        let outcome = self
-            .create_message(project_id, message_id, event_type, payload)
-            .await;
-        match outcome {
-            Err(error) if error.is(409) => Ok(()),
-            Err(error) => {
-                // It may have been deleted over there.
-                self.known().remove(project_id);
-                Err(error)
-            }
-            Ok(_) => Ok(()),
-        }
-    }
-
-    async fn create_message(
+    async fn settle(
         &self,
-        project: &str,
-        id: &str,
-        event_type: &str,
-        payload: Value,
-    ) -> Result<String, SvixError> {
-        self.ensure_application(project).await?;
-        let mut message = MessageIn::new(event_type.to_owned(), payload);
-        message.event_id = Some(id.to_owned());
-        let options = MessageCreateOptions {
-            idempotency_key: Some(id.to_owned()),
-            ..MessageCreateOptions::default()
+        connection: &mut PgConnection,
+        submission: &Submission,
+        outcome: Result<(), SvixError>,
+    ) -> Result<(), LedgerError> {
+        let id = &submission.message_id;
+        metrics::counter!("muniment_webhook_attempts_total",
+            "outcome" => if outcome.is_ok() { "success" } else { "failure" })
+        .increment(1);
+        let Err(error) = outcome else {
+            return submissions::settle(connection, id).await;
         };
-        let messages = self.client.message();
-        let created = messages.create(project.to_owned(), message, Some(options));
-        Ok(created.await?.id)
-    }
-
-    /// Makes an endpoint of the project's application. Messages to it are signed with that secret.
-    ///
-    /// # Errors
-    /// When Svix cannot be reached or refuses.
-    pub async fn create_endpoint(
-        &self,
-        project: &ProjectId,
-        url: String,
-        description: Option<String>,
-        secret: &str,
-    ) -> Result<(), SvixError> {
-        self.ensure_application(project.as_str()).await?;
-        let mut endpoint = EndpointIn::new(url);
-        endpoint.description = description;
-        endpoint.secret = Some(secret.to_owned());
-        let endpoints = self.client.endpoint();
-        let created = endpoints.create(project.to_string(), endpoint, None);
-        created.await?;
-        Ok(())
-    }
-
-    /// A token for the project's application, with which its endpoints are managed over there.
-    ///
-    /// # Errors
-    /// When Svix cannot be reached or refuses.
-    pub async fn portal_token(&self, project: &ProjectId) -> Result<String, SvixError> {
-        self.ensure_application(project.as_str()).await?;
-        let authentication = self.client.authentication();
-        let asked = AppPortalAccessIn::new();
-        let access = authentication.app_portal_access(project.to_string(), asked, None);
-        Ok(access.await?.token)
-    }
-
-    /// Sends a message that tests an endpoint, and looks whether it arrives.
-    ///
-    /// # Errors
-    /// When Svix cannot be reached or refuses.
-    pub async fn test(
-        &self,
-        project: &ProjectId,
-        endpoint: &str,
-        message_id: &str,
-    ) -> Result<Test, SvixError> {
-        self.ensure_application(project.as_str()).await?;
-        let endpoints = self.client.endpoint();
-        let found = endpoints.get(project.to_string(), endpoint.to_owned());
-        let url = match found.await.map_err(SvixError) {
-            Ok(found) => found.url,
-            Err(error) if error.is(404) => return Ok(Test::UnknownEndpoint),
-            Err(error) => return Err(error),
-        };
-        let text = "This message tests a webhook endpoint. Nothing happened.";
-        let payload = json!({"type": TEST, "data": {"message": text, "endpointUrl": url}});
-        let id = self
-            .create_message(project.as_str(), message_id, TEST, payload)
-            .await?;
-        for pause in LOOKS {
-            tokio::time::sleep(pause).await;
-            if self.has_arrived(project, endpoint, &id).await? {
-                return Ok(Test::Arrived);
-            }
+        if submission.failures + 1 >= ATTEMPTS {
+            tracing::error!(message = id, %error, "Svix does not take a message; it is dropped");
+            return submissions::settle(connection, id).await;
         }
-        Ok(Test::NotArrived)
+        tracing::warn!(message = id, %error, "a message could not be submitted; trying again");
+        let retry_at = retry_at(self.clock.now(), submission.failures);
+        submissions::postpone(connection, id, retry_at).await
     }
-
-    async fn has_arrived(
-        &self,
-        project: &ProjectId,
-        endpoint: &str,
-        message: &str,
-    ) -> Result<bool, SvixError> {
-        let options = MessageAttemptListByMsgOptions {
-            status: Some(MessageStatus::Success),
-            endpoint_id: Some(endpoint.to_owned()),
-            ..MessageAttemptListByMsgOptions::default()
-        };
-        let attempts = self.client.message_attempt();
-        let listed = attempts.list_by_msg(project.to_string(), message.to_owned(), Some(options));
-        Ok(!listed.await?.data.is_empty())
-    }
-}
-
-/// Submits, or stands by, for ever.
-pub async fn run(app: App, server: SvixServer) {
-    loop {
-        if let Err(error) = hold_office(&app, &server).await {
-            tracing::warn!(%error, "webhooks cannot be submitted at the moment; trying again");
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
-/// Submits as long as the lock is held. Returns when another process holds it.
-async fn hold_office(app: &App, server: &SvixServer) -> Result<(), LedgerError> {
-    let Some(mut connection) = sole_holder(app.pool(), HOLDER).await? else {
-        return Ok(());
-    };
-    while let Err(error) = server.declare_event_types().await {
-        tracing::warn!(%error, "event types could not be declared; trying again");
-        tokio::time::sleep(PAUSE).await;
-    }
-    loop {
-        if submit_due(app, server, &mut connection).await? == 0 {
-            tokio::time::sleep(POLL).await;
-        }
-    }
-}
-
-async fn submit_due(
-    app: &App,
-    server: &SvixServer,
-    connection: &mut PgConnection,
-) -> Result<usize, LedgerError> {
-    let due = submissions::due(connection, app.now(), IN_FLIGHT).await?;
-    let outcomes = join_all(due.iter().map(|submission| server.submit(submission))).await;
-    for (submission, outcome) in due.iter().zip(outcomes) {
-        settle(app, connection, submission, outcome).await?;
-    }
-    Ok(due.len())
-}
-
-async fn settle(
-    app: &App,
-    connection: &mut PgConnection,
-    submission: &Submission,
-    outcome: Result<(), SvixError>,
-) -> Result<(), LedgerError> {
-    let id = &submission.message_id;
-    metrics::counter!("muniment_webhook_attempts_total",
-        "outcome" => if outcome.is_ok() { "success" } else { "failure" })
-    .increment(1);
-    let Err(error) = outcome else {
-        return submissions::settle(connection, id).await;
-    };
-    if submission.failures + 1 >= ATTEMPTS {
-        tracing::error!(message = id, %error, "Svix does not take a message; it is dropped");
-        return submissions::settle(connection, id).await;
-    }
-    tracing::warn!(message = id, %error, "a message could not be submitted; trying again");
-    submissions::postpone(connection, id, retry_at(app.now(), submission.failures)).await
 }
 
 fn retry_at(now: Millis, failures: i32) -> Millis {
