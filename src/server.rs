@@ -24,15 +24,17 @@ use tokio::task::JoinHandle;
 use crate::app::integrations::Integrations;
 use crate::app::integrations::clients::Clients;
 use crate::app::projects::ProjectDirectory;
+use crate::app::webhooks::Webhooks;
 use crate::app::webhooks::sender::Sender;
-use crate::app::webhooks::{Delivery, Webhooks};
 use crate::app::{App, Parts, QueryErrors};
-use crate::clients::mail::SharedMail;
+use crate::clients::address_policy::AddressPolicy;
+use crate::clients::mail::Carrier;
+use crate::clients::mail::transport::MailServerError;
 use crate::clients::stripe::{Stripe, StripeAccess, StripeSetupError};
 use crate::clock::Clock;
-use crate::config::TrustedProxy;
+use crate::config::{IntegrationSettings, Settings};
 use crate::http::{Metrics, router};
-use crate::security::limits::{Limits, Quotas};
+use crate::security::limits::Limits;
 use crate::security::passwords::{Cost, PasswordError, Passwords};
 use crate::security::portal_tokens::PortalTokens;
 use crate::security::secrets::{Random, ServerSecret};
@@ -69,6 +71,12 @@ pub enum ServerError {
     /// The HTTP client that delivers webhooks.
     #[error("the HTTP client for webhooks cannot be made: {0}")]
     Webhooks(#[from] reqwest::Error),
+    /// A setting that makes no sense.
+    #[error("{0}")]
+    Setting(String),
+    /// The URL of the mail server.
+    #[error(transparent)]
+    Mail(#[from] MailServerError),
     /// The client for Stripe.
     #[error(transparent)]
     Stripe(#[from] StripeSetupError),
@@ -77,34 +85,31 @@ pub enum ServerError {
 /// What it takes to put an [`App`] together.
 #[derive(Clone, Debug)]
 pub struct Configuration {
+    /// The settings, as the operator made them.
+    pub settings: Settings,
     /// The master secret.
     pub secret: ServerSecret,
-    /// Where callers reach the API.
-    pub public_url: String,
-    /// Where the dashboard is.
-    pub dashboard_url: String,
-    /// Hosting platforms.
-    pub integration_clients: Clients,
-    /// The life of an access token, in seconds.
-    pub access_token_seconds: i64,
+    /// What the settings leave to the command.
+    pub mode: Mode,
     /// How hard passwords are hashed.
     pub password_cost: Cost,
-    /// Where mail goes that projects send without a server of their own.
-    pub mail: SharedMail,
-    /// The proxies whose word about a caller's address counts.
-    pub trusted_proxy: Option<TrustedProxy>,
-    /// How often something may be tried.
-    pub quotas: Quotas,
-    /// How webhooks are delivered.
-    pub webhooks: Delivery,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// What differs between `dev` and `serve`, where the settings say nothing.
+#[derive(Clone, Debug)]
+pub struct Mode {
+    /// Where mail goes without a mail server.
+    pub mail: Carrier,
+    /// Where webhooks may go, unless the settings say otherwise.
+    pub address_policy: AddressPolicy,
+    /// How Stripe is reached, unless the settings say otherwise; absent if no payments are taken.
+    pub stripe: Option<StripeAccess>,
     /// The analytics store, if there is one. Its schema is up to date.
     pub analytics: Option<AnalyticsStore>,
     /// How much callers learn of why the analytics store refused a query.
     pub query_errors: QueryErrors,
-    /// How to reach Stripe, if payments are taken.
-    pub stripe: Option<StripeAccess>,
-    /// The time.
-    pub clock: Clock,
 }
 
 /// Connects to Postgres.
@@ -133,39 +138,54 @@ pub async fn migrate(pool: &PgPool) -> Result<(), LedgerError> {
 /// Puts an application together on a database whose schema is up to date.
 ///
 /// # Errors
-/// When the password hasher refuses its parameters, which would be a bug.
+/// When a setting makes no sense.
 pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, ServerError> {
     let Configuration {
-        secret, public_url, ..
+        settings,
+        secret,
+        mode,
+        password_cost,
+        clock,
     } = configuration;
-    let public_url = public_url.trim_end_matches('/').to_owned();
+    let without_slash = |url: &str| url.trim_end_matches('/').to_owned();
+    let public_url = without_slash(&settings.network.public_url);
+    let dashboard_url = without_slash(settings.network.dashboard());
     let random = Random::system();
-    let stripe = configuration.stripe;
+    let stripe = settings.payments.access(mode.stripe);
     let stripe = stripe.map(|access| Stripe::new(access, random.clone()));
+    let delivery = settings.webhooks.delivery(mode.address_policy);
     let log = EventLog::new(pool.clone(), MasterKey::derive(secret.as_bytes()));
     Ok(App::new(Parts {
         projects: ProjectDirectory::new(&log),
         users: UserLoader::start(&pool),
         activity: Activity::new(pool.clone()),
-        recorder: Recorder::new(pool, destination(configuration.analytics.as_ref())),
-        analytics: configuration.analytics,
-        query_errors: configuration.query_errors,
-        tokens: TokenIssuer::new(&secret, &public_url, configuration.access_token_seconds),
-        passwords: Passwords::new(configuration.password_cost, &random)?,
-        mail: configuration.mail,
-        clock: configuration.clock,
+        recorder: Recorder::new(pool, destination(mode.analytics.as_ref())),
+        analytics: mode.analytics,
+        query_errors: mode.query_errors,
+        tokens: TokenIssuer::new(&secret, &public_url, settings.secrets.access_token_seconds),
+        passwords: Passwords::new(password_cost, &random)?,
+        mail: settings.mail.shared(mode.mail)?,
+        clock,
         random,
-        dashboard_url: configuration.dashboard_url.trim_end_matches('/').to_owned(),
-        integrations: Integrations::new(configuration.integration_clients, &secret),
-        limits: Limits::new(configuration.quotas),
-        webhooks: Webhooks::new(&configuration.webhooks)?,
+        dashboard_url,
+        integrations: Integrations::new(platforms(&settings.integrations)?, &secret),
+        limits: Limits::new(settings.limits.rate_limits),
+        webhooks: Webhooks::new(&delivery.map_err(ServerError::Setting)?)?,
         portal_tokens: PortalTokens::new(&secret),
         stripe: stripe.transpose()?,
         queues: Queues::default(),
-        trusted_proxy: configuration.trusted_proxy,
+        trusted_proxy: settings.network.trusted_proxy,
         public_url,
         log,
     }))
+}
+
+/// The hosting platforms. The message of an error does not repeat the list: secrets are in it.
+fn platforms(settings: &IntegrationSettings) -> Result<Clients, ServerError> {
+    let list = settings.integration_clients.as_deref().unwrap_or_default();
+    list.parse()
+        .map_err(|error| format!("STACK_INTEGRATION_CLIENTS_CONFIG: {error}"))
+        .map_err(ServerError::Setting)
 }
 
 /// Telemetry is kept for the analytics store; without one, it would be kept for nobody.

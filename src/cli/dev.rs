@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::serve::{admin_seed, internal_seed};
-use super::{Failure, Mode, analytics, asked_to_stop, build, start};
+use super::{Failure, analytics, asked_to_stop, build, start};
 use crate::app::projects::NewKeys;
 use crate::app::projects::internal_admin;
 use crate::app::projects::seed;
@@ -27,6 +27,7 @@ use crate::embedded::analytics_engine::AnalyticsEngine;
 use crate::embedded::cache_folder::cache_folder;
 use crate::embedded::postgres::{Lifetime, PrivatePostgres};
 use crate::security::secrets::{KeyPrefix, Random, ServerSecret};
+use crate::server::Mode;
 
 /// What signs the webhooks of a Stripe that is pretended.
 const MOCK_WEBHOOK_SECRET: &str = "mock_stripe_webhook_secret";
@@ -63,13 +64,13 @@ pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode,
         .internal
         .or_stack_variables(|name| std::env::var(name).ok());
     let state = DevState::open_or_make(&dir)?;
-    let (postgres, url) = database(&dir, settings.database_url.clone()).await?;
-    let secret = match settings.server_secret.clone() {
+    let (postgres, url) = database(&dir, settings.database.database_url.clone()).await?;
+    let secret = match settings.secrets.server_secret.clone() {
         Some(secret) => secret,
         None => state.server_secret.parse()?,
     };
-    if settings.public_url == "http://localhost:8102" && settings.port != 8102 {
-        settings.public_url = format!("http://localhost:{}", settings.port);
+    if settings.network.public_url == "http://localhost:8102" && settings.network.port != 8102 {
+        settings.network.public_url = format!("http://localhost:{}", settings.network.port);
     }
     let shown_secret = secret.to_base64url();
     let (engine, analytics) = analytics_store(&dir, &settings, &secret).await?;

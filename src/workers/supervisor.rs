@@ -138,7 +138,7 @@ mod tests {
             .collect();
         assert_eq!(pauses, [1, 2, 4]);
         let shown = recorder.handle().render();
-        assert!(shown.contains(r#"muniment_worker_restarts_total{worker="fragile"} 3"#));
+        assert!(shown.contains(r#"muniment_worker_restarts_total{worker="fragile"} 4"#));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! Webhooks: what they say, how they are signed, tried again, sent again, and managed.
 
-use muniment::app::webhooks::Delivery;
 use muniment::clients::address_policy::AddressPolicy;
+use muniment::config::Delivery;
 use muniment_projections::webhooks::queue;
 use serde_json::{Value, json};
 

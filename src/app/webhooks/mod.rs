@@ -24,27 +24,13 @@ use muniment_domain::Millis;
 use muniment_projections::webhooks::endpoints::Endpoint;
 use serde_json::{Value, json};
 
-use crate::clients::address_policy::AddressPolicy;
 use crate::clients::delivery_client::DeliveryClient;
 use crate::clients::svix::SvixServer;
+use crate::config::Delivery;
 use crate::security::secrets::Random;
 
 /// How long messages to an endpoint are signed with a secret that was replaced: a day.
 pub const OVERLAP_MILLIS: i64 = 24 * 60 * 60 * 1000;
-
-/// How webhooks are to be delivered.
-#[derive(Clone, Debug)]
-pub enum Delivery {
-    /// By this server.
-    Embedded(AddressPolicy),
-    /// By a Svix server.
-    Svix {
-        /// Where it is.
-        server_url: String,
-        /// The key to it.
-        api_key: String,
-    },
-}
 
 /// What delivers webhooks.
 #[derive(Clone)]
