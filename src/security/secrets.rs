@@ -71,6 +71,10 @@ impl Random {
         )))))
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the randomness that is handed in"
+    )]
     fn fill(&self, bytes: &mut [u8]) {
         match &self.0 {
             Source::System => rand::rng().fill_bytes(bytes),
@@ -118,8 +122,7 @@ impl Random {
         format!("{}{}", prefix.as_str(), self.token())
     }
 
-    /// An API key of a user or a team, with the marker and the checksum that scanners look for
-    /// (contract 03 §6.2).
+    /// An API key of a user or a team, with the marker and the checksum that scanners look for.
     #[must_use]
     pub fn api_key(&self, id: ApiKeyId, owner: ApiKeyOwner, kind: ApiKeyKind) -> String {
         let (prefix, flag) = match kind {
