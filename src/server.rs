@@ -113,9 +113,6 @@ pub struct Mode {
 }
 
 /// Connects to Postgres.
-///
-/// # Errors
-/// When it is not there.
 pub async fn connect(url: &str, connections: u32) -> Result<PgPool, LedgerError> {
     let options: PgConnectOptions = url.parse()?;
     let pool = PgPoolOptions::new()
@@ -127,18 +124,12 @@ pub async fn connect(url: &str, connections: u32) -> Result<PgPool, LedgerError>
 }
 
 /// Brings the schema up to date. Safe to run on several nodes at once.
-///
-/// # Errors
-/// When a migration fails.
 pub async fn migrate(pool: &PgPool) -> Result<(), LedgerError> {
     MIGRATOR.run(pool).await?;
     Ok(())
 }
 
 /// Puts an application together on a database whose schema is up to date.
-///
-/// # Errors
-/// When a setting makes no sense.
 pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, ServerError> {
     let Configuration {
         settings,
@@ -216,9 +207,6 @@ pub enum Follow {
 
 impl Server {
     /// Starts to listen.
-    ///
-    /// # Errors
-    /// When the address cannot be listened on.
     pub async fn start(app: App, address: SocketAddr, follow: Follow) -> Result<Self, ServerError> {
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|error| ServerError::Listen { address, error })?;

@@ -35,7 +35,7 @@ const MOCK_WEBHOOK_SECRET: &str = "mock_stripe_webhook_secret";
 /// The flags of `dev`.
 #[derive(Args)]
 pub struct Arguments {
-    /// Where the database, the secret and the keys are state. Remove it to start afresh.
+    /// Where the database, the secret and the keys are kept. Remove it to start afresh.
     #[arg(long, env = "MUNIMENT_DEV_DIR", default_value = ".muniment")]
     dir: PathBuf,
     #[command(flatten)]

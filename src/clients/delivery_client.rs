@@ -1,7 +1,7 @@
 //! The HTTP client that delivers one signed message to one endpoint.
 //!
 //! Endpoints are chosen by the projects' administrators, who are not those who run the server. So
-//! addresses of the server's own network are refused, for every attempt anew, and the connection
+//! addresses of the server's own network are refused, at every attempt, and the connection
 //! goes to the address that was checked; redirects are not followed; time and size are limited.
 
 use std::io;
@@ -69,9 +69,6 @@ impl Reply {
 
 impl DeliveryClient {
     /// A client that connects to the addresses which `address_policy` allows.
-    ///
-    /// # Errors
-    /// When the HTTP client cannot be made, which would be a bug.
     pub fn new(address_policy: AddressPolicy) -> Result<Self, reqwest::Error> {
         let client = Client::builder()
             .dns_resolver(Arc::new(CheckedNames(address_policy)))

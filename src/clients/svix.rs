@@ -77,9 +77,6 @@ impl SvixServer {
     }
 
     /// Declares what messages there are. Those that Svix knows stay as they are there.
-    ///
-    /// # Errors
-    /// When Svix cannot be reached or refuses.
     pub async fn declare_event_types(&self) -> Result<(), SvixError> {
         for (name, description) in CATALOGUE {
             let event_type = EventTypeIn::new(name.to_owned(), description.to_owned());
@@ -154,9 +151,6 @@ impl SvixServer {
     }
 
     /// Makes an endpoint of the project's application. Messages to it are signed with that secret.
-    ///
-    /// # Errors
-    /// When Svix cannot be reached or refuses.
     pub async fn create_endpoint(
         &self,
         project: &ProjectId,
@@ -175,9 +169,6 @@ impl SvixServer {
     }
 
     /// A token for the project's application, with which its endpoints are managed over there.
-    ///
-    /// # Errors
-    /// When Svix cannot be reached or refuses.
     pub async fn portal_token(&self, project: &ProjectId) -> Result<String, SvixError> {
         self.ensure_application(project.as_str()).await?;
         let authentication = self.client.authentication();
@@ -187,9 +178,6 @@ impl SvixServer {
     }
 
     /// Sends a message that tests an endpoint, and looks whether it arrives.
-    ///
-    /// # Errors
-    /// When Svix cannot be reached or refuses.
     pub async fn test(
         &self,
         project: &ProjectId,

@@ -19,9 +19,6 @@ pub struct AnalyticsSettings {
 impl AnalyticsSettings {
     /// The ClickHouse server, if one is named. The password of the user that tenants' queries run
     /// as derives from `secret`, so that all nodes know it.
-    ///
-    /// # Errors
-    /// When the URL does not name a server.
     pub fn server(&self, secret: &ServerSecret) -> Result<Option<Endpoint>, String> {
         // Compose files pass on unset variables as empty ones.
         let Some(text) = self.clickhouse_url.as_deref().filter(|url| !url.is_empty()) else {

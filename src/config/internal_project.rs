@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Switch;
+use super::switch::Switch;
 
 /// How the `internal` project is seeded.
 #[derive(Args, Clone, Debug, Default)]

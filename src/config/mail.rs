@@ -23,9 +23,6 @@ pub struct MailSettings {
 
 impl MailSettings {
     /// Where mail goes; without a server, to `otherwise`.
-    ///
-    /// # Errors
-    /// When the URL does not name a mail server.
     pub fn shared(&self, otherwise: Carrier) -> Result<SharedMail, MailServerError> {
         // Compose files pass on unset variables as empty ones.
         let url = self.smtp_url.as_deref().filter(|url| !url.is_empty());

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use clap::Args;
 
-use super::TrustedProxy;
+use super::trusted_proxy::TrustedProxy;
 
 /// Addresses of the server, and of those around it.
 #[derive(Args, Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Switch;
+use super::switch::Switch;
 use crate::clients::address_policy::AddressPolicy;
 
 /// What delivers webhooks.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Switch;
+use super::switch::Switch;
 
 /// Whether this process does the work beside requests.
 #[derive(Args, Clone, Debug)]

@@ -112,7 +112,7 @@ impl From<LedgerError> for ApiError {
     }
 }
 
-/// A cycle has no code of its own: the contract knows no check for it.
+/// A cycle has no code of its own: the clients know none for it.
 fn refused_definition(refusal: &DefinitionError) -> ApiError {
     match refusal {
         DefinitionError::NotFound(id) => KnownError::permission_not_found(id).into(),

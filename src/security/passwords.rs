@@ -92,9 +92,6 @@ pub struct Passwords {
 
 impl Passwords {
     /// A hasher of that cost.
-    ///
-    /// # Errors
-    /// When argon2 refuses its parameters, which would be a bug.
     pub fn new(cost: Cost, random: &Random) -> Result<Self, PasswordError> {
         let params = match cost {
             Cost::Standard => Params::new(19 * 1024, 2, 1, None),
@@ -112,18 +109,12 @@ impl Passwords {
     }
 
     /// Hashes a password, into PHC format.
-    ///
-    /// # Errors
-    /// When argon2 fails, which would be a bug.
     pub async fn hash(&self, password: &str) -> Result<String, PasswordError> {
         let (hasher, password) = (self.hasher.clone(), password.to_owned());
         self.run(move || hash(&hasher, &password)).await?
     }
 
     /// Checks a password against a stored hash. Without one it takes as long and never matches.
-    ///
-    /// # Errors
-    /// When the thread fails, which would be a bug.
     pub async fn verify(
         &self,
         password: &str,

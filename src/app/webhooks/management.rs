@@ -65,9 +65,6 @@ pub async fn change(
 }
 
 /// The endpoint of that id or uid, if the project has it.
-///
-/// # Errors
-/// When the database fails.
 pub async fn find(
     app: &App,
     project: &ProjectId,

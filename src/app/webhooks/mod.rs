@@ -43,9 +43,6 @@ pub enum Webhooks {
 
 impl Webhooks {
     /// Gets ready to deliver.
-    ///
-    /// # Errors
-    /// When the HTTP client cannot be made, which would be a bug.
     pub fn new(delivery: &Delivery) -> Result<Self, reqwest::Error> {
         Ok(match delivery {
             Delivery::Embedded(address_policy) => {

@@ -102,7 +102,10 @@ impl Subscriber for MessageProducer {
 }
 
 /// The messages that tell of events.
-pub async fn messages(log: &EventLog, events: &[Recorded]) -> Result<Vec<Message>, LedgerError> {
+pub(super) async fn messages(
+    log: &EventLog,
+    events: &[Recorded],
+) -> Result<Vec<Message>, LedgerError> {
     payloads::messages(happenings(log, events).await?)
 }
 
@@ -115,7 +118,7 @@ fn wants(endpoint: &Endpoint, message: &Message) -> bool {
 }
 
 /// Which message goes to which endpoint: (endpoint, message).
-pub fn pairs(messages: &[Message], endpoints: &[Endpoint]) -> Vec<(String, String)> {
+pub(super) fn pairs(messages: &[Message], endpoints: &[Endpoint]) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     for message in messages {
         let wanting = endpoints.iter().filter(|endpoint| wants(endpoint, message));
