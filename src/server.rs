@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use axum::Router;
 use muniment_projections::analytics::AnalyticsStore;
-use muniment_projections::analytics::sync::erasure::{self, Erasing};
-use muniment_projections::analytics::sync::usage::{self, FollowingUse};
+use muniment_projections::analytics::sync::erasure::keep_erasing;
+use muniment_projections::analytics::sync::usage::follow_use;
 use muniment_projections::analytics::sync::{self, Synchronizer};
 use muniment_projections::queues::Queues;
 use muniment_projections::read_models::users::loader::UserLoader;
 use muniment_projections::subscribers::{Erasure, Tally};
-use muniment_projections::subscription::{Pace, Subscription, follow, listen};
+use muniment_projections::subscription::{Pace, Subscriber, follow, listen};
 use muniment_projections::telemetry::recorder::Destination;
-use muniment_projections::telemetry::{Activity, Draining, Recorder, drain};
+use muniment_projections::telemetry::{Activity, Recorder, drain};
 use muniment_projections::{LedgerError, MIGRATOR, MasterKey};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -24,20 +24,27 @@ use tokio::task::JoinHandle;
 use crate::app::integrations::Integrations;
 use crate::app::integrations::clients::Clients;
 use crate::app::projects::ProjectDirectory;
-use crate::app::webhooks::{self, Delivering, Delivery, Webhooks};
+use crate::app::webhooks::Webhooks;
+use crate::app::webhooks::sender::Sender;
 use crate::app::{App, Parts, QueryErrors};
-use crate::clients::mail::SharedMail;
+use crate::clients::address_policy::AddressPolicy;
+use crate::clients::mail::Carrier;
+use crate::clients::mail::transport::MailServerError;
 use crate::clients::stripe::{Stripe, StripeAccess, StripeSetupError};
 use crate::clock::Clock;
-use crate::config::TrustedProxy;
+use crate::config::{IntegrationSettings, Settings};
 use crate::http::{Metrics, router};
-use crate::security::limits::{Limits, Quotas};
+use crate::security::limits::Limits;
 use crate::security::passwords::{Cost, PasswordError, Passwords};
 use crate::security::portal_tokens::PortalTokens;
 use crate::security::secrets::{Random, ServerSecret};
 use crate::security::tokens::TokenIssuer;
-use crate::workers::housekeeping::{self, Housekeeping};
-use crate::workers::mail::{self, Sending};
+use crate::workers::housekeeping::Housekeeper;
+use crate::workers::mail::MailSender;
+use crate::workers::supervisor::Supervisor;
+use crate::workers::webhooks::dispatcher::Dispatcher;
+use crate::workers::webhooks::message_producer::MessageProducer;
+use crate::workers::webhooks::svix_forwarder::SvixForwarder;
 
 /// How long requests that run when the server is told to stop may take to finish.
 const GRACE: Duration = Duration::from_secs(20);
@@ -64,6 +71,12 @@ pub enum ServerError {
     /// The HTTP client that delivers webhooks.
     #[error("the HTTP client for webhooks cannot be made: {0}")]
     Webhooks(#[from] reqwest::Error),
+    /// A setting that makes no sense.
+    #[error("{0}")]
+    Setting(String),
+    /// The URL of the mail server.
+    #[error(transparent)]
+    Mail(#[from] MailServerError),
     /// The client for Stripe.
     #[error(transparent)]
     Stripe(#[from] StripeSetupError),
@@ -72,40 +85,34 @@ pub enum ServerError {
 /// What it takes to put an [`App`] together.
 #[derive(Clone, Debug)]
 pub struct Configuration {
+    /// The settings, as the operator made them.
+    pub settings: Settings,
     /// The master secret.
     pub secret: ServerSecret,
-    /// Where callers reach the API.
-    pub public_url: String,
-    /// Where the dashboard is.
-    pub dashboard_url: String,
-    /// Hosting platforms.
-    pub integration_clients: Clients,
-    /// The life of an access token, in seconds.
-    pub access_token_seconds: i64,
+    /// What the settings leave to the command.
+    pub mode: Mode,
     /// How hard passwords are hashed.
     pub password_cost: Cost,
-    /// Where mail goes that projects send without a server of their own.
-    pub mail: SharedMail,
-    /// The proxies whose word about a caller's address counts.
-    pub trusted_proxy: Option<TrustedProxy>,
-    /// How often something may be tried.
-    pub quotas: Quotas,
-    /// How webhooks are delivered.
-    pub webhooks: Delivery,
-    /// The analytics store, if there is one. Its schema is up to date.
-    pub analytics: Option<AnalyticsStore>,
-    /// How much callers learn of why the analytics store refused a query.
-    pub query_errors: QueryErrors,
-    /// How to reach Stripe, if payments are taken.
-    pub stripe: Option<StripeAccess>,
     /// The time.
     pub clock: Clock,
 }
 
+/// What differs between `dev` and `serve`, where the settings say nothing.
+#[derive(Clone, Debug)]
+pub struct Mode {
+    /// Where mail goes without a mail server.
+    pub mail: Carrier,
+    /// Where webhooks may go, unless the settings say otherwise.
+    pub address_policy: AddressPolicy,
+    /// How Stripe is reached, unless the settings say otherwise; absent if no payments are taken.
+    pub stripe: Option<StripeAccess>,
+    /// The analytics store, if there is one. Its schema is up to date.
+    pub analytics: Option<AnalyticsStore>,
+    /// How much callers learn of why the analytics store refused a query.
+    pub query_errors: QueryErrors,
+}
+
 /// Connects to Postgres.
-///
-/// # Errors
-/// When it is not there.
 pub async fn connect(url: &str, connections: u32) -> Result<PgPool, LedgerError> {
     let options: PgConnectOptions = url.parse()?;
     let pool = PgPoolOptions::new()
@@ -117,50 +124,59 @@ pub async fn connect(url: &str, connections: u32) -> Result<PgPool, LedgerError>
 }
 
 /// Brings the schema up to date. Safe to run on several nodes at once.
-///
-/// # Errors
-/// When a migration fails.
 pub async fn migrate(pool: &PgPool) -> Result<(), LedgerError> {
     MIGRATOR.run(pool).await?;
     Ok(())
 }
 
 /// Puts an application together on a database whose schema is up to date.
-///
-/// # Errors
-/// When the password hasher refuses its parameters, which would be a bug.
 pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, ServerError> {
     let Configuration {
-        secret, public_url, ..
+        settings,
+        secret,
+        mode,
+        password_cost,
+        clock,
     } = configuration;
-    let public_url = public_url.trim_end_matches('/').to_owned();
+    let without_slash = |url: &str| url.trim_end_matches('/').to_owned();
+    let public_url = without_slash(&settings.network.public_url);
+    let dashboard_url = without_slash(settings.network.dashboard());
     let random = Random::system();
-    let stripe = configuration.stripe;
+    let stripe = settings.payments.access(mode.stripe);
     let stripe = stripe.map(|access| Stripe::new(access, random.clone()));
+    let delivery = settings.webhooks.delivery(mode.address_policy);
     let log = muniment_projections::open_log(pool.clone(), MasterKey::derive(secret.as_bytes()));
     Ok(App::new(Parts {
         projects: ProjectDirectory::new(&log),
         users: UserLoader::start(&pool),
         activity: Activity::new(pool.clone()),
-        recorder: Recorder::new(pool, destination(configuration.analytics.as_ref())),
-        analytics: configuration.analytics,
-        query_errors: configuration.query_errors,
-        tokens: TokenIssuer::new(&secret, &public_url, configuration.access_token_seconds),
-        passwords: Passwords::new(configuration.password_cost)?,
-        mail: configuration.mail,
-        clock: configuration.clock,
+        recorder: Recorder::new(pool, destination(mode.analytics.as_ref())),
+        analytics: mode.analytics,
+        query_errors: mode.query_errors,
+        tokens: TokenIssuer::new(&secret, &public_url, settings.secrets.access_token_seconds),
+        passwords: Passwords::new(password_cost, &random)?,
+        mail: settings.mail.shared(mode.mail)?,
+        clock,
         random,
-        dashboard_url: configuration.dashboard_url.trim_end_matches('/').to_owned(),
-        integrations: Integrations::new(configuration.integration_clients, &secret),
-        limits: Limits::new(configuration.quotas),
-        webhooks: Webhooks::new(&configuration.webhooks)?,
+        dashboard_url,
+        integrations: Integrations::new(platforms(&settings.integrations)?, &secret),
+        limits: Limits::new(settings.limits.rate_limits),
+        webhooks: Webhooks::new(&delivery.map_err(ServerError::Setting)?)?,
         portal_tokens: PortalTokens::new(&secret),
         stripe: stripe.transpose()?,
         queues: Queues::default(),
-        trusted_proxy: configuration.trusted_proxy,
+        trusted_proxy: settings.network.trusted_proxy,
         public_url,
         log,
     }))
+}
+
+/// The hosting platforms. The message of an error does not repeat the list: secrets are in it.
+fn platforms(settings: &IntegrationSettings) -> Result<Clients, ServerError> {
+    let list = settings.integration_clients.as_deref().unwrap_or_default();
+    list.parse()
+        .map_err(|error| format!("STACK_INTEGRATION_CLIENTS_CONFIG: {error}"))
+        .map_err(ServerError::Setting)
 }
 
 /// Telemetry is kept for the analytics store; without one, it would be kept for nobody.
@@ -177,16 +193,7 @@ pub struct Server {
     app: App,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
-    activity: JoinHandle<()>,
-    recording: JoinHandle<()>,
-    directory: JoinHandle<()>,
-    subscriptions: Vec<Subscription>,
-    sending: Option<Sending>,
-    delivering: Option<Delivering>,
-    draining: Option<Draining>,
-    housekeeping: Option<Housekeeping>,
-    erasing: Option<Erasing>,
-    following_use: Option<FollowingUse>,
+    workers: Supervisor,
 }
 
 /// Whether a server follows the log as well.
@@ -194,15 +201,12 @@ pub struct Server {
 pub enum Follow {
     /// It answers requests only.
     Nothing,
-    /// It runs the subscribers, or stands by for them.
+    /// It runs the workers that follow the log, each whenever no other process does.
     Everything,
 }
 
 impl Server {
     /// Starts to listen.
-    ///
-    /// # Errors
-    /// When the address cannot be listened on.
     pub async fn start(app: App, address: SocketAddr, follow: Follow) -> Result<Self, ServerError> {
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|error| ServerError::Listen { address, error })?;
@@ -211,23 +215,14 @@ impl Server {
             .map_err(|error| ServerError::Listen { address, error })?;
         let (stop, stopped) = oneshot::channel();
         let routes = router(app.clone(), Metrics::collect());
-        let clock = app.clock.clone();
+        let workers = Supervisor::default();
+        start_own_workers(&app, &workers);
+        if follow == Follow::Everything {
+            start_followers(&app, &workers);
+        }
         Ok(Self {
             serving: tokio::spawn(serve(listener, routes, stopped)),
-            activity: tokio::spawn(app.activity.clone().keep_writing(move || clock.now())),
-            recording: tokio::spawn(app.recorder.clone().keep_writing()),
-            directory: tokio::spawn(app.projects.clone().keep_up(app.log.clone())),
-            subscriptions: subscribe(&app, follow),
-            sending: (follow == Follow::Everything).then(|| mail::start(app.clone())),
-            delivering: (follow == Follow::Everything).then(|| webhooks::start(&app)),
-            draining: (follow == Follow::Everything)
-                .then(|| draining(&app))
-                .flatten(),
-            housekeeping: (follow == Follow::Everything).then(|| housekeeping::start(app.clone())),
-            erasing: store_to_write(&app, follow)
-                .map(|store| erasure::start(app.pool().clone(), store)),
-            following_use: store_to_write(&app, follow)
-                .map(|store| usage::start(app.pool().clone(), store)),
+            workers,
             address,
             app,
             stop,
@@ -252,16 +247,7 @@ impl Server {
         if tokio::time::timeout(GRACE, self.serving).await.is_err() {
             tracing::warn!("some requests did not finish in time and were dropped");
         }
-        self.activity.abort();
-        self.recording.abort();
-        self.directory.abort();
-        drop(self.subscriptions);
-        drop(self.sending);
-        drop(self.delivering);
-        drop(self.draining);
-        drop(self.housekeeping);
-        drop(self.erasing);
-        drop(self.following_use);
+        self.workers.stop().await;
         if let Err(error) = self.app.activity.flush_all(self.app.now()).await {
             tracing::warn!(%error, "the latest last-active times could not be written");
         }
@@ -270,12 +256,6 @@ impl Server {
         }
         self.app.pool().close().await;
     }
-}
-
-/// Starts to move telemetry into the analytics store, if there is one.
-fn draining(app: &App) -> Option<Draining> {
-    let store = app.analytics.as_ref()?.owner();
-    Some(drain(app.pool().clone(), app.recorder.clone(), store))
 }
 
 async fn serve(listener: TcpListener, routes: Router, stopped: oneshot::Receiver<()>) {
@@ -291,25 +271,116 @@ async fn serve(listener: TcpListener, routes: Router, stopped: oneshot::Receiver
     }
 }
 
-fn subscribe(app: &App, wanted: Follow) -> Vec<Subscription> {
-    let (log, pace) = (&app.log, Pace::default());
-    if wanted == Follow::Nothing {
-        return vec![listen(log.clone())];
-    }
-    let mut subscriptions = vec![
-        listen(log.clone()),
-        follow(log.clone(), Tally, pace),
-        follow(log.clone(), Erasure::new(log), pace),
-    ];
-    if let Some(store) = &app.analytics {
-        let synchronizer = Synchronizer::new(app.pool().clone(), store);
-        subscriptions.push(follow(log.clone(), synchronizer, sync::BATCH_POLICY));
-    }
-    subscriptions
+/// Starts the workers that every server needs for itself.
+fn start_own_workers(app: &App, workers: &Supervisor) {
+    let (activity, clock) = (app.activity.clone(), app.clock.clone());
+    workers.start("activity", move || {
+        let clock = clock.clone();
+        activity.clone().keep_writing(move || clock.now())
+    });
+    let recorder = app.recorder.clone();
+    workers.start("telemetry-recorder", move || {
+        recorder.clone().keep_writing()
+    });
+    let (projects, log) = (app.projects.clone(), app.log.clone());
+    workers.start("project-directory", move || {
+        projects.clone().keep_up(log.clone())
+    });
+    let log = app.log.clone();
+    workers.start("notifications", move || listen(log.clone()).ended());
 }
 
-/// The analytics store, if there is one and this server writes to it.
-fn store_to_write(app: &App, wanted: Follow) -> Option<&AnalyticsStore> {
-    let store = app.analytics.as_ref();
-    store.filter(|_| wanted == Follow::Everything)
+/// Starts the workers that follow the log, or a queue that was made from it.
+fn start_followers(app: &App, workers: &Supervisor) {
+    let (log, clock) = (&app.log, &app.clock);
+    start_subscription(workers, log, "tally", Pace::default(), || Tally);
+    let sealed = log.clone();
+    let erasure = move || Erasure::new(&sealed);
+    start_subscription(workers, log, "erasure", Pace::default(), erasure);
+    let mail = MailSender {
+        log: log.clone(),
+        projects: app.projects.clone(),
+        mail: app.mail.clone(),
+        clock: clock.clone(),
+        random: app.random.clone(),
+    };
+    workers.start("mail", move || mail.clone().run());
+    let housekeeper = Housekeeper {
+        log: log.clone(),
+        clock: clock.clone(),
+    };
+    workers.start("housekeeping", move || housekeeper.clone().run());
+    start_webhooks(app, workers);
+    if let Some(store) = &app.analytics {
+        start_analytics(app, store, workers);
+    }
+}
+
+fn start_webhooks(app: &App, workers: &Supervisor) {
+    let (log, clock) = (&app.log, &app.clock);
+    let producer = MessageProducer {
+        log: log.clone(),
+        clock: clock.clone(),
+        webhooks: app.webhooks.clone(),
+    };
+    let make = move || producer.clone();
+    start_subscription(workers, log, "webhook-messages", Pace::default(), make);
+    match &app.webhooks {
+        Webhooks::Embedded(client) => {
+            let dispatcher = Dispatcher {
+                log: log.clone(),
+                clock: clock.clone(),
+                sender: Sender {
+                    client: client.clone(),
+                    clock: clock.clone(),
+                    random: app.random.clone(),
+                },
+            };
+            workers.start("webhook-dispatcher", move || dispatcher.clone().run());
+        }
+        Webhooks::Svix(server) => {
+            let forwarder = SvixForwarder {
+                pool: app.pool().clone(),
+                clock: clock.clone(),
+                server: server.clone(),
+            };
+            workers.start("svix-forwarder", move || forwarder.clone().run());
+        }
+    }
+}
+
+fn start_analytics(app: &App, store: &AnalyticsStore, workers: &Supervisor) {
+    let (pool, recorder) = (app.pool().clone(), app.recorder.clone());
+    let owner = store.owner();
+    workers.start("telemetry-drain", move || {
+        drain(pool.clone(), recorder.clone(), owner.clone())
+    });
+    let (pool, synced) = (app.pool().clone(), store.clone());
+    let make = move || Synchronizer::new(pool.clone(), &synced);
+    start_subscription(
+        workers,
+        &app.log,
+        "analytics-sync",
+        sync::BATCH_POLICY,
+        make,
+    );
+    let (pool, erased) = (app.pool().clone(), store.clone());
+    workers.start("analytics-erasure", move || {
+        keep_erasing(pool.clone(), erased.clone())
+    });
+    let (pool, used) = (app.pool().clone(), store.clone());
+    workers.start("analytics-usage", move || {
+        follow_use(pool.clone(), used.clone())
+    });
+}
+
+fn start_subscription<S: Subscriber>(
+    workers: &Supervisor,
+    log: &muniment_projections::EventLog,
+    name: &'static str,
+    pace: Pace,
+    make: impl Fn() -> S + Send + Sync + 'static,
+) {
+    let log = log.clone();
+    workers.start(name, move || follow(log.clone(), make(), pace).ended());
 }

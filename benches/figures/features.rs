@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use muniment::app::App;
 use muniment::app::auth::codes::{self, MAILED_MILLIS, NewCode};
 use muniment::security::passwords::{Cost, Passwords};
+use muniment::security::secrets::Random;
 use muniment_domain::ProjectId;
 use muniment_domain::verification_code::Purpose;
 use muniment_projections::EventContext;
@@ -129,7 +130,7 @@ async fn sign_in_by_codes(server: &Server, app: &App, project: &str) -> f64 {
 
 /// Passwords hashed per second as the server hashes them, with nothing else to do.
 async fn hashing_loop() -> f64 {
-    let passwords = Passwords::new(Cost::Standard).unwrap();
+    let passwords = Passwords::new(Cost::Standard, &Random::system()).unwrap();
     let (begun, count) = (Instant::now(), AtomicU64::new(0));
     let hashing = (0..CONNECTIONS).map(|_| async {
         while begun.elapsed() < BRIEFLY {

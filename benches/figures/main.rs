@@ -6,6 +6,7 @@
 //! and hash passwords on as many as the server does. What is printed are rates and their ratios to
 //! those; nothing is asserted, because a rate depends on the machine.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

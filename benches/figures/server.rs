@@ -6,20 +6,19 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use muniment::app::integrations::clients::Clients;
 use muniment::app::projects::seed;
 use muniment::app::projects::{self, NewKeys};
-use muniment::app::webhooks::Delivery;
 use muniment::app::{App, QueryErrors};
-use muniment::clients::courier::Reach;
-use muniment::clients::mail::{Carrier, SharedMail};
+use muniment::clients::address_policy::AddressPolicy;
+use muniment::clients::mail::Carrier;
 use muniment::clock::Clock;
+use muniment::config::Settings;
 use muniment::embedded::analytics_engine::{AnalyticsEngine, Home};
 use muniment::embedded::cache_folder::cache_folder;
 use muniment::security::limits::Quotas;
 use muniment::security::passwords::Cost;
 use muniment::security::secrets::ServerSecret;
-use muniment::server::{self, Configuration};
+use muniment::server::{self, Configuration, Mode};
 use muniment_domain::project::{Level, ProjectCommand};
 use muniment_projections::EventContext;
 use muniment_projections::analytics::AnalyticsStore;
@@ -59,23 +58,19 @@ pub async fn assemble(
 ) -> App {
     let pool = server::connect(url, connections).await.unwrap();
     server::migrate(&pool).await.unwrap();
+    let mut settings = Settings::defaults().unwrap();
+    settings.limits.rate_limits = Quotas::Off;
     let configuration = Configuration {
+        settings,
         secret: secret.clone(),
-        public_url: "http://localhost:8102".to_owned(),
-        dashboard_url: "http://localhost:8102".to_owned(),
-        integration_clients: Clients::default(),
-        access_token_seconds: 600,
-        mail: SharedMail {
-            carrier: Carrier::Nobody,
-            sender: String::new(),
+        mode: Mode {
+            mail: Carrier::Nobody,
+            address_policy: AddressPolicy::Anywhere,
+            stripe: None,
+            analytics,
+            query_errors: QueryErrors::Withheld,
         },
         password_cost: Cost::Minimal,
-        trusted_proxy: None,
-        quotas: Quotas::Off,
-        webhooks: Delivery::Embedded(Reach::Anywhere),
-        analytics,
-        query_errors: QueryErrors::Withheld,
-        stripe: None,
         clock: Clock::system(),
     };
     server::assemble(pool, configuration).unwrap()

@@ -27,7 +27,7 @@ pub mod telemetry;
 pub mod webhooks;
 
 // Under their old names, until everything names the event store itself.
-pub use muniment_event_store::leader_lock::try_lead as sole_holder;
+pub use muniment_event_store::leader_lock::{run_as_leader, try_lead as sole_holder};
 pub use muniment_event_store::{
     AccessType, Actor, Cursor, EventContext, EventLog, LedgerError, LedgerEvent, MasterKey,
     RecordedEvent as Recorded, Reservation, Sealer, UnitOfWork,

@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::serve::{admin_seed, internal_seed};
-use super::{Failure, Surroundings, analytics, asked_to_stop, build, start};
+use super::{Failure, analytics, asked_to_stop, build, start};
 use crate::app::projects::NewKeys;
 use crate::app::projects::internal_admin;
 use crate::app::projects::seed;
 use crate::app::{App, QueryErrors};
-use crate::clients::courier::Reach;
+use crate::clients::address_policy::AddressPolicy;
 use crate::clients::mail::Carrier;
 use crate::clients::mail::catcher::Catcher;
 use crate::clients::stripe::{MOCK_KEY, StripeAccess};
@@ -27,6 +27,7 @@ use crate::embedded::analytics_engine::AnalyticsEngine;
 use crate::embedded::cache_folder::cache_folder;
 use crate::embedded::postgres::{Lifetime, PrivatePostgres};
 use crate::security::secrets::{KeyPrefix, Random, ServerSecret};
+use crate::server::Mode;
 
 /// What signs the webhooks of a Stripe that is pretended.
 const MOCK_WEBHOOK_SECRET: &str = "mock_stripe_webhook_secret";
@@ -41,9 +42,9 @@ pub struct Arguments {
     settings: Settings,
 }
 
-/// What `dev` makes up once and keeps.
+/// What `dev` generates at its first start and keeps: the server secret and the keys.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct DevState {
     server_secret: String,
     internal: Keys,
     demo: Keys,
@@ -62,20 +63,20 @@ pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode,
     settings.internal = settings
         .internal
         .or_stack_variables(|name| std::env::var(name).ok());
-    let kept = Kept::open_or_make(&dir)?;
-    let (postgres, url) = database(&dir, settings.database_url.clone()).await?;
-    let secret = match settings.server_secret.clone() {
+    let state = DevState::open_or_make(&dir)?;
+    let (postgres, url) = database(&dir, settings.database.database_url.clone()).await?;
+    let secret = match settings.secrets.server_secret.clone() {
         Some(secret) => secret,
-        None => kept.server_secret.parse()?,
+        None => state.server_secret.parse()?,
     };
-    if settings.public_url == "http://localhost:8102" && settings.port != 8102 {
-        settings.public_url = format!("http://localhost:{}", settings.port);
+    if settings.network.public_url == "http://localhost:8102" && settings.network.port != 8102 {
+        settings.network.public_url = format!("http://localhost:{}", settings.network.port);
     }
     let shown_secret = secret.to_base64url();
     let (engine, analytics) = analytics_store(&dir, &settings, &secret).await?;
-    let surroundings = Surroundings {
+    let mode = Mode {
         mail: Carrier::Catcher(Catcher::default()),
-        reach: Reach::Anywhere,
+        address_policy: AddressPolicy::Anywhere,
         stripe: Some(StripeAccess {
             webhook_secret: Some(MOCK_WEBHOOK_SECRET.to_owned()),
             ..StripeAccess::with_key(MOCK_KEY)
@@ -83,17 +84,17 @@ pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode,
         analytics,
         query_errors: QueryErrors::Shown,
     };
-    let app = build(&settings, secret, &url, surroundings).await?;
-    kept.fill_in(&mut settings.internal);
+    let app = build(&settings, secret, &url, mode).await?;
+    state.fill_in(&mut settings.internal);
     seed::internal_project(&app, &internal_seed(&settings.internal, Switch::On)).await?;
     internal_admin::seed(&app, &admin_seed(&settings.internal)).await?;
-    let demo = seed::demo_project(&app, &kept.demo.as_new()).await?;
+    let demo = seed::demo_project(&app, &state.demo.as_new()).await?;
     let server = start(app, &settings, IpAddr::V4(Ipv4Addr::LOCALHOST)).await?;
     tracing::info!(address = %server.address(), "serving");
     let base = format!("http://{}", server.address());
     print!(
         "{}",
-        greeting(&base, &demo.to_string(), &kept, &settings.internal)
+        greeting(&base, &demo.to_string(), &state, &settings.internal)
     );
     print!("{}", about_payments(server.app()));
     print!("{}", for_operators(&url, &shown_secret, engine.as_ref()));
@@ -134,7 +135,7 @@ async fn analytics_store(
     Ok((engine, store))
 }
 
-impl Kept {
+impl DevState {
     fn open_or_make(dir: &Path) -> Result<Self, Failure> {
         let path = dir.join("keys.json");
         if let Ok(text) = fs::read_to_string(&path) {
@@ -149,10 +150,10 @@ impl Kept {
         fs::create_dir_all(dir)
             .map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
         let random = Random::system();
-        let kept = Self {
+        let state = Self {
             server_secret: ServerSecret::generate(&random).to_base64url(),
-            internal: Keys::draw(&random),
-            demo: Keys::draw(&random),
+            internal: Keys::generate(&random),
+            demo: Keys::generate(&random),
         };
         // Only its owner may read it.
         let mut file = OpenOptions::new()
@@ -160,8 +161,8 @@ impl Kept {
             .create_new(true)
             .mode(0o600)
             .open(&path)?;
-        file.write_all(serde_json::to_string_pretty(&kept)?.as_bytes())?;
-        Ok(kept)
+        file.write_all(serde_json::to_string_pretty(&state)?.as_bytes())?;
+        Ok(state)
     }
 
     /// Keys that were configured win over those made up.
@@ -183,7 +184,7 @@ impl Kept {
 }
 
 impl Keys {
-    fn draw(random: &Random) -> Self {
+    fn generate(random: &Random) -> Self {
         Self {
             publishable_client_key: random.key(KeyPrefix::PublishableClient),
             secret_server_key: random.key(KeyPrefix::SecretServer),
@@ -230,12 +231,12 @@ fn owner_url(endpoint: &Endpoint) -> Option<Url> {
     Some(url)
 }
 
-fn greeting(base: &str, demo: &str, kept: &Kept, internal: &InternalProject) -> String {
+fn greeting(base: &str, demo: &str, state: &DevState, internal: &InternalProject) -> String {
     let Keys {
         publishable_client_key,
         secret_server_key,
         super_secret_admin_key,
-    } = &kept.demo;
+    } = &state.demo;
     let shown = |key: &Option<String>| key.clone().unwrap_or_default();
     format!(
         r#"

@@ -12,19 +12,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use muniment_projections::analytics::AnalyticsStore;
 use tracing_subscriber::EnvFilter;
 
-use crate::app::{App, QueryErrors};
-use crate::clients::courier::Reach;
-use crate::clients::mail::Carrier;
-use crate::clients::stripe::StripeAccess;
+use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Settings, Switch};
 use crate::embedded::analytics_engine::child;
 use crate::security::passwords::Cost;
 use crate::security::secrets::ServerSecret;
-use crate::server::{self, Configuration, Follow, Server};
+use crate::server::{self, Configuration, Follow, Mode, Server};
 
 /// Every address of the machine.
 const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -118,48 +114,20 @@ fn log_to_stderr() {
     }
 }
 
-/// What differs between `dev` and `serve`.
-struct Surroundings {
-    /// Where mail goes without a mail server.
-    mail: Carrier,
-    /// How far webhooks go, unless something else was said.
-    reach: Reach,
-    /// What takes payments, unless something else was said; if anything does.
-    stripe: Option<StripeAccess>,
-    analytics: Option<AnalyticsStore>,
-    query_errors: QueryErrors,
-}
-
-/// Puts the application together.
+/// Puts the application together on the database at `url`, whose schema it brings up to date.
 async fn build(
     settings: &Settings,
     secret: ServerSecret,
     url: &str,
-    surroundings: Surroundings,
+    mode: Mode,
 ) -> Result<App, Failure> {
-    let Surroundings {
-        mail,
-        reach,
-        stripe,
-        analytics,
-        query_errors,
-    } = surroundings;
-    let pool = server::connect(url, settings.database_connections).await?;
+    let pool = server::connect(url, settings.database.database_connections).await?;
     server::migrate(&pool).await?;
     let configuration = Configuration {
+        settings: settings.clone(),
         secret,
-        public_url: settings.public_url.clone(),
-        dashboard_url: settings.dashboard().to_owned(),
-        integration_clients: settings.platforms()?,
-        access_token_seconds: settings.access_token_seconds,
+        mode,
         password_cost: Cost::Standard,
-        mail: settings.mail.shared(mail)?,
-        trusted_proxy: settings.trusted_proxy.clone(),
-        quotas: settings.rate_limits.clone(),
-        webhooks: settings.webhooks.delivery(reach)?,
-        stripe: settings.payments.access(stripe),
-        analytics,
-        query_errors,
         clock: Clock::system(),
     };
     Ok(server::assemble(pool, configuration)?)
@@ -167,11 +135,11 @@ async fn build(
 
 /// Starts to serve.
 async fn start(app: App, settings: &Settings, fallback: IpAddr) -> Result<Server, Failure> {
-    let follow = match settings.subscribers {
+    let follow = match settings.workers.subscribers {
         Switch::On => Follow::Everything,
         Switch::Off => Follow::Nothing,
     };
-    Ok(Server::start(app, settings.listen_on(fallback), follow).await?)
+    Ok(Server::start(app, settings.network.listen_on(fallback), follow).await?)
 }
 
 /// Returns when the process is asked to stop: Ctrl-C, or SIGTERM.
@@ -184,4 +152,63 @@ async fn asked_to_stop() -> Result<(), Failure> {
     }
     tracing::info!("stopping; running requests may finish");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// The page whose tables list the settings.
+    const PAGE: &str = include_str!("../../docs/configuration.md");
+
+    /// A setting: its variable and its flag.
+    type Setting = (String, String);
+
+    /// The rows of the page that name a variable and a flag.
+    fn documented() -> BTreeSet<Setting> {
+        let code = |cell: &str| {
+            let cell = cell.trim().strip_prefix('`')?.strip_suffix('`')?;
+            Some(cell.to_owned())
+        };
+        let rows = PAGE.lines().filter_map(|line| {
+            let mut cells = line.strip_prefix('|')?.split('|');
+            let (variable, flag) = (code(cells.next()?)?, code(cells.next()?)?);
+            Some((variable, flag.strip_prefix("--")?.to_owned()))
+        });
+        rows.collect()
+    }
+
+    /// The settings of a command that can be made by a variable.
+    fn understood(command: &str) -> BTreeSet<Setting> {
+        let program = Arguments::command();
+        let command = program.find_subcommand(command).unwrap();
+        let settings = command.get_arguments().filter_map(|argument| {
+            let variable = argument.get_env()?.to_str().unwrap();
+            Some((variable.to_owned(), argument.get_long().unwrap().to_owned()))
+        });
+        settings.collect()
+    }
+
+    #[test]
+    fn the_documented_settings_are_those_that_are_understood() {
+        let documented = documented();
+        let understood_by_dev = understood("dev");
+        assert_eq!(documented, understood_by_dev);
+        let dir = ("MUNIMENT_DEV_DIR".to_owned(), "dir".to_owned());
+        let mut understood_by_serve = understood("serve");
+        assert!(understood_by_serve.insert(dir));
+        assert_eq!(understood_by_serve, understood_by_dev);
+        for command in ["migrate", "replay", "verify", "history"] {
+            assert!(understood(command).is_subset(&documented), "{command}");
+        }
+    }
+
+    #[test]
+    fn the_flags_do_not_contradict_each_other() {
+        Arguments::command().debug_assert();
+    }
 }

@@ -4,14 +4,15 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{ANYWHERE, Failure, Surroundings, analytics, asked_to_stop, build, start};
+use super::{ANYWHERE, Failure, analytics, asked_to_stop, build, start};
 use crate::app::QueryErrors;
 use crate::app::projects::NewKeys;
 use crate::app::projects::internal_admin::{self, AdminReach, Credentials, InternalAdmin};
 use crate::app::projects::seed::{self, Seed};
-use crate::clients::courier::Reach;
+use crate::clients::address_policy::AddressPolicy;
 use crate::clients::mail::Carrier;
 use crate::config::{InternalProject, Settings, Switch};
+use crate::server::Mode;
 
 /// The flags of `serve`.
 #[derive(Args)]
@@ -25,20 +26,20 @@ pub async fn run(Arguments { mut settings }: Arguments) -> Result<ExitCode, Fail
     settings.internal = settings
         .internal
         .or_stack_variables(|name| std::env::var(name).ok());
-    let url = settings.database_url.clone().ok_or(
+    let url = settings.database.database_url.clone().ok_or(
         "DATABASE_URL is not set; name a Postgres database, or use `muniment dev`, which starts one",
     )?;
-    let secret = settings.server_secret.clone().ok_or(
+    let secret = settings.secrets.server_secret.clone().ok_or(
         "MUNIMENT_SERVER_SECRET is not set; make one with: openssl rand -base64 32 | tr '+/' '-_'",
     )?;
-    let surroundings = Surroundings {
+    let mode = Mode {
         mail: Carrier::Nobody,
-        reach: Reach::Public,
+        address_policy: AddressPolicy::Public,
         stripe: None,
         analytics: analytics::server(&settings.analytics, &secret).await?,
         query_errors: QueryErrors::Withheld,
     };
-    let app = build(&settings, secret, &url, surroundings).await?;
+    let app = build(&settings, secret, &url, mode).await?;
     seed::internal_project(&app, &internal_seed(&settings.internal, Switch::Off)).await?;
     internal_admin::seed(&app, &admin_seed(&settings.internal)).await?;
     let server = start(app, &settings, ANYWHERE).await?;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Switch;
+use super::switch::Switch;
 
 /// How the `internal` project is seeded.
 #[derive(Args, Clone, Debug, Default)]
@@ -77,7 +77,7 @@ pub struct InternalProject {
     pub user_internal_access: Option<Switch>,
 }
 
-/// What the names of Stack Auth's variables begin with (contract 04 §3.1).
+/// What the names of Stack Auth's variables begin with.
 const STACK_PREFIX: &str = "STACK_SEED_INTERNAL_PROJECT_";
 
 impl InternalProject {

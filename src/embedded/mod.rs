@@ -2,6 +2,7 @@
 //! analytics engine, and how they are fetched.
 
 pub mod analytics_engine;
+mod archive;
 pub mod cache_folder;
 pub mod postgres;
 pub mod registry_package;

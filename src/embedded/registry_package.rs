@@ -5,22 +5,20 @@
 //! companies already run mirrors. npm itself is not needed.
 
 use std::env;
-use std::fmt::Display;
-use std::fs::{self, File, Permissions};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Component, Path, PathBuf};
+use std::fs::{self, File};
+use std::io::{self, Seek, Write};
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use data_encoding::BASE64;
-use flate2::read::GzDecoder;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use sha2::{Digest, Sha512};
-use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::task::spawn_blocking;
+
+use super::archive::ArchiveUnpacker;
 
 const PUBLIC_REGISTRY: &str = "https://registry.npmjs.org";
 /// What npm itself asks for: the short form of a package's document, which every mirror serves.
@@ -120,7 +118,7 @@ impl RegistryPackage<'_> {
         }
 
         let archive = self.download(cache_dir).await?;
-        let unpacking = Builder {
+        let unpacking = ArchiveUnpacker {
             prefix: self.partial_prefix(),
             cache_dir: cache_dir.to_owned(),
             folder: folder.clone(),
@@ -349,69 +347,6 @@ fn download_error(url: &str, error: &dyn std::error::Error) -> RegistryPackageEr
     }
 }
 
-/// Turns a checked archive into the package's folder.
-struct Builder {
-    prefix: String,
-    cache_dir: PathBuf,
-    folder: PathBuf,
-}
-
-impl Builder {
-    fn build(
-        &self,
-        archive: File,
-        prepare: impl FnOnce(&Path) -> io::Result<()>,
-    ) -> io::Result<()> {
-        // Beside its destination, because only within one file system is a rename atomic.
-        let partial = tempfile::Builder::new()
-            .prefix(&self.prefix)
-            .tempdir_in(&self.cache_dir)?;
-        unpack(archive, partial.path())?;
-        prepare(partial.path())?;
-        self.publish(partial)
-    }
-
-    fn publish(&self, partial: TempDir) -> io::Result<()> {
-        match fs::rename(partial.path(), &self.folder) {
-            Ok(()) => {
-                // It has moved: there is nothing left for the guard to remove.
-                let _ = partial.keep();
-                Ok(())
-            }
-            // Another process was first; what it checked is as good as ours.
-            Err(_) if self.folder.is_dir() => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// Unpacks a gzipped tar, leaving out the first component of every path, as npm does.
-///
-/// Modes are set rather than inherited from the umask: the program may run as another user than
-/// the one who fetched it.
-fn unpack(archive: impl Read, folder: &Path) -> io::Result<()> {
-    fs::set_permissions(folder, Permissions::from_mode(0o755))?;
-    let mut archive = tar::Archive::new(GzDecoder::new(archive));
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        // As in npm, an archive carries files only; folders follow from their paths.
-        if !entry.header().entry_type().is_file() {
-            continue;
-        }
-        let inner: PathBuf = entry.path()?.components().skip(1).collect();
-        let target = inside(folder, &inner)?;
-        if let Some(parent) = inner.parent() {
-            create_folders(folder, parent)?;
-        }
-        let executable = entry.header().mode()? & 0o111 != 0;
-        let mut file = File::create(target)?;
-        io::copy(&mut entry, &mut file)?;
-        let mode = if executable { 0o755 } else { 0o644 };
-        file.set_permissions(Permissions::from_mode(mode))?;
-    }
-    Ok(())
-}
-
 /// How far a download is, where somebody watches: on a terminal.
 fn progress_bar(name: &str, bytes: Option<u64>) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes}, {eta} left")
@@ -421,38 +356,4 @@ fn progress_bar(name: &str, bytes: Option<u64>) -> ProgressBar {
         None => ProgressBar::new_spinner(),
     };
     bar.with_message(name.to_owned())
-}
-
-fn create_folders(root: &Path, inner: &Path) -> io::Result<()> {
-    let mut folder = root.to_owned();
-    for component in inner.components() {
-        folder.push(component);
-        if !folder.is_dir() {
-            fs::create_dir(&folder)?;
-            fs::set_permissions(&folder, Permissions::from_mode(0o755))?;
-        }
-    }
-    Ok(())
-}
-
-/// `folder` joined with a path from an archive, which must not lead out of it.
-///
-/// # Errors
-/// `InvalidData` for an empty or absolute path, or one with `..` in it.
-pub fn inside(folder: &Path, inner: &Path) -> io::Result<PathBuf> {
-    let plain = inner
-        .components()
-        .all(|component| matches!(component, Component::Normal(_)));
-    if plain && !inner.as_os_str().is_empty() {
-        Ok(folder.join(inner))
-    } else {
-        Err(invalid(format!(
-            "the archive names the path {}",
-            inner.display()
-        )))
-    }
-}
-
-fn invalid(message: impl Display) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, message.to_string())
 }

@@ -1,6 +1,7 @@
 //! What a handler can fail with, and how that looks on the wire.
 
 pub(crate) mod known_error;
+
 use std::error::Error;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -14,9 +15,7 @@ use muniment_domain::user::UserError;
 use muniment_domain::verification_code::VerificationCodeError;
 use muniment_projections::{LedgerError, Reservation};
 
-use crate::clients::stripe::StripeError;
 use crate::error::known_error::KnownError;
-use crate::security::limits::TooMany;
 
 /// The header that names a known error's code.
 pub const KNOWN_ERROR_HEADER: &str = "x-stack-known-error";
@@ -28,8 +27,9 @@ pub enum ApiError {
     Known(Box<KnownError>),
     /// Any other that is the caller's to correct: a status and a sentence.
     Text(StatusCode, String),
-    /// The caller, or somebody on the same account, tries too often.
-    TooMany(TooMany),
+    /// The caller, or somebody on the same account, tries too often: a sentence, and the seconds
+    /// after which another attempt may succeed.
+    TooMany(String, u64),
     /// Ours. It is logged; the caller learns only the request's id.
     Internal(Box<dyn Error + Send + Sync>),
 }
@@ -54,40 +54,6 @@ impl ApiError {
 impl From<KnownError> for ApiError {
     fn from(error: KnownError) -> Self {
         Self::Known(Box::new(error))
-    }
-}
-
-impl From<TooMany> for ApiError {
-    fn from(error: TooMany) -> Self {
-        Self::TooMany(error)
-    }
-}
-
-/// What Stripe refuses. Its words go on where they are about the request; about the key, the account
-/// and Stripe's own troubles the caller learns what to do, and the log the rest.
-impl From<StripeError> for ApiError {
-    fn from(error: StripeError) -> Self {
-        tracing::warn!(%error, "Stripe did not do what was asked");
-        if error.is_outage() {
-            return Self::text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Stripe cannot be reached at present. Try again in a minute.",
-            );
-        }
-        match error.refusal() {
-            Some(refusal) if matches!(refusal.status, 400 | 402 | 404) => Self::text(
-                StatusCode::BAD_REQUEST,
-                format!("Stripe refused the request: {}", refusal.message),
-            ),
-            Some(refusal) if matches!(refusal.status, 401 | 403) => Self::text(
-                StatusCode::BAD_GATEWAY,
-                "Stripe does not let this server act for the project. Whoever runs the server must check STRIPE_SECRET_KEY, and that the project's account belongs to that platform.",
-            ),
-            _ => Self::text(
-                StatusCode::BAD_GATEWAY,
-                "Stripe answered in a way that this server does not understand. Try again; if it stays so, tell whoever runs the server.",
-            ),
-        }
     }
 }
 
@@ -146,7 +112,7 @@ impl From<LedgerError> for ApiError {
     }
 }
 
-/// A cycle has no code of its own: the contract knows no check for it.
+/// A cycle has no code of its own: the clients know none for it.
 fn refused_definition(refusal: &DefinitionError) -> ApiError {
     match refusal {
         DefinitionError::NotFound(id) => KnownError::permission_not_found(id).into(),
@@ -163,7 +129,7 @@ impl IntoResponse for ApiError {
         match self {
             Self::Known(error) => known(&error),
             Self::Text(status, message) => text(status, message),
-            Self::TooMany(error) => too_many(error),
+            Self::TooMany(message, seconds) => too_many(message, seconds),
             Self::Internal(error) => {
                 tracing::error!(%error, "a request failed for a reason of ours");
                 text(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL.to_owned())
@@ -172,12 +138,9 @@ impl IntoResponse for ApiError {
     }
 }
 
-fn too_many(error: TooMany) -> Response {
-    let mut response = text(
-        StatusCode::TOO_MANY_REQUESTS,
-        format!("There were {error}."),
-    );
-    let seconds = HeaderValue::from(error.retry_after_seconds);
+fn too_many(message: String, retry_after_seconds: u64) -> Response {
+    let mut response = text(StatusCode::TOO_MANY_REQUESTS, message);
+    let seconds = HeaderValue::from(retry_after_seconds);
     response.headers_mut().insert(header::RETRY_AFTER, seconds);
     response
 }

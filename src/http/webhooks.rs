@@ -11,11 +11,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::app::webhooks::{Webhooks, test_delivery};
+use crate::app::webhooks::Webhooks;
+use crate::app::webhooks::test_delivery::test_delivery;
+use crate::clients::svix::{SvixServer, TestOutcome};
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::caller::Caller;
 use crate::http::request::input::{Input, text};
-use crate::workers::webhooks::submitter::{SvixServer, Test};
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {
@@ -74,7 +75,7 @@ async fn test_here(
     project: &ProjectId,
     id: &str,
 ) -> Result<Result<(), String>, ApiError> {
-    let Webhooks::Embedded(courier) = &app.webhooks else {
+    let Webhooks::Embedded(delivery_client) = &app.webhooks else {
         return Ok(Err(UNKNOWN.to_owned()));
     };
     let endpoint = endpoints::by_id(app.pool(), id).await?;
@@ -85,7 +86,7 @@ async fn test_here(
     if endpoint.is_disabled {
         return Ok(Err("The endpoint is disabled.".to_owned()));
     }
-    let attempt = test_delivery(app, courier, &endpoint).await?;
+    let attempt = test_delivery(app, delivery_client, &endpoint).await?;
     Ok(match attempt.response_status_code {
         200..300 => Ok(()),
         0 => Err(format!(
@@ -106,9 +107,9 @@ async fn test_at_svix(
 ) -> Result<(), String> {
     let message_id = format!("msg_{}", app.random.base62(27));
     match server.test(project, id, &message_id).await {
-        Ok(Test::Arrived) => Ok(()),
-        Ok(Test::UnknownEndpoint) => Err(UNKNOWN.to_owned()),
-        Ok(Test::NotArrived) => Err("The message was not delivered in time.".to_owned()),
+        Ok(TestOutcome::Arrived) => Ok(()),
+        Ok(TestOutcome::UnknownEndpoint) => Err(UNKNOWN.to_owned()),
+        Ok(TestOutcome::NotArrived) => Err("The message was not delivered in time.".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }

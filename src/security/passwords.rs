@@ -13,6 +13,8 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use data_encoding::BASE64_NOPAD;
 use tokio::sync::Semaphore;
 
+use super::secrets::Random;
+
 /// The shortest password, in UTF-16 code units.
 const MIN_LENGTH: usize = 8;
 /// The longest password, in UTF-16 code units.
@@ -44,9 +46,9 @@ pub enum PasswordError {
     Hashing(String),
 }
 
-/// The outcome of a check.
+/// Whether a password is the one that was hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PasswordCheck {
     /// It is the password.
     Match,
     /// It is the password, and its hash is of a kind that should be replaced.
@@ -90,16 +92,13 @@ pub struct Passwords {
 
 impl Passwords {
     /// A hasher of that cost.
-    ///
-    /// # Errors
-    /// When argon2 refuses its parameters, which would be a bug.
-    pub fn new(cost: Cost) -> Result<Self, PasswordError> {
+    pub fn new(cost: Cost, random: &Random) -> Result<Self, PasswordError> {
         let params = match cost {
             Cost::Standard => Params::new(19 * 1024, 2, 1, None),
             Cost::Minimal => Params::new(Params::MIN_M_COST, 1, 1, None),
         };
         let params = params.map_err(|error| PasswordError::Hashing(error.to_string()))?;
-        let decoy = decoy(&params).into();
+        let decoy = decoy(&params, random).into();
         let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let threads = available_parallelism().map_or(1, |all| all.get().saturating_sub(1).max(1));
         Ok(Self {
@@ -110,23 +109,17 @@ impl Passwords {
     }
 
     /// Hashes a password, into PHC format.
-    ///
-    /// # Errors
-    /// When argon2 fails, which would be a bug.
     pub async fn hash(&self, password: &str) -> Result<String, PasswordError> {
         let (hasher, password) = (self.hasher.clone(), password.to_owned());
         self.run(move || hash(&hasher, &password)).await?
     }
 
     /// Checks a password against a stored hash. Without one it takes as long and never matches.
-    ///
-    /// # Errors
-    /// When the thread fails, which would be a bug.
     pub async fn verify(
         &self,
         password: &str,
         stored: Option<&str>,
-    ) -> Result<Verdict, PasswordError> {
+    ) -> Result<PasswordCheck, PasswordError> {
         let stored = stored.filter(|hash| is_bcrypt(hash) || PasswordHash::new(hash).is_ok());
         let is_real = stored.is_some();
         let stored = stored.unwrap_or(&self.decoy).to_owned();
@@ -134,7 +127,11 @@ impl Passwords {
         let verdict = self
             .run(move || verify(&hasher, &password, &stored))
             .await?;
-        Ok(if is_real { verdict } else { Verdict::Mismatch })
+        Ok(if is_real {
+            verdict
+        } else {
+            PasswordCheck::Mismatch
+        })
     }
 
     async fn run<T: Send + 'static>(
@@ -157,10 +154,10 @@ impl Passwords {
 }
 
 /// A hash that takes as long to check as any other, of no password that is known: salt and output
-/// are drawn, not computed, so that a start costs neither the time nor the memory of hashing.
-fn decoy(params: &Params) -> String {
-    let salt = BASE64_NOPAD.encode(&rand::random::<[u8; 16]>());
-    let output = BASE64_NOPAD.encode(&rand::random::<[u8; Params::DEFAULT_OUTPUT_LEN]>());
+/// are random, not computed, so that a start costs neither the time nor the memory of hashing.
+fn decoy(params: &Params, random: &Random) -> String {
+    let salt = BASE64_NOPAD.encode(&random.bytes::<16>());
+    let output = BASE64_NOPAD.encode(&random.bytes::<{ Params::DEFAULT_OUTPUT_LEN }>());
     let (memory, passes, lanes) = (params.m_cost(), params.t_cost(), params.p_cost());
     format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${output}")
 }
@@ -171,19 +168,19 @@ fn hash(hasher: &Argon2<'_>, password: &str) -> Result<String, PasswordError> {
         .map_err(|error| PasswordError::Hashing(error.to_string()))
 }
 
-fn verify(hasher: &Argon2<'_>, password: &str, stored: &str) -> Verdict {
+fn verify(hasher: &Argon2<'_>, password: &str, stored: &str) -> PasswordCheck {
     if is_bcrypt(stored) {
         return match bcrypt::verify(password, stored) {
-            Ok(true) => Verdict::MatchNeedsRehash,
-            _ => Verdict::Mismatch,
+            Ok(true) => PasswordCheck::MatchNeedsRehash,
+            _ => PasswordCheck::Mismatch,
         };
     }
     let Ok(parsed) = PasswordHash::new(stored) else {
-        return Verdict::Mismatch;
+        return PasswordCheck::Mismatch;
     };
     match hasher.verify_password(password.as_bytes(), &parsed) {
-        Ok(()) => Verdict::Match,
-        Err(_) => Verdict::Mismatch,
+        Ok(()) => PasswordCheck::Match,
+        Err(_) => PasswordCheck::Mismatch,
     }
 }
 
@@ -223,7 +220,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_matches_its_own_hash_only() {
-        let passwords = Passwords::new(Cost::Minimal).unwrap();
+        let passwords = Passwords::new(Cost::Minimal, &Random::system()).unwrap();
         let hash = passwords.hash("correct horse").await.unwrap();
         assert!(hash.starts_with("$argon2id$"));
         assert_eq!(
@@ -231,37 +228,37 @@ mod tests {
                 .verify("correct horse", Some(&hash))
                 .await
                 .unwrap(),
-            Verdict::Match
+            PasswordCheck::Match
         );
         assert_eq!(
             passwords.verify("wrong", Some(&hash)).await.unwrap(),
-            Verdict::Mismatch
+            PasswordCheck::Mismatch
         );
         assert_eq!(
             passwords.verify("correct horse", None).await.unwrap(),
-            Verdict::Mismatch
+            PasswordCheck::Mismatch
         );
     }
 
     #[tokio::test]
     async fn imported_hashes_match_and_want_to_be_replaced() {
-        let passwords = Passwords::new(Cost::Minimal).unwrap();
+        let passwords = Passwords::new(Cost::Minimal, &Random::system()).unwrap();
         let hash = bcrypt_hash();
         let verdict = passwords
             .verify("correct horse battery staple", Some(&hash))
             .await
             .unwrap();
-        assert_eq!(verdict, Verdict::MatchNeedsRehash);
+        assert_eq!(verdict, PasswordCheck::MatchNeedsRehash);
         assert_eq!(
             passwords.verify("wrong", Some(&hash)).await.unwrap(),
-            Verdict::Mismatch
+            PasswordCheck::Mismatch
         );
     }
 
     /// Were it not read, or weaker, then its check would be over sooner than that of a real one.
     #[tokio::test]
     async fn the_decoy_is_as_hard_to_check_as_a_real_hash() {
-        let passwords = Passwords::new(Cost::Minimal).unwrap();
+        let passwords = Passwords::new(Cost::Minimal, &Random::system()).unwrap();
         let real = passwords.hash("correct horse").await.unwrap();
         assert!(PasswordHash::new(&passwords.decoy).is_ok());
         assert_eq!(passwords.decoy.len(), real.len());

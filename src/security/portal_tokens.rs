@@ -58,9 +58,6 @@ impl PortalTokens {
     }
 
     /// Issues a token that works for a day.
-    ///
-    /// # Errors
-    /// When signing fails, which would be a bug.
     pub fn issue(
         &self,
         project: &ProjectId,
@@ -73,9 +70,6 @@ impl PortalTokens {
     }
 
     /// Issues another token for the same, which does not work any longer.
-    ///
-    /// # Errors
-    /// When signing fails, which would be a bug.
     pub fn reissue(&self, portal: &Portal) -> Result<String, jsonwebtoken::errors::Error> {
         let claims = Claims {
             aud: AUDIENCE.to_owned(),

@@ -71,6 +71,10 @@ impl Random {
         )))))
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the randomness that is handed in"
+    )]
     fn fill(&self, bytes: &mut [u8]) {
         match &self.0 {
             Source::System => rand::rng().fill_bytes(bytes),
@@ -80,6 +84,22 @@ impl Random {
                     .fill_bytes(bytes);
             }
         }
+    }
+
+    /// A number from 0 to 1, excluding 1: the jitter of pauses.
+    #[must_use]
+    pub fn fraction(&self) -> f64 {
+        let mut bytes = [0; 4];
+        self.fill(&mut bytes);
+        f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    /// So many random bytes.
+    #[must_use]
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes);
+        bytes
     }
 
     /// A UUID of version 4.
@@ -102,8 +122,7 @@ impl Random {
         format!("{}{}", prefix.as_str(), self.token())
     }
 
-    /// An API key of a user or a team, with the marker and the checksum that scanners look for
-    /// (contract 03 §6.2).
+    /// An API key of a user or a team, with the marker and the checksum that scanners look for.
     #[must_use]
     pub fn api_key(&self, id: ApiKeyId, owner: ApiKeyOwner, kind: ApiKeyKind) -> String {
         let (prefix, flag) = match kind {
@@ -179,7 +198,7 @@ pub enum ServerSecretError {
 }
 
 impl ServerSecret {
-    /// Draws a secret.
+    /// Generates a secret.
     #[must_use]
     pub fn generate(random: &Random) -> Self {
         let mut bytes = vec![0; SECRET_BYTES];

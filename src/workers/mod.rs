@@ -1,5 +1,7 @@
-//! What runs beside requests: sending mail, delivering webhooks, housekeeping.
+//! Everything that runs beside requests, under one [`supervisor`]. Each worker is a struct of the
+//! parts that it needs, and a loop.
 
 pub mod housekeeping;
 pub mod mail;
+pub mod supervisor;
 pub mod webhooks;

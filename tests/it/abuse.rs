@@ -2,6 +2,7 @@
 
 use data_encoding::BASE64;
 use futures_util::stream::{self, StreamExt};
+use muniment::workers::housekeeping::Housekeeper;
 use serde_json::json;
 use sqlx::Row;
 
@@ -207,7 +208,11 @@ async fn codes_that_expired_are_forgotten() {
     server.offer_everything().await;
     let code = server.sign_in_code(&unique_email()).await;
     server.clock.advance(8 * 24 * 60 * 60 * 1000 + 1);
-    let discard = || muniment::workers::housekeeping::discard_expired_codes(server.app());
+    let housekeeper = Housekeeper {
+        log: server.app().log.clone(),
+        clock: server.app().clock.clone(),
+    };
+    let discard = || housekeeper.discard_expired_codes();
     assert_eq!(discard().await.unwrap(), 1);
     assert_eq!(discard().await.unwrap(), 0);
     server

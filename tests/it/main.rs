@@ -1,6 +1,10 @@
 //! Tests through HTTP, against real servers on a real Postgres. One binary, so that it links once.
 
 #![allow(
+    clippy::disallowed_methods,
+    reason = "tests run beside real processes, in real time"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     missing_docs,

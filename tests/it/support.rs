@@ -7,19 +7,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use muniment::app::QueryErrors;
 use muniment::app::projects::seed::{self, Seed};
 use muniment::app::projects::{self, NewKeys};
-use muniment::app::webhooks::Delivery;
-use muniment::clients::courier::Reach;
-use muniment::clients::mail::{Carrier, SharedMail};
+use muniment::clients::address_policy::AddressPolicy;
+use muniment::clients::mail::Carrier;
 use muniment::clients::stripe::StripeAccess;
 use muniment::clock::Clock;
-use muniment::config::{AnalyticsSettings, TrustedProxy};
+use muniment::config::{AnalyticsSettings, Delivery, Settings, TrustedProxy};
 use muniment::embedded::analytics_engine::{AnalyticsEngine, Home};
 use muniment::embedded::cache_folder::cache_folder;
 use muniment::embedded::postgres::{Durability, Lifetime, PrivatePostgres};
 use muniment::security::limits::Quotas;
 use muniment::security::passwords::Cost;
 use muniment::security::secrets::{Random, ServerSecret};
-use muniment::server::{self, Configuration, Follow, Server};
+use muniment::server::{self, Configuration, Follow, Mode, Server};
 use muniment_domain::ProjectId;
 use muniment_domain::project::{Level, ProjectCommand};
 use muniment_projections::analytics::AnalyticsStore;
@@ -168,7 +167,7 @@ impl Variant {
             follow: Follow::Everything,
             quotas: Quotas::default(),
             trusted_proxy: None,
-            webhooks: Delivery::Embedded(Reach::Anywhere),
+            webhooks: Delivery::Embedded(AddressPolicy::Anywhere),
             analytics: Some(analytics().await),
             query_errors: QueryErrors::Shown,
             stripe: None,
@@ -284,23 +283,35 @@ impl TestServer {
         let pool = server::connect(url, 20).await.unwrap();
         let clock = Clock::fixed(Clock::system().now());
         let mail = MailBox::open().await;
+        let mut settings = Settings::defaults().unwrap();
+        settings.network.public_url = PUBLIC_URL.to_owned();
+        settings.network.dashboard_url = Some(DASHBOARD_URL.to_owned());
+        settings.network.trusted_proxy = trusted_proxy;
+        settings.integrations.integration_clients = Some(integration_clients().to_string());
+        settings.mail.email_sender = "noreply@muniment.example.com".to_owned();
+        settings.limits.rate_limits = quotas;
+        let address_policy = match webhooks {
+            Delivery::Embedded(policy) => policy,
+            Delivery::Svix {
+                server_url,
+                api_key,
+            } => {
+                settings.webhooks.svix_server_url = Some(server_url);
+                settings.webhooks.svix_api_key = Some(api_key);
+                AddressPolicy::Public
+            }
+        };
         let configuration = Configuration {
+            settings,
             secret: secret(),
-            public_url: PUBLIC_URL.to_owned(),
-            dashboard_url: DASHBOARD_URL.to_owned(),
-            integration_clients: integration_clients().to_string().parse().unwrap(),
-            access_token_seconds: 600,
-            password_cost: Cost::Minimal,
-            mail: SharedMail {
-                carrier: Carrier::Server(mail.server()),
-                sender: "noreply@muniment.example.com".to_owned(),
+            mode: Mode {
+                mail: Carrier::Server(mail.server()),
+                address_policy,
+                stripe,
+                analytics,
+                query_errors,
             },
-            trusted_proxy,
-            quotas,
-            webhooks,
-            analytics,
-            query_errors,
-            stripe,
+            password_cost: Cost::Minimal,
             clock: clock.clone(),
         };
         let app = server::assemble(pool, configuration).unwrap();

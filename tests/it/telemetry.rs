@@ -13,6 +13,7 @@ use muniment_projections::telemetry::drain::{Step, drain, step};
 use muniment_projections::telemetry::{TelemetryEvent, spool};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::support::{
     Call, PASSWORD, TestServer, Tokens, Variant, analytics, database, eventually, unique_email,
@@ -506,12 +507,14 @@ async fn however_often_the_drainer_is_killed_everything_arrives_once() {
         spool::append(server.pool(), &sent).await.unwrap();
         let (recorder, store) = (server.app().recorder.clone(), analytics().await.owner());
         let draining = drain(server.pool().clone(), recorder, store);
+        let draining = AbortOnDropHandle::new(tokio::spawn(draining));
         // Where the drainer is by then is up to chance.
         tokio::time::sleep(Duration::from_millis(u64::try_from(hundred).unwrap() * 2)).await;
         drop(draining);
     }
     let (recorder, store) = (server.app().recorder.clone(), analytics().await.owner());
-    let _draining = drain(server.pool().clone(), recorder, store);
+    let draining = drain(server.pool().clone(), recorder, store);
+    let _draining = AbortOnDropHandle::new(tokio::spawn(draining));
     eventually("the spool is empty", || async {
         spool::backlog(server.pool()).await.unwrap().waiting == 0
     })

@@ -1,7 +1,7 @@
 //! Webhooks: what they say, how they are signed, tried again, sent again, and managed.
 
-use muniment::app::webhooks::Delivery;
-use muniment::clients::courier::Reach;
+use muniment::clients::address_policy::AddressPolicy;
+use muniment::config::Delivery;
 use muniment_projections::webhooks::queue;
 use serde_json::{Value, json};
 
@@ -577,7 +577,7 @@ async fn endpoints_are_tested_with_a_message_of_their_own() {
 
 #[tokio::test]
 async fn private_addresses_are_refused_unless_allowed() {
-    let webhooks = Delivery::Embedded(Reach::Public);
+    let webhooks = Delivery::Embedded(AddressPolicy::Public);
     let server = TestServer::start_delivering(&database().await, webhooks).await;
     let receiver = Receiver::open().await;
     let port = receiver.url().rsplit_once(':').unwrap().1.to_owned();

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use muniment::app::webhooks::Delivery;
+use muniment::config::Delivery;
 use muniment_projections::webhooks::event_types::CATALOGUE;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;

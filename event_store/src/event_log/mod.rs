@@ -191,6 +191,10 @@ impl EventLog {
 }
 
 /// Full jitter: two writers that collided once should not meet again.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "jitter decides nothing that is kept"
+)]
 async fn pause(attempt: u32) {
     let ceiling = FIRST_PAUSE * 2u32.saturating_pow(attempt.min(6));
     tokio::time::sleep(ceiling.mul_f64(rand::random())).await;

@@ -96,6 +96,17 @@ impl Default for BatchPolicy {
 /// A running subscription; stops when dropped. Stopping at any instruction is safe.
 pub struct Subscription(JoinHandle<()>);
 
+impl Subscription {
+    /// Waits until it ends, which it never does of itself. A panic in it goes on here.
+    pub async fn ended(mut self) {
+        if let Err(error) = (&mut self.0).await
+            && let Ok(panic) = error.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.0.abort();

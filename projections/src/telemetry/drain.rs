@@ -1,5 +1,5 @@
-//! Moves telemetry from the spool into the analytics store. One process at a time does; others stand
-//! by. While the store is away, everything waits.
+//! Moves telemetry from the spool into the analytics store. One process at a time does. While the
+//! store is away, everything waits.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,13 @@ use clickhouse::{Client, Row};
 use muniment_domain::{MAIN_BRANCH, Millis};
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
-use tokio::task::JoinHandle;
 
 use super::event::TelemetryEvent;
 use super::recorder::Recorder;
 use super::spool::{self, Batch};
 use crate::analytics::AnalyticsError;
 use muniment_event_store::LedgerError;
-use muniment_event_store::leader_lock::try_lead;
+use muniment_event_store::leader_lock::run_as_leader;
 
 /// The lock that the draining process holds.
 const LOCK: &str = "muniment telemetry";
@@ -22,7 +21,7 @@ const LOCK: &str = "muniment telemetry";
 const BETWEEN_INSERTS: Duration = Duration::from_millis(300);
 /// How often the spool is looked at for rows of other processes.
 const POLL: Duration = Duration::from_millis(500);
-/// How long to wait after a failure, or to stand by for the lock.
+/// How long to wait after a failure, or while another process holds the lock.
 const PAUSE: Duration = Duration::from_secs(2);
 /// The longest that sending a part of an insert, and finishing it, may take.
 const TIMEOUTS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
@@ -42,34 +41,20 @@ pub enum DrainError {
     Store(AnalyticsError),
 }
 
-/// The draining task. Stops when it is dropped; a batch in flight is sent again by the next one.
-pub struct Draining(JoinHandle<()>);
-
-impl Drop for Draining {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+/// Moves what the recorder keeps into the table `events` that `store` reaches, whenever this process
+/// is the leader. Never returns; a batch in flight when this is dropped is sent again by the next
+/// leader.
+pub async fn drain(pool: PgPool, recorder: Recorder, store: Client) {
+    let trouble = "telemetry waits; trying again";
+    let lead = |connection| lead(connection, &recorder, &store);
+    run_as_leader(&pool, LOCK, PAUSE, trouble, lead).await;
 }
 
-/// Starts to move what the recorder keeps into the table `events` that `store` reaches, or to stand
-/// by.
-#[must_use]
-pub fn drain(pool: PgPool, recorder: Recorder, store: Client) -> Draining {
-    Draining(tokio::spawn(async move {
-        loop {
-            if let Err(error) = hold_office(&pool, &recorder, &store).await {
-                tracing::warn!(%error, "telemetry waits; trying again");
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }))
-}
-
-/// Drains as long as the lock is held. Returns when another process holds it.
-async fn hold_office(pool: &PgPool, recorder: &Recorder, store: &Client) -> Result<(), DrainError> {
-    let Some(mut connection) = try_lead(pool, LOCK).await? else {
-        return Ok(());
-    };
+async fn lead(
+    mut connection: PgConnection,
+    recorder: &Recorder,
+    store: &Client,
+) -> Result<(), DrainError> {
     loop {
         let started = Instant::now();
         match step(&mut connection, store).await? {

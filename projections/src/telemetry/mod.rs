@@ -13,6 +13,6 @@ pub mod sign_up_rules;
 pub mod spool;
 
 pub use activity::Activity;
-pub use drain::{Draining, drain};
+pub use drain::drain;
 pub use event::TelemetryEvent;
 pub use recorder::Recorder;

@@ -66,9 +66,17 @@ pub struct Attempt {
     pub created_at: i64,
 }
 
+impl Attempt {
+    /// Whether the endpoint took the message.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.status == "success"
+    }
+}
+
 /// What becomes of a delivery after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum DeliveryOutcome {
     /// It arrived.
     Delivered,
     /// It is tried again then.
@@ -77,7 +85,7 @@ pub enum Fate {
     GivenUp,
 }
 
-impl Fate {
+impl DeliveryOutcome {
     fn status(self) -> &'static str {
         match self {
             Self::Delivered => "success",
@@ -259,7 +267,7 @@ pub async fn due(
 /// against the schedule.
 pub async fn note(
     connection: &mut PgConnection,
-    attempts: &[(Attempt, Fate)],
+    attempts: &[(Attempt, DeliveryOutcome)],
 ) -> Result<(), LedgerError> {
     let column = |field: fn(&Attempt) -> &String| -> Vec<String> {
         attempts

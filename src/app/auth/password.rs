@@ -19,7 +19,7 @@ use crate::app::emails::CodeLetter;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 use crate::security::limits::Limit;
-use crate::security::passwords::{Strength, Verdict, strength};
+use crate::security::passwords::{PasswordCheck, Strength, strength};
 
 /// Signs in with an email and a password. Unknown addresses and wrong passwords get the same
 /// answer after the same time.
@@ -41,11 +41,12 @@ pub async fn sign_in(
     let user = users::by_auth_email(app.pool(), &visit.project.id, email).await?;
     let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
     let verdict = verify(app, password, stored).await?;
-    let (Some(user), Verdict::Match | Verdict::MatchNeedsRehash) = (user, verdict) else {
+    let (Some(user), PasswordCheck::Match | PasswordCheck::MatchNeedsRehash) = (user, verdict)
+    else {
         return Err(KnownError::email_password_mismatch().into());
     };
     attempt.succeeded();
-    if verdict == Verdict::MatchNeedsRehash {
+    if verdict == PasswordCheck::MatchNeedsRehash {
         let hash = hash(app, password).await?;
         let renew = UserCommand::RenewPasswordHash(hash);
         change(app, context, user.user_id(), renew, Sessions::Kept).await?;
@@ -92,7 +93,7 @@ pub async fn update(
         .limits
         .begin(Limit::PasswordGuess, &account, &app.clock)
         .await?;
-    if verify(app, old, Some(stored)).await? == Verdict::Mismatch {
+    if verify(app, old, Some(stored)).await? == PasswordCheck::Mismatch {
         return Err(KnownError::password_confirmation_mismatch().into());
     }
     attempt.succeeded();
@@ -134,7 +135,7 @@ pub async fn send_reset_code(
         ..
     } = visit;
     let Some(user) = users::by_auth_email(app.pool(), &project.id, email).await? else {
-        let pause = Duration::from_secs(2) + Duration::from_secs(1).mul_f64(rand::random());
+        let pause = Duration::from_secs(2) + Duration::from_secs(1).mul_f64(app.random.fraction());
         tokio::time::sleep(pause).await;
         return Ok(());
     };
@@ -233,7 +234,11 @@ async fn hash(app: &App, password: &str) -> Result<String, ApiError> {
         .map_err(ApiError::internal)
 }
 
-async fn verify(app: &App, password: &str, stored: Option<&str>) -> Result<Verdict, ApiError> {
+async fn verify(
+    app: &App,
+    password: &str,
+    stored: Option<&str>,
+) -> Result<PasswordCheck, ApiError> {
     app.passwords
         .verify(password, stored)
         .await

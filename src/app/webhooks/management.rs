@@ -8,7 +8,7 @@ use muniment_projections::webhooks::queue::{self, Message};
 use super::settings::EndpointChange;
 use super::{OVERLAP_MILLIS, new_endpoint, new_secret};
 use crate::app::App;
-use crate::clients::courier::Courier;
+use crate::clients::delivery_client::DeliveryClient;
 
 /// The most endpoints that a project may have.
 pub const MAX_ENDPOINTS: usize = 50;
@@ -65,9 +65,6 @@ pub async fn change(
 }
 
 /// The endpoint of that id or uid, if the project has it.
-///
-/// # Errors
-/// When the database fails.
 pub async fn find(
     app: &App,
     project: &ProjectId,
@@ -107,7 +104,7 @@ pub async fn secret(app: &App, endpoint: &Endpoint) -> Result<Option<String>, Re
 /// [`Refusal`].
 pub async fn resend(
     app: &App,
-    courier: &Courier,
+    delivery_client: &DeliveryClient,
     endpoint: &Endpoint,
     message: &Message,
 ) -> Result<(), Refusal> {
@@ -115,7 +112,7 @@ pub async fn resend(
         return Err(Refusal::Disabled);
     }
     queue::resend(app.pool(), &endpoint.id, &message.id, app.now()).await?;
-    courier.wake();
+    delivery_client.wake();
     Ok(())
 }
 
@@ -125,12 +122,12 @@ pub async fn resend(
 /// [`Refusal::Ledger`].
 pub async fn recover(
     app: &App,
-    courier: &Courier,
+    delivery_client: &DeliveryClient,
     endpoint: &Endpoint,
     stretch: (Millis, Millis),
 ) -> Result<u64, Refusal> {
     let count = queue::recover(app.pool(), &endpoint.id, stretch, app.now()).await?;
-    courier.wake();
+    delivery_client.wake();
     Ok(count)
 }
 
@@ -140,13 +137,13 @@ pub async fn recover(
 /// [`Refusal::Ledger`].
 pub async fn replay(
     app: &App,
-    courier: &Courier,
+    delivery_client: &DeliveryClient,
     endpoint: &Endpoint,
     stretch: (Millis, Millis),
 ) -> Result<(), Refusal> {
     queue::enqueue_missing(app.pool(), endpoint, stretch, app.now()).await?;
     queue::request_replay(app.pool(), &endpoint.id, stretch).await?;
-    courier.wake();
+    delivery_client.wake();
     Ok(())
 }
 
@@ -154,7 +151,11 @@ pub async fn replay(
 ///
 /// # Errors
 /// [`Refusal::Ledger`]; `Taken` when the project has a message of that event id.
-pub async fn send(app: &App, courier: &Courier, message: &Message) -> Result<(), Refusal> {
+pub async fn send(
+    app: &App,
+    delivery_client: &DeliveryClient,
+    message: &Message,
+) -> Result<(), Refusal> {
     let project = ProjectId::from_caller(&message.project_id);
     let endpoints = endpoints::of_project(app.pool(), &project).await?;
     let wanting = endpoints
@@ -167,6 +168,6 @@ pub async fn send(app: &App, courier: &Courier, message: &Message) -> Result<(),
     queue::add(&mut transaction, message).await?;
     queue::enqueue(&mut transaction, &pairs, Some(app.now())).await?;
     transaction.commit().await.map_err(LedgerError::from)?;
-    courier.wake();
+    delivery_client.wake();
     Ok(())
 }

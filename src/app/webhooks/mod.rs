@@ -1,70 +1,53 @@
 //! Webhooks: telling the outside world what happened.
 //!
-//! The subscriber [`announcer`] follows the log and makes messages of events; from there they take
-//! one of two ways. Either this process delivers them itself ([`dispatcher`]): signed with the
+//! The worker [`message_producer`] follows the log and makes messages of events; from there they
+//! take one of two ways. Either this process delivers them itself ([`dispatcher`]): signed with the
 //! endpoint's secrets, tried again on Svix's documented schedule, every attempt logged. Or, where a
-//! Svix server is configured, they are submitted to it ([`submitter`]) and it sees to the rest.
+//! Svix server is configured, they are forwarded to it ([`svix_forwarder`]), and it does the rest.
 //!
 //! Every message is delivered at least once, under an id made from its event's place in the log: a
 //! crash can make a message go out twice, but under the same id. **The order is not kept**, not
 //! even per endpoint: messages to one endpoint are sent several at a time, and a message that
 //! failed is overtaken by those after it. Receivers that need the order compare what the messages
 //! say.
+//!
+//! [`dispatcher`]: crate::workers::webhooks::dispatcher
+//! [`message_producer`]: crate::workers::webhooks::message_producer
+//! [`svix_forwarder`]: crate::workers::webhooks::svix_forwarder
 
 pub mod management;
+pub mod sender;
 pub mod settings;
+pub mod test_delivery;
 
 use muniment_domain::Millis;
-use muniment_projections::subscription::{Pace, Subscription, follow};
 use muniment_projections::webhooks::endpoints::Endpoint;
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
 
-use crate::app::App;
-use crate::clients::courier::{Courier, Reach};
+use crate::clients::delivery_client::DeliveryClient;
+use crate::clients::svix::SvixServer;
+use crate::config::Delivery;
 use crate::security::secrets::Random;
-use crate::workers::webhooks::announcer::Announcer;
-use crate::workers::webhooks::submitter::SvixServer;
-
-pub use crate::workers::webhooks::dispatcher::test_delivery;
-
-/// The lock of whoever sends: the dispatcher and the submitter must not both.
-pub(crate) const HOLDER: &str = "muniment webhooks";
 
 /// How long messages to an endpoint are signed with a secret that was replaced: a day.
 pub const OVERLAP_MILLIS: i64 = 24 * 60 * 60 * 1000;
-
-/// How webhooks are to be delivered.
-#[derive(Clone, Debug)]
-pub enum Delivery {
-    /// By this server.
-    Embedded(Reach),
-    /// By a Svix server.
-    Svix {
-        /// Where it is.
-        server_url: String,
-        /// The key to it.
-        api_key: String,
-    },
-}
 
 /// What delivers webhooks.
 #[derive(Clone)]
 pub enum Webhooks {
     /// This server.
-    Embedded(Courier),
+    Embedded(DeliveryClient),
     /// A Svix server.
     Svix(SvixServer),
 }
 
 impl Webhooks {
     /// Gets ready to deliver.
-    ///
-    /// # Errors
-    /// When the HTTP client cannot be made, which would be a bug.
     pub fn new(delivery: &Delivery) -> Result<Self, reqwest::Error> {
         Ok(match delivery {
-            Delivery::Embedded(reach) => Self::Embedded(Courier::new(*reach)?),
+            Delivery::Embedded(address_policy) => {
+                Self::Embedded(DeliveryClient::new(*address_policy)?)
+            }
             Delivery::Svix {
                 server_url,
                 api_key,
@@ -73,38 +56,7 @@ impl Webhooks {
     }
 }
 
-/// The tasks that deliver. They stop when this is dropped; what they had in hand is sent again.
-pub struct Delivering {
-    _announcing: Subscription,
-    sending: JoinHandle<()>,
-}
-
-impl Drop for Delivering {
-    fn drop(&mut self) {
-        self.sending.abort();
-    }
-}
-
-/// Starts to deliver, or to stand by.
-#[must_use]
-pub fn start(app: &App) -> Delivering {
-    let announcer = Announcer::new(app.clone());
-    Delivering {
-        _announcing: follow(app.log.clone(), announcer, Pace::default()),
-        sending: match &app.webhooks {
-            Webhooks::Embedded(courier) => tokio::spawn(crate::workers::webhooks::dispatcher::run(
-                app.clone(),
-                courier.clone(),
-            )),
-            Webhooks::Svix(server) => tokio::spawn(crate::workers::webhooks::submitter::run(
-                app.clone(),
-                server.clone(),
-            )),
-        },
-    }
-}
-
-/// Draws a signing secret: 24 random bytes.
+/// Generates a signing secret: 24 random bytes.
 #[must_use]
 pub fn new_secret(random: &Random) -> String {
     format!("whsec_{}", random.base64(24))

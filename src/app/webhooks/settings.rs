@@ -102,9 +102,6 @@ fn text(value: &Value, max: usize) -> Result<String, String> {
 }
 
 /// A web address.
-///
-/// # Errors
-/// What it must be.
 pub fn endpoint_url(value: &Value) -> Result<String, String> {
     let text = text(value, MAX_URL)?;
     let url = Url::parse(&text).ok();
@@ -116,17 +113,11 @@ pub fn endpoint_url(value: &Value) -> Result<String, String> {
 }
 
 /// What an endpoint is for, in words.
-///
-/// # Errors
-/// What it must be.
 pub fn description(value: &Value) -> Result<String, String> {
     text(value, MAX_DESCRIPTION)
 }
 
 /// A type of the catalogue.
-///
-/// # Errors
-/// What it must be.
 pub fn event_type(value: &Value) -> Result<String, String> {
     let name = value.as_str().ok_or("must be a string")?;
     if event_types::exists(name) {
@@ -137,18 +128,12 @@ pub fn event_type(value: &Value) -> Result<String, String> {
 }
 
 /// Types of the catalogue.
-///
-/// # Errors
-/// What they must be.
 pub fn filter(value: &Value) -> Result<Vec<String>, String> {
     let items = value.as_array().ok_or("must be a list of event types")?;
     items.iter().map(event_type).collect()
 }
 
 /// `whsec_` and the base 64 of 24 to 75 bytes.
-///
-/// # Errors
-/// What it must be.
 pub fn signing_secret(value: &Value) -> Result<String, String> {
     let text = value.as_str().ok_or("must be a string")?;
     let encoded = text.strip_prefix("whsec_").unwrap_or(text);
@@ -160,9 +145,6 @@ pub fn signing_secret(value: &Value) -> Result<String, String> {
 }
 
 /// A project's own name for something: letters, digits, `-`, `_` and `.`.
-///
-/// # Errors
-/// What it must be.
 pub fn uid(value: &Value) -> Result<String, String> {
     let text = value.as_str().unwrap_or_default();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -175,9 +157,6 @@ pub fn uid(value: &Value) -> Result<String, String> {
 }
 
 /// Names of channels.
-///
-/// # Errors
-/// What they must be.
 pub fn channels(value: &Value) -> Result<Vec<String>, String> {
     let items = value.as_array().ok_or("must be a list of channels")?;
     if items.len() > MAX_CHANNELS {
@@ -187,17 +166,11 @@ pub fn channels(value: &Value) -> Result<Vec<String>, String> {
 }
 
 /// Texts by name.
-///
-/// # Errors
-/// What they must be.
 pub fn metadata(value: &Value) -> Result<Value, String> {
     Ok(json!(texts(value)?))
 }
 
 /// Headers that are sent along.
-///
-/// # Errors
-/// What they must be.
 pub fn custom_headers(value: &Value) -> Result<Value, String> {
     let fields = texts(value)?;
     for (name, value) in &fields {

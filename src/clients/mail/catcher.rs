@@ -14,7 +14,6 @@ use serde::Serialize;
 
 use super::templates::{self, Rendered};
 use super::transport::Message;
-use crate::app::App;
 use crate::timestamp;
 
 /// How many messages are kept.
@@ -75,8 +74,8 @@ impl Catcher {
         kept.iter().cloned().collect()
     }
 
-    /// The pages that show them.
-    pub fn router(&self) -> Router<App> {
+    /// The pages that show them, for a router of any state.
+    pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         let catcher = self.clone();
         Router::new()
             .route("/dev/mail", get(page))

@@ -1,4 +1,4 @@
-//! What a mail server's refusal means, and whether it may pass (contract 05 §5.4).
+//! What a mail server's refusal means, and whether it may pass.
 
 use std::error::Error as _;
 use std::io;
@@ -8,7 +8,7 @@ use lettre::transport::smtp::Error;
 /// Why a message was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rejection {
-    /// What kind, as the contract names it.
+    /// The kind, under the name that the log of emails shows.
     pub(crate) kind: &'static str,
     /// Whether it is worth another attempt.
     pub(crate) is_passing: bool,
@@ -37,7 +37,7 @@ impl Rejection {
         }
     }
 
-    /// Reads the error of an attempt, by the contract's table: the first row that fits.
+    /// Reads the error of an attempt, by a table: the first row that fits.
     pub(crate) fn classify(error: &Error) -> Self {
         if let Some(code) = error.status() {
             return Self::of_reply(u16::from(code));

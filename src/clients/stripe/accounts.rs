@@ -20,9 +20,6 @@ pub enum Preference {
 
 impl Stripe {
     /// Makes the account of a project. For the same project, Stripe makes one only.
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn create_account(&self, tenancy_id: &str) -> Result<Account, StripeError> {
         let params = json!({
             "controller": {"stripe_dashboard": {"type": "none"}},
@@ -49,9 +46,6 @@ impl Stripe {
     }
 
     /// A page where an account's owner sets it up, who then comes back to `return_url`.
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn create_account_link(
         &self,
         account: &str,
@@ -72,9 +66,6 @@ impl Stripe {
     }
 
     /// Lets a page embed Stripe's own views of an account: payments, notices, payouts.
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn create_account_session(
         &self,
         account: &str,
@@ -109,9 +100,6 @@ impl Stripe {
 
 impl ConnectedStripe {
     /// The account's configurations of ways to pay.
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn list_payment_method_configurations(
         &self,
     ) -> Result<Vec<PaymentMethodConfiguration>, StripeError> {
@@ -126,9 +114,6 @@ impl ConnectedStripe {
     }
 
     /// Switches ways to pay of a configuration on and off.
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn update_payment_method_configuration(
         &self,
         id: &str,

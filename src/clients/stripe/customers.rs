@@ -13,9 +13,6 @@ const PAGE: u32 = 100;
 impl ConnectedStripe {
     /// The customers whose metadata say `customerId`. The index behind it is usually a minute old,
     /// at bad times more (<https://docs.stripe.com/search#data-freshness>).
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn search_customers(&self, customer_id: &str) -> Result<Vec<Customer>, StripeError> {
         let quoted = customer_id.replace('\\', r"\\").replace('\'', r"\'");
         let query = format!("metadata['customerId']:'{quoted}'");
@@ -26,9 +23,6 @@ impl ConnectedStripe {
     }
 
     /// A page of customers, newest first, after the one of that id.
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn list_customers(&self, after: Option<&str>) -> Result<List<Customer>, StripeError> {
         let params = json!({"limit": PAGE, "starting_after": after});
         self.call(Call::get("customers.list", "/v1/customers", params))
@@ -36,9 +30,6 @@ impl ConnectedStripe {
     }
 
     /// Makes a customer; one only under the same key.
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn create_customer(
         &self,
         metadata: &Metadata,
@@ -60,9 +51,6 @@ impl ConnectedStripe {
     }
 
     /// Adds to a customer's metadata.
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn update_customer_metadata(
         &self,
         id: &str,
@@ -73,9 +61,6 @@ impl ConnectedStripe {
     }
 
     /// Makes a card the one that invoices are paid with.
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn set_default_payment_method(
         &self,
         id: &str,
@@ -93,9 +78,6 @@ impl ConnectedStripe {
     }
 
     /// A customer's first card.
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn first_card(&self, customer: &str) -> Result<Option<PaymentMethod>, StripeError> {
         let name = "customers.listPaymentMethods";
         let path = format!("{}/payment_methods", path_of(name, "customers", customer)?);
@@ -105,9 +87,6 @@ impl ConnectedStripe {
     }
 
     /// Begins to save a card, to be charged later without the customer.
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn create_setup_intent(&self, customer: &str) -> Result<SetupIntent, StripeError> {
         let params = json!({
             "customer": customer,

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use axum::http::StatusCode;
 use serde::Deserialize;
+
+use crate::error::ApiError;
 
 /// Why Stripe did not do what was asked. No variant ever carries the key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,6 +92,34 @@ pub struct Refusal {
     pub message: String,
     /// The parameter it is about.
     pub param: Option<String>,
+}
+
+/// What Stripe refuses. Its words go on where they are about the request; about the key, the account
+/// and Stripe's own troubles the caller learns what to do, and the log the rest.
+impl From<StripeError> for ApiError {
+    fn from(error: StripeError) -> Self {
+        tracing::warn!(%error, "Stripe did not do what was asked");
+        if error.is_outage() {
+            return Self::text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Stripe cannot be reached at present. Try again in a minute.",
+            );
+        }
+        match error.refusal() {
+            Some(refusal) if matches!(refusal.status, 400 | 402 | 404) => Self::text(
+                StatusCode::BAD_REQUEST,
+                format!("Stripe refused the request: {}", refusal.message),
+            ),
+            Some(refusal) if matches!(refusal.status, 401 | 403) => Self::text(
+                StatusCode::BAD_GATEWAY,
+                "Stripe does not let this server act for the project. Whoever runs the server must check STRIPE_SECRET_KEY, and that the project's account belongs to that platform.",
+            ),
+            _ => Self::text(
+                StatusCode::BAD_GATEWAY,
+                "Stripe answered in a way that this server does not understand. Try again; if it stays so, tell whoever runs the server.",
+            ),
+        }
+    }
 }
 
 impl fmt::Display for Refusal {

@@ -1,4 +1,4 @@
-//! Stripe as a client (contract 06 §8): the calls that payments need, with typed answers.
+//! Stripe as a client: the calls that payments need, with typed answers.
 //!
 //! Muniment is a Stripe Connect platform; every project has a connected account of its own. So
 //! there are two faces: [`Stripe`] calls in the name of the platform, [`ConnectedStripe`] in that of

@@ -219,7 +219,7 @@ pub struct Subscription {
     pub status: String,
     /// What is subscribed to. Only the first one counts here.
     pub items: List<SubscriptionItem>,
-    /// Which product and price it is (contract 06 §8.3).
+    /// Metadata that Stripe keeps with it and sends back: the product and price it is for.
     #[serde(default, deserialize_with = "metadata")]
     pub metadata: Metadata,
     /// Whether it ends when what is paid has run out.

@@ -16,7 +16,7 @@ pub struct NewPaymentIntent<'p> {
     pub amount: Cents,
     /// Whose: `cus_…`.
     pub customer: &'p str,
-    /// For what (contract 06 §8.3).
+    /// Metadata that Stripe keeps with it and sends back: the product and price that are paid for.
     pub metadata: &'p Metadata,
     /// Under the same key, there is one payment only.
     pub key: Option<&'p str>,
@@ -24,9 +24,6 @@ pub struct NewPaymentIntent<'p> {
 
 impl ConnectedStripe {
     /// Begins a payment in US dollars, by whatever way the account offers.
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn create_payment_intent(
         &self,
         wanted: NewPaymentIntent<'_>,
@@ -43,9 +40,6 @@ impl ConnectedStripe {
     }
 
     /// Makes a product, which gives what is sold a name; one only under the same key.
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn create_product(
         &self,
         name: &str,
@@ -68,9 +62,6 @@ impl ConnectedStripe {
     }
 
     /// Pays back some of a payment; once only under the same key.
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn create_refund(
         &self,
         payment_intent: &str,
@@ -88,9 +79,6 @@ impl ConnectedStripe {
     }
 
     /// What was paid back of a payment: the newest hundred times.
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn list_refunds(&self, payment_intent: &str) -> Result<Vec<Refund>, StripeError> {
         let params = json!({"payment_intent": payment_intent, "limit": PAGE});
         let call = Call::get("refunds.list", "/v1/refunds", params);

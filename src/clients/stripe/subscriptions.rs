@@ -52,7 +52,7 @@ pub struct SubscriptionTerms<'p> {
     pub behavior: PaymentBehavior,
     /// The card it is paid with; none if the payer is yet to be asked.
     pub default_payment_method: Option<&'p str>,
-    /// Which product and price it is (contract 06 §8.3).
+    /// Metadata that Stripe keeps with it and sends back: the product and price it is for.
     pub metadata: &'p Metadata,
     /// Under the same key, it is done once.
     pub key: Option<&'p str>,
@@ -125,9 +125,6 @@ impl ConnectedStripe {
 
     /// Changes how many of its item a subscription is for; once only under the same key. Without
     /// any, it ends with its period.
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn update_subscription_quantity(
         &self,
         id: &str,
@@ -154,9 +151,6 @@ impl ConnectedStripe {
     }
 
     /// All subscriptions of a customer, those that ended included, newest first.
-    ///
-    /// # Errors
-    /// What Stripe refuses.
     pub async fn list_subscriptions(
         &self,
         customer: &str,

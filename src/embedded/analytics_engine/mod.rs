@@ -69,9 +69,6 @@ pub struct AnalyticsEngine {
 impl AnalyticsEngine {
     /// Starts the engine and waits until it answers. `program` is the `muniment` binary; the
     /// library is kept in `cache_dir` if it must be fetched.
-    ///
-    /// # Errors
-    /// When the library cannot be had, or the child does not come up.
     pub async fn start(
         program: &Path,
         home: Home,

@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 use super::error::{PrivatePostgresError, io_error};
 use super::server_user::{ServerUser, command, create_open_folder};
-use crate::embedded::registry_package::{RegistryPackage, RegistryPackageError, inside};
+use crate::embedded::archive::inside;
+use crate::embedded::registry_package::{RegistryPackage, RegistryPackageError};
 
 /// Names a folder with `postgres` and `initdb` that is used instead of searching; or is the word
 /// `fetched`, for the same version on every machine, whatever is installed there.

@@ -1,4 +1,4 @@
-//! Analytics (contract 07).
+//! Queries over analytics.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Items, products and purchases (contract 06).
+//! Items, products and purchases.
 
 use axum::http::StatusCode;
 use muniment_domain::PurchaseId;

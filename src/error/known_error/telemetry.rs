@@ -1,4 +1,4 @@
-//! What browsers observe, and session replays (contract 07).
+//! What browsers observe, and session replays.
 
 use serde_json::json;
 

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::app::webhooks::management::{self, Refusal};
 use crate::app::webhooks::settings::{self, EndpointChange};
 use crate::app::webhooks::{Webhooks, new_secret};
-use crate::clients::courier::Courier;
+use crate::clients::delivery_client::DeliveryClient;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::{success, whole_list};
 use crate::http::request::caller::{Auth, Caller};
@@ -45,7 +45,7 @@ pub fn router() -> OpenApiRouter<App> {
 async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.admin()?;
     input.form(auth.user_id()).no_query().finish(Some(()))?;
-    courier(&app)?;
+    delivery_client(&app)?;
     let endpoints = endpoints::of_project(app.pool(), auth.project_id()).await?;
     let items: Vec<Value> = endpoints.iter().map(endpoint_view).collect();
     Ok(whole_list(&items))
@@ -114,7 +114,7 @@ async fn register(
     settings: EndpointChange,
     secret: Option<String>,
 ) -> Result<(Endpoint, String), ApiError> {
-    courier(app)?;
+    delivery_client(app)?;
     Ok(management::create(app, auth.project_id(), settings, secret).await?)
 }
 
@@ -139,7 +139,7 @@ async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     let change = read_change(&mut body);
     body.close();
     let (id, url, change) = form.finish((|| Some((id?, url?, change?)))())?;
-    courier(&app)?;
+    delivery_client(&app)?;
     let endpoint = find(&app, auth, &id).await?;
     let change = EndpointChange { url, ..change };
     let endpoint = management::change(&app, endpoint, change).await?;
@@ -177,7 +177,7 @@ async fn rotate_secret(State(app): State<App>, caller: Caller, input: Input) -> 
     let secret = body.nullable("secret", settings::signing_secret);
     body.close();
     let (id, secret) = form.finish((|| Some((id?, secret?)))())?;
-    courier(&app)?;
+    delivery_client(&app)?;
     let endpoint = find(&app, auth, &id).await?;
     let secret = management::rotate_secret(&app, &endpoint, secret.into_value()).await?;
     Ok(Json(json!({"secret": secret})).into_response())
@@ -195,7 +195,7 @@ async fn stats(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
     let since = query.or_default("since_millis", integer(0..=i64::MAX), 0);
     query.close();
     let (id, since) = form.finish((|| Some((id?, since?)))())?;
-    courier(&app)?;
+    delivery_client(&app)?;
     let endpoint = find(&app, auth, &id).await?;
     let stats = queue::stats(
         app.pool(),
@@ -234,7 +234,7 @@ async fn attempts(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
             ..AttemptListing::default()
         })
     })())?;
-    courier(&app)?;
+    delivery_client(&app)?;
     let mut logged = queue::attempts(app.pool(), auth.project_id(), &listing).await?;
     let limit = usize::try_from(listing.limit).unwrap_or(usize::MAX);
     let next = logged.get(limit).map(|logged| logged.attempt.id.clone());
@@ -252,7 +252,7 @@ async fn attempts(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
 async fn recover(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.admin()?;
     let (endpoint, stretch) = endpoint_and_stretch(&app, auth, &input).await?;
-    let count = management::recover(&app, courier(&app)?, &endpoint, stretch).await?;
+    let count = management::recover(&app, delivery_client(&app)?, &endpoint, stretch).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"count": count}))).into_response())
 }
 
@@ -263,7 +263,7 @@ async fn recover(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
 async fn replay(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let auth = caller.admin()?;
     let (endpoint, stretch) = endpoint_and_stretch(&app, auth, &input).await?;
-    management::replay(&app, courier(&app)?, &endpoint, stretch).await?;
+    management::replay(&app, delivery_client(&app)?, &endpoint, stretch).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"success": true}))).into_response())
 }
 
@@ -275,7 +275,7 @@ async fn message(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
     let mut form = input.form(auth.user_id()).no_query();
     let id = form.params().required("message_id", text);
     let id = form.finish(id)?;
-    courier(&app)?;
+    delivery_client(&app)?;
     Ok(Json(message_view(&find_message(&app, auth, &id).await?)).into_response())
 }
 
@@ -292,17 +292,17 @@ async fn resend(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     params.close();
     form.optional_body().close();
     let (message, endpoint) = form.finish((|| Some((message?, endpoint?)))())?;
-    courier(&app)?;
+    delivery_client(&app)?;
     let message = find_message(&app, auth, &message).await?;
     let endpoint = find(&app, auth, &endpoint).await?;
-    management::resend(&app, courier(&app)?, &endpoint, &message).await?;
+    management::resend(&app, delivery_client(&app)?, &endpoint, &message).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"success": true}))).into_response())
 }
 
 /// What delivers, if it is this server.
-fn courier(app: &App) -> Result<&Courier, ApiError> {
+fn delivery_client(app: &App) -> Result<&DeliveryClient, ApiError> {
     match &app.webhooks {
-        Webhooks::Embedded(courier) => Ok(courier),
+        Webhooks::Embedded(delivery_client) => Ok(delivery_client),
         Webhooks::Svix(_) => {
             let text = "A Svix server delivers the webhooks. Manage them there, with the token of POST /webhooks/svix-token.";
             Err(ApiError::text(StatusCode::BAD_REQUEST, text))
@@ -324,7 +324,7 @@ async fn named_endpoint(app: &App, auth: &Auth, input: &Input) -> Result<Endpoin
     let mut form = input.form(auth.user_id()).no_query();
     let id = form.params().required("endpoint_id", text);
     let id = form.finish(id)?;
-    courier(app)?;
+    delivery_client(app)?;
     find(app, auth, &id).await
 }
 
@@ -342,7 +342,7 @@ async fn endpoint_and_stretch(
     let until = body.or_default("until_millis", integer(0..=MAX_MILLIS), MAX_MILLIS);
     body.close();
     let (id, since, until) = form.finish((|| Some((id?, since?, until?)))())?;
-    courier(app)?;
+    delivery_client(app)?;
     let endpoint = find(app, auth, &id).await?;
     Ok((endpoint, (Millis(since), Millis(until))))
 }

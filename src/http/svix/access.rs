@@ -10,7 +10,7 @@ use muniment_projections::webhooks::queue::{self, Message};
 use super::error::{SvixError, SvixResult};
 use crate::app::App;
 use crate::app::webhooks::{Webhooks, management};
-use crate::clients::courier::Courier;
+use crate::clients::delivery_client::DeliveryClient;
 use crate::security::portal_tokens::Portal;
 
 /// The parameter of paths that names the application.
@@ -22,7 +22,7 @@ pub struct Access {
     /// What the token stands for.
     pub portal: Portal,
     /// What delivers.
-    pub courier: Courier,
+    pub delivery_client: DeliveryClient,
 }
 
 impl Access {
@@ -55,8 +55,8 @@ impl FromRequestParts<App> for Access {
     type Rejection = SvixError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> SvixResult<Self> {
-        let courier = match &app.webhooks {
-            Webhooks::Embedded(courier) => courier.clone(),
+        let delivery_client = match &app.webhooks {
+            Webhooks::Embedded(delivery_client) => delivery_client.clone(),
             Webhooks::Svix(server) => {
                 let place = server.address();
                 let detail = format!(
@@ -81,6 +81,9 @@ impl FromRequestParts<App> for Access {
             let detail = "There is no such application for this token. Its id is the project's.";
             return Err(SvixError::not_found(detail));
         }
-        Ok(Self { portal, courier })
+        Ok(Self {
+            portal,
+            delivery_client,
+        })
     }
 }

@@ -259,7 +259,7 @@ async fn stats(State(app): State<App>, access: Access, input: Input) -> SvixResu
     responses((status = 202, description = "`{id, status, task}`"), (status = 401, description = "authentication_failed"), (status = 404, description = "not_found"), (status = 422, description = "What is wrong, and where")))]
 async fn recover(State(app): State<App>, access: Access, input: Input) -> SvixResult {
     let (endpoint, stretch) = endpoint_and_stretch(&app, &access, &input).await?;
-    management::recover(&app, &access.courier, &endpoint, stretch).await?;
+    management::recover(&app, &access.delivery_client, &endpoint, stretch).await?;
     Ok(task(&app, "finished", "endpoint.recover"))
 }
 
@@ -268,7 +268,7 @@ async fn recover(State(app): State<App>, access: Access, input: Input) -> SvixRe
     responses((status = 202, description = "`{id, status, task}`"), (status = 401, description = "authentication_failed"), (status = 404, description = "not_found"), (status = 422, description = "What is wrong, and where")))]
 async fn replay_missing(State(app): State<App>, access: Access, input: Input) -> SvixResult {
     let (endpoint, stretch) = endpoint_and_stretch(&app, &access, &input).await?;
-    management::replay(&app, &access.courier, &endpoint, stretch).await?;
+    management::replay(&app, &access.delivery_client, &endpoint, stretch).await?;
     Ok(task(&app, "running", "endpoint.replay"))
 }
 

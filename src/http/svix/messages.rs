@@ -52,7 +52,7 @@ async fn create(State(app): State<App>, access: Access, input: Input) -> SvixRes
         };
         Some((content?, message))
     })())?;
-    management::send(&app, &access.courier, &message).await?;
+    management::send(&app, &access.delivery_client, &message).await?;
     Ok((StatusCode::ACCEPTED, Json(view(&message, content))).into_response())
 }
 
@@ -80,7 +80,7 @@ async fn resend(State(app): State<App>, access: Access, input: Input) -> SvixRes
     let (message, endpoint) = form.check((|| Some((message?, endpoint?)))())?;
     let message = access.message(&app, &message).await?;
     let endpoint = access.endpoint(&app, &endpoint).await?;
-    management::resend(&app, &access.courier, &endpoint, &message).await?;
+    management::resend(&app, &access.delivery_client, &endpoint, &message).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({}))).into_response())
 }
 

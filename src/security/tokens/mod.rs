@@ -142,9 +142,9 @@ pub enum TokenError {
     Signing(#[from] jsonwebtoken::errors::Error),
 }
 
-/// The claims on the wire (contract 01 §3.1).
+/// The claims on the wire.
 #[derive(Serialize)]
-#[allow(clippy::struct_excessive_bools, reason = "the contract has as many")]
+#[allow(clippy::struct_excessive_bools, reason = "clients expect as many")]
 struct WireClaims<'c> {
     iss: String,
     aud: &'c str,
@@ -224,9 +224,6 @@ impl TokenIssuer {
     }
 
     /// Issues a token.
-    ///
-    /// # Errors
-    /// When signing fails, which would be a bug.
     pub fn issue(&self, claims: &NewClaims, now: Millis) -> Result<String, TokenError> {
         let kind = UserKind::of(claims.is_anonymous, claims.restricted_reason);
         let audience = kind.audience(&claims.project_id);
@@ -254,9 +251,6 @@ impl TokenIssuer {
     }
 
     /// Signs claims with the key of that name: an audience, or another issuer of ours.
-    ///
-    /// # Errors
-    /// When signing fails, which would be a bug.
     pub fn sign(&self, key_name: &str, claims: &impl Serialize) -> Result<String, TokenError> {
         let [key, _] = &*self.keys.of(key_name)?;
         let header = Header {
@@ -316,9 +310,6 @@ impl TokenIssuer {
     }
 
     /// The public keys of a project, as a JSON Web Key Set.
-    ///
-    /// # Errors
-    /// When a key cannot be derived, which would be a bug.
     pub fn jwks(&self, project: &ProjectId, include: Include) -> Result<Value, TokenError> {
         let kinds = match include {
             Include::Regular => &UserKind::ALL[..1],
@@ -329,9 +320,6 @@ impl TokenIssuer {
     }
 
     /// The public keys of those names, as a JSON Web Key Set.
-    ///
-    /// # Errors
-    /// When a key cannot be derived, which would be a bug.
     pub fn key_set(
         &self,
         key_names: impl IntoIterator<Item = String>,

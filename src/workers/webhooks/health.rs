@@ -2,7 +2,7 @@
 
 use muniment_domain::Millis;
 use muniment_projections::webhooks::endpoints::Failing;
-use muniment_projections::webhooks::queue::Fate;
+use muniment_projections::webhooks::queue::{Attempt, DeliveryOutcome, Due};
 
 const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
@@ -27,30 +27,47 @@ const SPREAD: i64 = 12 * HOUR;
 /// An endpoint is disabled when the clock has run for that long: five days.
 const PATIENCE: i64 = 5 * 24 * HOUR;
 
+/// What becomes of a message after an attempt that ended at `now`.
+pub fn outcome(due: &Due, attempt: &Attempt, now: Millis) -> DeliveryOutcome {
+    if attempt.is_success() {
+        return DeliveryOutcome::Delivered;
+    }
+    if due.content.is_none() {
+        return DeliveryOutcome::GivenUp;
+    }
+    if due.is_manual {
+        // An attempt that somebody asked for does not use the schedule up.
+        return after_failure(due.failures.saturating_sub(1).max(0), now);
+    }
+    after_failure(due.failures, now)
+}
+
 /// What becomes of a message that failed `failures` times before, and now once more.
-pub fn after_failure(failures: i32, now: Millis) -> Fate {
+fn after_failure(failures: i32, now: Millis) -> DeliveryOutcome {
     let pause = usize::try_from(failures).ok().and_then(|at| PAUSES.get(at));
-    pause.map_or(Fate::GivenUp, |pause| Fate::Retried(now.plus(*pause)))
+    pause.map_or(DeliveryOutcome::GivenUp, |pause| {
+        DeliveryOutcome::Retried(now.plus(*pause))
+    })
 }
 
 /// Whether an endpoint is still worth trying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is.
-    Keep,
-    /// It has been failing for too long.
-    Disable,
+pub enum EndpointHealth {
+    /// It works, or has not been failing for long.
+    WorthTrying,
+    /// It has been failing for too long, and is to be disabled.
+    GivenUp,
 }
 
 /// An endpoint's record after another failure.
-pub fn after_another_failure(record: Failing, now: Millis) -> (Failing, Verdict) {
+pub fn after_another_failure(record: Failing, now: Millis) -> (Failing, EndpointHealth) {
     if let Some(since) = record.since {
-        let verdict = if now.0 - since.0 >= PATIENCE {
-            Verdict::Disable
+        let health = if now.0 - since.0 >= PATIENCE {
+            EndpointHealth::GivenUp
         } else {
-            Verdict::Keep
+            EndpointHealth::WorthTrying
         };
-        return (record, verdict);
+        return (record, health);
     }
     let first = record.first_failure_at.filter(|at| now.0 - at.0 <= WINDOW);
     let Some(first) = first else {
@@ -59,7 +76,7 @@ pub fn after_another_failure(record: Failing, now: Millis) -> (Failing, Verdict)
             failures: 1,
             since: None,
         };
-        return (fresh, Verdict::Keep);
+        return (fresh, EndpointHealth::WorthTrying);
     };
     let failures = record.failures.saturating_add(1);
     let starts = failures >= SEVERAL && now.0 - first.0 >= SPREAD;
@@ -68,7 +85,7 @@ pub fn after_another_failure(record: Failing, now: Millis) -> (Failing, Verdict)
         failures,
         since: starts.then_some(now),
     };
-    (counted, Verdict::Keep)
+    (counted, EndpointHealth::WorthTrying)
 }
 
 #[cfg(test)]
@@ -79,7 +96,7 @@ mod tests {
     fn a_message_is_tried_eight_times_in_about_a_day() {
         let mut now = Millis(0);
         let mut attempts = 1;
-        while let Fate::Retried(at) = after_failure(attempts - 1, now) {
+        while let DeliveryOutcome::Retried(at) = after_failure(attempts - 1, now) {
             now = at;
             attempts += 1;
         }
@@ -92,8 +109,8 @@ mod tests {
         let mut record = Failing::default();
         let mut hours = 0;
         loop {
-            let (next, verdict) = after_another_failure(record, Millis(hours * HOUR));
-            if verdict == Verdict::Disable {
+            let (next, health) = after_another_failure(record, Millis(hours * HOUR));
+            if health == EndpointHealth::GivenUp {
                 break;
             }
             record = next;
@@ -107,8 +124,8 @@ mod tests {
     fn failures_far_apart_are_not_added_up() {
         let mut record = Failing::default();
         for day in 0..30 {
-            let (next, verdict) = after_another_failure(record, Millis(day * 25 * HOUR));
-            assert_eq!(verdict, Verdict::Keep);
+            let (next, health) = after_another_failure(record, Millis(day * 25 * HOUR));
+            assert_eq!(health, EndpointHealth::WorthTrying);
             assert_eq!(next.since, None);
             record = next;
         }

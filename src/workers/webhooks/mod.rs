@@ -1,8 +1,12 @@
 //! Telling receivers of webhooks what happened: messages made of events, delivered by this server or
 //! submitted to Svix.
 
-pub(crate) mod announcer;
-pub(crate) mod dispatcher;
-pub(crate) mod health;
-pub(crate) mod payloads;
-pub mod submitter;
+pub mod dispatcher;
+mod health;
+pub mod message_producer;
+mod payloads;
+pub mod svix_forwarder;
+
+/// The name of the lock that the sending process holds: the dispatcher and the forwarder must not
+/// both run, on whichever nodes.
+const LOCK: &str = "muniment webhooks";

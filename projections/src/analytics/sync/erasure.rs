@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, PgConnection, PgPool};
-use tokio::task::JoinHandle;
 
 use super::rows::{
     ConnectedAccountRow, ContactChannelRow, EmailRow, InvitationRow, ItemBalanceRow,
@@ -83,31 +82,20 @@ fn digest(email: &str) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(email.as_bytes()))
 }
 
-/// The erasing task. Stops when it is dropped; what it had in hand is erased again by the next one.
-pub struct Erasing(JoinHandle<()>);
-
-impl Drop for Erasing {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// Starts to erase.
-#[must_use]
-pub fn start(pool: PgPool, store: &AnalyticsStore) -> Erasing {
+/// Erases what was deleted from the store, from time to time. Never returns; deletions in hand when
+/// this is dropped are erased again later.
+pub async fn keep_erasing(pool: PgPool, store: AnalyticsStore) {
     let tables = Tables::live(store.owner());
-    Erasing(tokio::spawn(async move {
-        loop {
-            let pause = match erase_due(&pool, &tables).await {
-                Ok(()) => EVERY,
-                Err(error) => {
-                    tracing::warn!(%error, "deleted rows are still in the analytics store; trying again");
-                    PAUSE
-                }
-            };
-            tokio::time::sleep(pause).await;
-        }
-    }))
+    loop {
+        let pause = match erase_due(&pool, &tables).await {
+            Ok(()) => EVERY,
+            Err(error) => {
+                tracing::warn!(%error, "deleted rows are still in the analytics store; trying again");
+                PAUSE
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
 }
 
 /// Erases whoever is due, unless another process does, or a replay is running.

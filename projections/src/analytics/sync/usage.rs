@@ -4,8 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use sqlx::{Connection, PgPool};
-use tokio::task::JoinHandle;
+use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::subscriber::share_tables;
@@ -13,45 +12,26 @@ use super::tables::{Tables, synchronize};
 use super::touched::Touched;
 use crate::analytics::AnalyticsStore;
 use muniment_event_store::LedgerError;
-use muniment_event_store::leader_lock::try_lead;
+use muniment_event_store::leader_lock::run_as_leader;
 
-/// The lock of whoever does it.
+/// The name of the lock that the following process holds.
 const LOCK: &str = "muniment analytics usage";
-/// How often it is done, and how long to stand by for the lock.
+/// How often it is done, and how long to wait while another process holds the lock.
 const EVERY: Duration = Duration::from_secs(5);
 /// By how much times may reach the database late: they are kept in memory for up to a minute.
 const LATE_MILLIS: i64 = 70_000;
 /// How far back one who takes over looks, for what others had no time for: an hour.
 const LOOK_BACK_MILLIS: i64 = 60 * 60 * 1000;
 
-/// The task that follows the use of sessions. Stops when it is dropped.
-pub struct FollowingUse(JoinHandle<()>);
-
-impl Drop for FollowingUse {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// Starts to follow the use of sessions, or to stand by.
-#[must_use]
-pub fn start(pool: PgPool, store: &AnalyticsStore) -> FollowingUse {
+/// Follows the use of sessions whenever this process is the leader. Never returns.
+pub async fn follow_use(pool: PgPool, store: AnalyticsStore) {
     let tables = Tables::live(store.owner());
-    FollowingUse(tokio::spawn(async move {
-        loop {
-            if let Err(error) = hold_office(&pool, &tables).await {
-                tracing::warn!(%error, "the analytics store does not learn which sessions are used; trying again");
-            }
-            tokio::time::sleep(EVERY).await;
-        }
-    }))
+    let trouble = "the analytics store does not learn which sessions are used; trying again";
+    let lead = |lock| lead(lock, &pool, &tables);
+    run_as_leader(&pool, LOCK, EVERY, trouble, lead).await;
 }
 
-/// Follows as long as the lock is held. Returns when another process holds it.
-async fn hold_office(pool: &PgPool, tables: &Tables) -> Result<(), LedgerError> {
-    let Some(mut lock) = try_lead(pool, LOCK).await? else {
-        return Ok(());
-    };
+async fn lead(mut lock: PgConnection, pool: &PgPool, tables: &Tables) -> Result<(), LedgerError> {
     let latest = sqlx::query_scalar!(
         r#"SELECT coalesce(max(last_active_at), 0) AS "latest!" FROM session_activity"#
     );

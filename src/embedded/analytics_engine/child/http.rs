@@ -15,11 +15,11 @@ use axum::routing::{any, get};
 use data_encoding::BASE64;
 use muniment_projections::analytics::TENANT_USER;
 use tokio::task::spawn_blocking;
-use uuid::Uuid;
 
 use super::chdb::{Exception, Output};
 use super::session::{Access, Request, Sessions, exception};
 use super::{OWNER, Passwords};
+use crate::security::secrets::Random;
 
 /// Parameters of the interface itself; all others are settings of the query.
 const NO_SETTINGS: [&str; 16] = [
@@ -107,7 +107,7 @@ impl Interface {
             request.data = data;
         }
         if request.query_id.is_empty() {
-            request.query_id = Uuid::new_v4().to_string();
+            request.query_id = Random::system().uuid().to_string();
         }
         if request.format.is_empty() {
             DEFAULT_FORMAT.clone_into(&mut request.format);

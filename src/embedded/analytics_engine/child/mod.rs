@@ -58,9 +58,6 @@ struct Passwords {
 }
 
 /// Serves until the parent is gone.
-///
-/// # Errors
-/// When the library cannot be loaded, or the data folder cannot be used.
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let Arguments { library, dir, .. } = arguments;
     let passwords = read_passwords()?;

@@ -57,9 +57,6 @@ impl Token<'_> {
 }
 
 /// All tokens of a text.
-///
-/// # Errors
-/// What cannot be in a canonical text.
 pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, String> {
     let bytes = text.as_bytes();
     let mut tokens = Vec::new();

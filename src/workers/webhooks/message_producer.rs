@@ -1,4 +1,4 @@
-//! The subscriber that makes messages of events.
+//! The subscriber that produces messages from events.
 //!
 //! Messages are kept in the transaction that moves the subscription's cursor, so none is lost and
 //! none is made twice. Where this server delivers, they are made only for projects that have an
@@ -10,24 +10,25 @@ use muniment_projections::webhooks::endpoints::{self, Endpoint};
 use muniment_projections::webhooks::happenings::happenings;
 use muniment_projections::webhooks::queue::{self, Message};
 use muniment_projections::webhooks::submissions;
-use muniment_projections::{LedgerError, LedgerEvent, Recorded};
+use muniment_projections::{EventLog, LedgerError, LedgerEvent, Recorded};
 use sqlx::PgConnection;
 
 use super::payloads;
-use crate::app::App;
 use crate::app::webhooks::Webhooks;
+use crate::clock::Clock;
 
-/// Makes messages of events.
-pub struct Announcer {
-    app: App,
+/// Produces the messages that tell receivers of events.
+#[derive(Clone)]
+pub struct MessageProducer {
+    /// The event log.
+    pub log: EventLog,
+    /// The time.
+    pub clock: Clock,
+    /// What delivers the messages.
+    pub webhooks: Webhooks,
 }
 
-impl Announcer {
-    /// An announcer for the application's log.
-    pub fn new(app: App) -> Self {
-        Self { app }
-    }
-
+impl MessageProducer {
     async fn queue(
         &self,
         connection: &mut PgConnection,
@@ -45,14 +46,14 @@ impl Announcer {
             endpoints.iter().any(|e| e.project_id == project)
         };
         let events: Vec<Recorded> = batch.iter().filter(listened).cloned().collect();
-        let messages = messages(&self.app, &events).await?;
+        let messages = messages(&self.log, &events).await?;
         let messages: Vec<Message> = messages
             .into_iter()
             .filter(|message| is_wanted(message, &endpoints))
             .collect();
         queue::keep(connection, &messages).await?;
         let pairs = pairs(&messages, &endpoints);
-        queue::enqueue(connection, &pairs, Some(self.app.now())).await
+        queue::enqueue(connection, &pairs, Some(self.clock.now())).await
     }
 
     /// The settings and messages of projects that were deleted.
@@ -70,7 +71,7 @@ impl Announcer {
     }
 }
 
-impl Subscriber for Announcer {
+impl Subscriber for MessageProducer {
     fn name(&self) -> &'static str {
         "webhooks"
     }
@@ -85,24 +86,27 @@ impl Subscriber for Announcer {
         connection: &mut PgConnection,
         batch: &[Recorded],
     ) -> Result<(), LedgerError> {
-        match &self.app.webhooks {
-            Webhooks::Embedded(courier) => {
+        match &self.webhooks {
+            Webhooks::Embedded(delivery_client) => {
                 self.queue(connection, batch).await?;
                 self.forget_projects(connection, batch).await?;
-                courier.wake();
+                delivery_client.wake();
                 Ok(())
             }
             Webhooks::Svix(_) => {
-                let messages = messages(&self.app, batch).await?;
-                submissions::keep(connection, &messages, self.app.now()).await
+                let messages = messages(&self.log, batch).await?;
+                submissions::keep(connection, &messages, self.clock.now()).await
             }
         }
     }
 }
 
 /// The messages that tell of events.
-pub async fn messages(app: &App, events: &[Recorded]) -> Result<Vec<Message>, LedgerError> {
-    payloads::messages(happenings(&app.log, events).await?)
+pub(super) async fn messages(
+    log: &EventLog,
+    events: &[Recorded],
+) -> Result<Vec<Message>, LedgerError> {
+    payloads::messages(happenings(log, events).await?)
 }
 
 fn is_wanted(message: &Message, endpoints: &[Endpoint]) -> bool {
@@ -114,7 +118,7 @@ fn wants(endpoint: &Endpoint, message: &Message) -> bool {
 }
 
 /// Which message goes to which endpoint: (endpoint, message).
-pub fn pairs(messages: &[Message], endpoints: &[Endpoint]) -> Vec<(String, String)> {
+pub(super) fn pairs(messages: &[Message], endpoints: &[Endpoint]) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     for message in messages {
         let wanting = endpoints.iter().filter(|endpoint| wants(endpoint, message));

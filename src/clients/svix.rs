@@ -1,4 +1,4 @@
-//! Submitting messages to a Svix server.
+//! The client for a Svix server.
 //!
 //! A project is an application there, under the project's id. Messages are submitted under their
 //! own id as idempotency key and as event id: a message that is submitted again after a crash is
@@ -8,34 +8,16 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use muniment_domain::{Millis, ProjectId};
-use muniment_projections::webhooks::submissions::{self, Submission};
-use muniment_projections::{LedgerError, sole_holder};
+use muniment_domain::ProjectId;
+use muniment_projections::webhooks::event_types::{CATALOGUE, TEST};
+use muniment_projections::webhooks::submissions::Submission;
 use serde_json::{Value, json};
-use sqlx::PgConnection;
 use svix::api::{MessageAttemptListByMsgOptions, MessageCreateOptions, Svix, SvixOptions};
 use svix::error::Error;
 use svix::models::{
     AppPortalAccessIn, ApplicationIn, EndpointIn, EventTypeIn, MessageIn, MessageStatus,
 };
 
-use crate::app::App;
-use crate::app::webhooks::HOLDER;
-use muniment_projections::webhooks::event_types::{CATALOGUE, TEST};
-
-/// Messages in flight at once.
-const IN_FLIGHT: i64 = 16;
-/// How often the queue is looked at when nothing is announced.
-const POLL: Duration = Duration::from_millis(250);
-/// How long to wait after the database or Svix failed, or to stand by for the lock.
-const PAUSE: Duration = Duration::from_secs(2);
-/// The first retry of a message comes after this long; each further one after twice as long.
-const FIRST_RETRY_MILLIS: i64 = 1000;
-/// The longest pause between two attempts.
-const LONGEST_RETRY_MILLIS: i64 = 5 * 60 * 1000;
-/// A message that Svix refuses that often, for about a week, is dropped.
-const ATTEMPTS: i32 = 2000;
 /// When to look whether a test message arrived.
 const LOOKS: [Duration; 3] = [
     Duration::from_millis(300),
@@ -64,7 +46,7 @@ impl SvixError {
 
 /// How the test of an endpoint went.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Test {
+pub enum TestOutcome {
     /// The message arrived.
     Arrived,
     /// There is no such endpoint.
@@ -95,9 +77,6 @@ impl SvixServer {
     }
 
     /// Declares what messages there are. Those that Svix knows stay as they are there.
-    ///
-    /// # Errors
-    /// When Svix cannot be reached or refuses.
     pub async fn declare_event_types(&self) -> Result<(), SvixError> {
         for (name, description) in CATALOGUE {
             let event_type = EventTypeIn::new(name.to_owned(), description.to_owned());
@@ -129,7 +108,7 @@ impl SvixServer {
     }
 
     /// Submits a message. One that Svix has already is fine.
-    async fn submit(&self, submission: &Submission) -> Result<(), SvixError> {
+    pub(crate) async fn submit(&self, submission: &Submission) -> Result<(), SvixError> {
         let Submission {
             message_id,
             project_id,
@@ -172,9 +151,6 @@ impl SvixServer {
     }
 
     /// Makes an endpoint of the project's application. Messages to it are signed with that secret.
-    ///
-    /// # Errors
-    /// When Svix cannot be reached or refuses.
     pub async fn create_endpoint(
         &self,
         project: &ProjectId,
@@ -193,9 +169,6 @@ impl SvixServer {
     }
 
     /// A token for the project's application, with which its endpoints are managed over there.
-    ///
-    /// # Errors
-    /// When Svix cannot be reached or refuses.
     pub async fn portal_token(&self, project: &ProjectId) -> Result<String, SvixError> {
         self.ensure_application(project.as_str()).await?;
         let authentication = self.client.authentication();
@@ -205,21 +178,18 @@ impl SvixServer {
     }
 
     /// Sends a message that tests an endpoint, and looks whether it arrives.
-    ///
-    /// # Errors
-    /// When Svix cannot be reached or refuses.
     pub async fn test(
         &self,
         project: &ProjectId,
         endpoint: &str,
         message_id: &str,
-    ) -> Result<Test, SvixError> {
+    ) -> Result<TestOutcome, SvixError> {
         self.ensure_application(project.as_str()).await?;
         let endpoints = self.client.endpoint();
         let found = endpoints.get(project.to_string(), endpoint.to_owned());
         let url = match found.await.map_err(SvixError) {
             Ok(found) => found.url,
-            Err(error) if error.is(404) => return Ok(Test::UnknownEndpoint),
+            Err(error) if error.is(404) => return Ok(TestOutcome::UnknownEndpoint),
             Err(error) => return Err(error),
         };
         let text = "This message tests a webhook endpoint. Nothing happened.";
@@ -230,10 +200,10 @@ impl SvixServer {
         for pause in LOOKS {
             tokio::time::sleep(pause).await;
             if self.has_arrived(project, endpoint, &id).await? {
-                return Ok(Test::Arrived);
+                return Ok(TestOutcome::Arrived);
             }
         }
-        Ok(Test::NotArrived)
+        Ok(TestOutcome::NotArrived)
     }
 
     async fn has_arrived(
@@ -251,70 +221,4 @@ impl SvixServer {
         let listed = attempts.list_by_msg(project.to_string(), message.to_owned(), Some(options));
         Ok(!listed.await?.data.is_empty())
     }
-}
-
-/// Submits, or stands by, for ever.
-pub async fn run(app: App, server: SvixServer) {
-    loop {
-        if let Err(error) = hold_office(&app, &server).await {
-            tracing::warn!(%error, "webhooks cannot be submitted at the moment; trying again");
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
-/// Submits as long as the lock is held. Returns when another process holds it.
-async fn hold_office(app: &App, server: &SvixServer) -> Result<(), LedgerError> {
-    let Some(mut connection) = sole_holder(app.pool(), HOLDER).await? else {
-        return Ok(());
-    };
-    while let Err(error) = server.declare_event_types().await {
-        tracing::warn!(%error, "event types could not be declared; trying again");
-        tokio::time::sleep(PAUSE).await;
-    }
-    loop {
-        if submit_due(app, server, &mut connection).await? == 0 {
-            tokio::time::sleep(POLL).await;
-        }
-    }
-}
-
-async fn submit_due(
-    app: &App,
-    server: &SvixServer,
-    connection: &mut PgConnection,
-) -> Result<usize, LedgerError> {
-    let due = submissions::due(connection, app.now(), IN_FLIGHT).await?;
-    let outcomes = join_all(due.iter().map(|submission| server.submit(submission))).await;
-    for (submission, outcome) in due.iter().zip(outcomes) {
-        settle(app, connection, submission, outcome).await?;
-    }
-    Ok(due.len())
-}
-
-async fn settle(
-    app: &App,
-    connection: &mut PgConnection,
-    submission: &Submission,
-    outcome: Result<(), SvixError>,
-) -> Result<(), LedgerError> {
-    let id = &submission.message_id;
-    metrics::counter!("muniment_webhook_attempts_total",
-        "outcome" => if outcome.is_ok() { "success" } else { "failure" })
-    .increment(1);
-    let Err(error) = outcome else {
-        return submissions::settle(connection, id).await;
-    };
-    if submission.failures + 1 >= ATTEMPTS {
-        tracing::error!(message = id, %error, "Svix does not take a message; it is dropped");
-        return submissions::settle(connection, id).await;
-    }
-    tracing::warn!(message = id, %error, "a message could not be submitted; trying again");
-    submissions::postpone(connection, id, retry_at(app.now(), submission.failures)).await
-}
-
-fn retry_at(now: Millis, failures: i32) -> Millis {
-    let doublings = u32::try_from(failures.clamp(0, 20)).unwrap_or(20);
-    let pause = FIRST_RETRY_MILLIS.saturating_mul(1 << doublings);
-    now.plus(pause.min(LONGEST_RETRY_MILLIS))
 }
