@@ -4,7 +4,7 @@
 //! server ask Stripe how things stand; everything else is noted under Stripe's own ids, and letters
 //! go out under ids that follow from the event.
 
-mod letters;
+mod emails;
 mod one_time;
 mod subscriptions;
 

@@ -4,7 +4,7 @@ use muniment_domain::PurchaseId;
 use muniment_domain::customer::{CustomerCommand, History, Payment};
 use muniment_projections::LedgerError;
 
-use super::letters::{Bill, PaymentLetter};
+use super::emails::{Bill, PaymentLetter};
 use super::{EventError, News, customer_in, given};
 use crate::app::payments::customers;
 

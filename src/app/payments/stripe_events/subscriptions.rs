@@ -10,7 +10,7 @@ use muniment_domain::customer::{
 use muniment_projections::LedgerError;
 use muniment_projections::read_models::customers as rows;
 
-use super::letters::PaymentLetter;
+use super::emails::PaymentLetter;
 use super::{EventError, News, customer_in, from_seconds, given};
 use crate::app::payments::customers;
 use crate::clients::stripe::Subscription;
