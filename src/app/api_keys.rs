@@ -17,7 +17,7 @@ use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 
 use super::App;
 use super::permissions::members_with;
-use crate::app::emails::NewLetter;
+use crate::app::emails::NewEmail;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
@@ -132,7 +132,7 @@ pub async fn revoke_leaked(
         .transact(context, |mut unit| async move {
             if let ApiKey::Issued(_) = unit.state::<ApiKey>(&id).await? {
                 for (address, user) in managers(app, context, key).await? {
-                    NewLetter::api_key_leaked(app, &key.description, user, &address)
+                    NewEmail::api_key_leaked(app, &key.description, user, &address)
                         .request(&mut unit)
                         .await?;
                 }

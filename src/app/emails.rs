@@ -1,4 +1,4 @@
-//! Letters: mail that is owed to somebody. Asking for one is part of the unit of work that makes it
+//! Emails that are owed to somebody. Asking for one is part of the unit of work that makes it
 //! necessary, so that neither happens without the other; [`crate::workers::mail`] sends it.
 
 use std::collections::BTreeMap;
@@ -14,23 +14,23 @@ use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 use super::App;
 use crate::app::auth::codes::{MAILED_MILLIS, NewCode};
 
-/// A letter that is about to be asked for.
+/// An email that is about to be asked for.
 #[derive(Clone, Debug)]
-pub struct NewLetter {
+pub struct NewEmail {
     id: OutgoingEmailId,
     template: Template,
     subject: Option<UserId>,
     letter: Letter,
 }
 
-impl NewLetter {
-    /// A letter to one address.
+impl NewEmail {
+    /// An email to one address.
     #[must_use]
     pub fn draw(app: &App, template: Template, to: &str) -> Self {
         Self::numbered(OutgoingEmailId(app.random.uuid()), template, to)
     }
 
-    /// A letter of that id, which may have been asked for before; see [`Self::request_once`].
+    /// An email of that id, which may have been asked for before; see [`Self::request_once`].
     #[must_use]
     pub fn numbered(id: OutgoingEmailId, template: Template, to: &str) -> Self {
         Self {
@@ -44,14 +44,14 @@ impl NewLetter {
         }
     }
 
-    /// A letter to an existing user: it is erased with them.
+    /// An email to an existing user: it is erased with them.
     #[must_use]
     pub fn about(mut self, user: Option<UserId>) -> Self {
         self.subject = user;
         self
     }
 
-    /// A letter in which the template finds this.
+    /// An email in which the template finds this.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.letter
@@ -100,14 +100,14 @@ impl NewLetter {
     }
 }
 
-/// A code and the letter that carries it.
+/// A code and the email that carries it.
 #[derive(Clone, Debug)]
-pub struct CodeLetter {
+pub struct CodeEmail {
     code: NewCode,
-    letter: NewLetter,
+    email: NewEmail,
 }
 
-impl CodeLetter {
+impl CodeEmail {
     /// A link that proves that the address reaches its owner.
     #[must_use]
     pub fn email_verification(app: &App, user: UserId, email: &str, callback: &str) -> Self {
@@ -115,8 +115,8 @@ impl CodeLetter {
             .about(user)
             .mailed(email, Some(callback))
             .remembering(serde_json::json!({"user_id": user}));
-        let letter = NewLetter::draw(app, Template::EmailVerification, email).about(Some(user));
-        Self::linking(code, letter, "emailVerificationLink")
+        let message = NewEmail::draw(app, Template::EmailVerification, email).about(Some(user));
+        Self::linking(code, message, "emailVerificationLink")
     }
 
     /// A link to choose a new password with.
@@ -126,8 +126,8 @@ impl CodeLetter {
             .about(user)
             .mailed(email, Some(callback))
             .remembering(serde_json::json!({"user_id": user}));
-        let letter = NewLetter::draw(app, Template::PasswordReset, email).about(Some(user));
-        Self::linking(code, letter, "passwordResetLink")
+        let message = NewEmail::draw(app, Template::PasswordReset, email).about(Some(user));
+        Self::linking(code, message, "passwordResetLink")
     }
 
     /// A link, and a short code, to sign in or up with. `user` has the address, if anybody does.
@@ -146,10 +146,10 @@ impl CodeLetter {
             Some(user) => code.about(user),
             None => code,
         };
-        let letter = NewLetter::draw(app, Template::MagicLink, email)
+        let message = NewEmail::draw(app, Template::MagicLink, email)
             .about(user)
             .with("otp", &code.otp());
-        Self::linking(code, letter, "magicLink")
+        Self::linking(code, message, "magicLink")
     }
 
     /// A link to join a team with. The address is remembered as it was written.
@@ -158,17 +158,17 @@ impl CodeLetter {
         let code = NewCode::draw(app, Purpose::TeamInvitation, MAILED_MILLIS)
             .mailed(email, Some(callback))
             .remembering(serde_json::json!({"team_id": team.id}));
-        let letter = NewLetter::draw(app, Template::TeamInvitation, email.trim())
+        let message = NewEmail::draw(app, Template::TeamInvitation, email.trim())
             .with("teamDisplayName", &team.display_name);
-        Self::linking(code, letter, "teamInvitationLink")
+        Self::linking(code, message, "teamInvitationLink")
     }
 
-    /// A code whose link the letter inserts under that name.
+    /// A code whose link the email inserts under that name.
     #[must_use]
-    pub fn linking(code: NewCode, letter: NewLetter, name: &str) -> Self {
+    pub fn linking(code: NewCode, email: NewEmail, name: &str) -> Self {
         let link = code.link().unwrap_or_default();
         Self {
-            letter: letter.with(name, &link),
+            email: email.with(name, &link),
             code,
         }
     }
@@ -183,24 +183,24 @@ impl CodeLetter {
     ///
     /// # Errors
     /// Never for freshly drawn ids.
-    pub async fn post(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
+    pub async fn enqueue(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
         self.code.issue(unit).await?;
-        self.letter.request(unit).await
+        self.email.request(unit).await
     }
 }
 
-/// Posts a letter with a code by itself.
+/// Issues a code and asks for its email, in a unit of work of their own.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn post(
+pub async fn enqueue(
     app: &App,
     context: &EventContext,
-    letter: &CodeLetter,
+    email: &CodeEmail,
 ) -> Result<(), LedgerError> {
     app.log
         .transact(context, |mut unit| async move {
-            letter.post(&mut unit).await?;
+            email.enqueue(&mut unit).await?;
             Ok::<_, LedgerError>((unit, ()))
         })
         .await

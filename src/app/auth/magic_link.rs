@@ -13,7 +13,7 @@ use super::sign_in::{Novelty, SignedIn, Visit, after_first_factor};
 use super::sign_up::{Proof, SignUp, sign_up};
 use crate::app::auth::sign_up_gate::country_in;
 use crate::app::emails;
-use crate::app::emails::CodeLetter;
+use crate::app::emails::CodeEmail;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
@@ -29,14 +29,14 @@ pub async fn send(
 ) -> Result<String, ApiError> {
     let user = owner(visit, email).await?.map(|user| user.user_id());
     redirects::require_trusted(callback, &visit.project.config.domains)?;
-    let letter = CodeLetter::magic_link(
+    let message = CodeEmail::magic_link(
         visit.app,
         user,
         [email.as_str(), callback],
         country_in(visit.place).as_deref(),
     );
-    emails::post(visit.app, visit.context, &letter).await?;
-    Ok(letter.code().nonce().to_owned())
+    emails::enqueue(visit.app, visit.context, &message).await?;
+    Ok(message.code().nonce().to_owned())
 }
 
 /// Signs in with a code; or up, if nobody signs in with its address yet.

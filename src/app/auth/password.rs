@@ -15,7 +15,7 @@ use super::sessions;
 use super::sign_in::{Novelty, SignedIn, Visit, after_first_factor};
 use crate::app::App;
 use crate::app::emails;
-use crate::app::emails::CodeLetter;
+use crate::app::emails::CodeEmail;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 use crate::security::limits::Limit;
@@ -139,8 +139,8 @@ pub async fn send_reset_code(
         return Ok(());
     };
     super::redirects::require_trusted(callback, &project.config.domains)?;
-    let letter = CodeLetter::password_reset(app, user.user_id(), email.as_str(), callback);
-    emails::post(app, context, &letter).await?;
+    let message = CodeEmail::password_reset(app, user.user_id(), email.as_str(), callback);
+    emails::enqueue(app, context, &message).await?;
     Ok(())
 }
 

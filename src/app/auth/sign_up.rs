@@ -11,7 +11,7 @@ use super::sessions::NewSession;
 use super::sign_in::{Novelty, SignedIn, Visit, hand_out, require_no_second_factor};
 use crate::app::auth::sign_up_gate;
 use crate::app::auth::sign_up_gate::Admission;
-use crate::app::emails::CodeLetter;
+use crate::app::emails::CodeEmail;
 use crate::app::users::accounts::{self, Along, Opening};
 use crate::error::ApiError;
 
@@ -103,10 +103,10 @@ impl Admitted {
             ..NewUser::blank(visit.project.id.clone(), visit.context.now)
         };
         let opening = Opening::draw(visit.app, visit.project, self.admission.admit(user));
-        let letter = self.verification_letter(visit, opening.id);
+        let email = self.verification_email(visit, opening.id);
         let along = Along {
             session: Some(session),
-            letter: letter.as_ref(),
+            email: email.as_ref(),
         };
         accounts::open(visit.app, visit.context, &opening, &along).await?;
         Ok(opening.id)
@@ -119,7 +119,7 @@ impl Admitted {
         session: &NewSession,
     ) -> Result<UserId, ApiError> {
         let id = anonymous.user_id();
-        let letter = self.verification_letter(visit, id);
+        let email = self.verification_email(visit, id);
         let channel_id = ContactChannelId(visit.app.random.uuid());
         let is_verified = self.is_verified().then_some(true);
         let update = UserUpdate {
@@ -134,7 +134,7 @@ impl Admitted {
         let update = self.admission.upgrade(anonymous, update);
         let along = Along {
             session: Some(session).filter(|_| !anonymous.totp_enabled),
-            letter: letter.as_ref(),
+            email: email.as_ref(),
         };
         accounts::update(visit.app, visit.context, id, &update, &along).await?;
         require_no_second_factor(visit, anonymous, Novelty::New).await?;
@@ -146,10 +146,10 @@ impl Admitted {
         matches!(self.sign_up.proof, Proof::Code)
     }
 
-    fn verification_letter(&self, visit: Visit<'_>, user: UserId) -> Option<CodeLetter> {
+    fn verification_email(&self, visit: Visit<'_>, user: UserId) -> Option<CodeEmail> {
         let callback = self.sign_up.verification_callback.as_deref()?;
         let email = self.sign_up.email.as_str();
-        Some(CodeLetter::email_verification(
+        Some(CodeEmail::email_verification(
             visit.app, user, email, callback,
         ))
     }

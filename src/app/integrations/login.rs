@@ -148,13 +148,13 @@ pub async fn confirm(
     };
     let code = NewCode::draw(app, Purpose::IntegrationConfirmation, CODE_MILLIS)
         .remembering(json!(confirmation));
-    let (id, letter) = (&project_id, &code);
+    let (id, code) = (&project_id, &code);
     let done = app
         .log
         .transact(context, |mut unit| async move {
             let issue = ProjectCommand::IssueKeys(issued.clone());
             unit.execute::<Project>(id, issue).await?;
-            letter.issue(&mut unit).await?;
+            code.issue(&mut unit).await?;
             Ok::<_, LedgerError>((unit, ()))
         })
         .await;

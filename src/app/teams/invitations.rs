@@ -21,7 +21,7 @@ use crate::app::auth::codes::{self, Handling};
 use crate::app::auth::redirects;
 use crate::app::auth::sign_in::Visit;
 use crate::app::emails;
-use crate::app::emails::CodeLetter;
+use crate::app::emails::CodeEmail;
 use crate::app::payments::plans;
 use crate::app::projects::{DefaultsOf, LoadedProject};
 use crate::error::ApiError;
@@ -38,9 +38,9 @@ pub async fn send(
     callback: &str,
 ) -> Result<VerificationCodeId, ApiError> {
     redirects::require_trusted(callback, &visit.project.config.domains)?;
-    let letter = CodeLetter::team_invitation(visit.app, team, [email, callback]);
-    emails::post(visit.app, visit.context, &letter).await?;
-    Ok(letter.code().id())
+    let message = CodeEmail::team_invitation(visit.app, team, [email, callback]);
+    emails::enqueue(visit.app, visit.context, &message).await?;
+    Ok(message.code().id())
 }
 
 /// Takes an invitation into that team back: its code stops working.

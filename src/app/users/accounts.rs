@@ -11,7 +11,7 @@ use muniment_projections::read_models::{teams, users};
 use muniment_projections::{EventContext, LedgerError, Reservation, UnitOfWork};
 
 use crate::app::auth::sessions::{self, NewSession};
-use crate::app::emails::CodeLetter;
+use crate::app::emails::CodeEmail;
 use crate::app::payments::customers;
 use crate::app::projects::{DefaultsOf, LoadedProject};
 use crate::app::teams::{Founding, PERSONAL_TEAM, personal_team_name};
@@ -81,7 +81,7 @@ pub struct Along<'a> {
     /// A session is opened.
     pub session: Option<&'a NewSession>,
     /// A code is mailed.
-    pub letter: Option<&'a CodeLetter>,
+    pub email: Option<&'a CodeEmail>,
 }
 
 impl Along<'_> {
@@ -89,8 +89,8 @@ impl Along<'_> {
         if let Some(session) = self.session {
             session.start(unit, user).await?;
         }
-        if let Some(letter) = self.letter {
-            letter.post(unit).await?;
+        if let Some(email) = self.email {
+            email.enqueue(unit).await?;
         }
         Ok(())
     }

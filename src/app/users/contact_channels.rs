@@ -12,7 +12,7 @@ use crate::app::auth::codes::{self, Handling};
 use crate::app::auth::redirects;
 use crate::app::auth::sign_in::Visit;
 use crate::app::emails;
-use crate::app::emails::CodeLetter;
+use crate::app::emails::CodeEmail;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
@@ -30,8 +30,8 @@ pub async fn send_verification_code(
     }
     redirects::require_trusted(callback, &visit.project.config.domains)?;
     let user = UserId(channel.user_id);
-    let letter = CodeLetter::email_verification(visit.app, user, &channel.value, callback);
-    emails::post(visit.app, visit.context, &letter).await?;
+    let message = CodeEmail::email_verification(visit.app, user, &channel.value, callback);
+    emails::enqueue(visit.app, visit.context, &message).await?;
     Ok(())
 }
 

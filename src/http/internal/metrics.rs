@@ -37,7 +37,7 @@ const NEWCOMERS: i64 = 100;
 const RECENTLY_ACTIVE: usize = 5;
 /// Users of all projects whom this process saw last, and the tables may not have yet.
 const JUST_SEEN: usize = 200;
-/// Letters that were asked for last.
+/// Emails that were asked for last.
 const RECENT_EMAILS: i64 = 100;
 
 /// The routes of this file.
@@ -289,7 +289,7 @@ impl Question<'_> {
                 json!({
                     "id": email.id,
                     "status": email.status,
-                    // What a letter is about is sealed.
+                    // What an email is about is sealed.
                     "subject": "(no subject)",
                     "created_at_millis": email.created_at,
                 })
