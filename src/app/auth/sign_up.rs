@@ -10,7 +10,7 @@ use muniment_projections::read_models::users::UserRow;
 use super::sessions::NewSession;
 use super::sign_in::{Novelty, SignedIn, Visit, hand_out, require_no_second_factor};
 use crate::app::auth::sign_up_gate;
-use crate::app::auth::sign_up_gate::Admission;
+use crate::app::auth::sign_up_gate::AdmittedSignUp;
 use crate::app::emails::CodeEmail;
 use crate::app::users::accounts::{self, Along, Opening};
 use crate::error::ApiError;
@@ -58,7 +58,7 @@ pub async fn sign_up(
         country_code: sign_up.country_code.clone().unwrap_or_default(),
         ..Applicant::by(method)
     };
-    let admission = sign_up_gate::decide(app, context, visit.project, applicant).await?;
+    let admitted = sign_up_gate::decide(app, context, visit.project, applicant).await?;
     let password_hash = match &sign_up.proof {
         Proof::Password(password) => Some(
             app.passwords
@@ -68,27 +68,27 @@ pub async fn sign_up(
         ),
         Proof::Code => None,
     };
-    let admitted = Admitted {
+    let account = FullAccount {
         sign_up,
         password_hash,
-        admission,
+        admitted,
     };
     let session = NewSession::draw(app, SessionOpening::SignUp);
     let user = match current.filter(|user| user.is_anonymous) {
-        Some(anonymous) => admitted.upgrade(visit, anonymous, &session).await?,
-        None => admitted.create(visit, &session).await?,
+        Some(anonymous) => account.upgrade(visit, anonymous, &session).await?,
+        None => account.create(visit, &session).await?,
     };
     hand_out(visit, user, session, Novelty::New).await
 }
 
-/// A stranger whom the project's rules let in.
-struct Admitted {
+/// The account that a sign-up which the project's rules let through leads to.
+struct FullAccount {
     sign_up: SignUp,
     password_hash: Option<String>,
-    admission: Admission,
+    admitted: AdmittedSignUp,
 }
 
-impl Admitted {
+impl FullAccount {
     async fn create(self, visit: Visit<'_>, session: &NewSession) -> Result<UserId, ApiError> {
         let is_verified = self.is_verified();
         let user = NewUser {
@@ -102,7 +102,7 @@ impl Admitted {
             password_hash: self.password_hash.clone(),
             ..NewUser::blank(visit.project.id.clone(), visit.context.now)
         };
-        let opening = Opening::draw(visit.app, visit.project, self.admission.admit(user));
+        let opening = Opening::draw(visit.app, visit.project, self.admitted.apply_to(user));
         let email = self.verification_email(visit, opening.id);
         let along = Along {
             session: Some(session),
@@ -131,7 +131,7 @@ impl Admitted {
             password_hash: self.password_hash.map_or(Patch::Keep, Patch::Set),
             ..UserUpdate::nothing(visit.context.now, channel_id)
         };
-        let update = self.admission.upgrade(anonymous, update);
+        let update = self.admitted.apply_to_upgrade(anonymous, update);
         let along = Along {
             session: Some(session).filter(|_| !anonymous.totp_enabled),
             email: email.as_ref(),

@@ -7,8 +7,8 @@
 //!     country_code: country_in(visit.place).unwrap_or_default(),
 //!     ..Applicant::by(AuthMethod::Otp)
 //! };
-//! let admission = admission::decide(app, context, project, applicant).await?;
-//! let opening = Opening::draw(app, project, admission.admit(user));
+//! let admitted = sign_up_gate::decide(app, context, project, applicant).await?;
+//! let opening = Opening::draw(app, project, admitted.apply_to(user));
 //! ```
 //!
 //! Ask before anything is created. Anonymous accounts, accounts that servers create, sign-ins to
@@ -33,7 +33,7 @@ use crate::error::known_error::KnownError;
 /// A sign-up that goes through, and what is to be noted of it on the account.
 #[derive(Clone, Debug)]
 #[must_use = "an account that is created without it forgets a restriction"]
-pub struct Admission {
+pub struct AdmittedSignUp {
     restricted_by: Option<RestrictingRule>,
     country_code: Option<String>,
     risk_scores: RiskScores,
@@ -54,10 +54,10 @@ impl RestrictingRule {
     }
 }
 
-impl Admission {
+impl AdmittedSignUp {
     /// Completes a new account.
     #[must_use]
-    pub fn admit(&self, user: NewUser) -> NewUser {
+    pub fn apply_to(&self, user: NewUser) -> NewUser {
         let restriction = match &self.restricted_by {
             None => user.restriction,
             Some(rule) => AdminRestriction {
@@ -77,7 +77,7 @@ impl Admission {
     /// Completes the update by which the anonymous user `current` signs up. A country that is
     /// known of the user stays; so do the details of an earlier restriction.
     #[must_use]
-    pub fn upgrade(&self, current: &UserRow, update: UserUpdate) -> UserUpdate {
+    pub fn apply_to_upgrade(&self, current: &UserRow, update: UserUpdate) -> UserUpdate {
         let restriction = match &self.restricted_by {
             None => update.restriction,
             Some(rule) => AdminRestriction {
@@ -118,7 +118,7 @@ pub async fn decide(
     context: &EventContext,
     project: &LoadedProject,
     applicant: Applicant,
-) -> Result<Admission, ApiError> {
+) -> Result<AdmittedSignUp, ApiError> {
     let asked = ask(project, &applicant).await?;
     for (rule, error) in &asked.broken {
         // The error may quote the applicant's email, which has no place in a log.
@@ -156,7 +156,7 @@ pub async fn decide(
     if !asked.allowed {
         return Err(KnownError::sign_up_rejected().into());
     }
-    Ok(Admission {
+    Ok(AdmittedSignUp {
         restricted_by: asked.restricted_by,
         country_code: Some(applicant.country_code).filter(|code| !code.is_empty()),
         risk_scores: applicant.risk_scores,

@@ -86,7 +86,7 @@ pub async fn accept_code(
         .app
         .log
         .transact(visit.context, |mut unit| async move {
-            admit(&mut unit, visit, team, user).await?;
+            add_member(&mut unit, visit, team, user).await?;
             Ok::<_, ApiError>((unit, ()))
         })
         .await
@@ -126,7 +126,7 @@ pub async fn accept_by_id(
             require_open(&mut unit, id).await?;
             let redeem = VerificationCodeCommand::Redeem(unit.context().now);
             unit.execute::<VerificationCode>(&id, redeem).await?;
-            admit(&mut unit, visit, team, user).await?;
+            add_member(&mut unit, visit, team, user).await?;
             Ok::<_, ApiError>((unit, ()))
         })
         .await
@@ -179,7 +179,7 @@ pub fn require_unrestricted<'u>(
     }
 }
 
-async fn admit(
+async fn add_member(
     unit: &mut UnitOfWork,
     visit: Visit<'_>,
     team: TeamId,
