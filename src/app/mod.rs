@@ -8,6 +8,7 @@ pub mod integrations;
 pub mod payments;
 pub mod permissions;
 pub mod projects;
+pub mod request_context;
 pub mod session_replays;
 pub mod teams;
 pub mod users;

@@ -234,8 +234,8 @@ async fn send(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
     let row = find(&app, auth, user, id).await?.ok_or_else(not_found)?;
     limit_sending(&app, &caller, &EmailAddress::from_stored(row.value.clone()))?;
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    send_verification_code(visit, &row, &callback).await?;
+    let request = caller.request_context(&app, auth, &context);
+    send_verification_code(request, &row, &callback).await?;
     Ok(success())
 }
 
@@ -263,8 +263,8 @@ async fn send_to_primary(State(app): State<App>, caller: Caller, input: Input) -
     let rows = users::channels_of(app.pool(), auth.project_id(), Some(id)).await?;
     let row = rows.into_iter().find(|row| row.is_primary);
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    send_verification_code(visit, &row.ok_or_else(not_found)?, &callback).await?;
+    let request = caller.request_context(&app, auth, &context);
+    send_verification_code(request, &row.ok_or_else(not_found)?, &callback).await?;
     Ok(success())
 }
 

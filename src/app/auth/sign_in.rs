@@ -4,16 +4,14 @@ use muniment_domain::UserId;
 use muniment_domain::session::Opening as SessionOpening;
 use muniment_domain::user::{NewUser, User, UserCommand, UserError};
 use muniment_domain::verification_code::{Purpose, VerificationCode, VerificationCodeCommand};
+use muniment_projections::LedgerError;
 use muniment_projections::read_models::users::UserRow;
-use muniment_projections::{EventContext, LedgerError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::codes::{self, Handling, MFA_MILLIS, NewCode};
 use super::sessions::{self, NewSession, issue_access_token};
-use crate::app::App;
-use crate::app::auth::geo::Place;
-use crate::app::projects::LoadedProject;
+use crate::app::request_context::RequestContext;
 use crate::app::users::accounts::{self, Along, Opening};
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
@@ -43,30 +41,17 @@ pub enum Novelty {
     Known,
 }
 
-/// Where a request comes from, and to which project.
-#[derive(Clone, Copy)]
-pub struct Visit<'r> {
-    /// The application.
-    pub app: &'r App,
-    /// The circumstances, for the log.
-    pub context: &'r EventContext,
-    /// The project.
-    pub project: &'r LoadedProject,
-    /// Where the end user seems to be, for the session's listing.
-    pub place: Option<&'r Place>,
-}
-
 /// Makes an anonymous account and signs it in.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn sign_up_anonymously(visit: Visit<'_>) -> Result<SignedIn, ApiError> {
-    let Visit {
+pub async fn sign_up_anonymously(request: RequestContext<'_>) -> Result<SignedIn, ApiError> {
+    let RequestContext {
         app,
         context,
         project,
         ..
-    } = visit;
+    } = request;
     let user = NewUser {
         is_anonymous: true,
         ..NewUser::blank(project.id.clone(), context.now)
@@ -78,7 +63,7 @@ pub async fn sign_up_anonymously(visit: Visit<'_>) -> Result<SignedIn, ApiError>
         ..Along::default()
     };
     accounts::open(app, context, &opening, &along).await?;
-    hand_out(visit, opening.id, session, Novelty::New).await
+    hand_out(request, opening.id, session, Novelty::New).await
 }
 
 /// Opens a session for a user whose first factor was accepted.
@@ -86,21 +71,21 @@ pub async fn sign_up_anonymously(visit: Visit<'_>) -> Result<SignedIn, ApiError>
 /// # Errors
 /// `MULTI_FACTOR_AUTHENTICATION_REQUIRED`; `USER_NOT_FOUND` when the account is gone by now.
 pub async fn after_first_factor(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     user: &UserRow,
     opening: SessionOpening,
     novelty: Novelty,
 ) -> Result<SignedIn, ApiError> {
-    require_no_second_factor(visit, user, novelty).await?;
-    let session = NewSession::draw(visit.app, opening);
-    sessions::open(visit.app, visit.context, user.user_id(), &session)
+    require_no_second_factor(request, user, novelty).await?;
+    let session = NewSession::draw(request.app, opening);
+    sessions::open(request.app, request.context, user.user_id(), &session)
         .await
         .map_err(|error| match error {
             // The account was closed between the check of the first factor and now.
             LedgerError::Conflict => KnownError::user_not_found().into(),
             error => ApiError::from(error),
         })?;
-    token_for(visit, user, session, novelty)
+    token_for(request, user, session, novelty)
 }
 
 /// What an attempt code remembers of the first factor.
@@ -115,7 +100,7 @@ struct FirstFactor {
 /// # Errors
 /// `MULTI_FACTOR_AUTHENTICATION_REQUIRED`.
 pub async fn require_no_second_factor(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     user: &UserRow,
     novelty: Novelty,
 ) -> Result<(), ApiError> {
@@ -126,10 +111,10 @@ pub async fn require_no_second_factor(
         user_id: user.user_id(),
         is_new_user: novelty == Novelty::New,
     };
-    let code = NewCode::draw(visit.app, Purpose::MfaAttempt, MFA_MILLIS)
+    let code = NewCode::draw(request.app, Purpose::MfaAttempt, MFA_MILLIS)
         .about(user.user_id())
         .remembering(json!(remembered));
-    codes::issue(visit.app, visit.context, &code).await?;
+    codes::issue(request.app, request.context, &code).await?;
     Err(KnownError::multi_factor_authentication_required(code.text()).into())
 }
 
@@ -139,11 +124,11 @@ pub async fn require_no_second_factor(
 /// What is wrong with the attempt code; `INVALID_TOTP_CODE`, also for a code that was used before;
 /// 429 after too many wrong ones for the account.
 pub async fn with_second_factor(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     attempt_code: &str,
     totp: &str,
 ) -> Result<SignedIn, ApiError> {
-    let Visit { app, context, .. } = visit;
+    let RequestContext { app, context, .. } = request;
     let attempt = codes::take(
         app,
         context,
@@ -181,7 +166,7 @@ pub async fn with_second_factor(
     } else {
         Novelty::Known
     };
-    hand_out(visit, user, session.clone(), novelty).await
+    hand_out(request, user, session.clone(), novelty).await
 }
 
 /// An error that says no more than that the code is wrong, where the ledger knows why.
@@ -207,23 +192,24 @@ impl From<KnownError> for SecondFactorError {
 /// # Errors
 /// `USER_NOT_FOUND` when the account is gone by now.
 pub async fn hand_out(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     user: UserId,
     session: NewSession,
     novelty: Novelty,
 ) -> Result<SignedIn, ApiError> {
-    let record = visit.app.users.by_id(&visit.project.id, user).await?;
+    let record = request.app.users.by_id(&request.project.id, user).await?;
     let record = record.ok_or_else(KnownError::user_not_found)?;
-    token_for(visit, &record.user, session, novelty)
+    token_for(request, &record.user, session, novelty)
 }
 
 fn token_for(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     user: &UserRow,
     session: NewSession,
     novelty: Novelty,
 ) -> Result<SignedIn, ApiError> {
-    let access_token = issue_access_token(visit.app, visit.project, user, session.id, visit.place)?;
+    let access_token =
+        issue_access_token(request.app, request.project, user, session.id, request.geo)?;
     Ok(SignedIn {
         user_id: user.user_id(),
         access_token,

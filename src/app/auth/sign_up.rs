@@ -8,10 +8,11 @@ use muniment_domain::{ContactChannelId, EmailAddress, Patch, UserId};
 use muniment_projections::read_models::users::UserRow;
 
 use super::sessions::NewSession;
-use super::sign_in::{Novelty, SignedIn, Visit, hand_out, require_no_second_factor};
+use super::sign_in::{Novelty, SignedIn, hand_out, require_no_second_factor};
 use crate::app::auth::sign_up_gate;
 use crate::app::auth::sign_up_gate::AdmittedSignUp;
 use crate::app::emails::CodeEmail;
+use crate::app::request_context::RequestContext;
 use crate::app::users::accounts::{self, Along, Opening};
 use crate::error::ApiError;
 
@@ -44,11 +45,11 @@ pub enum Proof {
 /// `SIGN_UP_REJECTED`; `USER_EMAIL_ALREADY_EXISTS`; `MULTI_FACTOR_AUTHENTICATION_REQUIRED` for an
 /// anonymous user who has a second factor.
 pub async fn sign_up(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     sign_up: SignUp,
     current: Option<&UserRow>,
 ) -> Result<SignedIn, ApiError> {
-    let Visit { app, context, .. } = visit;
+    let RequestContext { app, context, .. } = request;
     let method = match sign_up.proof {
         Proof::Password(_) => AuthMethod::Password,
         Proof::Code => AuthMethod::Otp,
@@ -58,7 +59,7 @@ pub async fn sign_up(
         country_code: sign_up.country_code.clone().unwrap_or_default(),
         ..Applicant::by(method)
     };
-    let admitted = sign_up_gate::decide(app, context, visit.project, applicant).await?;
+    let admitted = sign_up_gate::decide(app, context, request.project, applicant).await?;
     let password_hash = match &sign_up.proof {
         Proof::Password(password) => Some(
             app.passwords
@@ -75,10 +76,10 @@ pub async fn sign_up(
     };
     let session = NewSession::draw(app, SessionOpening::SignUp);
     let user = match current.filter(|user| user.is_anonymous) {
-        Some(anonymous) => account.upgrade(visit, anonymous, &session).await?,
-        None => account.create(visit, &session).await?,
+        Some(anonymous) => account.upgrade(request, anonymous, &session).await?,
+        None => account.create(request, &session).await?,
     };
-    hand_out(visit, user, session, Novelty::New).await
+    hand_out(request, user, session, Novelty::New).await
 }
 
 /// The account that a sign-up which the project's rules let through leads to.
@@ -89,38 +90,42 @@ struct FullAccount {
 }
 
 impl FullAccount {
-    async fn create(self, visit: Visit<'_>, session: &NewSession) -> Result<UserId, ApiError> {
+    async fn create(
+        self,
+        request: RequestContext<'_>,
+        session: &NewSession,
+    ) -> Result<UserId, ApiError> {
         let is_verified = self.is_verified();
         let user = NewUser {
             primary_email: Some(NewPrimaryEmail {
-                channel_id: ContactChannelId(visit.app.random.uuid()),
+                channel_id: ContactChannelId(request.app.random.uuid()),
                 address: self.sign_up.email.clone(),
                 is_verified,
                 used_for_auth: true,
             }),
             otp_enabled: is_verified,
             password_hash: self.password_hash.clone(),
-            ..NewUser::blank(visit.project.id.clone(), visit.context.now)
+            ..NewUser::blank(request.project.id.clone(), request.context.now)
         };
-        let opening = Opening::draw(visit.app, visit.project, self.admitted.apply_to(user));
-        let email = self.verification_email(visit, opening.id);
+        let opening = Opening::draw(request.app, request.project, self.admitted.apply_to(user));
+        let email = self.verification_email(request, opening.id);
         let along = Along {
             session: Some(session),
             email: email.as_ref(),
         };
-        accounts::open(visit.app, visit.context, &opening, &along).await?;
+        accounts::open(request.app, request.context, &opening, &along).await?;
         Ok(opening.id)
     }
 
     async fn upgrade(
         self,
-        visit: Visit<'_>,
+        request: RequestContext<'_>,
         anonymous: &UserRow,
         session: &NewSession,
     ) -> Result<UserId, ApiError> {
         let id = anonymous.user_id();
-        let email = self.verification_email(visit, id);
-        let channel_id = ContactChannelId(visit.app.random.uuid());
+        let email = self.verification_email(request, id);
+        let channel_id = ContactChannelId(request.app.random.uuid());
         let is_verified = self.is_verified().then_some(true);
         let update = UserUpdate {
             sign_up: true,
@@ -129,15 +134,15 @@ impl FullAccount {
             primary_email_verified: is_verified,
             otp_enabled: is_verified,
             password_hash: self.password_hash.map_or(Patch::Keep, Patch::Set),
-            ..UserUpdate::nothing(visit.context.now, channel_id)
+            ..UserUpdate::nothing(request.context.now, channel_id)
         };
         let update = self.admitted.apply_to_upgrade(anonymous, update);
         let along = Along {
             session: Some(session).filter(|_| !anonymous.totp_enabled),
             email: email.as_ref(),
         };
-        accounts::update(visit.app, visit.context, id, &update, &along).await?;
-        require_no_second_factor(visit, anonymous, Novelty::New).await?;
+        accounts::update(request.app, request.context, id, &update, &along).await?;
+        require_no_second_factor(request, anonymous, Novelty::New).await?;
         Ok(id)
     }
 
@@ -146,11 +151,14 @@ impl FullAccount {
         matches!(self.sign_up.proof, Proof::Code)
     }
 
-    fn verification_email(&self, visit: Visit<'_>, user: UserId) -> Option<CodeEmail> {
+    fn verification_email(&self, request: RequestContext<'_>, user: UserId) -> Option<CodeEmail> {
         let callback = self.sign_up.verification_callback.as_deref()?;
         let email = self.sign_up.email.as_str();
         Some(CodeEmail::email_verification(
-            visit.app, user, email, callback,
+            request.app,
+            user,
+            email,
+            callback,
         ))
     }
 }

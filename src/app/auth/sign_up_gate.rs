@@ -4,7 +4,7 @@
 //! ```ignore
 //! let applicant = Applicant {
 //!     email: email.to_string(),
-//!     country_code: country_in(visit.place).unwrap_or_default(),
+//!     country_code: country_in(request.geo).unwrap_or_default(),
 //!     ..Applicant::by(AuthMethod::Otp)
 //! };
 //! let admitted = sign_up_gate::decide(app, context, project, applicant).await?;

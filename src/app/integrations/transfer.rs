@@ -15,7 +15,7 @@ use super::Integration;
 use super::clients::Client;
 use crate::app::App;
 use crate::app::auth::codes::{self, Handling, NewCode};
-use crate::app::auth::sign_in::Visit;
+use crate::app::request_context::RequestContext;
 use crate::app::teams::{Founding, personal_team_name};
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
@@ -61,8 +61,12 @@ pub async fn initiate(
 /// # Errors
 /// What is wrong with the code; then, with the code used up all the same, text 400 for a project
 /// that was claimed by another code.
-pub async fn confirm(visit: Visit<'_>, code: &str, user: &UserRow) -> Result<ProjectId, ApiError> {
-    let Visit { app, context, .. } = visit;
+pub async fn confirm(
+    request: RequestContext<'_>,
+    code: &str,
+    user: &UserRow,
+) -> Result<ProjectId, ApiError> {
+    let RequestContext { app, context, .. } = request;
     let purpose = Purpose::ProjectTransfer;
     let row = codes::take(app, context, purpose, code, Handling::Redeem).await?;
     let transfer: &Transfer =
@@ -75,7 +79,7 @@ pub async fn confirm(visit: Visit<'_>, code: &str, user: &UserRow) -> Result<Pro
         ..TeamProfile::default()
     };
     let team = TeamId(app.random.uuid());
-    let founding = &Founding::new(app, visit.project, team, profile);
+    let founding = &Founding::new(app, request.project, team, profile);
     let claimed = app
         .log
         .transact(context, |mut unit| async move {

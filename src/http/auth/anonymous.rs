@@ -24,6 +24,6 @@ async fn sign_up(State(app): State<App>, caller: Caller) -> ApiResult {
     let auth = caller.client()?;
     caller.limit(&app, Limit::SignUpFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    Ok(short(&sign_up_anonymously(visit).await?))
+    let request = caller.request_context(&app, auth, &context);
+    Ok(short(&sign_up_anonymously(request).await?))
 }

@@ -48,8 +48,8 @@ async fn begin(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
     let (lifetime, anonymous) = form.finish((|| Some((lifetime?, anonymous?)))())?;
     caller.limit(&app, Limit::SignInFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    let begun = cli_login::begin(visit, lifetime, anonymous).await?;
+    let request = caller.request_context(&app, auth, &context);
+    let begun = cli_login::begin(request, lifetime, anonymous).await?;
     Ok(Json(json!({
         "polling_code": begun.polling_code,
         "login_code": begun.login_code,
@@ -72,8 +72,8 @@ async fn poll(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
     let code = form.finish(code)?;
     caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    let status = match cli_login::poll(visit, &code).await? {
+    let request = caller.request_context(&app, auth, &context);
+    let status = match cli_login::poll(request, &code).await? {
         Answer::Waiting => "waiting",
         Answer::Expired => "expired",
         Answer::Used => "used",
@@ -101,15 +101,15 @@ async fn complete(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
     let (code, mode, token) = form.finish((|| Some((code?, mode?, token?)))())?;
     caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
+    let request = caller.request_context(&app, auth, &context);
     match mode {
         "check" => {
-            let has_one = cli_login::has_anonymous_session(visit, &code).await?;
+            let has_one = cli_login::has_anonymous_session(request, &code).await?;
             let state = if has_one { "anonymous" } else { "none" };
             Ok(Json(json!({"cli_session_state": state})).into_response())
         }
         "claim-anon-session" => {
-            let claimed = cli_login::claim(visit, &code).await?;
+            let claimed = cli_login::claim(request, &code).await?;
             Ok(Json(json!({
                 "access_token": claimed.access_token,
                 "refresh_token": claimed.refresh_token,
@@ -117,7 +117,7 @@ async fn complete(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
             .into_response())
         }
         _ => {
-            cli_login::complete(visit, &code, token).await?;
+            cli_login::complete(request, &code, token).await?;
             Ok(success())
         }
     }

@@ -37,6 +37,6 @@ async fn sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
     })())?;
     caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    Ok(full(&with_second_factor(visit, &code, &totp).await?))
+    let request = caller.request_context(&app, auth, &context);
+    Ok(full(&with_second_factor(request, &code, &totp).await?))
 }

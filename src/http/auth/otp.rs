@@ -50,8 +50,8 @@ async fn send(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
     }
     limit_sending(&app, &caller, &email)?;
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    let nonce = magic_link::send(visit, &email, &callback).await?;
+    let request = caller.request_context(&app, auth, &context);
+    let nonce = magic_link::send(request, &email, &callback).await?;
     Ok(Json(json!({"nonce": nonce})).into_response())
 }
 
@@ -68,8 +68,8 @@ async fn sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
     caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
     let current = auth.user().map(|record| &record.user);
-    let visit = caller.visit(&app, auth, &context);
-    Ok(full(&magic_link::sign_in(visit, &code, current).await?))
+    let request = caller.request_context(&app, auth, &context);
+    Ok(full(&magic_link::sign_in(request, &code, current).await?))
 }
 
 /// Says whether a code would work, without using it up.

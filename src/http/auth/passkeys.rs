@@ -39,9 +39,9 @@ async fn begin_registration(State(app): State<App>, caller: Caller, input: Input
     form.optional_body().close();
     let user = form.finish(user)?;
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
+    let request = caller.request_context(&app, auth, &context);
     Ok(begun(
-        &passkeys::begin_registration(visit, &user.user).await?,
+        &passkeys::begin_registration(request, &user.user).await?,
     ))
 }
 
@@ -62,8 +62,8 @@ async fn register(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
     let (credential, code) = form.finish((|| Some((credential?, code?)))())?;
     caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    let handle = passkeys::register(visit, &code, credential, auth.user_id()).await?;
+    let request = caller.request_context(&app, auth, &context);
+    let handle = passkeys::register(request, &code, credential, auth.user_id()).await?;
     Ok(Json(json!({"user_handle": handle})).into_response())
 }
 
@@ -78,8 +78,8 @@ async fn begin_sign_in(State(app): State<App>, caller: Caller, input: Input) -> 
     form.finish(Some(()))?;
     caller.limit(&app, Limit::SignInFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    Ok(begun(&passkeys::begin_sign_in(visit).await?))
+    let request = caller.request_context(&app, auth, &context);
+    Ok(begun(&passkeys::begin_sign_in(request).await?))
 }
 
 /// Signs in with what the authenticator signed.
@@ -98,6 +98,6 @@ async fn sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
     let (response, code) = form.finish((|| Some((response?, code?)))())?;
     caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    Ok(full(&passkeys::sign_in(visit, &code, response).await?))
+    let request = caller.request_context(&app, auth, &context);
+    Ok(full(&passkeys::sign_in(request, &code, response).await?))
 }

@@ -75,8 +75,8 @@ async fn sign_up(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
     };
     let context = caller.event_context(&app, auth.project_id());
     let current = auth.user().map(|record| &record.user);
-    let visit = caller.visit(&app, auth, &context);
-    Ok(short(&open_account(visit, wish, current).await?))
+    let request = caller.request_context(&app, auth, &context);
+    Ok(short(&open_account(request, wish, current).await?))
 }
 
 /// The fields of a bot challenge. No challenge is configured, so they are read and do not matter.
@@ -113,8 +113,8 @@ async fn sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
     require_enabled(auth)?;
     caller.limit(&app, Limit::SignInFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    Ok(short(&password::sign_in(visit, &email, &given).await?))
+    let request = caller.request_context(&app, auth, &context);
+    Ok(short(&password::sign_in(request, &email, &given).await?))
 }
 
 /// Gives the signed-in user a first password.
@@ -172,8 +172,8 @@ async fn send_reset_code(State(app): State<App>, caller: Caller, input: Input) -
     require_enabled(auth)?;
     limit_sending(&app, &caller, &email)?;
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    password::send_reset_code(visit, &email, &callback).await?;
+    let request = caller.request_context(&app, auth, &context);
+    password::send_reset_code(request, &email, &callback).await?;
     let answer = "If there is an account with this address, a link is on its way.";
     Ok(Json(json!({"success": answer})).into_response())
 }
@@ -194,8 +194,8 @@ async fn reset(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
     let (code, chosen) = form.finish((|| Some((code?, chosen?)))())?;
     caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    password::reset(visit, &code, &chosen).await?;
+    let request = caller.request_context(&app, auth, &context);
+    password::reset(request, &code, &chosen).await?;
     Ok(success())
 }
 

@@ -107,8 +107,8 @@ async fn confirm(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
     let user = &auth.signed_in()?.user;
     caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = internal_context(&app, &caller);
-    let visit = caller.visit(&app, auth, &context);
-    let project = transfer::confirm(visit, &code, user).await?;
+    let request = caller.request_context(&app, auth, &context);
+    let project = transfer::confirm(request, &code, user).await?;
     Ok(Json(json!({"project_id": project})).into_response())
 }
 

@@ -13,8 +13,8 @@ use muniment_projections::{AccessType, Actor, EventContext};
 
 use super::end_user::{self, EndUser};
 use crate::app::App;
-use crate::app::auth::sign_in::Visit;
 use crate::app::projects::{KeyKind, LoadedProject};
+use crate::app::request_context::RequestContext;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 use crate::security::limits::Limit;
@@ -191,17 +191,17 @@ impl Caller {
 
     /// The request as the use cases of sign-in see it.
     #[must_use]
-    pub fn visit<'r>(
+    pub fn request_context<'r>(
         &'r self,
         app: &'r App,
         auth: &'r Auth,
         context: &'r EventContext,
-    ) -> Visit<'r> {
-        Visit {
+    ) -> RequestContext<'r> {
+        RequestContext {
             app,
             context,
             project: &auth.project,
-            place: self.end_user.info.as_ref(),
+            geo: self.end_user.info.as_ref(),
         }
     }
 

@@ -63,9 +63,9 @@ async fn send_code(State(app): State<App>, caller: Caller, input: Input) -> ApiR
     let team = require(&app, auth, team, &[INVITE_MEMBERS]).await?;
     limit_sending(&app, &caller, &address)?;
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
+    let request = caller.request_context(&app, auth, &context);
     // The contract keeps the address as it was written.
-    let id = send(visit, &team, &written, &callback).await?;
+    let id = send(request, &team, &written, &callback).await?;
     Ok(Json(json!({"success": true, "id": id})).into_response())
 }
 
@@ -144,8 +144,8 @@ async fn accept(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     let code = read_code(&input, &caller)?;
     caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    accept_code(visit, &code, current(auth)).await?;
+    let request = caller.request_context(&app, auth, &context);
+    accept_code(request, &code, current(auth)).await?;
     Ok(Json(json!({})).into_response())
 }
 
@@ -167,8 +167,8 @@ async fn details(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
     let code = read_code(&input, &caller)?;
     caller.limit(&app, Limit::CodeCheckFromIp)?;
     let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    let team = team_behind(visit, &code, current(auth)).await?;
+    let request = caller.request_context(&app, auth, &context);
+    let team = team_behind(request, &code, current(auth)).await?;
     let shown = json!({"team_id": team.id, "team_display_name": team.display_name});
     Ok(Json(shown).into_response())
 }
@@ -194,7 +194,7 @@ async fn accept_one(State(app): State<App>, caller: Caller, input: Input) -> Api
         require_unrestricted(&auth.project, current(auth))?;
     }
     let context = caller.event_context(&app, auth.project_id());
-    accept_by_id(caller.visit(&app, auth, &context), id, user).await?;
+    accept_by_id(caller.request_context(&app, auth, &context), id, user).await?;
     Ok(Json(json!({})).into_response())
 }
 

@@ -1,0 +1,20 @@
+//! What use cases know of the request on whose behalf they work.
+
+use muniment_projections::EventContext;
+
+use super::App;
+use crate::app::auth::geo::Place;
+use crate::app::projects::LoadedProject;
+
+/// The request on whose behalf a use case works.
+#[derive(Clone, Copy)]
+pub struct RequestContext<'r> {
+    /// The application.
+    pub app: &'r App,
+    /// What the log is to know of the request.
+    pub context: &'r EventContext,
+    /// The project that the caller has access to.
+    pub project: &'r LoadedProject,
+    /// Where the end user seems to be.
+    pub geo: Option<&'r Place>,
+}
