@@ -3,7 +3,7 @@
 use muniment_projections::EventContext;
 
 use super::App;
-use crate::app::auth::geo::Place;
+use crate::app::auth::geo::GeoLocation;
 use crate::app::projects::LoadedProject;
 
 /// The request on whose behalf a use case works.
@@ -16,5 +16,5 @@ pub struct RequestContext<'r> {
     /// The project that the caller has access to.
     pub project: &'r LoadedProject,
     /// Where the end user seems to be.
-    pub geo: Option<&'r Place>,
+    pub geo: Option<&'r GeoLocation>,
 }

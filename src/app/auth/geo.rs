@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 /// An end user's address, and where that is.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Place {
+pub struct GeoLocation {
     /// The address.
     pub ip: IpAddr,
     /// Whether a trusted proxy says so, and not perhaps the end user.
@@ -32,7 +32,7 @@ pub struct Region {
     pub tz_identifier: Option<String>,
 }
 
-impl Place {
+impl GeoLocation {
     /// As sessions show it (contract 01 §3.6).
     #[must_use]
     pub fn shown(&self) -> Value {

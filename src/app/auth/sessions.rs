@@ -10,7 +10,7 @@ use muniment_projections::telemetry::event::IssuedToken;
 use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 
 use crate::app::App;
-use crate::app::auth::geo::Place;
+use crate::app::auth::geo::GeoLocation;
 use crate::app::projects::LoadedProject;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
@@ -155,7 +155,7 @@ pub fn issue_access_token(
     project: &LoadedProject,
     user: &UserRow,
     session: SessionId,
-    place: Option<&Place>,
+    geo: Option<&GeoLocation>,
 ) -> Result<String, ApiError> {
     let now = app.now();
     let claims = NewClaims {
@@ -172,14 +172,14 @@ pub fn issue_access_token(
         requires_totp_mfa: user.totp_enabled,
     };
     let token = app.tokens.issue(&claims, now).map_err(ApiError::internal)?;
-    let shown = place.map(Place::shown);
+    let shown = geo.map(GeoLocation::shown);
     app.activity.note(session, user.user_id(), now, shown);
     app.recorder.observe(IssuedToken {
         project_id: project.id.clone(),
         user: user.user_id(),
         is_anonymous: user.is_anonymous,
         session,
-        ip_info: place.map(Place::ip_info),
+        ip_info: geo.map(GeoLocation::ip_info),
         at: now,
     });
     Ok(token)

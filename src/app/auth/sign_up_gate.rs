@@ -25,7 +25,7 @@ use muniment_projections::telemetry::event::TriggeredRule;
 use muniment_projections::telemetry::sign_up_rules::{Triggering, record};
 
 use crate::app::App;
-use crate::app::auth::geo::Place;
+use crate::app::auth::geo::GeoLocation;
 use crate::app::projects::LoadedProject;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
@@ -210,10 +210,10 @@ async fn ask(project: &LoadedProject, applicant: &Applicant) -> Result<Asked, Ap
         .map_err(ApiError::internal)
 }
 
-/// The country in what is known of the end user's place.
+/// The country that the end user seems to be in.
 #[must_use]
-pub fn country_in(place: Option<&Place>) -> Option<String> {
-    country_code(place?.region.country_code.as_deref()?)
+pub fn country_in(geo: Option<&GeoLocation>) -> Option<String> {
+    country_code(geo?.region.country_code.as_deref()?)
 }
 
 /// A country's code in its normal form, if it is one: two capital letters.

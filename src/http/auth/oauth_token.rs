@@ -63,8 +63,8 @@ async fn token(
         return Ok(invalid_request("refresh_token is missing"));
     };
     let (session, record) = by_refresh_token(&app, &project.id, refresh_token).await?;
-    let place = caller.end_user().info.as_ref();
-    let access_token = issue_access_token(&app, &project, &record.user, session, place)?;
+    let geo = caller.end_user().geo.as_ref();
+    let access_token = issue_access_token(&app, &project, &record.user, session, geo)?;
     let answer = json!({
         "access_token": access_token,
         "token_type": "Bearer",

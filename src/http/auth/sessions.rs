@@ -47,8 +47,8 @@ async fn refresh(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
     }
     let token = form.finish(Some(caller.refresh_token().unwrap_or_default()))?;
     let (session, record) = by_refresh_token(&app, auth.project_id(), token).await?;
-    let place = caller.end_user().info.as_ref();
-    let token = issue_access_token(&app, &auth.project, &record.user, session, place)?;
+    let geo = caller.end_user().geo.as_ref();
+    let token = issue_access_token(&app, &auth.project, &record.user, session, geo)?;
     Ok(Json(json!({"access_token": token})).into_response())
 }
 
@@ -116,8 +116,8 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     };
     let context = caller.event_context(&app, auth.project_id());
     open(&app, &context, user, &session).await?;
-    let place = caller.end_user().info.as_ref();
-    let access_token = issue_access_token(&app, &auth.project, &record.user, session.id, place)?;
+    let geo = caller.end_user().geo.as_ref();
+    let access_token = issue_access_token(&app, &auth.project, &record.user, session.id, geo)?;
     let tokens = json!({"refresh_token": session.refresh_token, "access_token": access_token});
     Ok(Json(tokens).into_response())
 }

@@ -201,7 +201,7 @@ impl Caller {
             app,
             context,
             project: &auth.project,
-            geo: self.end_user.info.as_ref(),
+            geo: self.end_user.geo.as_ref(),
         }
     }
 
