@@ -12,7 +12,7 @@ use serde_json::json;
 use super::codes::{self, Handling, MFA_MILLIS, NewCode};
 use super::sessions::{self, NewSession, issue_access_token};
 use crate::app::request_context::RequestContext;
-use crate::app::users::accounts::{self, Along, Opening};
+use crate::app::users::accounts::{self, NewAccount, SideEffects};
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 use crate::security::limits::Limit;
@@ -56,14 +56,14 @@ pub async fn sign_up_anonymously(request: RequestContext<'_>) -> Result<SignedIn
         is_anonymous: true,
         ..NewUser::blank(project.id.clone(), context.now)
     };
-    let opening = Opening::draw(app, project, user);
+    let account = NewAccount::draw(app, project, user);
     let session = NewSession::draw(app, SessionOpening::Anonymous);
-    let along = Along {
+    let side_effects = SideEffects {
         session: Some(&session),
-        ..Along::default()
+        ..SideEffects::default()
     };
-    accounts::open(app, context, &opening, &along).await?;
-    hand_out(request, opening.id, session, Novelty::New).await
+    accounts::open(app, context, &account, &side_effects).await?;
+    hand_out(request, account.id, session, Novelty::New).await
 }
 
 /// Opens a session for a user whose first factor was accepted.

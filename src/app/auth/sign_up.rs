@@ -13,7 +13,7 @@ use crate::app::auth::sign_up_gate;
 use crate::app::auth::sign_up_gate::AdmittedSignUp;
 use crate::app::emails::CodeEmail;
 use crate::app::request_context::RequestContext;
-use crate::app::users::accounts::{self, Along, Opening};
+use crate::app::users::accounts::{self, NewAccount, SideEffects};
 use crate::error::ApiError;
 
 /// What a stranger brings.
@@ -107,14 +107,14 @@ impl FullAccount {
             password_hash: self.password_hash.clone(),
             ..NewUser::blank(request.project.id.clone(), request.context.now)
         };
-        let opening = Opening::draw(request.app, request.project, self.admitted.apply_to(user));
-        let email = self.verification_email(request, opening.id);
-        let along = Along {
+        let account = NewAccount::draw(request.app, request.project, self.admitted.apply_to(user));
+        let email = self.verification_email(request, account.id);
+        let side_effects = SideEffects {
             session: Some(session),
             email: email.as_ref(),
         };
-        accounts::open(request.app, request.context, &opening, &along).await?;
-        Ok(opening.id)
+        accounts::open(request.app, request.context, &account, &side_effects).await?;
+        Ok(account.id)
     }
 
     async fn upgrade(
@@ -137,11 +137,11 @@ impl FullAccount {
             ..UserUpdate::nothing(request.context.now, channel_id)
         };
         let update = self.admitted.apply_to_upgrade(anonymous, update);
-        let along = Along {
+        let side_effects = SideEffects {
             session: Some(session).filter(|_| !anonymous.totp_enabled),
             email: email.as_ref(),
         };
-        accounts::update(request.app, request.context, id, &update, &along).await?;
+        accounts::update(request.app, request.context, id, &update, &side_effects).await?;
         require_no_second_factor(request, anonymous, Novelty::New).await?;
         Ok(id)
     }

@@ -16,7 +16,7 @@ use super::clients::Client;
 use crate::app::App;
 use crate::app::auth::codes::{self, Handling, NewCode};
 use crate::app::request_context::RequestContext;
-use crate::app::teams::{Founding, personal_team_name};
+use crate::app::teams::{NewTeam, personal_team_name};
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
@@ -79,7 +79,7 @@ pub async fn confirm(
         ..TeamProfile::default()
     };
     let team = TeamId(app.random.uuid());
-    let founding = &Founding::new(app, request.project, team, profile);
+    let founding = &NewTeam::new(app, request.project, team, profile);
     let claimed = app
         .log
         .transact(context, |mut unit| async move {

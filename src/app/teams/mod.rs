@@ -34,7 +34,7 @@ pub fn personal_team_name(display_name: Option<&str>, email: Option<&str>) -> St
 
 /// A team about to be founded, with everything the project's settings add.
 #[derive(Clone, Debug)]
-pub struct Founding {
+pub struct NewTeam {
     /// The id it shall have.
     pub id: TeamId,
     project_id: ProjectId,
@@ -43,7 +43,7 @@ pub struct Founding {
     plan: Option<WantedPurchase>,
 }
 
-impl Founding {
+impl NewTeam {
     /// A team of that project. The id was just drawn.
     #[must_use]
     pub fn new(app: &App, project: &LoadedProject, id: TeamId, profile: TeamProfile) -> Self {
@@ -101,7 +101,7 @@ pub async fn create(
     profile: TeamProfile,
     creator: Option<UserId>,
 ) -> Result<(), ApiError> {
-    let founding = &Founding::new(app, project, id, profile);
+    let founding = &NewTeam::new(app, project, id, profile);
     app.log
         .transact(context, |mut unit| async move {
             if let Some(user_id) = creator

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use super::images::{self, ImageRule};
 use crate::app::App;
 use crate::app::projects::LoadedProject;
-use crate::app::users::accounts::{self, Along, Opening};
+use crate::app::users::accounts::{self, NewAccount, SideEffects};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
@@ -194,10 +194,10 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     let user = fields
         .into_new_user(&app, auth, is_anonymous, oauth.unwrap_or_default())
         .await?;
-    let opening = Opening::draw(&app, &auth.project, user);
+    let account = NewAccount::draw(&app, &auth.project, user);
     let context = caller.event_context(&app, auth.project_id());
-    accounts::open(&app, &context, &opening, &Along::default()).await?;
-    let record = find(&app, auth, opening.id).await?;
+    accounts::open(&app, &context, &account, &SideEffects::default()).await?;
+    let record = find(&app, auth, account.id).await?;
     let view = ServerUser::of(&app, &record, &auth.project).before_personal_team();
     Ok((StatusCode::CREATED, Json(view)).into_response())
 }
@@ -225,7 +225,7 @@ async fn change(app: &App, caller: &Caller, auth: &Auth, id: UserId, input: Inpu
         ..fields.into_update(app, auth).await?
     };
     let context = caller.event_context(app, auth.project_id());
-    accounts::update(app, &context, id, &update, &Along::default()).await?;
+    accounts::update(app, &context, id, &update, &SideEffects::default()).await?;
     let record = find(app, auth, id).await?;
     Ok(show(app, auth, &record))
 }
