@@ -79,11 +79,11 @@ pub async fn confirm(
         ..TeamProfile::default()
     };
     let team = TeamId(app.random.uuid());
-    let founding = &NewTeam::new(app, request.project, team, profile);
+    let new_team = &NewTeam::new(app, request.project, team, profile);
     let claimed = app
         .log
         .transact(context, |mut unit| async move {
-            founding.carry_out(&mut unit, Some(user.user_id())).await?;
+            new_team.carry_out(&mut unit, Some(user.user_id())).await?;
             let claim = ProjectCommand::Claim {
                 client_id: transfer.client_id.clone(),
                 owner_team_id: team,

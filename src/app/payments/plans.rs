@@ -103,7 +103,7 @@ fn product<'i>(
 
 /// The subscription that a new team of the project begins with, if teams there have plans.
 #[must_use]
-pub fn at_founding(app: &App, project: &LoadedProject, team: TeamId) -> Option<WantedPurchase> {
+pub fn for_new_team(app: &App, project: &LoadedProject, team: TeamId) -> Option<WantedPurchase> {
     if !project.id.is_internal() {
         return None;
     }
@@ -145,7 +145,7 @@ pub async fn make_up_for(app: &App, context: &EventContext) -> Result<(), Ledger
     for batch in teams.chunks(BATCH) {
         let plans = batch.iter().copied();
         let plans: Vec<(TeamId, WantedPurchase)> = plans
-            .filter_map(|team| Some((team, at_founding(app, &project, team)?)))
+            .filter_map(|team| Some((team, for_new_team(app, &project, team)?)))
             .collect();
         let plans = &plans;
         app.log

@@ -10,7 +10,7 @@ use uuid::uuid;
 
 use super::seed::INTERNAL_TEAM;
 use crate::app::App;
-use crate::app::users::accounts::Opening;
+use crate::app::users::accounts::NewAccount;
 use crate::security::passwords::PasswordError;
 
 /// The user's id.
@@ -81,7 +81,7 @@ pub async fn seed(app: &App, admin: &InternalAdmin) -> Result<(), AdminError> {
     let context = EventContext::system(id, "seed", app.now());
     let mut account = NewAccount::draw(app, &project, new_user(app, admin).await?);
     account.id = INTERNAL_ADMIN;
-    let account = &opening;
+    let account = &account;
     let opened = app
         .log
         .transact(&context, |mut unit| async move {

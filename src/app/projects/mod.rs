@@ -294,7 +294,7 @@ pub async fn create(
     profile: ProjectProfile,
     settings: Map<String, Value>,
 ) -> Result<(), LedgerError> {
-    let commands = founding(context, id, owner, profile, settings);
+    let commands = creation(context, id, owner, profile, settings);
     let context = EventContext {
         project_id: id.clone(),
         ..context.clone()
@@ -303,7 +303,7 @@ pub async fn create(
 }
 
 /// What it takes to make a project.
-pub(super) fn founding(
+pub(super) fn creation(
     context: &EventContext,
     id: &ProjectId,
     owner: Option<TeamId>,

@@ -32,7 +32,7 @@ pub fn personal_team_name(display_name: Option<&str>, email: Option<&str>) -> St
     )
 }
 
-/// A team about to be founded, with everything the project's settings add.
+/// A team about to be created, with everything the project's settings add.
 #[derive(Clone, Debug)]
 pub struct NewTeam {
     /// The id it shall have.
@@ -52,11 +52,11 @@ impl NewTeam {
             project_id: project.id.clone(),
             profile,
             creator_permissions: project.existing(DefaultsOf::TeamCreator),
-            plan: plans::at_founding(app, project, id),
+            plan: plans::for_new_team(app, project, id),
         }
     }
 
-    /// Founds it within a unit of work, with its creator as the first member.
+    /// Creates it within a unit of work, with its creator as the first member.
     ///
     /// # Errors
     /// Never for a freshly drawn id.
@@ -101,7 +101,7 @@ pub async fn create(
     profile: TeamProfile,
     creator: Option<UserId>,
 ) -> Result<(), ApiError> {
-    let founding = &NewTeam::new(app, project, id, profile);
+    let new_team = &NewTeam::new(app, project, id, profile);
     app.log
         .transact(context, |mut unit| async move {
             if let Some(user_id) = creator
@@ -109,7 +109,7 @@ pub async fn create(
             {
                 return Err(KnownError::user_not_found().into());
             }
-            founding.carry_out(&mut unit, creator).await?;
+            new_team.carry_out(&mut unit, creator).await?;
             Ok::<_, ApiError>((unit, ()))
         })
         .await

@@ -1,4 +1,4 @@
-//! Accounts: account, changing and closing them, with what hangs on them.
+//! Accounts: opening, changing and closing them, with what hangs on them.
 
 use muniment_domain::api_key::{ApiKeyDeletion, ApiKeyOwner};
 use muniment_domain::customer::CustomerRef;

@@ -71,7 +71,7 @@ async fn sign_up(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
         email,
         proof: Proof::Password(chosen),
         verification_callback: callback,
-        country_code: country_in(caller.end_user().info.as_ref()),
+        country_code: country_in(caller.end_user().geo.as_ref()),
     };
     let context = caller.event_context(&app, auth.project_id());
     let current = auth.user().map(|record| &record.user);

@@ -57,7 +57,7 @@ async fn test(caller: Caller, input: Input) -> ApiResult {
     let (email, method, provider, country, turnstile, scores) = form.finish((|| {
         Some((email?, method?, provider?, country?, turnstile?, scores?))
     })())?;
-    let here = country_in(caller.end_user().info.as_ref());
+    let here = country_in(caller.end_user().geo.as_ref());
     let applicant = Applicant {
         email: email.unwrap_or_default().trim().to_lowercase(),
         country_code: country.or(here).unwrap_or_default(),

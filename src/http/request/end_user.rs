@@ -243,7 +243,7 @@ mod tests {
             ("x-vercel-ip-city", "Amsterdam"),
         ]);
         let region =
-            |proxy: Option<&TrustedProxy>| locate(&request, proxy, None).info.unwrap().region;
+            |proxy: Option<&TrustedProxy>| locate(&request, proxy, None).geo.unwrap().region;
         assert_eq!(region(Some(&TrustedProxy::Cloudflare)), Region::default());
         assert_eq!(region(None).city_name.as_deref(), Some("Amsterdam"));
     }
