@@ -9,7 +9,7 @@ use muniment_projections::read_models::users::{self, UserRow};
 
 use super::codes::{self, Handling};
 use super::redirects;
-use super::sign_in::{Novelty, SignedIn, after_first_factor};
+use super::sign_in::{SignedIn, after_first_factor};
 use super::sign_up::{Proof, SignUp, sign_up};
 use crate::app::auth::sign_up_gate::country_in;
 use crate::app::emails;
@@ -61,7 +61,7 @@ pub async fn sign_in(
     let email = code.email.map(EmailAddress::from_stored);
     let email = email.ok_or_else(KnownError::verification_code_not_found)?;
     if let Some(user) = owner(request, &email).await? {
-        return after_first_factor(request, &user, SessionOpening::Code, Novelty::Known).await;
+        return after_first_factor(request, &user, SessionOpening::Code, false).await;
     }
     if !request.project.config.auth.otp.allow_sign_in {
         return Err(ApiError::text(

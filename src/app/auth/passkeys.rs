@@ -25,7 +25,7 @@ use webauthn_rs_core::proto::{
 
 use super::codes::{self, Handling, NewCode};
 use super::redirects;
-use super::sign_in::{Novelty, SignedIn, after_first_factor};
+use super::sign_in::{SignedIn, after_first_factor};
 use crate::app::projects::LoadedProject;
 use crate::app::request_context::RequestContext;
 use crate::error::ApiError;
@@ -208,13 +208,7 @@ pub async fn sign_in(
     let signed = check_signature(response, state, origin, passkey).map_err(|_| failed())?;
     app.execute::<User>(context, &user, &UserCommand::UsePasskey(signed))
         .await?;
-    after_first_factor(
-        request,
-        &record.user,
-        SessionOpening::Passkey,
-        Novelty::Known,
-    )
-    .await
+    after_first_factor(request, &record.user, SessionOpening::Passkey, false).await
 }
 
 fn require_enabled(project: &LoadedProject) -> Result<(), ApiError> {

@@ -12,7 +12,7 @@ use muniment_projections::{EventContext, LedgerError};
 
 use super::codes::{self, Handling};
 use super::sessions;
-use super::sign_in::{Novelty, SignedIn, after_first_factor};
+use super::sign_in::{SignedIn, after_first_factor};
 use crate::app::App;
 use crate::app::emails;
 use crate::app::emails::CodeEmail;
@@ -51,7 +51,7 @@ pub async fn sign_in(
         let renew = UserCommand::RenewPasswordHash(hash);
         change(app, context, user.user_id(), renew, Sessions::Kept).await?;
     }
-    after_first_factor(request, &user, SessionOpening::Password, Novelty::Known).await
+    after_first_factor(request, &user, SessionOpening::Password, false).await
 }
 
 /// Gives an account its first password.

@@ -27,18 +27,8 @@ pub struct SignedIn {
     pub access_token: String,
     /// The refresh token.
     pub refresh_token: String,
-    /// Whether there was no such account before.
-    pub novelty: Novelty,
-}
-
-/// Whether an account came into being with the sign-in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Novelty {
-    /// It did, or an anonymous one became a full one.
-    New,
-    /// It was there before.
-    Known,
+    /// Whether the account came into being with this sign-in, or was anonymous until then.
+    pub is_new_user: bool,
 }
 
 /// Makes an anonymous account and signs it in.
@@ -63,7 +53,7 @@ pub async fn sign_up_anonymously(request: RequestContext<'_>) -> Result<SignedIn
         ..SideEffects::default()
     };
     accounts::open(app, context, &account, &side_effects).await?;
-    hand_out(request, account.id, session, Novelty::New).await
+    hand_out(request, account.id, session, true).await
 }
 
 /// Opens a session for a user whose first factor was accepted.
@@ -74,9 +64,9 @@ pub async fn after_first_factor(
     request: RequestContext<'_>,
     user: &UserRow,
     opening: SessionOpening,
-    novelty: Novelty,
+    is_new_user: bool,
 ) -> Result<SignedIn, ApiError> {
-    require_no_second_factor(request, user, novelty).await?;
+    require_no_second_factor(request, user, is_new_user).await?;
     let session = NewSession::draw(request.app, opening);
     sessions::open(request.app, request.context, user.user_id(), &session)
         .await
@@ -85,7 +75,7 @@ pub async fn after_first_factor(
             LedgerError::Conflict => KnownError::user_not_found().into(),
             error => ApiError::from(error),
         })?;
-    token_for(request, user, session, novelty)
+    token_for(request, user, session, is_new_user)
 }
 
 /// What an attempt code remembers of the first factor.
@@ -102,14 +92,14 @@ struct FirstFactor {
 pub async fn require_no_second_factor(
     request: RequestContext<'_>,
     user: &UserRow,
-    novelty: Novelty,
+    is_new_user: bool,
 ) -> Result<(), ApiError> {
     if !user.totp_enabled {
         return Ok(());
     }
     let remembered = FirstFactor {
         user_id: user.user_id(),
-        is_new_user: novelty == Novelty::New,
+        is_new_user,
     };
     let code = NewCode::draw(request.app, Purpose::MfaAttempt, MFA_MILLIS)
         .about(user.user_id())
@@ -161,12 +151,7 @@ pub async fn with_second_factor(
         .await
         .map_err(|SecondFactorError(error)| error)?;
     guess.succeeded();
-    let novelty = if first.is_new_user {
-        Novelty::New
-    } else {
-        Novelty::Known
-    };
-    hand_out(request, user, session.clone(), novelty).await
+    hand_out(request, user, session.clone(), first.is_new_user).await
 }
 
 /// An error that says no more than that the code is wrong, where the ledger knows why.
@@ -195,18 +180,18 @@ pub async fn hand_out(
     request: RequestContext<'_>,
     user: UserId,
     session: NewSession,
-    novelty: Novelty,
+    is_new_user: bool,
 ) -> Result<SignedIn, ApiError> {
     let record = request.app.users.by_id(&request.project.id, user).await?;
     let record = record.ok_or_else(KnownError::user_not_found)?;
-    token_for(request, &record.user, session, novelty)
+    token_for(request, &record.user, session, is_new_user)
 }
 
 fn token_for(
     request: RequestContext<'_>,
     user: &UserRow,
     session: NewSession,
-    novelty: Novelty,
+    is_new_user: bool,
 ) -> Result<SignedIn, ApiError> {
     let access_token =
         issue_access_token(request.app, request.project, user, session.id, request.geo)?;
@@ -214,6 +199,6 @@ fn token_for(
         user_id: user.user_id(),
         access_token,
         refresh_token: session.refresh_token,
-        novelty,
+        is_new_user,
     })
 }

@@ -8,7 +8,7 @@ use muniment_domain::{ContactChannelId, EmailAddress, Patch, UserId};
 use muniment_projections::read_models::users::UserRow;
 
 use super::sessions::NewSession;
-use super::sign_in::{Novelty, SignedIn, hand_out, require_no_second_factor};
+use super::sign_in::{SignedIn, hand_out, require_no_second_factor};
 use crate::app::auth::sign_up_gate;
 use crate::app::auth::sign_up_gate::AdmittedSignUp;
 use crate::app::emails::CodeEmail;
@@ -79,7 +79,7 @@ pub async fn sign_up(
         Some(anonymous) => account.upgrade(request, anonymous, &session).await?,
         None => account.create(request, &session).await?,
     };
-    hand_out(request, user, session, Novelty::New).await
+    hand_out(request, user, session, true).await
 }
 
 /// The account that a sign-up which the project's rules let through leads to.
@@ -142,7 +142,7 @@ impl FullAccount {
             email: email.as_ref(),
         };
         accounts::update(request.app, request.context, id, &update, &side_effects).await?;
-        require_no_second_factor(request, anonymous, Novelty::New).await?;
+        require_no_second_factor(request, anonymous, true).await?;
         Ok(id)
     }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::app::auth::codes::{self, Handling};
-use crate::app::auth::sign_in::{Novelty, SignedIn};
+use crate::app::auth::sign_in::SignedIn;
 use crate::error::ApiResult;
 use crate::http::request::caller::Caller;
 use crate::http::request::input::{Input, verification_code};
@@ -56,7 +56,7 @@ pub fn full(signed_in: &SignedIn) -> Response {
     Json(json!({
         "access_token": signed_in.access_token,
         "refresh_token": signed_in.refresh_token,
-        "is_new_user": signed_in.novelty == Novelty::New,
+        "is_new_user": signed_in.is_new_user,
         "user_id": signed_in.user_id,
     }))
     .into_response()
