@@ -26,7 +26,7 @@ pub struct NewEmail {
 impl NewEmail {
     /// An email to one address.
     #[must_use]
-    pub fn draw(app: &App, template: Template, to: &str) -> Self {
+    pub fn generate(app: &App, template: Template, to: &str) -> Self {
         Self::numbered(OutgoingEmailId(app.random.uuid()), template, to)
     }
 
@@ -63,7 +63,7 @@ impl NewEmail {
     /// The news that a key leaked and was revoked, to somebody who may manage it.
     #[must_use]
     pub fn api_key_leaked(app: &App, description: &str, owner: UserId, to: &str) -> Self {
-        Self::draw(app, Template::ApiKeyLeaked, to)
+        Self::generate(app, Template::ApiKeyLeaked, to)
             .about(Some(owner))
             .with("description", description)
     }
@@ -71,7 +71,7 @@ impl NewEmail {
     /// Asks for it within a unit of work.
     ///
     /// # Errors
-    /// Never for a freshly drawn id.
+    /// Never for a id that was just generated.
     pub async fn request(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
         let request = self.command(unit);
         unit.create::<OutgoingEmail>(&self.id, request).await
@@ -111,22 +111,22 @@ impl CodeEmail {
     /// A link that proves that the address reaches its owner.
     #[must_use]
     pub fn email_verification(app: &App, user: UserId, email: &str, callback: &str) -> Self {
-        let code = NewCode::draw(app, Purpose::ContactChannelVerification, MAILED_MILLIS)
+        let code = NewCode::generate(app, Purpose::ContactChannelVerification, MAILED_MILLIS)
             .about(user)
             .mailed(email, Some(callback))
             .remembering(serde_json::json!({"user_id": user}));
-        let message = NewEmail::draw(app, Template::EmailVerification, email).about(Some(user));
+        let message = NewEmail::generate(app, Template::EmailVerification, email).about(Some(user));
         Self::linking(code, message, "emailVerificationLink")
     }
 
     /// A link to choose a new password with.
     #[must_use]
     pub fn password_reset(app: &App, user: UserId, email: &str, callback: &str) -> Self {
-        let code = NewCode::draw(app, Purpose::PasswordReset, MAILED_MILLIS)
+        let code = NewCode::generate(app, Purpose::PasswordReset, MAILED_MILLIS)
             .about(user)
             .mailed(email, Some(callback))
             .remembering(serde_json::json!({"user_id": user}));
-        let message = NewEmail::draw(app, Template::PasswordReset, email).about(Some(user));
+        let message = NewEmail::generate(app, Template::PasswordReset, email).about(Some(user));
         Self::linking(code, message, "passwordResetLink")
     }
 
@@ -139,14 +139,14 @@ impl CodeEmail {
         [email, callback]: [&str; 2],
         country_code: Option<&str>,
     ) -> Self {
-        let code = NewCode::draw(app, Purpose::SignIn, MAILED_MILLIS)
+        let code = NewCode::generate(app, Purpose::SignIn, MAILED_MILLIS)
             .mailed(email, Some(callback))
             .remembering(serde_json::json!({"country_code": country_code}));
         let code = match user {
             Some(user) => code.about(user),
             None => code,
         };
-        let message = NewEmail::draw(app, Template::MagicLink, email)
+        let message = NewEmail::generate(app, Template::MagicLink, email)
             .about(user)
             .with("otp", &code.otp());
         Self::linking(code, message, "magicLink")
@@ -155,10 +155,10 @@ impl CodeEmail {
     /// A link to join a team with. The address is remembered as it was written.
     #[must_use]
     pub fn team_invitation(app: &App, team: &TeamRow, [email, callback]: [&str; 2]) -> Self {
-        let code = NewCode::draw(app, Purpose::TeamInvitation, MAILED_MILLIS)
+        let code = NewCode::generate(app, Purpose::TeamInvitation, MAILED_MILLIS)
             .mailed(email, Some(callback))
             .remembering(serde_json::json!({"team_id": team.id}));
-        let message = NewEmail::draw(app, Template::TeamInvitation, email.trim())
+        let message = NewEmail::generate(app, Template::TeamInvitation, email.trim())
             .with("teamDisplayName", &team.display_name);
         Self::linking(code, message, "teamInvitationLink")
     }
@@ -182,7 +182,7 @@ impl CodeEmail {
     /// Issues the one and asks for the other, within a unit of work.
     ///
     /// # Errors
-    /// Never for freshly drawn ids.
+    /// Never for ids that was just generated.
     pub async fn enqueue(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
         self.code.issue(unit).await?;
         self.email.request(unit).await

@@ -38,7 +38,7 @@ pub struct NewCode {
 impl NewCode {
     /// Draws a code that works for `lifetime` milliseconds.
     #[must_use]
-    pub fn draw(app: &App, purpose: Purpose, lifetime: i64) -> Self {
+    pub fn generate(app: &App, purpose: Purpose, lifetime: i64) -> Self {
         Self {
             id: VerificationCodeId(app.random.uuid()),
             text: app.random.token(),
@@ -114,7 +114,7 @@ impl NewCode {
     /// Issues it within a unit of work.
     ///
     /// # Errors
-    /// Never for a freshly drawn id.
+    /// Never for a id that was just generated.
     pub async fn issue(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
         let issued = CodeIssued {
             project_id: unit.context().project_id.clone(),

@@ -82,7 +82,7 @@ pub async fn begin_registration(
         .generate_challenge_register(builder)
         .map_err(ApiError::internal)?;
     let (state, challenge) = with_challenge(json!(state));
-    let code = NewCode::draw(request.app, Purpose::PasskeyRegistration, CHALLENGE_MILLIS)
+    let code = NewCode::generate(request.app, Purpose::PasskeyRegistration, CHALLENGE_MILLIS)
         .about(user.user_id())
         .remembering(json!({"user_id": user.id, "state": state}));
     codes::issue(request.app, request.context, &code).await?;
@@ -163,7 +163,7 @@ pub async fn begin_sign_in(request: RequestContext<'_>) -> Result<Ceremony, ApiE
         .generate_challenge_authenticate(builder)
         .map_err(ApiError::internal)?;
     let (state, challenge) = with_challenge(json!(state));
-    let code = NewCode::draw(
+    let code = NewCode::generate(
         request.app,
         Purpose::PasskeyAuthentication,
         CHALLENGE_MILLIS,

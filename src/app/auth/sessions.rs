@@ -37,7 +37,7 @@ pub struct NewSession {
 impl NewSession {
     /// A session of the usual life.
     #[must_use]
-    pub fn draw(app: &App, opening: Opening) -> Self {
+    pub fn generate(app: &App, opening: Opening) -> Self {
         Self {
             id: SessionId(app.random.uuid()),
             refresh_token: app.random.token(),
@@ -50,7 +50,7 @@ impl NewSession {
     /// Opens it within a unit of work.
     ///
     /// # Errors
-    /// Never for a freshly drawn id.
+    /// Never for a id that was just generated.
     pub async fn start(&self, unit: &mut UnitOfWork, user: UserId) -> Result<(), LedgerError> {
         let started = SessionStarted {
             project_id: unit.context().project_id.clone(),

@@ -46,8 +46,8 @@ pub async fn sign_up_anonymously(request: RequestContext<'_>) -> Result<SignedIn
         is_anonymous: true,
         ..NewUser::blank(project.id.clone(), context.now)
     };
-    let account = NewAccount::draw(app, project, user);
-    let session = NewSession::draw(app, SessionOpening::Anonymous);
+    let account = NewAccount::generate(app, project, user);
+    let session = NewSession::generate(app, SessionOpening::Anonymous);
     let side_effects = SideEffects {
         session: Some(&session),
         ..SideEffects::default()
@@ -67,7 +67,7 @@ pub async fn after_first_factor(
     is_new_user: bool,
 ) -> Result<SignedIn, ApiError> {
     require_no_second_factor(request, user, is_new_user).await?;
-    let session = NewSession::draw(request.app, opening);
+    let session = NewSession::generate(request.app, opening);
     sessions::open(request.app, request.context, user.user_id(), &session)
         .await
         .map_err(|error| match error {
@@ -101,7 +101,7 @@ pub async fn require_no_second_factor(
         user_id: user.user_id(),
         is_new_user,
     };
-    let code = NewCode::draw(request.app, Purpose::MfaAttempt, MFA_MILLIS)
+    let code = NewCode::generate(request.app, Purpose::MfaAttempt, MFA_MILLIS)
         .about(user.user_id())
         .remembering(json!(remembered));
     codes::issue(request.app, request.context, &code).await?;
@@ -135,7 +135,7 @@ pub async fn with_second_factor(
         .limits
         .begin(Limit::CodeGuess, &account, &app.clock)
         .await?;
-    let session = &NewSession::draw(app, SessionOpening::SecondFactor);
+    let session = &NewSession::generate(app, SessionOpening::SecondFactor);
     app.log
         .transact(context, |mut unit| async move {
             let state = unit.state::<User>(&user).await?;

@@ -74,7 +74,7 @@ pub async fn sign_up(
         password_hash,
         admitted,
     };
-    let session = NewSession::draw(app, SessionOpening::SignUp);
+    let session = NewSession::generate(app, SessionOpening::SignUp);
     let user = match current.filter(|user| user.is_anonymous) {
         Some(anonymous) => account.upgrade(request, anonymous, &session).await?,
         None => account.create(request, &session).await?,
@@ -107,7 +107,7 @@ impl FullAccount {
             password_hash: self.password_hash.clone(),
             ..NewUser::blank(request.project.id.clone(), request.context.now)
         };
-        let account = NewAccount::draw(request.app, request.project, self.admitted.apply_to(user));
+        let account = NewAccount::generate(request.app, request.project, self.admitted.apply_to(user));
         let email = self.verification_email(request, account.id);
         let side_effects = SideEffects {
             session: Some(session),

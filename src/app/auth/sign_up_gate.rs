@@ -8,7 +8,7 @@
 //!     ..Applicant::by(AuthMethod::Otp)
 //! };
 //! let admitted = sign_up_gate::decide(app, context, project, applicant).await?;
-//! let account = NewAccount::draw(app, project, admitted.apply_to(user));
+//! let account = NewAccount::generate(app, project, admitted.apply_to(user));
 //! ```
 //!
 //! Ask before anything is created. Anonymous accounts, accounts that servers create, sign-ins to

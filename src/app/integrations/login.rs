@@ -146,7 +146,7 @@ pub async fn confirm(
             key_set_id: set,
         },
     };
-    let code = NewCode::draw(app, Purpose::IntegrationConfirmation, CODE_MILLIS)
+    let code = NewCode::generate(app, Purpose::IntegrationConfirmation, CODE_MILLIS)
         .remembering(json!(confirmation));
     let (id, code) = (&project_id, &code);
     let done = app
@@ -207,7 +207,7 @@ pub async fn finish(
         nonce: interaction.nonce.clone(),
         agreement,
     };
-    let code = NewCode::draw(app, Purpose::IntegrationLogin, CODE_MILLIS).remembering(json!(login));
+    let code = NewCode::generate(app, Purpose::IntegrationLogin, CODE_MILLIS).remembering(json!(login));
     let swapped = swap(app, context, confirmation, &code).await;
     Ok(working(swapped)?.and_then(|()| interaction.answer(code.text())))
 }

@@ -47,7 +47,7 @@ pub async fn initiate(
         project_id: project.clone(),
     };
     let code =
-        NewCode::draw(app, Purpose::ProjectTransfer, CODE_MILLIS).remembering(json!(transfer));
+        NewCode::generate(app, Purpose::ProjectTransfer, CODE_MILLIS).remembering(json!(transfer));
     codes::issue(app, context, &code).await?;
     Ok(format!(
         "{}/integrations/{integration}/projects/transfer/confirm?code={}",

@@ -120,10 +120,10 @@ pub fn for_new_team(app: &App, project: &LoadedProject, team: TeamId) -> Option<
     })
 }
 
-/// Subscribes a team that is just being founded.
+/// Subscribes a team that is being created.
 ///
 /// # Errors
-/// Never for a freshly drawn team.
+/// Never for a team whose id was just generated.
 pub async fn begin(unit: &mut UnitOfWork, plan: &WantedPurchase) -> Result<(), LedgerError> {
     let project = unit.context().project_id.clone();
     let stream = plan.customer.stream(&project);

@@ -79,7 +79,7 @@ pub async fn seed(app: &App, admin: &InternalAdmin) -> Result<(), AdminError> {
         return Ok(());
     };
     let context = EventContext::system(id, "seed", app.now());
-    let mut account = NewAccount::draw(app, &project, new_user(app, admin).await?);
+    let mut account = NewAccount::generate(app, &project, new_user(app, admin).await?);
     account.id = INTERNAL_ADMIN;
     let account = &account;
     let opened = app

@@ -368,9 +368,9 @@ pub struct NewKeys {
 }
 
 impl NewKeys {
-    /// Draws a key of a kind.
+    /// Generates a key of a kind.
     #[must_use]
-    pub fn draw(app: &App, prefix: KeyPrefix) -> Option<String> {
+    pub fn generate(app: &App, prefix: KeyPrefix) -> Option<String> {
         Some(app.random.key(prefix))
     }
 

@@ -44,7 +44,7 @@ pub struct NewTeam {
 }
 
 impl NewTeam {
-    /// A team of that project. The id was just drawn.
+    /// A team of that project. The id was just generated.
     #[must_use]
     pub fn new(app: &App, project: &LoadedProject, id: TeamId, profile: TeamProfile) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl NewTeam {
     /// Creates it within a unit of work, with its creator as the first member.
     ///
     /// # Errors
-    /// Never for a freshly drawn id.
+    /// Never for a id that was just generated.
     pub async fn carry_out(
         &self,
         unit: &mut UnitOfWork,

@@ -33,9 +33,9 @@ pub struct NewAccount {
 }
 
 impl NewAccount {
-    /// Draws ids for a user and, if the project wants it, a personal team.
+    /// Generates ids for a user and, if the project wants it, a personal team.
     #[must_use]
-    pub fn draw(app: &App, project: &LoadedProject, user: NewUser) -> Self {
+    pub fn generate(app: &App, project: &LoadedProject, user: NewUser) -> Self {
         let email = user
             .primary_email
             .as_ref()
@@ -57,7 +57,7 @@ impl NewAccount {
     /// Opens the account within a unit of work.
     ///
     /// # Errors
-    /// Never for freshly drawn ids.
+    /// Never for ids that was just generated.
     pub async fn carry_out(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
         unit.create::<User>(&self.id, UserCommand::Create(Box::new(self.user.clone())))
             .await?;

@@ -112,7 +112,7 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     let session = NewSession {
         expires_at: app.now().plus(lifetime),
         is_impersonation,
-        ..NewSession::draw(&app, Opening::Server)
+        ..NewSession::generate(&app, Opening::Server)
     };
     let context = caller.event_context(&app, auth.project_id());
     open(&app, &context, user, &session).await?;

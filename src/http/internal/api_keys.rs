@@ -49,11 +49,11 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, input: Input)
             admin?,
         ))
     })())?;
-    let draw = |wanted: bool, prefix| wanted.then(|| app.random.key(prefix));
+    let generate = |wanted: bool, prefix| wanted.then(|| app.random.key(prefix));
     let keys = NewKeys {
-        publishable_client_key: draw(publishable, KeyPrefix::PublishableClient),
-        secret_server_key: draw(server, KeyPrefix::SecretServer),
-        super_secret_admin_key: draw(admin, KeyPrefix::SuperSecretAdmin),
+        publishable_client_key: generate(publishable, KeyPrefix::PublishableClient),
+        secret_server_key: generate(server, KeyPrefix::SecretServer),
+        super_secret_admin_key: generate(admin, KeyPrefix::SuperSecretAdmin),
     };
     let id = KeySetId(app.random.uuid());
     let context = caller.event_context(&app, auth.project_id());

@@ -105,7 +105,7 @@ async fn create_url(State(app): State<App>, caller: Caller, input: Input) -> Api
         }),
     };
     let offer = serde_json::to_value(offer).map_err(ApiError::internal)?;
-    let code = NewCode::draw(&app, Purpose::PurchaseUrl, PURCHASE_CODE_MILLIS).remembering(offer);
+    let code = NewCode::generate(&app, Purpose::PurchaseUrl, PURCHASE_CODE_MILLIS).remembering(offer);
     let context = caller.event_context(&app, auth.project_id());
     issue(&app, &context, &code).await?;
     let (base, project, code) = (&app.dashboard_url, auth.project_id(), code.text());

@@ -194,7 +194,7 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     let user = fields
         .into_new_user(&app, auth, is_anonymous, oauth.unwrap_or_default())
         .await?;
-    let account = NewAccount::draw(&app, &auth.project, user);
+    let account = NewAccount::generate(&app, &auth.project, user);
     let context = caller.event_context(&app, auth.project_id());
     accounts::open(&app, &context, &account, &SideEffects::default()).await?;
     let record = find(&app, auth, account.id).await?;
