@@ -40,7 +40,7 @@ pub async fn welcome(State(_): State<App>, caller: Caller, input: Input) -> ApiR
 }
 
 fn describe(auth: &Auth) -> String {
-    let access = match auth.access {
+    let access = match auth.access_type {
         AccessType::Client => "Client",
         AccessType::Server => "Server",
         AccessType::Admin => "Admin",

@@ -107,7 +107,8 @@ impl FullAccount {
             password_hash: self.password_hash.clone(),
             ..NewUser::blank(request.project.id.clone(), request.context.now)
         };
-        let account = NewAccount::generate(request.app, request.project, self.admitted.apply_to(user));
+        let account =
+            NewAccount::generate(request.app, request.project, self.admitted.apply_to(user));
         let email = self.verification_email(request, account.id);
         let side_effects = SideEffects {
             session: Some(session),

@@ -207,7 +207,8 @@ pub async fn finish(
         nonce: interaction.nonce.clone(),
         agreement,
     };
-    let code = NewCode::generate(app, Purpose::IntegrationLogin, CODE_MILLIS).remembering(json!(login));
+    let code =
+        NewCode::generate(app, Purpose::IntegrationLogin, CODE_MILLIS).remembering(json!(login));
     let swapped = swap(app, context, confirmation, &code).await;
     Ok(working(swapped)?.and_then(|()| interaction.answer(code.text())))
 }

@@ -1,7 +1,6 @@
 //! `/auth/cli`: signing a command-line program in through a browser.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde_json::json;
@@ -12,7 +11,7 @@ use crate::app::App;
 use crate::app::auth::cli_login::{self, Answer};
 use crate::error::ApiResult;
 use crate::http::answer::success;
-use crate::http::request::caller::Caller;
+use crate::http::request::access::ClientAccess;
 use crate::http::request::input::{Input, integer, one_of, text};
 use crate::security::limits::Limit;
 use crate::timestamp;
@@ -34,9 +33,8 @@ pub fn router() -> OpenApiRouter<App> {
 #[utoipa::path(post, path = "/auth/cli", tag = "cli", request_body = Value,
     responses((status = 200, description = "`{polling_code, login_code, expires_at}`"),
         (status = 400, description = "SCHEMA_ERROR; text: the anonymous session is none")))]
-async fn begin(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn begin(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut body = form.optional_body();
     let lifetime = body.or_default(
         "expires_in_millis",
@@ -46,9 +44,8 @@ async fn begin(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
     let anonymous = body.optional("anon_refresh_token", text);
     body.close();
     let (lifetime, anonymous) = form.finish((|| Some((lifetime?, anonymous?)))())?;
-    caller.limit(&app, Limit::SignInFromIp)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let request = caller.request_context(&app, auth, &context);
+    access.limit(Limit::SignInFromIp)?;
+    let request = access.request_context();
     let begun = cli_login::begin(request, lifetime, anonymous).await?;
     Ok(Json(json!({
         "polling_code": begun.polling_code,
@@ -63,16 +60,14 @@ async fn begin(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
     responses((status = 200, description = "`{status: waiting | expired | used}`"),
         (status = 201, description = "`{status: success, refresh_token}`"),
         (status = 400, description = "INVALID_POLLING_CODE, SCHEMA_ERROR")))]
-async fn poll(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn poll(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut body = form.body();
     let code = body.required("polling_code", text);
     body.close();
     let code = form.finish(code)?;
-    caller.limit(&app, Limit::CodeCheckFromIp)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let request = caller.request_context(&app, auth, &context);
+    access.limit(Limit::CodeCheckFromIp)?;
+    let request = access.request_context();
     let status = match cli_login::poll(request, &code).await? {
         Answer::Waiting => "waiting",
         Answer::Expired => "expired",
@@ -89,9 +84,8 @@ async fn poll(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
 #[utoipa::path(post, path = "/auth/cli/complete", tag = "cli", request_body = Value,
     responses((status = 200, description = "`{cli_session_state}`, `{access_token, refresh_token}` or `{success: true}`, by mode"),
         (status = 400, description = "SCHEMA_ERROR; text: the login code or the session does not work")))]
-async fn complete(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn complete(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut body = form.body();
     let code = body.required("login_code", text);
     let modes = one_of(&["check", "claim-anon-session", "complete"]);
@@ -99,9 +93,8 @@ async fn complete(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
     let token = body.optional("refresh_token", text);
     body.close();
     let (code, mode, token) = form.finish((|| Some((code?, mode?, token?)))())?;
-    caller.limit(&app, Limit::CodeCheckFromIp)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let request = caller.request_context(&app, auth, &context);
+    access.limit(Limit::CodeCheckFromIp)?;
+    let request = access.request_context();
     match mode {
         "check" => {
             let has_one = cli_login::has_anonymous_session(request, &code).await?;

@@ -29,6 +29,7 @@ use crate::app::integrations::Integration;
 use crate::app::integrations::clients::Client;
 use crate::app::projects as app_projects;
 use crate::error::ApiError;
+use crate::http::request::access::ProjectAccess;
 use crate::http::request::caller::{Auth, Caller};
 use crate::http::request::input::{Checked, Form, Input};
 
@@ -160,18 +161,18 @@ fn internal_context(app: &App, caller: &Caller) -> EventContext {
 }
 
 /// Changes settings of the caller's project.
-async fn write(
-    app: &App,
-    caller: &Caller,
-    auth: &Auth,
-    changes: Map<String, Value>,
-) -> Result<(), ApiError> {
+async fn write(access: &ProjectAccess, changes: Map<String, Value>) -> Result<(), ApiError> {
     let command = ProjectCommand::Override {
         level: Level::Environment,
         changes,
     };
-    let context = caller.event_context(app, auth.project_id());
-    Ok(app_projects::change(app, &context, auth.project_id(), vec![command]).await?)
+    Ok(app_projects::change(
+        &access.app,
+        access.event_context(),
+        access.project_id(),
+        vec![command],
+    )
+    .await?)
 }
 
 #[cfg(test)]

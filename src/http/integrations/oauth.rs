@@ -16,6 +16,7 @@ use super::{PlatformRequest, begin, internal_context, require_internal};
 use crate::app::App;
 use crate::app::integrations::login::{self, Exchange};
 use crate::error::{ApiError, ApiResult};
+use crate::http::request::access::ServerAccess;
 use crate::http::request::caller::Caller;
 use crate::http::request::input::{Input, non_empty_text, one_of, text};
 use crate::security::limits::Limit;
@@ -122,11 +123,10 @@ async fn token(State(app): State<App>, request: PlatformRequest) -> ApiResult {
 #[utoipa::path(post, path = "/integrations/{integration}/internal/confirm", tag = "integrations", params(("integration" = String, Path)), request_body = Value,
     responses((status = 200, description = "`{authorization_code}`"), (status = 400, description = "SCHEMA_ERROR"),
         (status = 404, description = "PROJECT_NOT_FOUND; there is no such integration")))]
-async fn confirm(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let (integration, form) = begin(&input, &caller)?;
+async fn confirm(access: ServerAccess, input: Input) -> ApiResult {
+    let (integration, form) = begin(&input, &access.caller)?;
     let mut form = form.no_query();
-    require_internal(auth, &mut form);
+    require_internal(&access, &mut form);
     let mut body = form.body();
     let uid = body.required("interaction_uid", non_empty_text);
     let project = body.required("project_id", text);
@@ -137,8 +137,8 @@ async fn confirm(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
         Some(name) => format!("Issued to {name} by the integration {integration}"),
         None => format!("Issued by the integration {integration}"),
     };
-    let context = internal_context(&app, &caller);
+    let context = internal_context(&access.app, &access.caller);
     let project = ProjectId::from_caller(&project);
-    let code = login::confirm(&app, &context, uid, project, description).await?;
+    let code = login::confirm(&access.app, &context, uid, project, description).await?;
     Ok(Json(json!({"authorization_code": code})).into_response())
 }

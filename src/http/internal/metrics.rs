@@ -4,7 +4,6 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::State;
 use axum::response::IntoResponse;
 use clickhouse::Client;
 use futures_util::{TryFutureExt, try_join};
@@ -26,7 +25,8 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::access::AdminAccess;
+use crate::http::request::caller::Auth;
 use crate::http::request::input::{Input, query_boolean};
 use crate::timestamp;
 use crate::views::ServerUser;
@@ -50,17 +50,16 @@ pub fn router() -> OpenApiRouter<App> {
     params(("include_anonymous" = Option<bool>, Query)),
     responses((status = 200, description = "Users, logins, and one overview each of users, payments, emails and analytics"),
         (status = 400, description = "SCHEMA_ERROR")))]
-async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id());
+async fn read(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut query = form.query();
     let anonymous = query.or_default("include_anonymous", query_boolean, false);
     query.close();
     let question = Question {
-        app: &app,
-        auth,
-        now: app.now(),
-        window: Window::until(app.now()),
+        app: &access.app,
+        auth: &access,
+        now: access.app.now(),
+        window: Window::until(access.app.now()),
         anonymous: if form.finish(anonymous)? {
             Anonymous::Included
         } else {

@@ -1,7 +1,6 @@
 //! `/internal/projects`: projects as their owners manage them.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::permission::TEAM_ADMIN;
@@ -25,7 +24,8 @@ use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::{success, whole_list};
 use crate::http::images::{self, Folder, ImageRule};
-use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::access::{AdminAccess, ClientAccess};
+use crate::http::request::caller::Auth;
 use crate::http::request::input::{
     Checked, Fields, Input, boolean, integer, lenient_email, non_empty_text, one_of, permission_id,
     text, text_max, url_text, uuid,
@@ -45,42 +45,49 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// The caller's project, with all settings.
 #[utoipa::path(get, path = "/internal/projects/current", tag = "internal", responses((status = 200, body = AdminProject)))]
-pub(crate) async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    input.form(auth.user_id()).no_query().finish(Some(()))?;
-    Ok(Json(AdminProject::of(&*reload(&app, auth.project_id()).await?)).into_response())
+pub(crate) async fn read(access: AdminAccess, input: Input) -> ApiResult {
+    access.form(&input).no_query().finish(Some(()))?;
+    Ok(Json(AdminProject::of(
+        &*reload(&access.app, access.project_id()).await?,
+    ))
+    .into_response())
 }
 
 /// Changes the caller's project.
 #[utoipa::path(patch, path = "/internal/projects/current", tag = "internal", request_body = Value,
     responses((status = 200, body = AdminProject), (status = 400, description = "SCHEMA_ERROR")))]
-pub(crate) async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+pub(crate) async fn update(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut body = form.body();
     let name = body.optional("display_name", text);
-    let change = read_change(&app, &mut body);
+    let change = read_change(&access.app, &mut body);
     body.close();
     let (name, mut change) = form.finish((|| Some((name?, change?)))())?;
     change.profile.display_name = name;
-    check_theme(&auth.project.config, &change.settings)?;
-    keep_logos(&app, &mut change).await?;
-    let context = caller.event_context(&app, auth.project_id());
-    app_projects::update(&app, &context, auth.project_id(), change).await?;
-    Ok(Json(AdminProject::of(&*reload(&app, auth.project_id()).await?)).into_response())
+    check_theme(&access.project.config, &change.settings)?;
+    keep_logos(&access.app, &mut change).await?;
+    app_projects::update(
+        &access.app,
+        access.event_context(),
+        access.project_id(),
+        change,
+    )
+    .await?;
+    Ok(Json(AdminProject::of(
+        &*reload(&access.app, access.project_id()).await?,
+    ))
+    .into_response())
 }
 
 /// Deletes the caller's project with everything in it.
 #[utoipa::path(delete, path = "/internal/projects/current", tag = "internal", responses((status = 200, description = "Deleted")))]
-async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    input.form(auth.user_id()).no_query().finish(Some(()))?;
-    if auth.project_id().is_internal() {
+async fn delete(access: AdminAccess, input: Input) -> ApiResult {
+    access.form(&input).no_query().finish(Some(()))?;
+    if access.project_id().is_internal() {
         let text = "The internal project owns all others and cannot be deleted.";
         return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
     }
-    let context = caller.event_context(&app, auth.project_id());
-    app_projects::delete(&app, &context, auth.project_id()).await?;
+    app_projects::delete(&access.app, access.event_context(), access.project_id()).await?;
     Ok(success())
 }
 
@@ -88,21 +95,20 @@ async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
 #[utoipa::path(post, path = "/internal/projects", tag = "internal", request_body = Value,
     responses((status = 201, body = AdminProject), (status = 400, description = "SCHEMA_ERROR"),
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED, EXPECTED_INTERNAL_PROJECT"), (status = 404, description = "TEAM_MEMBERSHIP_NOT_FOUND")))]
-async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn create(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut body = form.body();
     let name = body.required("display_name", text);
     let owner = body.required("owner_team_id", uuid);
-    let change = read_change(&app, &mut body);
+    let change = read_change(&access.app, &mut body);
     body.close();
     let (name, owner, mut change) = form.finish((|| Some((name?, TeamId(owner?), change?)))())?;
-    let user = internal_user(auth)?;
-    require_membership(&app, owner, user).await?;
+    let user = internal_user(&access)?;
+    require_membership(&access.app, owner, user).await?;
     check_theme(&ProjectConfig::default(), &change.settings)?;
-    keep_logos(&app, &mut change).await?;
+    keep_logos(&access.app, &mut change).await?;
     change.profile.display_name = Some(name);
-    let id = ProjectId::from_uuid(app.random.uuid());
+    let id = ProjectId::from_uuid(access.app.random.uuid());
     let mut profile = ProjectProfile::default();
     change.profile.apply_to(&mut profile);
     let mut settings = Map::from_iter([
@@ -110,21 +116,20 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         ("domains.allowLocalhost".to_owned(), json!(true)),
     ]);
     settings.extend(change.settings);
-    let context = caller.event_context(&app, &id);
-    app_projects::create(&app, &context, &id, Some(owner), profile, settings).await?;
-    let project = reload(&app, &id).await?;
+    let context = access.event_context_of(&id);
+    app_projects::create(&access.app, &context, &id, Some(owner), profile, settings).await?;
+    let project = reload(&access.app, &id).await?;
     Ok((StatusCode::CREATED, Json(AdminProject::of(&project))).into_response())
 }
 
 /// The projects of the signed-in user's teams.
 #[utoipa::path(get, path = "/internal/projects", tag = "internal",
     responses((status = 200, description = "Projects"), (status = 401, description = "USER_AUTHENTICATION_REQUIRED, EXPECTED_INTERNAL_PROJECT")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    input.form(auth.user_id()).no_query().finish(Some(()))?;
-    let user = internal_user(auth)?;
+async fn list(access: ClientAccess, input: Input) -> ApiResult {
+    access.form(&input).no_query().finish(Some(()))?;
+    let user = internal_user(&access)?;
     let mut items = Vec::new();
-    for row in projects::owned_by(app.pool(), user).await? {
+    for row in projects::owned_by(access.app.pool(), user).await? {
         items.push(AdminProject::of(&LoadedProject::read(&row, Vec::new())?));
     }
     Ok(whole_list(&items))
@@ -133,10 +138,9 @@ async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
 /// Gives a project to another team of the signed-in user.
 #[utoipa::path(post, path = "/internal/projects/transfer", tag = "internal", request_body = Value,
     responses((status = 200, description = "Transferred"), (status = 400, description = "SCHEMA_ERROR"), (status = 401, description = "TEAM_PERMISSION_REQUIRED"), (status = 404, description = "PROJECT_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND")))]
-async fn transfer(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
-    let user = form.internal_user(auth);
+async fn transfer(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
+    let user = form.internal_user(&access);
     let mut body = form.body();
     let project = body.required("project_id", text);
     let team = body.required("new_team_id", uuid);
@@ -144,20 +148,20 @@ async fn transfer(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
     let (user, id, new_owner) = form.finish((|| {
         Some((user?, ProjectId::from_caller(&project?), TeamId(team?)))
     })())?;
-    let project = app.projects.find_now(&id).await?;
+    let project = access.app.projects.find_now(&id).await?;
     let project = project.ok_or_else(|| KnownError::project_not_found(&id))?;
     let Some(owner) = project.owner_team_id else {
         let text = "The project has no owner team, so nobody can give it away.";
         return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
     };
-    require_team_admin(&app, owner, user).await?;
-    require_membership(&app, new_owner, user).await?;
+    require_team_admin(&access.app, owner, user).await?;
+    require_membership(&access.app, new_owner, user).await?;
     let context = EventContext {
         project_id: id.clone(),
-        ..caller.event_context(&app, &id)
+        ..access.event_context_of(&id)
     };
     app_projects::change(
-        &app,
+        &access.app,
         &context,
         &id,
         vec![ProjectCommand::Transfer(new_owner)],

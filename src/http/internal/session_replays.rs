@@ -1,7 +1,6 @@
 //! `/internal/session-replays`: recordings of what users saw, for administrators.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -19,7 +18,7 @@ use crate::app::App;
 use crate::app::session_replays::events;
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::Caller;
+use crate::http::request::access::AdminAccess;
 use crate::http::request::input::{Fields, Input, text};
 
 /// How many objects are fetched at once.
@@ -44,14 +43,13 @@ pub fn router() -> OpenApiRouter<App> {
         ("click_count_min" = Option<String>, Query)),
     responses((status = 200, description = "`{items, pagination}`"), (status = 400, description = "A filter that cannot be read"),
         (status = 404, description = "ITEM_NOT_FOUND: the cursor")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id());
+async fn list(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let parameters = Parameters::read(&mut form.query());
     let parameters = form.finish(Some(parameters))?;
     let mut filter = parameters.filter()?;
     if let Some(clicks) = parameters.clicks()? {
-        filter.ids = Some(with_clicks(&app, auth.project_id(), clicks).await?);
+        filter.ids = Some(with_clicks(&access.app, access.project_id(), clicks).await?);
     }
     if filter.ids.as_ref().is_some_and(Vec::is_empty) {
         return Ok(page(&[] as &[Value], None));
@@ -64,7 +62,14 @@ async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
         Some(Ok(id)) => Some(id),
         Some(Err(_)) => return Err(unknown().into()),
     };
-    let found = listing::replays(app.pool(), auth.project_id(), &filter, after, limit).await?;
+    let found = listing::replays(
+        access.app.pool(),
+        access.project_id(),
+        &filter,
+        after,
+        limit,
+    )
+    .await?;
     let slice = found.ok_or_else(unknown)?;
     let next = slice.items.last().filter(|_| slice.more).map(|it| it.id);
     let items: Vec<Value> = slice.items.iter().map(shown).collect();
@@ -266,16 +271,15 @@ fn bad_filter(name: &str, problem: &str) -> ApiError {
 #[utoipa::path(get, path = "/internal/session-replays/{session_replay_id}", tag = "internal",
     params(("session_replay_id" = String, Path)),
     responses((status = 200, description = "As in the listing"), (status = 404, description = "ITEM_NOT_FOUND")))]
-async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn read(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let id = form.params().required("session_replay_id", text);
     let id = form.finish(id)?;
     let filter = Filter {
         ids: Some(Uuid::try_parse(&id).into_iter().collect()),
         ..Filter::default()
     };
-    let found = listing::replays(app.pool(), auth.project_id(), &filter, None, 1).await?;
+    let found = listing::replays(access.app.pool(), access.project_id(), &filter, None, 1).await?;
     let replay = found.and_then(|slice| slice.items.into_iter().next());
     let replay = replay.ok_or_else(|| KnownError::recording_not_found(&id))?;
     Ok(Json(shown(&replay)).into_response())
@@ -285,22 +289,21 @@ async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
 #[utoipa::path(get, path = "/internal/session-replays/{session_replay_id}/chunks", tag = "internal",
     params(("session_replay_id" = String, Path), ("limit" = Option<String>, Query), ("cursor" = Option<String>, Query, description = "The last chunk of the page before")),
     responses((status = 200, description = "`{items, pagination}`"), (status = 404, description = "ITEM_NOT_FOUND: the recording, or the cursor")))]
-async fn list_chunks(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id());
+async fn list_chunks(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let id = form.params().required("session_replay_id", text);
     let mut query = form.query();
     let limit = query.optional("limit", text);
     let cursor = query.optional("cursor", text);
     query.close();
     let (id, limit, cursor) = form.finish((|| Some((id?, limit?, cursor?)))())?;
-    let replay = find(&app, auth.project_id(), &id).await?;
+    let replay = find(&access.app, access.project_id(), &id).await?;
     let cursor = match non_empty(cursor) {
         None => None,
-        Some(cursor) => Some(find_chunk(&app, replay, &cursor).await?),
+        Some(cursor) => Some(find_chunk(&access.app, replay, &cursor).await?),
     };
     let limit = lenient_limit(limit.as_deref(), 100, 500);
-    let slice = listing::chunks(app.pool(), replay, cursor.as_ref(), limit).await?;
+    let slice = listing::chunks(access.app.pool(), replay, cursor.as_ref(), limit).await?;
     let next = slice.items.last().filter(|_| slice.more).map(|it| it.id);
     let items: Vec<ChunkView> = slice.items.iter().map(ChunkView::in_listing).collect();
     Ok(page(&items, next))
@@ -310,23 +313,22 @@ async fn list_chunks(State(app): State<App>, caller: Caller, input: Input) -> Ap
 #[utoipa::path(get, path = "/internal/session-replays/{session_replay_id}/chunks/{chunk_id}/events", tag = "internal",
     params(("session_replay_id" = String, Path), ("chunk_id" = String, Path)),
     responses((status = 200, description = "`{events}`"), (status = 404, description = "ITEM_NOT_FOUND")))]
-async fn read_chunk(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn read_chunk(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut params = form.params();
     let replay = params.required("session_replay_id", text);
     let chunk = params.required("chunk_id", text);
     params.close();
     let (replay, chunk_id) = form.finish((|| Some((replay?, chunk?)))())?;
     let missing = || KnownError::recording_not_found(&chunk_id);
-    let replay = find(&app, auth.project_id(), &replay)
+    let replay = find(&access.app, access.project_id(), &replay)
         .await
         .map_err(|error| match error {
             ApiError::Known(_) => missing().into(),
             error => error,
         })?;
-    let chunk = find_chunk(&app, replay, &chunk_id).await?;
-    let events = events(&app, replay, &chunk).await?;
+    let chunk = find_chunk(&access.app, replay, &chunk_id).await?;
+    let events = events(&access.app, replay, &chunk).await?;
     Ok(Json(EventsView { events }).into_response())
 }
 
@@ -334,17 +336,16 @@ async fn read_chunk(State(app): State<App>, caller: Caller, input: Input) -> Api
 #[utoipa::path(get, path = "/internal/session-replays/{session_replay_id}/events", tag = "internal",
     params(("session_replay_id" = String, Path), ("offset" = Option<String>, Query, description = "Chunks to leave out"), ("limit" = Option<String>, Query, description = "Chunks whose events are wanted")),
     responses((status = 200, description = "`{chunks, chunk_events}`"), (status = 404, description = "ITEM_NOT_FOUND")))]
-async fn read_all(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id());
+async fn read_all(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let id = form.params().required("session_replay_id", text);
     let mut query = form.query();
     let offset = query.optional("offset", text);
     let limit = query.optional("limit", text);
     query.close();
     let (id, offset, limit) = form.finish((|| Some((id?, offset?, limit?)))())?;
-    let replay = find(&app, auth.project_id(), &id).await?;
-    let chunks = listing::chunks(app.pool(), replay, None, i64::MAX)
+    let replay = find(&access.app, access.project_id(), &id).await?;
+    let chunks = listing::chunks(access.app.pool(), replay, None, i64::MAX)
         .await?
         .items;
     let at_least = |parameter: Option<String>, least: i64| {
@@ -355,7 +356,7 @@ async fn read_all(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
     let limit = at_least(limit, 1).map_or(usize::MAX, whole_size);
     let wanted = chunks.iter().skip(offset).take(limit).cloned();
     let fetches: Vec<_> = wanted
-        .map(|chunk| chunk_events(&app, replay, chunk))
+        .map(|chunk| chunk_events(&access.app, replay, chunk))
         .collect();
     let chunk_events: Vec<ChunkEventsView> = stream::iter(fetches)
         .buffered(FETCHES)

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::State;
 use axum::response::IntoResponse;
 use muniment_domain::Millis;
 use muniment_domain::sign_up_rules::{
@@ -21,7 +20,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::app::auth::sign_up_gate::country_in;
 use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::Caller;
+use crate::http::request::access::AdminAccess;
 use crate::http::request::input::{Fields, Input, country, integer, one_of, text};
 use crate::timestamp;
 
@@ -39,9 +38,8 @@ pub fn router() -> OpenApiRouter<App> {
 /// Asks the rules about a made-up sign-up. Nothing is created or recorded.
 #[utoipa::path(post, path = "/internal/sign-up-rules-test", tag = "internal", request_body = Value,
     responses((status = 200, description = "`{context, evaluations, outcome}`"), (status = 400, description = "SCHEMA_ERROR")))]
-async fn test(caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn test(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut body = form.body();
     let email = body.required_nullable("email", text);
     let method = body.required("auth_method", one_of(&AuthMethod::NAMES));
@@ -57,7 +55,7 @@ async fn test(caller: Caller, input: Input) -> ApiResult {
     let (email, method, provider, country, turnstile, scores) = form.finish((|| {
         Some((email?, method?, provider?, country?, turnstile?, scores?))
     })())?;
-    let here = country_in(caller.end_user().geo.as_ref());
+    let here = country_in(access.geo());
     let applicant = Applicant {
         email: email.unwrap_or_default().trim().to_lowercase(),
         country_code: country.or(here).unwrap_or_default(),
@@ -66,7 +64,7 @@ async fn test(caller: Caller, input: Input) -> ApiResult {
         // No engine that computes scores is built in: everybody has none.
         risk_scores: scores.unwrap_or_default(),
     };
-    let auth_config = &auth.project.config.auth;
+    let auth_config = &access.project.config.auth;
     let (rules, default) = (
         auth_config.sign_up_rules.clone(),
         auth_config.sign_up_rules_default_action,
@@ -160,12 +158,11 @@ impl<'e> EvaluationView<'e> {
 /// How often each rule applied, and when.
 #[utoipa::path(get, path = "/internal/sign-up-rules-stats", tag = "internal",
     responses((status = 200, description = "`{rule_triggers, analytics_hours, total_triggers, triggers_by_action}`")))]
-async fn stats(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    input.form(auth.user_id()).no_query().finish(Some(()))?;
-    let hours = Hours::until(app.now());
-    let counts = hourly_counts(app.pool(), auth.project_id(), Millis(hours.first)).await?;
-    let all_time = all_time_counts(app.pool(), auth.project_id()).await?;
+async fn stats(access: AdminAccess, input: Input) -> ApiResult {
+    access.form(&input).no_query().finish(Some(()))?;
+    let hours = Hours::until(access.app.now());
+    let counts = hourly_counts(access.app.pool(), access.project_id(), Millis(hours.first)).await?;
+    let all_time = all_time_counts(access.app.pool(), access.project_id()).await?;
     let by_action: BTreeMap<&str, i64> = [
         ActionKind::Allow,
         ActionKind::Reject,

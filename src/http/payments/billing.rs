@@ -1,7 +1,6 @@
 //! `/payments/billing` and `/payments/payment-method`: a customer's cards (contract 06 §10).
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
@@ -13,7 +12,7 @@ use crate::app::App;
 use crate::app::payments::stripe_customers::{self, connected};
 use crate::clients::stripe::{ConnectedStripe, Metadata, PaymentMethod, SetupIntent};
 use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::Caller;
+use crate::http::request::access::ClientAccess;
 use crate::http::request::input::{Input, text};
 
 /// Who can pay.
@@ -32,18 +31,17 @@ pub(super) fn router() -> OpenApiRouter<App> {
     params(("customer_type" = String, Path), ("customer_id" = String, Path)),
     responses((status = 200, description = "`{has_customer, default_payment_method}`"), (status = 400, description = "SCHEMA_ERROR"), (status = 403, description = "Somebody else's"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND"),
         (status = 503, description = "Stripe cannot be reached")))]
-async fn billing(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn billing(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let named = Named::read(&mut form.params(), &PAYERS);
     let named = form.finish(named)?;
-    named.check_client(&app, auth).await?;
+    named.check_client(&access).await?;
     let nobody =
         || Ok(Json(json!({"has_customer": false, "default_payment_method": null})).into_response());
-    let Some(stripe) = connected(&app, &auth.project) else {
+    let Some(stripe) = connected(&access.app, &access.project) else {
         return nobody();
     };
-    let customer = named.find(&app, auth).await?;
+    let customer = named.find(&access).await?;
     let Some(found) = stripe_customers::find(&stripe, &customer).await? else {
         return nobody();
     };
@@ -69,16 +67,15 @@ fn summary(method: PaymentMethod) -> Value {
     params(("customer_type" = String, Path), ("customer_id" = String, Path)),
     responses((status = 200, description = "`{client_secret, stripe_account_id}`"), (status = 400, description = "SCHEMA_ERROR; payments are not set up"), (status = 403, description = "Somebody else's"),
         (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND"), (status = 503, description = "Stripe cannot be reached")))]
-async fn setup_intent(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn setup_intent(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let named = Named::read(&mut form.params(), &PAYERS);
     form.optional_body().close();
     let named = form.finish(named)?;
-    named.check_client(&app, auth).await?;
-    let stripe = require_connected(&app, &auth.project)?;
-    let customer = named.find(&app, auth).await?;
-    let payer = stripe_customers::ensure(&stripe, &customer, app.now()).await?;
+    named.check_client(&access).await?;
+    let stripe = require_connected(&access.app, &access.project)?;
+    let customer = named.find(&access).await?;
+    let payer = stripe_customers::ensure(&stripe, &customer, access.app.now()).await?;
     let intent = stripe.create_setup_intent(&payer.id).await?;
     let secret = intent
         .client_secret
@@ -92,19 +89,18 @@ async fn setup_intent(State(app): State<App>, caller: Caller, input: Input) -> A
     params(("customer_type" = String, Path), ("customer_id" = String, Path)),
     responses((status = 200, description = "`{success, default_payment_method}`"), (status = 400, description = "SCHEMA_ERROR; payments are not set up; the card is not saved yet, or never was"),
         (status = 403, description = "Somebody else's"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND"), (status = 503, description = "Stripe cannot be reached")))]
-async fn set_default(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn set_default(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let named = Named::read(&mut form.params(), &PAYERS);
     let mut body = form.body();
     let intent = body.required("setup_intent_id", text);
     body.close();
     let (named, intent) = form.finish((|| Some((named?, intent?)))())?;
-    named.check_client(&app, auth).await?;
-    let stripe = require_connected(&app, &auth.project)?;
+    named.check_client(&access).await?;
+    let stripe = require_connected(&access.app, &access.project)?;
     let intent = stripe.retrieve_setup_intent(&intent).await?;
-    let customer = named.find(&app, auth).await?;
-    let payer = stripe_customers::ensure(&stripe, &customer, app.now()).await?;
+    let customer = named.find(&access).await?;
+    let payer = stripe_customers::ensure(&stripe, &customer, access.app.now()).await?;
     let card = saved_card(&stripe, intent, &payer.id).await?;
     let mut metadata = stripe_customers::identity(&customer);
     metadata.extend(remembered(&card));

@@ -35,6 +35,7 @@ use crate::app::teams::require_permission;
 use crate::clients::stripe::ConnectedStripe;
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
+use crate::http::request::access::ProjectAccess;
 use crate::http::request::caller::Auth;
 use crate::http::request::input::{Checked, Fields, one_of, text};
 
@@ -72,11 +73,11 @@ impl Named {
     }
 
     /// Clients speak for themselves, and for teams that they administrate.
-    async fn check_client(&self, app: &App, auth: &Auth) -> ApiResult<()> {
-        if auth.access != AccessType::Client {
+    async fn check_client(&self, access: &ProjectAccess) -> ApiResult<()> {
+        if access.access_type != AccessType::Client {
             return Ok(());
         }
-        let own = auth.signed_in()?.user.user_id();
+        let own = access.signed_in()?.user.user_id();
         match self.kind {
             CustomerType::Custom => Err(ApiError::text(
                 StatusCode::FORBIDDEN,
@@ -89,24 +90,24 @@ impl Named {
             CustomerType::User => Ok(()),
             CustomerType::Team => {
                 let team = self.id.parse().map_err(|_| KnownError::no_team(&self.id))?;
-                require_permission(app, TeamId(team), own, TEAM_ADMIN).await
+                require_permission(&access.app, TeamId(team), own, TEAM_ADMIN).await
             }
         }
     }
 
     /// The customer, if it exists.
-    async fn find(&self, app: &App, auth: &Auth) -> ApiResult<CustomerRef> {
+    async fn find(&self, access: &ProjectAccess) -> ApiResult<CustomerRef> {
         let uuid = || Uuid::parse_str(&self.id).ok();
         match self.kind {
             CustomerType::User => {
                 let id = uuid().ok_or_else(KnownError::user_not_found)?;
-                let user = users::by_id(app.pool(), auth.project_id(), UserId(id)).await?;
+                let user = users::by_id(access.app.pool(), access.project_id(), UserId(id)).await?;
                 user.ok_or_else(KnownError::user_not_found)?;
             }
             CustomerType::Team => {
                 let missing = || KnownError::no_team(&self.id);
                 let id = uuid().ok_or_else(missing)?;
-                let team = teams::by_id(app.pool(), auth.project_id(), TeamId(id)).await?;
+                let team = teams::by_id(access.app.pool(), access.project_id(), TeamId(id)).await?;
                 team.ok_or_else(missing)?;
             }
             CustomerType::Custom => {}
@@ -166,7 +167,7 @@ impl Meant {
         let refuse = |text: &str| Err(ApiError::text(StatusCode::BAD_REQUEST, text));
         match (id, inline) {
             (Some(_), Some(_)) => refuse("Give product_id or product_inline, not both."),
-            (None, Some(_)) if auth.access == AccessType::Client => {
+            (None, Some(_)) if auth.access_type == AccessType::Client => {
                 refuse("Products can be described with server access only. Give product_id.")
             }
             (None, None) => refuse("Give product_id or product_inline."),
@@ -192,7 +193,7 @@ fn configured(auth: &Auth, id: &str) -> ApiResult<Product> {
     let payments = &auth.project.catalogue;
     let missing = |context| KnownError::product_does_not_exist(id, context).into();
     match payments.product(id) {
-        Some(product) if product.server_only && auth.access == AccessType::Client => {
+        Some(product) if product.server_only && auth.access_type == AccessType::Client => {
             Err(missing(Some("server_only")))
         }
         Some(product) => Ok(product),

@@ -1,7 +1,6 @@
 //! `/payments/products`: what a customer owns, grants without payment, and cancelling.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::PurchaseId;
@@ -23,7 +22,8 @@ use crate::app::payments::customers::{carry_out, purchase};
 use crate::app::projects::string_order;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
-use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::access::{ClientAccess, ProjectAccess, ServerAccess};
+use crate::http::request::caller::Auth;
 use crate::http::request::input::{Input, integer, text};
 use crate::timestamp::format_with_millis;
 
@@ -42,22 +42,21 @@ pub(super) fn router() -> OpenApiRouter<App> {
     params(("customer_type" = String, Path), ("customer_id" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<i64>, Query)),
     responses((status = 200, description = "A page of products"), (status = 400, description = "SCHEMA_ERROR; an unknown cursor"),
         (status = 403, description = "Somebody else's"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn list(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let named = Named::read(&mut form.params(), &CustomerType::NAMES);
     let mut query = form.query();
     let cursor = query.optional("cursor", text);
     let limit = query.or_default("limit", integer(1..=100), 10);
     query.close();
     let (named, cursor, limit) = form.finish((|| Some((named?, cursor?, limit?)))())?;
-    named.check_client(&app, auth).await?;
-    let customer = named.find(&app, auth).await?;
-    let stream = customer.stream(auth.project_id());
-    let purchases = customers::purchases_of(app.pool(), stream).await?;
-    let mut products: Vec<(Option<&str>, Owned<'_>)> = owned(&purchases, app.now())
+    named.check_client(&access).await?;
+    let customer = named.find(&access).await?;
+    let stream = customer.stream(access.project_id());
+    let purchases = customers::purchases_of(access.app.pool(), stream).await?;
+    let mut products: Vec<(Option<&str>, Owned<'_>)> = owned(&purchases, access.app.now())
         .into_iter()
-        .filter(|(_, owned)| auth.access != AccessType::Client || !owned.product.server_only)
+        .filter(|(_, owned)| access.access_type != AccessType::Client || !owned.product.server_only)
         .collect();
     let key = |id: Option<&str>| id.unwrap_or(INLINE).to_owned();
     products.sort_by(|(a, _), (b, _)| string_order(&key(*a), &key(*b)));
@@ -71,7 +70,7 @@ async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
     let page = usize::try_from(limit).unwrap_or(usize::MAX);
     let next = products.get(start + page).map(|(id, _)| key(*id));
     let shown = products.iter().skip(start).take(page);
-    let items: Vec<Value> = shown.map(|(id, owned)| show(auth, *id, owned)).collect();
+    let items: Vec<Value> = shown.map(|(id, owned)| show(&access, *id, owned)).collect();
     let body = json!({"items": items, "is_paginated": true, "pagination": {"next_cursor": next}});
     Ok(Json(body).into_response())
 }
@@ -117,7 +116,7 @@ fn switch_options(auth: &Auth, id: Option<&str>, product: &Product, line: &str) 
             && option.customer_type == product.customer_type
             && option.is_add_on_to.ids().is_empty()
             && option.interval_prices().next().is_some()
-            && !(auth.access == AccessType::Client && option.server_only);
+            && !(auth.access_type == AccessType::Client && option.server_only);
         fits.then(
             || json!({"product_id": id, "product": view_with(&option, option.interval_prices())}),
         )
@@ -130,20 +129,19 @@ fn switch_options(auth: &Auth, id: Option<&str>, product: &Product, line: &str) 
     params(("customer_type" = String, Path), ("customer_id" = String, Path)),
     responses((status = 200, description = "`{success, subscription_id?}`"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND"),
         (status = 400, description = "SCHEMA_ERROR, PRODUCT_DOES_NOT_EXIST, PRODUCT_CUSTOMER_TYPE_DOES_NOT_MATCH, PRODUCT_ALREADY_GRANTED, or a sentence")))]
-async fn grant(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn grant(access: ServerAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let named = Named::read(&mut form.params(), &CustomerType::NAMES);
     let mut body = form.body();
     let meant = Meant::read(&mut body, "product");
     let quantity = body.or_default("quantity", integer(1..=i64::from(i32::MAX)), 1);
     body.close();
     let (named, meant, quantity) = form.finish((|| Some((named?, meant?, quantity?)))())?;
-    let customer = named.find(&app, auth).await?;
-    let (product_id, product) = Meant::choose(auth, meant)?.resolve(auth)?;
+    let customer = named.find(&access).await?;
+    let (product_id, product) = Meant::choose(&access, meant)?.resolve(&access)?;
     named.require_type(product_id.as_deref(), &product)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let id = PurchaseId(app.random.uuid());
+    let context = access.event_context();
+    let id = PurchaseId(access.app.random.uuid());
     let wanted = WantedPurchase {
         customer,
         id,
@@ -154,11 +152,11 @@ async fn grant(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
         source: PurchaseSource::ApiGrant,
         now: context.now,
     };
-    make_way(&app, &auth.project, &wanted).await?;
-    purchase(&app, &context, wanted, None)
+    make_way(&access.app, &access.project, &wanted).await?;
+    purchase(&access.app, context, wanted, None)
         .await
         .map_err(|error| refused(error, product_id.as_deref(), &named.id))?;
-    let made = customers::purchase(app.pool(), auth.project_id(), id).await?;
+    let made = customers::purchase(access.app.pool(), access.project_id(), id).await?;
     let mut answer = json!({"success": true});
     if made.is_some_and(|made| made.purchase.subscription.is_some()) {
         answer["subscription_id"] = json!(id);
@@ -172,9 +170,8 @@ async fn grant(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
     params(("customer_type" = String, Path), ("customer_id" = String, Path), ("product_id" = String, Path), ("subscription_id" = Option<String>, Query)),
     responses((status = 200, description = "Cancelled"), (status = 403, description = "Somebody else's"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND"),
         (status = 400, description = "PRODUCT_DOES_NOT_EXIST, PRODUCT_CUSTOMER_TYPE_DOES_NOT_MATCH, or a sentence: there is nothing to cancel")))]
-async fn cancel(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn cancel(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut params = form.params();
     let named = Named::read(&mut params, &CustomerType::NAMES);
     let product = params.required("product_id", text);
@@ -184,22 +181,22 @@ async fn cancel(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     query.close();
     let (named, product, subscription) =
         form.finish((|| Some((named?, product?, subscription?)))())?;
-    named.check_client(&app, auth).await?;
-    let customer = named.find(&app, auth).await?;
+    named.check_client(&access).await?;
+    let customer = named.find(&access).await?;
     let selection = if let Some(id) = subscription.filter(|id| !id.is_empty()) {
         let missing = |_| refuse("The customer has no active subscription of that id.");
         Selection::Subscription(id.parse().map_err(missing)?)
     } else {
-        named.require_type(Some(&product), &configured(auth, &product)?)?;
+        named.require_type(Some(&product), &configured(&access, &product)?)?;
         Selection::Product(product.clone())
     };
-    cancel_at_stripe(&app, auth, &customer, &selection).await?;
-    let context = caller.event_context(&app, auth.project_id());
+    cancel_at_stripe(&access, &customer, &selection).await?;
+    let context = access.event_context();
     let command = CustomerCommand::Cancel {
         selection,
         now: context.now,
     };
-    carry_out(&app, &context, &customer, &command, None)
+    carry_out(&access.app, context, &customer, &command, None)
         .await
         .map_err(|error| refused(error, Some(&product), &named.id))?;
     Ok(success())
@@ -207,15 +204,14 @@ async fn cancel(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
 
 /// Ends what is selected at Stripe. Whether anything is, the customer says.
 async fn cancel_at_stripe(
-    app: &App,
-    auth: &Auth,
+    access: &ProjectAccess,
     customer: &CustomerRef,
     selection: &Selection,
 ) -> ApiResult<()> {
-    let stream = customer.stream(auth.project_id());
-    let purchases = customers::purchases_of(app.pool(), stream).await?;
+    let stream = customer.stream(access.project_id());
+    let purchases = customers::purchases_of(access.app.pool(), stream).await?;
     if let Selection::Product(id) = selection
-        && !owned(&purchases, app.now()).contains_key(&Some(id))
+        && !owned(&purchases, access.app.now()).contains_key(&Some(id))
     {
         return Ok(());
     }
@@ -223,7 +219,7 @@ async fn cancel_at_stripe(
         .iter()
         .filter(|purchase| purchase.is_active() && selection.means(purchase));
     for id in selected.filter_map(Purchase::stripe_subscription) {
-        checkout::cancel(&require_connected(app, &auth.project)?, id).await?;
+        checkout::cancel(&require_connected(&access.app, &access.project)?, id).await?;
     }
     Ok(())
 }

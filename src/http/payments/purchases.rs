@@ -28,7 +28,7 @@ use crate::app::payments::stripe_customers;
 use crate::app::projects::{LoadedProject, string_order};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::Caller;
+use crate::http::request::access::ClientAccess;
 use crate::http::request::input::{Fields, Input, text, url_text};
 
 /// The versions of the API that call a product by its new name only (contract 06 §13).
@@ -68,31 +68,30 @@ pub(super) struct Seller {
     responses((status = 200, description = "`{url}`"), (status = 403, description = "NEW_PURCHASES_BLOCKED; somebody else"),
         (status = 400, description = "SCHEMA_ERROR, PRODUCT_DOES_NOT_EXIST, PRODUCT_CUSTOMER_TYPE_DOES_NOT_MATCH, PRODUCT_ALREADY_GRANTED, REDIRECT_URL_NOT_WHITELISTED; payments are not set up"),
         (status = 503, description = "Stripe cannot be reached")))]
-async fn create_url(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn create_url(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut body = form.body();
     let named = Named::read(&mut body, &CustomerType::NAMES);
     let meant = read_meant(&mut body, &input.path);
     let return_url = body.optional("return_url", url_text);
     body.close();
     let (named, meant, return_url) = form.finish((|| Some((named?, meant?, return_url?)))())?;
-    require_open(auth)?;
-    named.check_client(&app, auth).await?;
-    let stripe = require_connected(&app, &auth.project)?;
-    let (product_id, product) = Meant::choose(auth, meant)?.resolve(auth)?;
+    require_open(&access)?;
+    named.check_client(&access).await?;
+    let stripe = require_connected(&access.app, &access.project)?;
+    let (product_id, product) = Meant::choose(&access, meant)?.resolve(&access)?;
     named.require_type(product_id.as_deref(), &product)?;
     let customer = named.unchecked()?;
-    let stream = customer.stream(auth.project_id());
-    let purchases = customers::purchases_of(app.pool(), stream).await?;
-    let is_owned = owned(&purchases, app.now()).contains_key(&product_id.as_deref());
+    let stream = customer.stream(access.project_id());
+    let purchases = customers::purchases_of(access.app.pool(), stream).await?;
+    let is_owned = owned(&purchases, access.app.now()).contains_key(&product_id.as_deref());
     if product_id.is_some() && !product.stackable && is_owned {
         return Err(KnownError::product_already_granted(product_id.as_deref(), &named.id).into());
     }
     if let Some(url) = &return_url {
-        require_trusted(url, &auth.project.config.domains)?;
+        require_trusted(url, &access.project.config.domains)?;
     }
-    let buyer = stripe_customers::for_purchase(&stripe, &customer, app.now()).await?;
+    let buyer = stripe_customers::for_purchase(&stripe, &customer, access.app.now()).await?;
     let account = stripe.platform().retrieve_account(stripe.account()).await?;
     let offer = Offer {
         customer,
@@ -105,10 +104,10 @@ async fn create_url(State(app): State<App>, caller: Caller, input: Input) -> Api
         }),
     };
     let offer = serde_json::to_value(offer).map_err(ApiError::internal)?;
-    let code = NewCode::generate(&app, Purpose::PurchaseUrl, PURCHASE_CODE_MILLIS).remembering(offer);
-    let context = caller.event_context(&app, auth.project_id());
-    issue(&app, &context, &code).await?;
-    let (base, project, code) = (&app.dashboard_url, auth.project_id(), code.text());
+    let code = NewCode::generate(&access.app, Purpose::PurchaseUrl, PURCHASE_CODE_MILLIS)
+        .remembering(offer);
+    issue(&access.app, access.event_context(), &code).await?;
+    let (base, project, code) = (&access.app.dashboard_url, access.project_id(), code.text());
     let mut url = format!("{base}/purchase/{project}_{code}");
     if let Some(return_url) = return_url {
         let query = form_urlencoded::Serializer::new(String::new())

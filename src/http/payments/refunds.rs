@@ -1,7 +1,6 @@
 //! `/internal/payments/transactions/refund`: money goes back, and products with it (contract 06
 //! §11.2).
 
-use axum::extract::State;
 use muniment_domain::PurchaseId;
 use muniment_domain::customer::money::{Cents, minor_units};
 use muniment_domain::customer::{
@@ -22,7 +21,7 @@ use crate::clients::stripe::{ConnectedStripe, Metadata, Refund, StripeError};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
-use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::access::{AdminAccess, ProjectAccess};
 use crate::http::request::input::{Input, integer, one_of, text};
 
 /// How a request names subscriptions.
@@ -41,9 +40,8 @@ pub(super) fn router() -> OpenApiRouter<App> {
     responses((status = 200, description = "Refunded"),
         (status = 400, description = "SCHEMA_ERROR, SUBSCRIPTION_ALREADY_REFUNDED, ONE_TIME_PURCHASE_ALREADY_REFUNDED, TEST_MODE_PURCHASE_NON_REFUNDABLE; payments are not set up; Stripe refuses"),
         (status = 404, description = "SUBSCRIPTION_INVOICE_NOT_FOUND, ONE_TIME_PURCHASE_NOT_FOUND"), (status = 503, description = "Stripe cannot be reached")))]
-async fn refund(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn refund(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut body = form.body();
     let kind = body.required("type", one_of(&[SUBSCRIPTION, ONE_TIME]));
     let id = body.required("id", text);
@@ -66,15 +64,15 @@ async fn refund(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     }
     let (kind, id, entries) = form.finish((|| Some((kind?, id?, entries??)))())?;
     // One at a time: the second finds what the first has done.
-    let turn = derived_uuid(&["refund", auth.project_id().as_str(), &id]);
-    let _turn = app.queues.wait(turn).await;
+    let turn = derived_uuid(&["refund", access.project_id().as_str(), &id]);
+    let _turn = access.app.queues.wait(turn).await;
     let found = match kind {
-        SUBSCRIPTION => subscription(&app, auth, &id).await?,
-        _ => one_time_purchase(&app, auth, &id).await?,
+        SUBSCRIPTION => subscription(&access, &id).await?,
+        _ => one_time_purchase(&access, &id).await?,
     };
     let desk = Desk {
-        context: caller.event_context(&app, auth.project_id()),
-        app: &app,
+        context: access.event_context().clone(),
+        app: &access.app,
         found: &found,
     };
     let purchase = &found.owned.purchase;
@@ -114,27 +112,27 @@ enum PaidBy {
     Invoice(String),
 }
 
-async fn subscription(app: &App, auth: &Auth, id: &str) -> ApiResult<Refundable> {
+async fn subscription(access: &ProjectAccess, id: &str) -> ApiResult<Refundable> {
     let missing = || KnownError::subscription_invoice_not_found(id);
-    let owned = find(app, auth, id).await?;
+    let owned = find(access, id).await?;
     let owned = owned.filter(|owned| owned.purchase.subscription.is_some());
     let owned = owned.ok_or_else(missing)?;
     if owned.purchase.refund.is_some() {
         return Err(already_refunded(&owned.purchase));
     }
-    let (project, purchase) = (auth.project_id(), owned.purchase.id);
-    let invoice = customers::creation_invoice(app.pool(), project, purchase).await?;
+    let (project, purchase) = (access.project_id(), owned.purchase.id);
+    let invoice = customers::creation_invoice(access.app.pool(), project, purchase).await?;
     let invoice = invoice.ok_or_else(missing)?;
     Ok(Refundable {
-        stripe: require_connected(app, &auth.project)?,
+        stripe: require_connected(&access.app, &access.project)?,
         owned,
         paid_by: PaidBy::Invoice(invoice),
     })
 }
 
-async fn one_time_purchase(app: &App, auth: &Auth, id: &str) -> ApiResult<Refundable> {
+async fn one_time_purchase(access: &ProjectAccess, id: &str) -> ApiResult<Refundable> {
     let missing = || KnownError::one_time_purchase_not_found(id);
-    let owned = find(app, auth, id).await?;
+    let owned = find(access, id).await?;
     let owned = owned.filter(|owned| owned.purchase.subscription.is_none());
     let owned = owned.ok_or_else(missing)?;
     if owned.purchase.refund.is_some() {
@@ -143,7 +141,7 @@ async fn one_time_purchase(app: &App, auth: &Auth, id: &str) -> ApiResult<Refund
     if owned.purchase.source == PurchaseSource::TestMode {
         return Err(KnownError::test_mode_purchase_non_refundable().into());
     }
-    let stripe = require_connected(app, &auth.project)?;
+    let stripe = require_connected(&access.app, &access.project)?;
     let intent = owned.purchase.payment_intent_id.clone();
     Ok(Refundable {
         stripe,
@@ -152,11 +150,11 @@ async fn one_time_purchase(app: &App, auth: &Auth, id: &str) -> ApiResult<Refund
     })
 }
 
-async fn find(app: &App, auth: &Auth, id: &str) -> ApiResult<Option<OwnedPurchase>> {
+async fn find(access: &ProjectAccess, id: &str) -> ApiResult<Option<OwnedPurchase>> {
     let Ok(id) = id.parse::<PurchaseId>() else {
         return Ok(None);
     };
-    Ok(customers::purchase(app.pool(), auth.project_id(), id).await?)
+    Ok(customers::purchase(access.app.pool(), access.project_id(), id).await?)
 }
 
 fn already_refunded(purchase: &Purchase) -> ApiError {

@@ -1,7 +1,6 @@
 //! `/payments/products/{type}/{id}/switch`: from one product of a line to another (contract 06
 //! §5.4).
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use muniment_domain::customer::{
     CustomerRef, DayInterval, Price, Prices, Product, Purchase, StripeSubscription,
@@ -24,7 +23,8 @@ use crate::clients::stripe::{
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
-use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::access::ClientAccess;
+use crate::http::request::caller::Auth;
 use crate::http::request::input::{Input, integer, text};
 
 /// What a product is called at Stripe if it has no name.
@@ -40,9 +40,8 @@ pub(super) fn router() -> OpenApiRouter<App> {
     params(("customer_type" = String, Path), ("customer_id" = String, Path)),
     responses((status = 200, description = "Switched"), (status = 400, description = "SCHEMA_ERROR, DEFAULT_PAYMENT_METHOD_REQUIRED; the products cannot be switched; payments are not set up; the card was declined"),
         (status = 403, description = "NEW_PURCHASES_BLOCKED; somebody else's"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND"), (status = 503, description = "Stripe cannot be reached")))]
-async fn switch(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn switch(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let named = Named::read(&mut form.params(), &PAYERS);
     let mut body = form.body();
     let from = body.required("from_product_id", text);
@@ -52,23 +51,23 @@ async fn switch(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     body.close();
     let (named, from, to, price, quantity) =
         form.finish((|| Some((named?, from?, to?, price?, quantity?)))())?;
-    require_open(auth)?;
-    named.check_client(&app, auth).await?;
-    let (from_product, to_product) = switchable(auth, &named, &from, &to)?;
-    let customer = named.find(&app, auth).await?;
-    let stream = customer.stream(auth.project_id());
+    require_open(&access)?;
+    named.check_client(&access).await?;
+    let (from_product, to_product) = switchable(&access, &named, &from, &to)?;
+    let customer = named.find(&access).await?;
+    let stream = customer.stream(access.project_id());
     // One at a time: the second finds what the first has done.
     let turn = derived_uuid(&["plan-switch", &stream.to_string()]);
-    let _turn = app.queues.wait(turn).await;
-    let purchases = customers::purchases_of(app.pool(), stream).await?;
-    let current = current(&app, &purchases, &from, &from_product)?;
+    let _turn = access.app.queues.wait(turn).await;
+    let purchases = customers::purchases_of(access.app.pool(), stream).await?;
+    let current = current(&access.app, &purchases, &from, &from_product)?;
     let (price_id, price) = chosen(&to_product, price.as_deref())?;
     if quantity.is_some_and(|quantity| quantity != 1) && !to_product.stackable {
         return Err(refuse(
             "The product is not stackable: its quantity can only be 1.",
         ));
     }
-    let stripe = require_connected(&app, &auth.project)?;
+    let stripe = require_connected(&access.app, &access.project)?;
     let (payer, card) = payer(&stripe, &customer).await?;
     let order = Order {
         customer,
@@ -78,10 +77,11 @@ async fn switch(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         price,
         quantity: quantity.unwrap_or_else(|| current.map_or(1, |purchase| purchase.quantity)),
     };
-    let context = caller.event_context(&app, auth.project_id());
+    let context = access.event_context();
     let (customer, product_id) = (&order.customer, Some(order.product_id.as_str()));
     let product = &order.product;
-    let version = record_product_version(&app, &context, customer, product_id, product).await?;
+    let version =
+        record_product_version(&access.app, context, customer, product_id, product).await?;
     let present = current.and_then(Purchase::stripe_subscription);
     let sale = Sale {
         stripe: &stripe,
@@ -93,7 +93,7 @@ async fn switch(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         Some(id) => order.switch(&sale, id).await?,
         None => order.begin(&sale, &purchases).await?,
     };
-    sync_subscription(&app, &context, customer, now).await?;
+    sync_subscription(&access.app, context, customer, now).await?;
     Ok(success())
 }
 

@@ -1,7 +1,6 @@
 //! `/internal/payments/transactions`: what moved products, items and money.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use data_encoding::BASE64URL_NOPAD;
@@ -18,7 +17,7 @@ use utoipa_axum::routes;
 use super::inline_product::view;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::Caller;
+use crate::http::request::access::AdminAccess;
 use crate::http::request::input::{Input, one_of, text};
 
 const KINDS: [&str; 6] = [
@@ -71,9 +70,8 @@ impl Cursor {
 #[utoipa::path(get, path = "/internal/payments/transactions", tag = "payments",
     params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query), ("type" = Option<String>, Query), ("customer_type" = Option<String>, Query)),
     responses((status = 200, description = "`{transactions, next_cursor}`"), (status = 400, description = "SCHEMA_ERROR; an unknown cursor")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id());
+async fn list(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut query = form.query();
     let limit = query.optional("limit", text);
     let cursor = query.optional("cursor", text);
@@ -104,7 +102,7 @@ async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
             .map(|cursor| (cursor.created_at_millis, cursor.txn_id.as_str())),
         limit: limit + 1,
     };
-    let mut found = customers::transactions(app.pool(), auth.project_id(), &page).await?;
+    let mut found = customers::transactions(access.app.pool(), access.project_id(), &page).await?;
     let size = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = found.len() > size;
     found.truncate(size);

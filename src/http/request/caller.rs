@@ -14,7 +14,6 @@ use muniment_projections::{AccessType, Actor, EventContext};
 use super::end_user::{self, EndUser};
 use crate::app::App;
 use crate::app::projects::{KeyKind, LoadedProject};
-use crate::app::request_context::RequestContext;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 use crate::security::limits::Limit;
@@ -38,7 +37,7 @@ pub struct Caller {
 #[derive(Clone, Debug)]
 pub struct Auth {
     /// With which access.
-    pub access: AccessType,
+    pub access_type: AccessType,
     /// To which project.
     pub project: Arc<LoadedProject>,
     /// As whom.
@@ -124,10 +123,10 @@ impl Caller {
             .auth
             .as_ref()
             .ok_or_else(KnownError::access_type_required)?;
-        if allowed.contains(&auth.access) {
+        if allowed.contains(&auth.access_type) {
             return Ok(auth);
         }
-        Err(KnownError::insufficient_access_type(auth.access, allowed).into())
+        Err(KnownError::insufficient_access_type(auth.access_type, allowed).into())
     }
 
     /// The caller's access, if any.
@@ -154,7 +153,7 @@ impl Caller {
     /// # Errors
     /// 429 when there is none left.
     pub fn limit(&self, app: &App, limit: Limit) -> Result<(), ApiError> {
-        let access = self.auth.as_ref().map(|auth| auth.access);
+        let access = self.auth.as_ref().map(|auth| auth.access_type);
         match (access, self.address) {
             (Some(AccessType::Server | AccessType::Admin), _) | (_, None) => Ok(()),
             (_, Some(address)) => Ok(app.limits.spend(limit, &network_of(address), app.now())?),
@@ -176,7 +175,7 @@ impl Caller {
     /// The circumstances under which events of this request are appended.
     #[must_use]
     pub fn event_context(&self, app: &App, project: &ProjectId) -> EventContext {
-        let access = self.auth.as_ref().map(|auth| auth.access);
+        let access = self.auth.as_ref().map(|auth| auth.access_type);
         EventContext {
             project_id: project.clone(),
             actor: self.actor(),
@@ -189,27 +188,15 @@ impl Caller {
         }
     }
 
-    /// The request as the use cases of sign-in see it.
-    #[must_use]
-    pub fn request_context<'r>(
-        &'r self,
-        app: &'r App,
-        auth: &'r Auth,
-        context: &'r EventContext,
-    ) -> RequestContext<'r> {
-        RequestContext {
-            app,
-            context,
-            project: &auth.project,
-            geo: self.end_user.geo.as_ref(),
-        }
-    }
-
     fn actor(&self) -> Actor {
         if let Some(owner) = self.auth.as_ref().and_then(|auth| auth.owner) {
             return Actor::Owner(owner);
         }
-        match self.auth.as_ref().map(|auth| (auth.access, auth.user_id())) {
+        match self
+            .auth
+            .as_ref()
+            .map(|auth| (auth.access_type, auth.user_id()))
+        {
             Some((AccessType::Admin, _)) => Actor::Admin,
             Some((AccessType::Server, _)) => Actor::ServerKey,
             Some((AccessType::Client, Some(user))) => Actor::User(user),
@@ -324,7 +311,7 @@ async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<Auth>, Ap
         None => None,
     };
     Ok(Some(Auth {
-        access,
+        access_type: access,
         project,
         user,
         owner,

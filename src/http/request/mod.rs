@@ -1,5 +1,6 @@
 //! What all routes share of a request: its id, body, caller, input, and where it comes from.
 
+pub(crate) mod access;
 pub(crate) mod body;
 pub(crate) mod caller;
 pub(crate) mod end_user;

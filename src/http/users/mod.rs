@@ -1,7 +1,6 @@
 //! `/users`: accounts, by their owners and by servers.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use muniment_domain::user::{
@@ -21,7 +20,8 @@ use crate::app::users::accounts::{self, NewAccount, SideEffects};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
-use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::access::{OwnUserAccess, ProjectAccess, ServerAccess};
+use crate::http::request::caller::Auth;
 use crate::http::request::input::{
     Fields, Form, Input, base64, boolean, country, integer, json_value, lenient_email,
     non_empty_text, one_of, query_boolean, text, text_max, url_text, uuid,
@@ -45,73 +45,64 @@ pub fn router() -> OpenApiRouter<App> {
 /// The signed-in user.
 #[utoipa::path(get, path = "/users/me", tag = "users",
     responses((status = 200, body = CurrentUser), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER")))]
-async fn read_me(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let record = auth.own_user()?;
-    let form = input.form(auth.user_id());
-    form.no_query().finish(Some(()))?;
-    Ok(show(&app, auth, record))
+async fn read_me(access: OwnUserAccess, input: Input) -> ApiResult {
+    access.form(&input).no_query().finish(Some(()))?;
+    Ok(show(&access, &access.own))
 }
 
 /// Changes the signed-in user.
 #[utoipa::path(patch, path = "/users/me", tag = "users", request_body = Value,
     responses((status = 200, body = CurrentUser), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER, SCHEMA_ERROR"),
         (status = 404, description = "TEAM_MEMBERSHIP_NOT_FOUND"), (status = 409, description = "USER_EMAIL_ALREADY_EXISTS")))]
-async fn update_me(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let id = auth.own_user()?.user.user_id();
-    change(&app, &caller, auth, id, input).await
+async fn update_me(access: OwnUserAccess, input: Input) -> ApiResult {
+    change(&access, access.own.user.user_id(), input).await
 }
 
 /// Deletes the signed-in user, if the project lets users do so.
 #[utoipa::path(delete, path = "/users/me", tag = "users",
     responses((status = 200, description = "Deleted"), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER")))]
-async fn delete_me(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let id = auth.own_user()?.user.user_id();
-    input.form(auth.user_id()).no_query().finish(Some(()))?;
-    let allowed = auth.project.config.users.allow_client_user_deletion;
-    if auth.access == AccessType::Client && !allowed {
+async fn delete_me(access: OwnUserAccess, input: Input) -> ApiResult {
+    let id = access.own.user.user_id();
+    access.form(&input).no_query().finish(Some(()))?;
+    let allowed = access.project.config.users.allow_client_user_deletion;
+    if access.access_type == AccessType::Client && !allowed {
         let refusal = "This project does not let users delete their own account. Ask its operator to delete it.";
         return Err(ApiError::text(StatusCode::BAD_REQUEST, refusal));
     }
-    accounts::close(&app, &caller.event_context(&app, auth.project_id()), id).await?;
+    accounts::close(&access.app, access.event_context(), id).await?;
     Ok(success())
 }
 
 /// One user.
 #[utoipa::path(get, path = "/users/{user_id}", tag = "users", params(("user_id" = String, Path, description = "A user's id, or `me`")),
     responses((status = 200, body = ServerUser), (status = 404, description = "USER_NOT_FOUND")))]
-async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let id = user_in_path(auth, &input)?;
-    let record = find(&app, auth, id).await?;
-    Ok(Json(ServerUser::of(&app, &record, &auth.project)).into_response())
+async fn read(access: ServerAccess, input: Input) -> ApiResult {
+    let id = user_in_path(&access, &input)?;
+    let record = find(&access, id).await?;
+    Ok(Json(ServerUser::of(&access.app, &record, &access.project)).into_response())
 }
 
 /// Changes one user.
 #[utoipa::path(patch, path = "/users/{user_id}", tag = "users", request_body = Value, params(("user_id" = String, Path, description = "A user's id, or `me`")),
     responses((status = 200, body = ServerUser), (status = 400, description = "SCHEMA_ERROR"),
         (status = 404, description = "USER_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND"), (status = 409, description = "USER_EMAIL_ALREADY_EXISTS")))]
-async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let mut form = input.form(auth.user_id());
+async fn update(access: ServerAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let id = form.params().required_user_id_or_me("user_id");
     let id = match id {
         Some(id) => id,
         None => form.finish(None)?,
     };
-    change(&app, &caller, auth, id, input).await
+    change(&access, id, input).await
 }
 
 /// Deletes one user, with everything that is theirs.
 #[utoipa::path(delete, path = "/users/{user_id}", tag = "users", params(("user_id" = String, Path, description = "A user's id, or `me`")),
     responses((status = 200, description = "Deleted"), (status = 404, description = "USER_NOT_FOUND")))]
-async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let id = user_in_path(auth, &input)?;
-    find(&app, auth, id).await?;
-    accounts::close(&app, &caller.event_context(&app, auth.project_id()), id).await?;
+async fn delete(access: ServerAccess, input: Input) -> ApiResult {
+    let id = user_in_path(&access, &input)?;
+    find(&access, id).await?;
+    accounts::close(&access.app, access.event_context(), id).await?;
     Ok(success())
 }
 
@@ -122,12 +113,17 @@ async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         ("query" = Option<String>, Query, description = "Part of a name or an email address, or an id"),
         ("include_restricted" = Option<bool>, Query), ("include_anonymous" = Option<bool>, Query), ("only_anonymous" = Option<bool>, Query)),
     responses((status = 200, description = "A page of users")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let listing = read_listing(input.form(auth.user_id()))?;
-    let verification = auth.project.config.email_verification();
-    let page = users::list(app.pool(), auth.project_id(), &listing, verification).await?;
-    let show = |record: &UserRecord| ServerUser::of(&app, record, &auth.project);
+async fn list(access: ServerAccess, input: Input) -> ApiResult {
+    let listing = read_listing(access.form(&input))?;
+    let verification = access.project.config.email_verification();
+    let page = users::list(
+        access.app.pool(),
+        access.project_id(),
+        &listing,
+        verification,
+    )
+    .await?;
+    let show = |record: &UserRecord| ServerUser::of(&access.app, record, &access.project);
     let items: Vec<ServerUser> = page.items.iter().map(show).collect();
     let pagination = json!({"next_cursor": page.next_cursor});
     Ok(
@@ -180,11 +176,10 @@ fn read_listing(mut form: Form) -> Result<Listing, ApiError> {
 /// Creates a user.
 #[utoipa::path(post, path = "/users", tag = "users", request_body = Value,
     responses((status = 201, body = ServerUser), (status = 400, description = "SCHEMA_ERROR"), (status = 409, description = "USER_EMAIL_ALREADY_EXISTS")))]
-async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn create(access: ServerAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut body = form.body();
-    let fields = UserFields::read(&mut body, auth.access);
+    let fields = UserFields::read(&mut body, access.access_type);
     let is_anonymous = body.or_default("is_anonymous", boolean, false);
     let accounts = body.optional_list("oauth_providers", read_oauth_account);
     body.close();
@@ -192,22 +187,27 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         form.finish((|| Some((fields?, is_anonymous?, accounts?)))())?;
     fields.check_restriction(&input)?;
     let user = fields
-        .into_new_user(&app, auth, is_anonymous, oauth.unwrap_or_default())
+        .into_new_user(&access, is_anonymous, oauth.unwrap_or_default())
         .await?;
-    let account = NewAccount::generate(&app, &auth.project, user);
-    let context = caller.event_context(&app, auth.project_id());
-    accounts::open(&app, &context, &account, &SideEffects::default()).await?;
-    let record = find(&app, auth, account.id).await?;
-    let view = ServerUser::of(&app, &record, &auth.project).before_personal_team();
+    let account = NewAccount::generate(&access.app, &access.project, user);
+    accounts::open(
+        &access.app,
+        access.event_context(),
+        &account,
+        &SideEffects::default(),
+    )
+    .await?;
+    let record = find(&access, account.id).await?;
+    let view = ServerUser::of(&access.app, &record, &access.project).before_personal_team();
     Ok((StatusCode::CREATED, Json(view)).into_response())
 }
 
-async fn change(app: &App, caller: &Caller, auth: &Auth, id: UserId, input: Input) -> ApiResult {
-    let mut form = input.form(auth.user_id()).no_query();
+async fn change(access: &ProjectAccess, id: UserId, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut body = form.body();
-    let fields = UserFields::read(&mut body, auth.access);
+    let fields = UserFields::read(&mut body, access.access_type);
     let selected_team = body.nullable("selected_team_id", uuid);
-    let sign_up = match auth.access {
+    let sign_up = match access.access_type {
         AccessType::Client => Some(None),
         AccessType::Server | AccessType::Admin => body.optional("is_anonymous", only_false),
     };
@@ -216,18 +216,24 @@ async fn change(app: &App, caller: &Caller, auth: &Auth, id: UserId, input: Inpu
         form.finish((|| Some((fields?, selected_team?, sign_up?)))())?;
     fields.check_restriction(&input)?;
     // The signed-in user was found before.
-    if auth.user_id() != Some(id) {
-        find(app, auth, id).await?;
+    if access.user_id() != Some(id) {
+        find(access, id).await?;
     }
     let update = UserUpdate {
         selected_team_id: map_patch(selected_team, TeamId),
         sign_up: sign_up.is_some(),
-        ..fields.into_update(app, auth).await?
+        ..fields.into_update(access).await?
     };
-    let context = caller.event_context(app, auth.project_id());
-    accounts::update(app, &context, id, &update, &SideEffects::default()).await?;
-    let record = find(app, auth, id).await?;
-    Ok(show(app, auth, &record))
+    accounts::update(
+        &access.app,
+        access.event_context(),
+        id,
+        &update,
+        &SideEffects::default(),
+    )
+    .await?;
+    let record = find(access, id).await?;
+    Ok(show(access, &record))
 }
 
 /// The fields that creating and changing a user have in common.
@@ -300,7 +306,7 @@ impl UserFields {
     }
 
     fn image_rule(auth: &Auth) -> ImageRule {
-        match auth.access {
+        match auth.access_type {
             AccessType::Client => ImageRule::UploadsOnly,
             AccessType::Server | AccessType::Admin => ImageRule::UploadsAndLinks,
         }
@@ -335,13 +341,12 @@ impl UserFields {
 
     async fn into_new_user(
         self,
-        app: &App,
-        auth: &Auth,
+        access: &ProjectAccess,
         is_anonymous: bool,
         oauth_accounts: Vec<OauthAccount>,
     ) -> Result<NewUser, ApiError> {
-        let config = &auth.project.config;
-        let password_hash = self.hash(app).await?.into_value();
+        let config = &access.project.config;
+        let password_hash = self.hash(&access.app).await?.into_value();
         if password_hash.is_some() && !config.auth.password.allow_sign_in {
             return Err(bad_request(
                 "Password sign-in is switched off in this project, so no password can be set.",
@@ -353,7 +358,7 @@ impl UserFields {
                 "Sign-in by email code is switched off in this project.",
             ));
         }
-        check_providers(&auth.project, &oauth_accounts)?;
+        check_providers(&access.project, &oauth_accounts)?;
         let is_verified = self.primary_email_verified.unwrap_or(false);
         let used_for_auth = self.primary_email_auth_enabled.unwrap_or(false);
         let address = self.primary_email.into_value();
@@ -365,20 +370,20 @@ impl UserFields {
         let oauth_accounts = oauth_accounts
             .into_iter()
             .map(|account| OauthAccount {
-                id: app.random.uuid(),
+                id: access.app.random.uuid(),
                 ..account
             })
             .collect();
         let primary_email = address.map(|address| NewPrimaryEmail {
-            channel_id: ContactChannelId(app.random.uuid()),
+            channel_id: ContactChannelId(access.app.random.uuid()),
             address,
             is_verified,
             used_for_auth,
         });
         let image = images::accept(
-            app,
+            &access.app,
             images::Folder::Users,
-            UserFields::image_rule(auth),
+            UserFields::image_rule(access),
             self.profile_image_url,
         );
         Ok(NewUser {
@@ -399,22 +404,22 @@ impl UserFields {
             country_code: self.country_code.into_value(),
             risk_scores: self.risk_scores.unwrap_or_default(),
             oauth_accounts,
-            ..NewUser::blank(auth.project.id.clone(), app.now())
+            ..NewUser::blank(access.project.id.clone(), access.app.now())
         })
     }
 
-    async fn into_update(self, app: &App, auth: &Auth) -> Result<UserUpdate, ApiError> {
+    async fn into_update(self, access: &ProjectAccess) -> Result<UserUpdate, ApiError> {
         if self.passkey_auth_enabled == Some(true) {
             return Err(bad_request(
                 "A passkey is registered by its owner; it cannot be switched on here.",
             ));
         }
-        let config = &auth.project.config;
-        let password_hash = self.hash(app).await?;
+        let config = &access.project.config;
+        let password_hash = self.hash(&access.app).await?;
         let image = images::accept(
-            app,
+            &access.app,
             images::Folder::Users,
-            UserFields::image_rule(auth),
+            UserFields::image_rule(access),
             self.profile_image_url,
         );
         let profile_image_url = image.await?;
@@ -436,7 +441,7 @@ impl UserFields {
             country_code: self.country_code,
             risk_scores: self.risk_scores,
             remove_passkey: self.passkey_auth_enabled == Some(false),
-            ..UserUpdate::nothing(app.now(), ContactChannelId(app.random.uuid()))
+            ..UserUpdate::nothing(access.app.now(), ContactChannelId(access.app.random.uuid()))
         })
     }
 }
@@ -565,16 +570,16 @@ fn user_in_path(auth: &Auth, input: &Input) -> Result<UserId, ApiError> {
 ///
 /// # Errors
 /// `USER_NOT_FOUND`.
-pub(super) async fn find(app: &App, auth: &Auth, id: UserId) -> Result<UserRecord, ApiError> {
-    let record = app.users.by_id(auth.project_id(), id).await?;
+pub(super) async fn find(access: &ProjectAccess, id: UserId) -> Result<UserRecord, ApiError> {
+    let record = access.app.users.by_id(access.project_id(), id).await?;
     record.ok_or_else(|| KnownError::user_not_found().into())
 }
 
-fn show(app: &App, auth: &Auth, record: &UserRecord) -> Response {
-    match auth.access {
-        AccessType::Client => Json(CurrentUser::of(record, &auth.project)).into_response(),
+fn show(access: &ProjectAccess, record: &UserRecord) -> Response {
+    match access.access_type {
+        AccessType::Client => Json(CurrentUser::of(record, &access.project)).into_response(),
         AccessType::Server | AccessType::Admin => {
-            Json(ServerUser::of(app, record, &auth.project)).into_response()
+            Json(ServerUser::of(&access.app, record, &access.project)).into_response()
         }
     }
 }
