@@ -18,3 +18,14 @@ pub struct RequestContext<'r> {
     /// Where the end user seems to be.
     pub geo: Option<&'r GeoLocation>,
 }
+
+impl RequestContext<'_> {
+    /// What the log is to know of something that happens now, after the request had to wait.
+    #[must_use]
+    pub fn context_now(&self) -> EventContext {
+        EventContext {
+            now: self.app.now(),
+            ..self.context.clone()
+        }
+    }
+}

@@ -10,9 +10,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::Named;
-use super::billing::PAYERS;
+use super::named_customer::PAYERS;
 use crate::app::App;
+use crate::app::payments::named_customer::NamedCustomer;
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::access::ClientAccess;
 use crate::http::request::input::{Input, integer, text};
@@ -28,7 +28,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
     responses((status = 200, description = "A page of invoices"), (status = 400, description = "SCHEMA_ERROR; an unknown cursor"), (status = 403, description = "Somebody else's")))]
 async fn list(access: ClientAccess, input: Input) -> ApiResult {
     let mut form = access.form(&input);
-    let named = Named::read(&mut form.params(), &PAYERS);
+    let named = NamedCustomer::read(&mut form.params(), &PAYERS);
     let mut query = form.query();
     let cursor = query.optional("cursor", text);
     let limit = query.or_default("limit", integer(1..=100), 10);

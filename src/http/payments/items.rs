@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Named;
 use crate::app::App;
 use crate::app::payments::customers::{Delivery, change_id, change_item};
+use crate::app::payments::named_customer::NamedCustomer;
 use crate::error::ApiResult;
 use crate::error::known_error::KnownError;
 use crate::http::request::access::{ClientAccess, ProjectAccess, ServerAccess};
@@ -109,14 +109,14 @@ async fn update_quantity(access: ServerAccess, headers: HeaderMap, input: Input)
     }
 }
 
-fn read_path(params: &mut Fields<'_>) -> Option<(Named, String)> {
-    let named = Named::read(params, &CustomerType::NAMES);
+fn read_path(params: &mut Fields<'_>) -> Option<(NamedCustomer, String)> {
+    let named = NamedCustomer::read(params, &CustomerType::NAMES);
     let item = params.required("item_id", text);
     Some((named?, item?))
 }
 
 /// Makes sure that the item is configured, and for such customers; then, that the customer exists.
-async fn find(access: &ProjectAccess, named: &Named, item: &str) -> ApiResult<CustomerRef> {
+async fn find(access: &ProjectAccess, named: &NamedCustomer, item: &str) -> ApiResult<CustomerRef> {
     let configured = access.project.catalogue.items.get(item);
     let configured = configured.ok_or_else(|| KnownError::item_not_found(item))?;
     let expected = configured.customer_type;
@@ -126,7 +126,7 @@ async fn find(access: &ProjectAccess, named: &Named, item: &str) -> ApiResult<Cu
             KnownError::item_customer_type_does_not_match(item, id, expected, actual).into(),
         );
     }
-    named.find(access).await
+    named.find(&access.app, access.project_id()).await
 }
 
 /// A time in ISO 8601.

@@ -8,9 +8,8 @@ use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::require_connected;
 use crate::app::App;
-use crate::app::payments::stripe_customers::connected;
+use crate::app::payments::stripe_customers::{connected, require_connected};
 use crate::app::projects::{self, LoadedProject};
 use crate::clients::stripe::Stripe;
 use crate::error::known_error::KnownError;
