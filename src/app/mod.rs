@@ -37,7 +37,7 @@ use crate::security::secrets::Random;
 use crate::security::tokens::TokenIssuer;
 
 use integrations::Integrations;
-use projects::ProjectDirectory;
+use projects::directory::ProjectDirectory;
 
 /// Everything a request may need. Cheap to clone.
 #[derive(Clone)]

@@ -4,7 +4,7 @@ use muniment_projections::EventContext;
 
 use super::App;
 use crate::app::auth::geo::GeoLocation;
-use crate::app::projects::LoadedProject;
+use crate::app::projects::directory::LoadedProject;
 
 /// The request on whose behalf a use case works.
 #[derive(Clone, Copy)]

@@ -19,7 +19,8 @@ use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::access::ClientAccess;
 use crate::http::request::ingestion::{browser_id, millis, observed_session};
-use crate::http::request::input::{Form, Input, one_of};
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::one_of;
 
 /// Events in a batch, at most.
 const MAX_EVENTS: usize = 500;

@@ -19,9 +19,8 @@ use crate::http::answer::{success, whole_list};
 use crate::http::auth::codes::{check_code, limit_sending, read_code};
 use crate::http::request::access::{ClientAccess, ProjectAccess};
 use crate::http::request::caller::Auth;
-use crate::http::request::input::{
-    Form, Input, boolean, lenient_email, one_of, strict_email, url_text, uuid,
-};
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{boolean, lenient_email, one_of, strict_email, url_text, uuid};
 use crate::security::limits::Limit;
 use crate::views::ContactChannelView;
 
@@ -82,38 +81,13 @@ async fn list(access: ClientAccess, input: Input) -> ApiResult {
 async fn create(access: ClientAccess, input: Input) -> ApiResult {
     let mut form = access.form(&input);
     ignore_ids_in_query(&mut form);
-    let mut body = form.body();
-    let user = body.required_user_id_or_me("user_id");
-    let kind = body.required("type", one_of(&["email"]));
-    let address = body.required("value", lenient_email);
-    let used_for_auth = body.required("used_for_auth", boolean);
-    let is_primary = body.or_default("is_primary", boolean, false);
-    let is_verified = match access.access_type {
-        AccessType::Client => Some(false),
-        AccessType::Server | AccessType::Admin => body.or_default("is_verified", boolean, false),
-    };
-    body.close();
-    let (user, address, used_for_auth, is_primary, is_verified) = form.finish((|| {
-        kind?;
-        Some((user?, address?, used_for_auth?, is_primary?, is_verified?))
-    })())?;
+    let new = read_new(&access, &mut form);
+    let (user, channel) = form.finish(new)?;
     require_own(&access, Some(user))?;
-    if users::by_id(access.app.pool(), access.project_id(), user)
-        .await?
-        .is_none()
-    {
-        return Err(KnownError::user_not_found().into());
-    }
-    let id = ContactChannelId(access.app.random.uuid());
-    let shown = address.to_string();
-    let command = UserCommand::AddChannel(NewChannel {
-        channel_id: id,
-        now: access.app.now(),
-        address,
-        is_primary,
-        is_verified,
-        used_for_auth,
-    });
+    let known = users::by_id(access.app.pool(), access.project_id(), user).await?;
+    known.ok_or_else(KnownError::user_not_found)?;
+    let (id, shown) = (channel.channel_id, channel.address.to_string());
+    let command = UserCommand::AddChannel(channel);
     change(
         &access.app,
         access.event_context(),
@@ -125,6 +99,31 @@ async fn create(access: ClientAccess, input: Input) -> ApiResult {
     let row = find(&access, user, id).await?;
     let view = ContactChannelView::of(&row.ok_or_else(not_found)?);
     Ok((StatusCode::CREATED, Json(view)).into_response())
+}
+
+/// Whose channel it shall be, and the channel. Clients cannot say that it is verified.
+fn read_new(access: &ProjectAccess, form: &mut Form<'_>) -> Option<(UserId, NewChannel)> {
+    let mut body = form.body();
+    let user = body.required_user_id_or_me("user_id");
+    let kind = body.required("type", one_of(&["email"]));
+    let address = body.required("value", lenient_email);
+    let used_for_auth = body.required("used_for_auth", boolean);
+    let is_primary = body.or_default("is_primary", boolean, false);
+    let is_verified = match access.access_type {
+        AccessType::Client => Some(false),
+        AccessType::Server | AccessType::Admin => body.or_default("is_verified", boolean, false),
+    };
+    body.close();
+    kind?;
+    let channel = NewChannel {
+        channel_id: ContactChannelId(access.app.random.uuid()),
+        now: access.app.now(),
+        address: address?,
+        is_primary: is_primary?,
+        is_verified: is_verified?,
+        used_for_auth: used_for_auth?,
+    };
+    Some((user?, channel))
 }
 
 /// Shows a channel.
@@ -153,34 +152,40 @@ async fn update(access: ClientAccess, input: Input) -> ApiResult {
     let mut form = access.form(&input);
     ignore_ids_in_query(&mut form);
     let ids = read_ids(&mut form);
-    let mut body = form.body();
-    let address = body.optional("value", lenient_email);
-    let kind = body.optional("type", one_of(&["email"]));
-    let used_for_auth = body.optional("used_for_auth", boolean);
-    let is_primary = body.optional("is_primary", boolean);
-    let is_verified = match access.access_type {
-        AccessType::Client => Some(None),
-        AccessType::Server | AccessType::Admin => body.optional("is_verified", boolean),
-    };
-    body.close();
-    let ((user, id), channel) = form.finish((|| {
-        kind?;
-        let (user, channel_id) = ids?;
-        let channel = ChannelChange {
-            channel_id,
-            address: address?,
-            is_primary: is_primary?,
-            is_verified: is_verified?,
-            used_for_auth: used_for_auth?,
-        };
-        Some(((user, channel_id), channel))
-    })())?;
+    let channel = read_change(access.access_type, ids.map(|(_, id)| id), &mut form);
+    let ((user, id), channel) = form.finish(ids.zip(channel))?;
     require_own(&access, Some(user))?;
     require_found(&access, user, id).await?;
     let command = UserCommand::ChangeChannel(channel);
     change(&access.app, access.event_context(), user, command, None).await?;
     let row = require_found(&access, user, id).await?;
     Ok(Json(ContactChannelView::of(&row)).into_response())
+}
+
+/// What changes of a channel. Clients cannot say that it is verified.
+fn read_change(
+    access_type: AccessType,
+    channel_id: Option<ContactChannelId>,
+    form: &mut Form<'_>,
+) -> Option<ChannelChange> {
+    let mut body = form.body();
+    let address = body.optional("value", lenient_email);
+    let kind = body.optional("type", one_of(&["email"]));
+    let used_for_auth = body.optional("used_for_auth", boolean);
+    let is_primary = body.optional("is_primary", boolean);
+    let is_verified = match access_type {
+        AccessType::Client => Some(None),
+        AccessType::Server | AccessType::Admin => body.optional("is_verified", boolean),
+    };
+    body.close();
+    kind?;
+    Some(ChannelChange {
+        channel_id: channel_id?,
+        address: address?,
+        is_primary: is_primary?,
+        is_verified: is_verified?,
+        used_for_auth: used_for_auth?,
+    })
 }
 
 /// Removes a channel, be it the primary one.
@@ -314,7 +319,7 @@ async fn find(
     users::channel(access.app.pool(), access.project_id(), user, id).await
 }
 
-/// Changing what is not there is a bad request, by the contract.
+/// Changing what is not there is a bad request, not something that was not found.
 async fn require_found(
     access: &ProjectAccess,
     user: UserId,

@@ -1,4 +1,4 @@
-//! `/data-vault`: values that clients sealed, kept under hashed keys (contract 04 §8).
+//! `/data-vault`: values that clients sealed, kept under hashed keys.
 
 use axum::Json;
 use axum::response::IntoResponse;
@@ -15,7 +15,8 @@ use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
 use crate::http::request::access::ServerAccess;
 use crate::http::request::caller::Auth;
-use crate::http::request::input::{Input, non_empty_text, text};
+use crate::http::request::input::Input;
+use crate::http::request::values::{non_empty_text, text};
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {

@@ -47,14 +47,7 @@ async fn upload(access: ClientAccess, input: Input) -> ApiResult {
     if size > MAX_BYTES {
         return Err(too_large());
     }
-    if upload.events.is_empty() {
-        return Err(bad_request("events must not be empty."));
-    }
-    if upload.events.len() > MAX_EVENTS {
-        return Err(bad_request(
-            "events must have at most 5000 items. Send more uploads.",
-        ));
-    }
+    check_events(upload.events.len())?;
     let recorded = Recorded {
         project: access.project_id(),
         user: current.record.user.user_id(),
@@ -68,6 +61,16 @@ async fn upload(access: ClientAccess, input: Input) -> ApiResult {
         "deduped": stored.added == Added::Repeated,
     }))
     .into_response())
+}
+
+fn check_events(count: usize) -> Result<(), ApiError> {
+    match count {
+        0 => Err(bad_request("events must not be empty.")),
+        1..=MAX_EVENTS => Ok(()),
+        _ => Err(bad_request(
+            "events must have at most 5000 items. Send more uploads.",
+        )),
+    }
 }
 
 fn read_upload<'i>(mut form: Form<'i>) -> Result<Upload<'i>, ApiError> {

@@ -13,7 +13,8 @@ use crate::app::App;
 use crate::app::webhooks::{Webhooks, test_delivery};
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::access::AdminAccess;
-use crate::http::request::input::{Input, text};
+use crate::http::request::input::Input;
+use crate::http::request::values::text;
 use crate::workers::webhooks::submitter::{SvixServer, Test};
 
 /// The routes of this file.

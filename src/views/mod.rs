@@ -22,7 +22,8 @@ use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::app::projects::{LoadedProject, NewKeys, string_order};
+use crate::app::projects::directory::LoadedProject;
+use crate::app::projects::{NewKeys, string_order};
 
 pub(crate) use muniment_domain::project::old_fields::enabled_providers;
 

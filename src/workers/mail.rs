@@ -19,7 +19,7 @@ use sqlx::PgConnection;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
-use crate::app::projects::LoadedProject;
+use crate::app::projects::directory::LoadedProject;
 use crate::clients::mail::classify::Rejection;
 use crate::clients::mail::templates::Rendered;
 use crate::clients::mail::transport::{MailServer, Message};

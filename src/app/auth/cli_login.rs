@@ -1,4 +1,4 @@
-//! Signing a command-line program in through a browser (contract 01 §7).
+//! Signing a command-line program in through a browser.
 
 use axum::http::StatusCode;
 use muniment_domain::cli_login::{

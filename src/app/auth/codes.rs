@@ -1,4 +1,4 @@
-//! Codes that are sent or shown to somebody, who brings them back (contract 02 §1.4).
+//! Codes that are sent or shown to somebody, who brings them back.
 
 use muniment_domain::verification_code::{
     CodeDetails, CodeIssued, Purpose, VerificationCode, VerificationCodeCommand,

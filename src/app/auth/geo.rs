@@ -33,7 +33,7 @@ pub struct Region {
 }
 
 impl GeoLocation {
-    /// As sessions show it (contract 01 §3.6).
+    /// As sessions show it.
     #[must_use]
     pub fn shown(&self) -> Value {
         let mut shown = Map::from_iter([("ip".to_owned(), json!(self.ip.to_string()))]);
@@ -48,7 +48,7 @@ impl GeoLocation {
         Value::Object(shown)
     }
 
-    /// As analytics has it: `ip_info` (contract 07 §2).
+    /// As analytics has it: `ip_info`.
     #[must_use]
     pub fn ip_info(&self) -> Value {
         let mut info = Map::from_iter([

@@ -1,5 +1,4 @@
-//! Signing in, or up, with a code that came by email: as a link, or as a short one-time password
-//! (contract 02 §3).
+//! Signing in, or up, with a code that came by email: as a link, or as a short one-time password.
 
 use muniment_domain::session::Opening as SessionOpening;
 use muniment_domain::user::{User, UserCommand};

@@ -1,4 +1,4 @@
-//! Passkeys (WebAuthn Level 2): registering one, and signing in with it (contract 02 §5).
+//! Passkeys (WebAuthn Level 2): registering one, and signing in with it.
 //!
 //! One server may stand behind many web sites, so it cannot name the relying party when a ceremony
 //! begins: the client puts its own host in, and the server learns it from the origin that the
@@ -26,7 +26,7 @@ use webauthn_rs_core::proto::{
 use super::codes::{self, Handling, NewCode};
 use super::redirects;
 use super::sign_in::{SignedIn, after_first_factor};
-use crate::app::projects::LoadedProject;
+use crate::app::projects::directory::LoadedProject;
 use crate::app::request_context::RequestContext;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;

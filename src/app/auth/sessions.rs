@@ -11,7 +11,7 @@ use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 
 use crate::app::App;
 use crate::app::auth::geo::GeoLocation;
-use crate::app::projects::LoadedProject;
+use crate::app::projects::directory::LoadedProject;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 use crate::security::tokens::NewClaims;

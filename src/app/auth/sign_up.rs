@@ -1,5 +1,4 @@
-//! Signing up: a stranger gets an account, or an anonymous user's account becomes a full one
-//! (contract 02 §1.6).
+//! Signing up: a stranger gets an account, or an anonymous user's account becomes a full one.
 
 use muniment_domain::session::Opening as SessionOpening;
 use muniment_domain::sign_up_rules::{Applicant, AuthMethod};

@@ -1,5 +1,4 @@
-//! Whether somebody may sign up: the project's rules, for every way of signing up (contract 02
-//! §1.6 and §9).
+//! Whether somebody may sign up: the project's rules, for every way of signing up.
 //!
 //! ```ignore
 //! let applicant = Applicant {
@@ -26,7 +25,7 @@ use muniment_projections::telemetry::sign_up_rules::{Triggering, record};
 
 use crate::app::App;
 use crate::app::auth::geo::GeoLocation;
-use crate::app::projects::LoadedProject;
+use crate::app::projects::directory::LoadedProject;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 

@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 use super::clients::Client;
 use super::key_expiry;
 use crate::app::App;
-use crate::app::projects::{LoadedProject, NewKeys, creation, shared_provider};
+use crate::app::projects::directory::LoadedProject;
+use crate::app::projects::{NewKeys, creation, shared_provider};
 use crate::security::secrets::KeyPrefix;
 
 /// The store of the `internal` project's data vault that holds how to reach Neon's databases.

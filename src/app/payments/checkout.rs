@@ -1,4 +1,4 @@
-//! Checkout: what Stripe is asked for when somebody begins to pay (contract 06 §6.4).
+//! Checkout: what Stripe is asked for when somebody begins to pay.
 //!
 //! Nothing is theirs yet: that comes with the webhook that says it was paid. So what has to give way
 //! to a purchase gives way only once Stripe has agreed to sell it.
@@ -150,7 +150,7 @@ impl Sale<'_> {
         Ok(subscription.client_secret().map(str::to_owned))
     }
 
-    /// What a subscription says about what it is for (contract 06 §8.3).
+    /// What a subscription says about what it is for.
     fn subscription_metadata(&self) -> Metadata {
         let mut fields = vec![
             ("productVersionId", self.version.to_owned()),
@@ -162,7 +162,7 @@ impl Sale<'_> {
         metadata(fields)
     }
 
-    /// What a payment says about what it is for (contract 06 §8.3).
+    /// What a payment says about what it is for.
     fn payment_metadata(&self) -> Metadata {
         metadata(vec![
             ("productId", self.product_id.unwrap_or_default().to_owned()),

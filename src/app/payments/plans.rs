@@ -1,5 +1,5 @@
 //! Plans of the makers' own dashboard: products of the `internal` project that its teams, the
-//! owners of all other projects, subscribe to (contract 06 §12).
+//! owners of all other projects, subscribe to.
 
 use muniment_domain::customer::{
     Customer, CustomerCommand, CustomerRef, PurchaseSource, Quantity, WantedPurchase,
@@ -11,7 +11,7 @@ use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
-use crate::app::projects::LoadedProject;
+use crate::app::projects::directory::LoadedProject;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 

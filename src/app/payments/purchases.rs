@@ -8,7 +8,7 @@ use muniment_projections::read_models::customers;
 use super::checkout;
 use super::stripe_customers::require_connected;
 use crate::app::App;
-use crate::app::projects::LoadedProject;
+use crate::app::projects::directory::LoadedProject;
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 

@@ -9,7 +9,7 @@ use muniment_domain::Millis;
 use muniment_domain::customer::{CustomerRef, CustomerType, derived_uuid};
 
 use crate::app::App;
-use crate::app::projects::LoadedProject;
+use crate::app::projects::directory::LoadedProject;
 use crate::clients::stripe::{ConnectedStripe, Customer, Metadata, StripeError};
 use crate::error::{ApiError, ApiResult};
 

@@ -12,7 +12,7 @@ use super::named_customer::NamedCustomer;
 use super::stripe_customers::{self, require_connected};
 use super::stripe_events::told;
 use crate::app::App;
-use crate::app::projects::LoadedProject;
+use crate::app::projects::directory::LoadedProject;
 use crate::app::request_context::RequestContext;
 use crate::clients::stripe::{
     ConnectedStripe, Metadata, PaymentBehavior, PaymentMethod, RecurringPrice, Subscription,

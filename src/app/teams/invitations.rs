@@ -1,4 +1,4 @@
-//! Invitations to teams: codes that go out by mail, and what becomes of them (contract 03 §3.5).
+//! Invitations to teams: codes that go out by mail, and what becomes of them.
 //!
 //! A code can be accepted in two ways: by whoever holds it, or by its id by a user whose verified
 //! address it was sent to. Either way it is used up once.
@@ -22,7 +22,8 @@ use crate::app::auth::redirects;
 use crate::app::emails;
 use crate::app::emails::CodeEmail;
 use crate::app::payments::plans;
-use crate::app::projects::{DefaultsOf, LoadedProject};
+use crate::app::projects::DefaultsOf;
+use crate::app::projects::directory::LoadedProject;
 use crate::app::request_context::RequestContext;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;

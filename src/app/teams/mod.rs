@@ -13,7 +13,8 @@ use muniment_projections::read_models::permissions::{self, Holding};
 use muniment_projections::read_models::teams;
 use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 
-use super::projects::{DefaultsOf, LoadedProject};
+use super::projects::DefaultsOf;
+use super::projects::directory::LoadedProject;
 use super::{App, api_keys};
 use crate::app::payments::{customers, plans};
 use crate::error::ApiError;

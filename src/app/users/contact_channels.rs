@@ -1,4 +1,4 @@
-//! Email addresses of users: proving them, and changing them (contract 03 §2).
+//! Email addresses of users: proving them, and changing them.
 
 use axum::http::StatusCode;
 use muniment_domain::user::{User, UserCommand, UserError};

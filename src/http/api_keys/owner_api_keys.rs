@@ -1,5 +1,5 @@
 //! What `/user-api-keys` and `/team-api-keys` have in common: keys that a user or a team hands to
-//! programs (contract 03 §6).
+//! programs.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -19,10 +19,11 @@ use crate::error::{ApiError, ApiResult};
 use crate::http::answer::whole_list;
 use crate::http::request::access::{ClientAccess, ProjectAccess, ServerAccess};
 use crate::http::request::caller::Auth;
-use crate::http::request::input::{
-    Checked, Fields, Form, Input, boolean, integer, only_true, text, uuid,
-};
-use crate::http::{teams, users};
+use crate::http::request::fields::{Checked, Fields};
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{boolean, integer, only_true, text, uuid};
+use crate::http::teams::find::find_team;
+use crate::http::users::find::find_user;
 use crate::views;
 
 /// One of the two families of routes.
@@ -268,7 +269,7 @@ async fn require_manager(access: &ProjectAccess, owner: ApiKeyOwner) -> Result<(
 
 async fn require_owner(access: &ProjectAccess, owner: ApiKeyOwner) -> Result<(), ApiError> {
     match owner {
-        ApiKeyOwner::User { user_id } => users::find(access, user_id).await.map(drop),
-        ApiKeyOwner::Team { team_id } => teams::find(access, team_id).await.map(drop),
+        ApiKeyOwner::User { user_id } => find_user(access, user_id).await.map(drop),
+        ApiKeyOwner::Team { team_id } => find_team(access, team_id).await.map(drop),
     }
 }

@@ -12,7 +12,8 @@ use crate::app::auth::cli_login::{self, Answer};
 use crate::error::ApiResult;
 use crate::http::answer::success;
 use crate::http::request::access::ClientAccess;
-use crate::http::request::input::{Input, integer, one_of, text};
+use crate::http::request::input::Input;
+use crate::http::request::values::{integer, one_of, text};
 use crate::security::limits::Limit;
 use crate::timestamp;
 

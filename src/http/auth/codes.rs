@@ -1,4 +1,4 @@
-//! What the endpoints that take codes have in common (contract 02 §1.4).
+//! What the endpoints that take codes have in common.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -10,7 +10,8 @@ use crate::app::auth::codes::{self, Handling};
 use crate::app::auth::sign_in::SignedIn;
 use crate::error::ApiResult;
 use crate::http::request::access::ProjectAccess;
-use crate::http::request::input::{Input, verification_code};
+use crate::http::request::input::Input;
+use crate::http::request::values::verification_code;
 use crate::security::limits::Limit;
 
 /// Says whether a code would work, without using it up. The look counts as an attempt.

@@ -8,7 +8,8 @@ use crate::app::App;
 use crate::app::auth::sign_in::with_second_factor;
 use crate::error::ApiResult;
 use crate::http::request::access::ClientAccess;
-use crate::http::request::input::{Input, one_of, text, verification_code};
+use crate::http::request::input::Input;
+use crate::http::request::values::{one_of, text, verification_code};
 use crate::security::limits::Limit;
 
 /// The routes of this file.

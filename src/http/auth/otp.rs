@@ -14,7 +14,8 @@ use crate::app::App;
 use crate::app::auth::magic_link;
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::access::ClientAccess;
-use crate::http::request::input::{Input, strict_email, url_text};
+use crate::http::request::input::Input;
+use crate::http::request::values::{strict_email, url_text};
 use crate::security::limits::Limit;
 
 /// The routes of this file.

@@ -11,7 +11,8 @@ use crate::app::App;
 use crate::app::auth::passkeys::{self, Ceremony};
 use crate::error::ApiResult;
 use crate::http::request::access::ClientAccess;
-use crate::http::request::input::{Input, json_object, verification_code};
+use crate::http::request::input::Input;
+use crate::http::request::values::{json_object, verification_code};
 use crate::security::limits::Limit;
 
 /// The routes of this file.

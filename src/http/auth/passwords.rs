@@ -18,8 +18,10 @@ use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
 use crate::http::request::access::ClientAccess;
 use crate::http::request::caller::Auth;
-use crate::http::request::input::{
-    Fields, Input, lenient_email, one_of, strict_email, text, text_max, url_text, verification_code,
+use crate::http::request::fields::Fields;
+use crate::http::request::input::Input;
+use crate::http::request::values::{
+    lenient_email, one_of, strict_email, text, text_max, url_text, verification_code,
 };
 use crate::security::limits::Limit;
 

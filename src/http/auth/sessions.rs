@@ -19,7 +19,8 @@ use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::{success, whole_list};
 use crate::http::request::access::{ClientAccess, ServerAccess};
-use crate::http::request::input::{Input, boolean, integer, uuid};
+use crate::http::request::input::Input;
+use crate::http::request::values::{boolean, integer, uuid};
 use crate::views::SessionView;
 
 /// The longest life of a session that a server opens: 367 days.

@@ -15,8 +15,9 @@ use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::whole_list;
 use crate::http::request::access::{ClientAccess, ProjectAccess};
-use crate::http::request::input::{Input, boolean, uuid};
-use crate::http::users;
+use crate::http::request::input::Input;
+use crate::http::request::values::{boolean, uuid};
+use crate::http::users::find::find_user;
 use crate::views::NotificationPreferenceView;
 
 /// The routes of this file.
@@ -78,6 +79,6 @@ async fn require_own(access: &ProjectAccess, user: UserId) -> Result<(), ApiErro
         let text = "You can only see and change your own notification preferences.";
         return Err(ApiError::text(StatusCode::FORBIDDEN, text));
     }
-    users::find(access, user).await?;
+    find_user(access, user).await?;
     Ok(())
 }

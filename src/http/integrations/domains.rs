@@ -8,14 +8,15 @@ use serde_json::{Map, Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{begin, integration_of, write};
+use super::platform_request::{begin, integration_of, write};
 use crate::app::App;
 use crate::app::projects::{self as app_projects, string_order};
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::{success, whole_list};
-use crate::http::internal::projects::web_address;
+use crate::http::internal::projects::fields::web_address;
 use crate::http::request::access::AdminAccess;
-use crate::http::request::input::{Input, text};
+use crate::http::request::input::Input;
+use crate::http::request::values::text;
 
 /// The longest domain, in characters.
 const MAX_DOMAIN: usize = 300;

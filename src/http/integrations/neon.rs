@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::platform_request::{BasicAuth, write};
 use super::provisioning::read_connection;
-use super::{BasicAuth, write};
 use crate::app::App;
 use crate::app::integrations::provisioning;
 use crate::app::projects::shared_provider;
@@ -23,7 +23,9 @@ use crate::http::internal::webhooks::{read_place, register_anywhere};
 use crate::http::internal::{api_keys, projects};
 use crate::http::request::access::{AdminAccess, ClientAccess, ProjectAccess};
 use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{Fields, Input, non_empty_text, one_of, text};
+use crate::http::request::fields::Fields;
+use crate::http::request::input::Input;
+use crate::http::request::values::{non_empty_text, one_of, text};
 use crate::views::{AdminProject, enabled_providers};
 
 /// Whose client is used: the server's, or the project's.
@@ -143,14 +145,7 @@ async fn add_provider(access: AdminAccess, input: Input) -> ApiResult {
     let mut body = form.body();
     let id = body.required("id", one_of(&PROVIDERS));
     let kind = body.or_default("type", one_of(&KINDS), "shared");
-    let client = if kind == Some("standard") {
-        let id = body.required("client_id", non_empty_text);
-        let secret = body.required("client_secret", non_empty_text);
-        id.map(Some).zip(secret.map(Some))
-    } else {
-        let id = body.optional("client_id", text);
-        id.zip(body.optional("client_secret", text))
-    };
+    let client = read_client(kind, &mut body);
     // Taken, but without effect until the provider is changed.
     body.ignore("facebook_config_id");
     body.ignore("microsoft_tenant_id");
@@ -170,6 +165,20 @@ async fn add_provider(access: AdminAccess, input: Input) -> ApiResult {
     let key = format!("auth.oauth.providers.{id}");
     write(&access, Map::from_iter([(key, provider)])).await?;
     Ok((StatusCode::CREATED, Json(show(&access, id).await?)).into_response())
+}
+
+/// The client's id and secret, which a provider with a client of the project's own must have.
+fn read_client(
+    kind: Option<&str>,
+    body: &mut Fields<'_>,
+) -> Option<(Option<String>, Option<String>)> {
+    if kind == Some("standard") {
+        let id = body.required("client_id", non_empty_text);
+        let secret = body.required("client_secret", non_empty_text);
+        return id.map(Some).zip(secret.map(Some));
+    }
+    let id = body.optional("client_id", text);
+    id.zip(body.optional("client_secret", text))
 }
 
 /// Changes an OAuth provider.

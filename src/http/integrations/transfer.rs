@@ -9,14 +9,15 @@ use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{PlatformRequest, begin, internal_context, require_internal};
+use super::platform_request::{PlatformRequest, begin, internal_context, require_internal};
 use crate::app::App;
 use crate::app::auth::codes::{self, Handling};
 use crate::app::integrations::clients::Client;
 use crate::app::integrations::{provisioning, transfer};
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::access::{ClientAccess, ProjectAccess};
-use crate::http::request::input::{Input, text, verification_code};
+use crate::http::request::input::Input;
+use crate::http::request::values::{text, verification_code};
 use crate::security::limits::Limit;
 
 /// The routes of this file.

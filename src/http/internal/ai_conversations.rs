@@ -1,5 +1,4 @@
-//! `/internal/ai-conversations`: what dashboard users and the assistant say to each other
-//! (contract 04 §9).
+//! `/internal/ai-conversations`: what dashboard users and the assistant say to each other.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -17,10 +16,12 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::error::known_error::KnownError;
+use crate::app::conversations;
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::access::{ClientAccess, ProjectAccess};
-use crate::http::request::input::{Checked, Fields, Form, Input, json_value, one_of, text};
+use crate::http::request::fields::{Checked, Fields};
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{json_value, one_of, text};
 use crate::timestamp;
 
 /// How many conversations a list shows.
@@ -81,20 +82,7 @@ async fn start(access: ClientAccess, input: Input) -> ApiResult {
             messages,
         },
     };
-    access
-        .app
-        .log
-        .transact(access.event_context(), |mut unit| {
-            let (app, about, command) = (&access.app, &about, command.clone());
-            async move {
-                if app.projects.find_now(about).await?.is_none() {
-                    return Err(KnownError::project_not_found(about).into());
-                }
-                unit.create::<AiConversation>(&id, command).await?;
-                Ok::<_, ApiError>((unit, ()))
-            }
-        })
-        .await?;
+    conversations::start(&access.app, access.event_context(), id, &about, &command).await?;
     Ok(Json(json!({"id": id, "title": title})).into_response())
 }
 

@@ -1,4 +1,4 @@
-//! `/internal/analytics/…`: SQL over the project's own rows (contract 07 §5).
+//! `/internal/analytics/…`: SQL over the project's own rows.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,8 @@ use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::access::{AdminAccess, ServerAccess};
 use crate::http::request::caller::Auth;
-use crate::http::request::input::{Input, boolean, integer, json_object, non_empty_text};
+use crate::http::request::input::Input;
+use crate::http::request::values::{boolean, integer, json_object, non_empty_text};
 
 /// How long a query may run, in milliseconds.
 const TIMEOUT_MILLIS: std::ops::RangeInclusive<i64> = 1_000..=120_000;
@@ -73,26 +74,29 @@ async fn query(access: AdminAccess, input: Input) -> ApiResult {
     if all_branches {
         return Err(ApiError::internal("include_all_branches is not supported"));
     }
-    let store = store(&access.app)?;
     let query_id = format!("{}{}", own_prefix(&access), access.app.random.uuid());
+    let query = TenantQuery {
+        query_id: &query_id,
+        project_id: access.project_id().as_str(),
+        branch_id: MAIN_BRANCH,
+        text: &text,
+        params: &params,
+        timeout: Duration::from_millis(timeout.unsigned_abs()),
+    };
+    let result = run(&access.app, query).await?;
+    Ok(Json(Answer { result, query_id }).into_response())
+}
+
+/// Runs a query, and measures it. Yields its rows.
+async fn run(app: &App, query: TenantQuery<'_>) -> ApiResult<Vec<Box<RawValue>>> {
+    let store = store(app)?;
     let started = Instant::now();
-    let answer = store
-        .tenant_query(TenantQuery {
-            query_id: &query_id,
-            project_id: access.project_id().as_str(),
-            branch_id: MAIN_BRANCH,
-            text: &text,
-            params: &params,
-            timeout: Duration::from_millis(timeout.unsigned_abs()),
-        })
-        .await;
+    let answer = store.tenant_query(query).await;
     metrics::histogram!("muniment_analytics_query_seconds").record(started.elapsed());
     let outcome = if answer.is_ok() { "answered" } else { "failed" };
     metrics::counter!("muniment_analytics_queries_total", "outcome" => outcome).increment(1);
-    let result = answer
-        .map_err(|error| failure(&error, access.app.query_errors))?
-        .rows;
-    Ok(Json(Answer { result, query_id }).into_response())
+    let answer = answer.map_err(|error| failure(&error, app.query_errors))?;
+    Ok(answer.rows)
 }
 
 /// What a query took.

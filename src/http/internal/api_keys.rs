@@ -15,8 +15,9 @@ use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::whole_list;
 use crate::http::request::access::{AdminAccess, ProjectAccess};
-use crate::http::request::input::{Input, boolean, integer, only_true, text, uuid};
-use crate::security::secrets::KeyPrefix;
+use crate::http::request::input::Form;
+use crate::http::request::input::Input;
+use crate::http::request::values::{boolean, integer, only_true, text, uuid};
 use crate::views;
 
 /// The routes of this file.
@@ -31,28 +32,9 @@ pub fn router() -> OpenApiRouter<App> {
     responses((status = 200, description = "The set with its keys"), (status = 400, description = "SCHEMA_ERROR")))]
 pub(crate) async fn create(access: AdminAccess, input: Input) -> ApiResult {
     let mut form = access.form(&input).no_query();
-    let mut body = form.body();
-    let description = body.required("description", text);
-    let expires_at = body.required("expires_at_millis", integer(i64::MIN..=i64::MAX));
-    let publishable = body.required("has_publishable_client_key", boolean);
-    let server = body.required("has_secret_server_key", boolean);
-    let admin = body.required("has_super_secret_admin_key", boolean);
-    body.close();
-    let (description, expires_at, publishable, server, admin) = form.finish((|| {
-        Some((
-            description?,
-            Millis(expires_at?),
-            publishable?,
-            server?,
-            admin?,
-        ))
-    })())?;
-    let generate = |wanted: bool, prefix| wanted.then(|| access.app.random.key(prefix));
-    let keys = NewKeys {
-        publishable_client_key: generate(publishable, KeyPrefix::PublishableClient),
-        secret_server_key: generate(server, KeyPrefix::SecretServer),
-        super_secret_admin_key: generate(admin, KeyPrefix::SuperSecretAdmin),
-    };
+    let wanted = read_wanted(&mut form);
+    let (description, expires_at, kinds) = form.finish(wanted)?;
+    let keys = NewKeys::generate(&access.app, kinds);
     let id = KeySetId(access.app.random.uuid());
     let project = access.project_id();
     app_projects::issue_keys(
@@ -67,6 +49,23 @@ pub(crate) async fn create(access: AdminAccess, input: Input) -> ApiResult {
     .await?;
     let row = find(&access, id).await?;
     Ok(Json(views::new_key_set(&row, &keys)).into_response())
+}
+
+/// What the set is for, until when it works, and which kinds of keys are in it: publishable, server,
+/// admin.
+fn read_wanted(form: &mut Form<'_>) -> Option<(String, Millis, [bool; 3])> {
+    let mut body = form.body();
+    let description = body.required("description", text);
+    let expires_at = body.required("expires_at_millis", integer(i64::MIN..=i64::MAX));
+    let publishable = body.required("has_publishable_client_key", boolean);
+    let server = body.required("has_secret_server_key", boolean);
+    let admin = body.required("has_super_secret_admin_key", boolean);
+    body.close();
+    Some((
+        description?,
+        Millis(expires_at?),
+        [publishable?, server?, admin?],
+    ))
 }
 
 /// Lists the project's key sets, newest first.

@@ -1,4 +1,4 @@
-//! `/internal/config`: settings as their documents (contract 04 §4.5).
+//! `/internal/config`: settings as their documents.
 //!
 //! Which settings they may hold, and what they mean, is [`schema`]'s to say.
 
@@ -21,7 +21,9 @@ use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
 use crate::http::request::access::{AdminAccess, ProjectAccess, ServerAccess};
 use crate::http::request::caller::Auth;
-use crate::http::request::input::{Fields, Input, has_nul, one_of, text};
+use crate::http::request::fields::{Fields, has_nul};
+use crate::http::request::input::Input;
+use crate::http::request::values::{one_of, text};
 
 /// The longest document that is taken, in bytes. Bodies of requests are limited to as much.
 const MAX_DOCUMENT: usize = 1_000_000;

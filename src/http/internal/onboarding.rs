@@ -1,5 +1,4 @@
-//! `/internal/onboarding`: whom a change of what is demanded of users would affect (contract 04
-//! §11).
+//! `/internal/onboarding`: whom a change of what is demanded of users would affect.
 
 use axum::Json;
 use axum::response::IntoResponse;
@@ -11,7 +10,8 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::error::ApiResult;
 use crate::http::request::access::AdminAccess;
-use crate::http::request::input::{Input, boolean, integer};
+use crate::http::request::input::Input;
+use crate::http::request::values::{boolean, integer};
 
 /// How many users are shown if the caller does not say.
 const SHOWN: i64 = 10;

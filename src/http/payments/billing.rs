@@ -14,7 +14,8 @@ use crate::app::payments::stripe_customers::{self, connected, require_connected}
 use crate::clients::stripe::PaymentMethod;
 use crate::error::ApiResult;
 use crate::http::request::access::ClientAccess;
-use crate::http::request::input::{Input, text};
+use crate::http::request::input::Input;
+use crate::http::request::values::text;
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {

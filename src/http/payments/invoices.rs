@@ -1,4 +1,4 @@
-//! `/payments/invoices`: what was asked of a customer for subscriptions (contract 06 §10). It is
+//! `/payments/invoices`: what was asked of a customer for subscriptions. It is
 //! read from what Stripe has told, so it needs no Stripe.
 
 use axum::Json;
@@ -15,7 +15,8 @@ use crate::app::App;
 use crate::app::payments::named_customer::NamedCustomer;
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::access::ClientAccess;
-use crate::http::request::input::{Input, integer, text};
+use crate::http::request::input::Input;
+use crate::http::request::values::{integer, text};
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {

@@ -10,14 +10,17 @@ use muniment_projections::read_models::customers;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::app::payments::customers::{Delivery, change_id, change_item};
 use crate::app::payments::named_customer::NamedCustomer;
-use crate::error::ApiResult;
 use crate::error::known_error::KnownError;
+use crate::error::{ApiError, ApiResult};
 use crate::http::request::access::{ClientAccess, ProjectAccess, ServerAccess};
-use crate::http::request::input::{Fields, Input, integer, query_boolean, text};
+use crate::http::request::fields::Fields;
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{integer, query_boolean, text};
 use crate::timestamp;
 
 /// The header under which a change is made once, however often it is sent.
@@ -60,51 +63,84 @@ async fn read(access: ClientAccess, input: Input) -> ApiResult {
         (status = 404, description = "ITEM_NOT_FOUND, USER_NOT_FOUND, TEAM_NOT_FOUND")))]
 async fn update_quantity(access: ServerAccess, headers: HeaderMap, input: Input) -> ApiResult {
     let mut form = access.form(&input);
-    let path = read_path(&mut form.params());
-    let mut query = form.query();
-    let allow_negative = query.required("allow_negative", query_boolean);
-    query.close();
-    let mut body = form.body();
-    let delta = body.required("delta", integer(i64::from(i32::MIN)..=i64::from(i32::MAX)));
-    let expires_at = body.optional("expires_at", instant);
-    let description = body.optional("description", text);
-    body.close();
-    let ((named, item), allow_negative, delta, expires_at, description) = form.finish((|| {
-        Some((path?, allow_negative?, delta?, expires_at?, description?))
-    })())?;
-    let customer = find(&access, &named, &item).await?;
+    let wanted = WantedChange::read(&mut form);
+    let wanted = form.finish(wanted)?;
+    let customer = find(&access, &wanted.named, &wanted.item).await?;
     let key = headers
         .get(IDEMPOTENCY_KEY)
         .and_then(|key| key.to_str().ok());
+    let (id, delivery) = match key {
+        Some(key) => (
+            change_id(access.project_id(), &customer, &wanted.item, key),
+            Delivery::Repeatable,
+        ),
+        None => (access.app.random.uuid(), Delivery::Single),
+    };
     let context = access.event_context();
-    let change = ItemChange {
-        id: match key {
-            Some(key) => change_id(access.project_id(), &customer, &item, key),
-            None => access.app.random.uuid(),
-        },
-        customer,
-        item_id: item.clone(),
-        delta,
-        expires_at,
-        description,
-        floor: if allow_negative {
-            Floor::None
-        } else {
-            Floor::Zero
-        },
-        now: context.now,
-    };
-    let delivery = match key {
-        Some(_) => Delivery::Repeatable,
-        None => Delivery::Single,
-    };
+    let refusal = wanted.refusal();
+    let change = wanted.of(customer, id, context.now);
     match change_item(&access.app, context, change, delivery).await {
-        Err(LedgerError::Customer(CustomerError::Insufficient)) => {
-            Err(KnownError::item_quantity_insufficient_amount(&item, &named.id, delta).into())
-        }
+        Err(LedgerError::Customer(CustomerError::Insufficient)) => Err(refusal),
         done => {
             done?;
             Ok(Json(json!({})).into_response())
+        }
+    }
+}
+
+/// A change of how much a customer has, as a request asks for it.
+struct WantedChange {
+    named: NamedCustomer,
+    item: String,
+    floor: Floor,
+    delta: i64,
+    expires_at: Option<Millis>,
+    description: Option<String>,
+}
+
+impl WantedChange {
+    fn read(form: &mut Form<'_>) -> Option<Self> {
+        let path = read_path(&mut form.params());
+        let mut query = form.query();
+        let allow_negative = query.required("allow_negative", query_boolean);
+        query.close();
+        let mut body = form.body();
+        let delta = body.required("delta", integer(i64::from(i32::MIN)..=i64::from(i32::MAX)));
+        let expires_at = body.optional("expires_at", instant);
+        let description = body.optional("description", text);
+        body.close();
+        let (named, item) = path?;
+        let floor = if allow_negative? {
+            Floor::None
+        } else {
+            Floor::Zero
+        };
+        Some(Self {
+            named,
+            item,
+            floor,
+            delta: delta?,
+            expires_at: expires_at?,
+            description: description?,
+        })
+    }
+
+    /// What the caller is told when the customer has too little.
+    fn refusal(&self) -> ApiError {
+        let (item, customer) = (&self.item, &self.named.id);
+        KnownError::item_quantity_insufficient_amount(item, customer, self.delta).into()
+    }
+
+    fn of(self, customer: CustomerRef, id: Uuid, now: Millis) -> ItemChange {
+        ItemChange {
+            id,
+            customer,
+            item_id: self.item,
+            delta: self.delta,
+            expires_at: self.expires_at,
+            description: self.description,
+            floor: self.floor,
+            now,
         }
     }
 }

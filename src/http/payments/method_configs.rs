@@ -1,5 +1,4 @@
-//! `/internal/payments/method-configs`: the ways to pay that the project's account offers (contract
-//! 06 §8.9).
+//! `/internal/payments/method-configs`: the ways to pay that the project's account offers.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +10,15 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::app::payments::stripe_customers::connected;
-use crate::app::projects::{LoadedProject, string_order};
+use crate::app::projects::directory::LoadedProject;
+use crate::app::projects::string_order;
 use crate::clients::stripe::{ConnectedStripe, PaymentMethodConfiguration, Preference};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
 use crate::http::request::access::AdminAccess;
-use crate::http::request::input::{Input, json_object, text};
+use crate::http::request::input::Input;
+use crate::http::request::values::{json_object, text};
 
 /// The ways to pay that can be switched, with their names.
 const METHODS: [(&str, &str); 24] = [

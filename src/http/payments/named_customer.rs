@@ -11,7 +11,8 @@ use crate::app::teams::require_permission;
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::access::ProjectAccess;
-use crate::http::request::input::{Checked, Fields, one_of, text};
+use crate::http::request::fields::{Checked, Fields};
+use crate::http::request::values::{one_of, text};
 
 /// The types of customers that can pay.
 pub(super) const PAYERS: [&str; 2] = ["user", "team"];

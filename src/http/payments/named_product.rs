@@ -8,7 +8,8 @@ use super::inline_product;
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::caller::Auth;
-use crate::http::request::input::{Checked, Fields, text};
+use crate::http::request::fields::{Checked, Fields};
+use crate::http::request::values::text;
 
 /// A product as a request names or describes it.
 #[derive(Clone, Debug)]

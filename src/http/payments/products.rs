@@ -20,7 +20,8 @@ use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
 use crate::http::request::access::{ClientAccess, ServerAccess};
 use crate::http::request::caller::Auth;
-use crate::http::request::input::{Input, integer, text};
+use crate::http::request::input::Input;
+use crate::http::request::values::{integer, text};
 use crate::timestamp::format_with_millis;
 
 /// The key of the products that were made up for a purchase.

@@ -15,7 +15,8 @@ use crate::app::payments::purchases::require_open;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
 use crate::http::request::caller::Caller;
-use crate::http::request::input::{Input, integer, text};
+use crate::http::request::input::Input;
+use crate::http::request::values::{integer, text};
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {

@@ -18,7 +18,9 @@ use crate::app::payments::purchases::require_open;
 use crate::app::payments::stripe_customers::require_connected;
 use crate::error::ApiResult;
 use crate::http::request::access::ClientAccess;
-use crate::http::request::input::{Fields, Input, text, url_text};
+use crate::http::request::fields::Fields;
+use crate::http::request::input::Input;
+use crate::http::request::values::{text, url_text};
 
 /// The versions of the API that call a product by its new name only.
 const WITHOUT_OLD_NAMES: [&str; 2] = ["/api/v2beta5/", "/api/latest/"];

@@ -11,7 +11,9 @@ use crate::app::payments::refunds::{self, RefundKind};
 use crate::error::ApiResult;
 use crate::http::answer::success;
 use crate::http::request::access::AdminAccess;
-use crate::http::request::input::{Fields, Input, integer, one_of, text};
+use crate::http::request::fields::Fields;
+use crate::http::request::input::Input;
+use crate::http::request::values::{integer, one_of, text};
 
 /// How a request names subscriptions.
 const SUBSCRIPTION: &str = "subscription";

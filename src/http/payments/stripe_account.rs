@@ -1,4 +1,4 @@
-//! `/internal/payments`: the project's own account at Stripe (contract 06 §8.6–§8.9).
+//! `/internal/payments`: the project's own account at Stripe.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -10,7 +10,8 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::app::payments::stripe_customers::{connected, require_connected};
-use crate::app::projects::{self, LoadedProject};
+use crate::app::projects;
+use crate::app::projects::directory::LoadedProject;
 use crate::clients::stripe::Stripe;
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};

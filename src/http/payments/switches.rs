@@ -11,7 +11,8 @@ use crate::app::payments::switches::{self, Switch};
 use crate::error::ApiResult;
 use crate::http::answer::success;
 use crate::http::request::access::ClientAccess;
-use crate::http::request::input::{Input, integer, text};
+use crate::http::request::input::Input;
+use crate::http::request::values::{integer, text};
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {

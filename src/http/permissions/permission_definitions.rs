@@ -19,9 +19,9 @@ use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::{success, whole_list};
 use crate::http::request::access::{AdminAccess, ProjectAccess};
-use crate::http::request::input::{
-    Fields, Form, Input, definable_permission_id, permission_id, text,
-};
+use crate::http::request::fields::Fields;
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{definable_permission_id, permission_id, text};
 use crate::views::PermissionDefinitionView;
 
 /// The system's permissions, and what they are for.

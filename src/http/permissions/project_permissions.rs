@@ -15,8 +15,9 @@ use crate::app::permissions::{grant_in_project, revoke_in_project};
 use crate::error::ApiResult;
 use crate::http::answer::{success, whole_list};
 use crate::http::request::access::{ClientAccess, ServerAccess};
-use crate::http::request::input::{Form, Input, permission_id};
-use crate::http::users;
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::permission_id;
+use crate::http::users::find::find_user;
 use crate::views::ProjectPermission;
 
 /// The routes of this file.
@@ -53,7 +54,7 @@ async fn create(access: ServerAccess, input: Input) -> ApiResult {
     let ids = path_ids(&mut form);
     form.body().close();
     let (user, permission) = form.finish(ids)?;
-    users::find(&access, user).await?;
+    find_user(&access, user).await?;
     require_scope(&access, &permission, Scope::Project)?;
     grant_in_project(
         &access.app,
@@ -74,7 +75,7 @@ async fn delete(access: ServerAccess, input: Input) -> ApiResult {
     let mut form = access.form(&input).no_query();
     let ids = path_ids(&mut form);
     let (user, permission) = form.finish(ids)?;
-    users::find(&access, user).await?;
+    find_user(&access, user).await?;
     revoke_in_project(&access.app, access.event_context(), user, permission).await?;
     Ok(success())
 }

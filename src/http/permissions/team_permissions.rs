@@ -18,8 +18,10 @@ use crate::error::{ApiError, ApiResult};
 use crate::http::answer::{success, whole_list};
 use crate::http::request::access::{ClientAccess, ProjectAccess, ServerAccess};
 use crate::http::request::caller::Auth;
-use crate::http::request::input::{Fields, Form, Input, permission_id, query_boolean, uuid};
-use crate::http::users;
+use crate::http::request::fields::Fields;
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{permission_id, query_boolean, uuid};
+use crate::http::users::find::find_user;
 use crate::views::TeamPermission;
 
 /// The routes of this file.
@@ -133,7 +135,7 @@ async fn require_member(
     team: TeamId,
     user: UserId,
 ) -> Result<(), ApiError> {
-    users::find(access, user).await?;
+    find_user(access, user).await?;
     if teams::is_member(access.app.pool(), team, user).await? {
         return Ok(());
     }

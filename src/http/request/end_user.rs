@@ -1,4 +1,4 @@
-//! Where the end user is, as far as the proxies in front of us say so (contract 01 §3.5), and which
+//! Where the end user is, as far as the proxies in front of us say so, and which
 //! address a caller has.
 //!
 //! These are two questions. What is *shown* of the end user may come from anybody, and says so; the

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::app::webhooks::management::Refusal;
 use crate::error::ApiError;
-use crate::http::request::input::Violation;
+use crate::http::request::fields::Violation;
 
 /// What handlers return.
 pub type SvixResult<T = Response> = Result<T, SvixError>;

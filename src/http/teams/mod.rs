@@ -1,14 +1,16 @@
 //! `/teams`: groups of users.
 
+mod fields;
+pub(crate) mod find;
 pub(crate) mod team_invitations;
 pub(crate) mod team_member_profiles;
 pub(crate) mod team_memberships;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use muniment_domain::permission::{DELETE_TEAM, UPDATE_TEAM};
-use muniment_domain::team::{TeamChange, TeamProfile};
-use muniment_domain::{Patch, TeamId, UserId};
+use muniment_domain::{TeamId, UserId};
 use muniment_projections::AccessType;
 use muniment_projections::read_models::teams::{self, Listing, TeamRow};
 use muniment_projections::read_models::users::Direction;
@@ -16,8 +18,8 @@ use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::images::{self, Folder, ImageRule};
-use super::users;
+use self::fields::TeamFields;
+use self::find::find_team;
 use crate::app::App;
 use crate::app::teams::{self as app_teams, require_permission};
 use crate::error::known_error::KnownError;
@@ -25,9 +27,9 @@ use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
 use crate::http::request::access::{ClientAccess, ProjectAccess};
 use crate::http::request::caller::Auth;
-use crate::http::request::input::{
-    Fields, Form, Input, integer, json_value, one_of, query_boolean, text, url_text, uuid,
-};
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{integer, one_of, query_boolean, text, uuid};
+use crate::http::users::find::find_user;
 use crate::views::{ClientTeam, ServerTeam};
 
 /// The longest page of teams.
@@ -62,7 +64,7 @@ async fn create(access: ClientAccess, input: Input) -> ApiResult {
         form.finish((|| Some((name?, fields?, creator?, add_current_user?)))())?;
     let creator = choose_creator(&access, creator, add_current_user)?;
     if let Some(user) = creator {
-        users::find(&access, user).await?;
+        find_user(&access, user).await?;
     }
     let profile = fields.into_profile(&access, name).await?;
     let id = TeamId(access.app.random.uuid());
@@ -75,7 +77,7 @@ async fn create(access: ClientAccess, input: Input) -> ApiResult {
         creator,
     )
     .await?;
-    let team = find(&access, id).await?;
+    let team = find_team(&access, id).await?;
     Ok((StatusCode::CREATED, show(&access, team)).into_response())
 }
 
@@ -128,7 +130,7 @@ async fn read(access: ClientAccess, input: Input) -> ApiResult {
             return Err(KnownError::team_membership_not_found(id, user).into());
         }
     }
-    Ok(show(&access, find(&access, id).await?))
+    Ok(show(&access, find_team(&access, id).await?))
 }
 
 /// Changes a team.
@@ -143,10 +145,10 @@ async fn update(access: ClientAccess, input: Input) -> ApiResult {
     body.close();
     let (id, name, fields) = form.finish((|| Some((id?, name?, fields?)))())?;
     require(&access, id, UPDATE_TEAM).await?;
-    find(&access, id).await?;
+    find_team(&access, id).await?;
     let change = fields.into_change(&access, name).await?;
     app_teams::update(&access.app, access.event_context(), id, change).await?;
-    Ok(show(&access, find(&access, id).await?))
+    Ok(show(&access, find_team(&access, id).await?))
 }
 
 /// Dissolves a team.
@@ -157,7 +159,7 @@ async fn delete(access: ClientAccess, input: Input) -> ApiResult {
     let id = team_id(&mut form);
     let id = form.finish(id)?;
     require(&access, id, DELETE_TEAM).await?;
-    find(&access, id).await?;
+    find_team(&access, id).await?;
     app_teams::delete(&access.app, access.event_context(), id).await?;
     Ok(success())
 }
@@ -221,78 +223,6 @@ fn read_listing(mut form: Form<'_>) -> Result<Listing, ApiError> {
     })())
 }
 
-/// The fields that creating and changing a team have in common.
-struct TeamFields {
-    profile_image_url: Patch<String>,
-    client_metadata: Patch<Value>,
-    client_read_only_metadata: Patch<Value>,
-    server_metadata: Patch<Value>,
-}
-
-impl TeamFields {
-    fn read(body: &mut Fields<'_>, access: AccessType) -> Option<Self> {
-        let profile_image_url = body.nullable("profile_image_url", url_text);
-        let client_metadata = body.nullable("client_metadata", json_value);
-        let (read_only, server) = match access {
-            AccessType::Client => (Some(Patch::Keep), Some(Patch::Keep)),
-            AccessType::Server | AccessType::Admin => (
-                body.nullable("client_read_only_metadata", json_value),
-                body.nullable("server_metadata", json_value),
-            ),
-        };
-        Some(Self {
-            profile_image_url: profile_image_url?,
-            client_metadata: client_metadata?,
-            client_read_only_metadata: read_only?,
-            server_metadata: server?,
-        })
-    }
-
-    async fn image(
-        access: &ProjectAccess,
-        image: Patch<String>,
-    ) -> Result<Patch<String>, ApiError> {
-        let rule = match access.access_type {
-            AccessType::Client => ImageRule::UploadsOnly,
-            AccessType::Server | AccessType::Admin => ImageRule::UploadsAndLinks,
-        };
-        images::accept(&access.app, Folder::Teams, rule, image).await
-    }
-
-    async fn into_profile(
-        self,
-        access: &ProjectAccess,
-        display_name: String,
-    ) -> Result<TeamProfile, ApiError> {
-        Ok(TeamProfile {
-            display_name,
-            profile_image_url: Self::image(access, self.profile_image_url)
-                .await?
-                .into_value(),
-            client_metadata: self.client_metadata.into_value().unwrap_or_default(),
-            client_read_only_metadata: self
-                .client_read_only_metadata
-                .into_value()
-                .unwrap_or_default(),
-            server_metadata: self.server_metadata.into_value().unwrap_or_default(),
-        })
-    }
-
-    async fn into_change(
-        self,
-        access: &ProjectAccess,
-        display_name: Option<String>,
-    ) -> Result<TeamChange, ApiError> {
-        Ok(TeamChange {
-            display_name,
-            profile_image_url: Self::image(access, self.profile_image_url).await?,
-            client_metadata: self.client_metadata,
-            client_read_only_metadata: self.client_read_only_metadata,
-            server_metadata: self.server_metadata,
-        })
-    }
-}
-
 fn team_id(form: &mut Form<'_>) -> Option<TeamId> {
     form.params().required("team_id", uuid).map(TeamId)
 }
@@ -304,15 +234,6 @@ async fn require(access: &ProjectAccess, team: TeamId, permission: &str) -> Resu
     }
     let user = access.signed_in()?.user.user_id();
     require_permission(&access.app, team, user, permission).await
-}
-
-/// The team of that id in the caller's project.
-///
-/// # Errors
-/// `TEAM_NOT_FOUND`.
-pub(super) async fn find(access: &ProjectAccess, id: TeamId) -> Result<TeamRow, ApiError> {
-    let team = teams::by_id(access.app.pool(), access.project_id(), id).await?;
-    team.ok_or_else(|| KnownError::team_not_found(id).into())
 }
 
 fn view(auth: &Auth, team: TeamRow) -> Value {

@@ -25,8 +25,9 @@ use crate::http::answer::{success, whole_list};
 use crate::http::auth::codes::{check_code, limit_sending, read_code};
 use crate::http::request::access::{ClientAccess, ProjectAccess};
 use crate::http::request::caller::Auth;
-use crate::http::request::input::{Form, Input, strict_email, text, url_text, uuid};
-use crate::http::teams as team_routes;
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{strict_email, text, url_text, uuid};
+use crate::http::teams::find::find_team;
 use crate::security::limits::Limit;
 use crate::views::TeamInvitation;
 
@@ -62,7 +63,7 @@ async fn send_code(access: ClientAccess, input: Input) -> ApiResult {
     let team = require(&access, team, &[INVITE_MEMBERS]).await?;
     limit_sending(&access, &address)?;
     let request = access.request_context();
-    // The contract keeps the address as it was written.
+    // The address is kept as it was written.
     let id = send(request, &team, &written, &callback).await?;
     Ok(Json(json!({"success": true, "id": id})).into_response())
 }
@@ -218,7 +219,7 @@ async fn require(
             require_permission(&access.app, team, user, permission).await?;
         }
     }
-    team_routes::find(access, team).await
+    find_team(access, team).await
 }
 
 fn bad_request(text: &str) -> ApiError {

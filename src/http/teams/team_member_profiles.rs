@@ -20,8 +20,10 @@ use crate::error::{ApiError, ApiResult};
 use crate::http::answer::whole_list;
 use crate::http::images::{self, Folder, ImageRule};
 use crate::http::request::access::{ClientAccess, ProjectAccess};
-use crate::http::request::input::{Form, Input, text, url_text, uuid};
-use crate::http::{teams as team_routes, users};
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{text, url_text, uuid};
+use crate::http::teams::find::find_team;
+use crate::http::users::find::find_user;
 use crate::views::{ClientMemberProfile, ServerMemberProfile};
 
 /// The routes of this file.
@@ -64,10 +66,10 @@ async fn check_listing(
         return check_reading(&access.app, team, own, user).await;
     }
     if let Some(team) = team {
-        team_routes::find(access, team).await?;
+        find_team(access, team).await?;
     }
     if let Some(user) = user {
-        users::find(access, user).await?;
+        find_user(access, user).await?;
     }
     Ok(())
 }
@@ -147,7 +149,7 @@ async fn find(
     team: TeamId,
     user: UserId,
 ) -> Result<MemberProfile, ApiError> {
-    users::find(access, user).await?;
+    find_user(access, user).await?;
     let project = access.project_id();
     let found = member_profiles::list(access.app.pool(), project, Some(team), Some(user)).await?;
     let profile = found.into_iter().next();

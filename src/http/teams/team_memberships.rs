@@ -17,8 +17,10 @@ use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
 use crate::http::request::access::{ClientAccess, ProjectAccess, ServerAccess};
-use crate::http::request::input::{Form, Input, uuid};
-use crate::http::{teams as team_routes, users};
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::uuid;
+use crate::http::teams::find::find_team;
+use crate::http::users::find::find_user;
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {
@@ -34,8 +36,8 @@ async fn create(access: ServerAccess, input: Input) -> ApiResult {
     let ids = path_ids(&mut form);
     form.body().close();
     let (team, user) = form.finish(ids)?;
-    users::find(&access, user).await?;
-    team_routes::find(&access, team).await?;
+    find_user(&access, user).await?;
+    find_team(&access, team).await?;
     add_member(
         &access.app,
         access.event_context(),
@@ -61,7 +63,7 @@ async fn delete(access: ClientAccess, input: Input) -> ApiResult {
     let ids = path_ids(&mut form);
     let (team, user) = form.finish(ids)?;
     check_right(&access, team, user).await?;
-    users::find(&access, user).await?;
+    find_user(&access, user).await?;
     // The membership may be of another project's team.
     let in_project = teams::by_id(access.app.pool(), access.project_id(), team)
         .await?

@@ -1,4 +1,4 @@
-//! Receipts, and the news that a payment failed (contract 06 §9.1).
+//! Receipts, and the news that a payment failed.
 
 use muniment_domain::OutgoingEmailId;
 use muniment_domain::customer::{CustomerRef, derived_uuid};

@@ -1,4 +1,4 @@
-//! What Stripe tells, and what becomes of it (contract 06 §9).
+//! What Stripe tells, and what becomes of it.
 //!
 //! Events arrive twice, late, or in the wrong order. So an event about a subscription only makes the
 //! server ask Stripe how things stand; everything else is noted under Stripe's own ids, and emails

@@ -1,5 +1,4 @@
-//! `/internal/conversations`: what agents and the users of their projects write to each other
-//! (contract 04 §10).
+//! `/internal/conversations`: what agents and the users of their projects write to each other.
 
 mod views;
 
@@ -12,18 +11,21 @@ use muniment_domain::support_conversation::{
 };
 use muniment_domain::{Patch, ProjectId, SupportConversationId, UserId};
 use muniment_projections::read_models::support_conversations::{self, Listing};
-use muniment_projections::read_models::{teams, users};
+use muniment_projections::read_models::teams;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use views::{SupportDetail, SupportOpened, SupportSummary};
 
 use crate::app::App;
+use crate::app::conversations;
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::access::ClientAccess;
-use crate::http::request::input::{Checked, Fields, Form, Input, integer, one_of, text, uuid};
-use views::{SupportDetail, SupportOpened, SupportSummary};
+use crate::http::request::fields::{Checked, Fields};
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{integer, one_of, text, uuid};
 
 /// The longest page, which is also the usual one.
 const MAX_PAGE: i64 = 200;
@@ -96,22 +98,7 @@ async fn open(access: ClientAccess, input: Input) -> ApiResult {
     require_managed(&access.app, opening.message.agent, &opening.project_id).await?;
     let conversation_id = SupportConversationId(access.app.random.uuid());
     let context = access.event_context_of(&opening.project_id);
-    let opening = &opening;
-    access
-        .app
-        .log
-        .transact(&context, |mut unit| async move {
-            let (project, customer) = (&opening.project_id, opening.customer);
-            let pool = unit.log().pool();
-            if users::by_id(pool, project, customer).await?.is_none() {
-                return Err(KnownError::user_id_does_not_exist(customer).into());
-            }
-            let command = SupportConversationCommand::Open(Box::new(opening.clone()));
-            unit.create::<SupportConversation>(&conversation_id, command)
-                .await?;
-            Ok::<_, ApiError>((unit, ()))
-        })
-        .await?;
+    conversations::open(&access.app, &context, conversation_id, &opening).await?;
     Ok(Json(SupportOpened { conversation_id }).into_response())
 }
 

@@ -1,16 +1,19 @@
-//! `/internal/webhooks`: where the project's webhooks go, and how that went. The contract leaves
-//! this to Svix; these routes are our own, and answer 400 where a Svix server delivers.
+//! `/internal/webhooks`: where the project's webhooks go, and how that went. These routes are our own,
+//! beside those of Svix, and answer 400 where a Svix server delivers.
+
+mod views;
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::Millis;
 use muniment_projections::webhooks::endpoints::{self, Endpoint};
-use muniment_projections::webhooks::queue::{self, AttemptListing, LoggedAttempt, Message, Place};
+use muniment_projections::webhooks::queue::{self, AttemptListing, Message, Place};
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::views::{attempt_view, endpoint_view, message_view};
 use crate::app::App;
 use crate::app::webhooks::management::{self, Refusal};
 use crate::app::webhooks::settings::{self, EndpointChange};
@@ -19,7 +22,9 @@ use crate::clients::courier::Courier;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::{success, whole_list};
 use crate::http::request::access::{AdminAccess, ProjectAccess};
-use crate::http::request::input::{Fields, Input, boolean, integer, one_of, text};
+use crate::http::request::fields::Fields;
+use crate::http::request::input::Input;
+use crate::http::request::values::{boolean, integer, one_of, text};
 
 /// Attempts on a page, unless something else is asked for, and at most.
 const PAGE: (i64, i64) = (50, 250);
@@ -356,56 +361,4 @@ impl From<Refusal> for ApiError {
             }
         }
     }
-}
-
-fn endpoint_view(endpoint: &Endpoint) -> Value {
-    json!({
-        "id": endpoint.id,
-        "url": endpoint.url,
-        "description": endpoint.description,
-        "disabled": endpoint.is_disabled,
-        "filter_types": endpoint.filter_types,
-        "headers": endpoint.headers,
-        "failing_since_millis": endpoint.failing_since,
-        "created_at_millis": endpoint.created_at,
-        "updated_at_millis": endpoint.updated_at,
-    })
-}
-
-fn parsed(content: Option<&str>) -> Value {
-    content
-        .and_then(|content| serde_json::from_str(content).ok())
-        .unwrap_or_default()
-}
-
-fn message_view(message: &Message) -> Value {
-    json!({
-        "id": message.id,
-        "event_type": message.event_type,
-        "payload": parsed(message.content.as_deref()),
-        "created_at_millis": message.created_at,
-    })
-}
-
-fn attempt_view(logged: &LoggedAttempt) -> Value {
-    let LoggedAttempt {
-        attempt,
-        event_type,
-        content,
-        ..
-    } = logged;
-    json!({
-        "id": attempt.id,
-        "endpoint_id": attempt.endpoint_id,
-        "message_id": attempt.message_id,
-        "event_type": event_type,
-        "payload": parsed(content.as_deref()),
-        "url": attempt.url,
-        "status": attempt.status,
-        "response_status_code": attempt.response_status_code,
-        "response": attempt.response,
-        "response_duration_millis": attempt.duration_millis,
-        "trigger": if attempt.is_manual { "manual" } else { "scheduled" },
-        "created_at_millis": attempt.created_at,
-    })
 }
