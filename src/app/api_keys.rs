@@ -117,7 +117,7 @@ pub async fn update(
         .await
 }
 
-/// Revokes a key that others can read, and tells whoever may manage it. One that was revoked before
+/// Revokes a key that others can read, and tells those who may manage it. One that was revoked before
 /// stays as it is, and nobody is told again.
 ///
 /// # Errors

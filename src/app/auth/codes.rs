@@ -17,7 +17,7 @@ use crate::error::known_error::KnownError;
 /// The length of a code, in characters.
 pub const LENGTH: usize = 45;
 /// How much of a code is typed by hand, as a one-time password. The rest, the nonce, stays with
-/// whoever asked for the code.
+/// the caller who asked for the code.
 pub const OTP_LENGTH: usize = 6;
 /// How long a code that was mailed works: seven days.
 pub const MAILED_MILLIS: i64 = 7 * 24 * 60 * 60 * 1000;
@@ -89,7 +89,7 @@ impl NewCode {
         self.text[..OTP_LENGTH].to_ascii_uppercase()
     }
 
-    /// The part that stays with whoever asked for the code.
+    /// The part that stays with the caller who asked for the code.
     #[must_use]
     pub fn nonce(&self) -> &str {
         &self.text[OTP_LENGTH..]

@@ -118,8 +118,8 @@ struct Login {
     agreement: Agreement,
 }
 
-/// Lets whoever asked in that interaction into the project: issues an admin key that works for a
-/// hundred years, and returns an authorization code. `context` is that of the `internal` project.
+/// Lets the platform that asked in that interaction into the project: issues an admin key that works
+/// for a hundred years, and returns an authorization code. `context` is that of the `internal` project.
 ///
 /// # Errors
 /// `PROJECT_NOT_FOUND`.

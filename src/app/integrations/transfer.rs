@@ -1,4 +1,4 @@
-//! Claiming a project that a platform made: the platform asks for a link, and whoever follows it
+//! Claiming a project that a platform made: the platform asks for a link, and the user who follows it
 //! and signs in to the dashboard becomes the owner.
 
 use axum::http::StatusCode;
@@ -30,7 +30,7 @@ struct Transfer {
     project_id: ProjectId,
 }
 
-/// Makes a link that hands the project to whoever follows it. Several may be open; the first that
+/// Makes a link that hands the project to the user who follows it. Several may be open; the first that
 /// is followed counts. `context` is that of the `internal` project.
 ///
 /// # Errors

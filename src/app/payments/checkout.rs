@@ -15,7 +15,7 @@ use crate::clients::stripe::{
 /// The name of a product that has none, on receipts.
 const UNNAMED: &str = "Subscription";
 /// How long the same request is one request: within it, Stripe makes one payment only. Stripe
-/// remembers refusals just as well, and whoever mends what was wrong should not wait for long.
+/// remembers refusals just as well, and an operator who mends what was wrong should not wait for long.
 const SAME_REQUEST_MILLIS: i64 = 60 * 1000;
 
 /// A purchase that somebody is about to pay for.
@@ -39,7 +39,7 @@ pub struct Sale<'s> {
     pub quantity: i64,
     /// The purchase code that it is paid by.
     pub code: VerificationCodeId,
-    /// When.
+    /// The time of the request.
     pub now: Millis,
 }
 

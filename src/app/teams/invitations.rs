@@ -1,6 +1,6 @@
 //! Invitations to teams: codes that go out by mail, and what becomes of them.
 //!
-//! A code can be accepted in two ways: by whoever holds it, or by its id by a user whose verified
+//! A code can be accepted in two ways: by its holder, or by its id by a user whose verified
 //! address it was sent to. Either way it is used up once.
 
 use muniment_domain::team::{Entrance, MemberAdded, Team, TeamCommand};
@@ -146,7 +146,7 @@ async fn invitation_to(
     meant.ok_or_else(|| KnownError::verification_code_not_found().into())
 }
 
-/// Whoever names an invitation by its id is not told why it is gone.
+/// Callers who name an invitation by its id are not told why it is gone.
 async fn require_open(unit: &mut UnitOfWork, id: VerificationCodeId) -> Result<(), ApiError> {
     let now = unit.context().now;
     match unit.state::<VerificationCode>(&id).await?.check(now) {

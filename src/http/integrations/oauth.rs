@@ -18,8 +18,7 @@ use crate::app::integrations::login::{self, Exchange};
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::access::ServerAccess;
 use crate::http::request::caller::Caller;
-use crate::http::request::input::Form;
-use crate::http::request::input::Input;
+use crate::http::request::input::{Form, Input};
 use crate::http::request::values::{non_empty_text, one_of, text};
 use crate::security::limits::Limit;
 

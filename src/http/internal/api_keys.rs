@@ -15,8 +15,7 @@ use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::whole_list;
 use crate::http::request::access::{AdminAccess, ProjectAccess};
-use crate::http::request::input::Form;
-use crate::http::request::input::Input;
+use crate::http::request::input::{Form, Input};
 use crate::http::request::values::{boolean, integer, only_true, text, uuid};
 use crate::views;
 

@@ -1,6 +1,6 @@
 //! `/payments` and `/internal/payments`: items, products, purchases, transactions.
 //!
-//! Whoever is to be charged is charged through Stripe, in the name of the project's account there.
+//! Customers are charged through Stripe, in the name of the project's account there.
 //! Items, grants and lists work without.
 
 mod billing;

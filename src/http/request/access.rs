@@ -8,8 +8,8 @@
 //!     accounts::close(&access.app, access.event_context(), id).await?;
 //! ```
 //!
-//! Access is checked before anything in the request is: whoever may not ask is not told what is wrong
-//! with the question. Only a path that is no text is refused earlier.
+//! Access is checked before anything in the request is: a caller without it is not told what is wrong
+//! with their request. Only a path that is no text is refused earlier.
 
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
@@ -29,12 +29,12 @@ use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 use crate::security::limits::Limit;
 
-/// A request by somebody with access to a project. How much access it takes, the types that hold
-/// this say.
+/// A request by somebody with access to a project. Handlers get it inside of [`ClientAccess`],
+/// [`ServerAccess`] or [`AdminAccess`], which say how much access it took.
 pub struct ProjectAccess {
     /// The application.
     pub app: App,
-    /// The caller, of whom less is known where access is not needed.
+    /// The caller, with what is known of them whether they have access or not.
     pub caller: Caller,
     auth: Auth,
     context: OnceLock<EventContext>,
@@ -173,6 +173,6 @@ impl FromRequestParts<App> for OwnUserAccess {
             .as_ref()
             .map(|current| Arc::clone(&current.record));
         let own = own.ok_or_else(KnownError::cannot_get_own_user_without_user)?;
-        Ok(Self { own, access })
+        Ok(Self { access, own })
     }
 }

@@ -141,8 +141,8 @@ impl Caller {
         self.refresh_token.as_deref()
     }
 
-    /// Takes one of the tries that a limit grants each IP. Whoever holds a secret key of the project
-    /// asks on behalf of many users from one address, and is not limited by it.
+    /// Takes one of the tries that a limit grants each IP. A caller with a secret key of the
+    /// project asks on behalf of many users from one address, and is not limited by it.
     ///
     /// # Errors
     /// 429 when there is none left.
@@ -199,7 +199,7 @@ impl Caller {
     }
 }
 
-/// The network that counts as one caller: whoever has one IPv6 address has 2⁶⁴ of them.
+/// The network that counts as one caller: the owner of one IPv6 address has 2⁶⁴ of them.
 fn network_of(address: IpAddr) -> IpAddr {
     const HOST: u128 = (1 << 64) - 1;
     match address {

@@ -61,7 +61,7 @@ fn is_browser(headers: &HeaderMap) -> bool {
         .any(|name| agent.contains(name))
 }
 
-/// The address of whoever sent a request to the outermost trusted proxy; without one, or around it,
+/// The address that a request came from to the outermost trusted proxy; without one, or around it,
 /// of the peer on the connection.
 #[must_use]
 pub fn client_address(

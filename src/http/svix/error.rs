@@ -36,7 +36,7 @@ impl SvixError {
         )
     }
 
-    /// There is no such thing for whoever holds the token.
+    /// There is no such thing for the holder of the token.
     #[must_use]
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::Refused(StatusCode::NOT_FOUND, "not_found", detail.into())
