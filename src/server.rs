@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::integrations::Integrations;
 use crate::app::integrations::clients::Clients;
-use crate::app::projects::ProjectDirectory;
+use crate::app::projects::directory::ProjectDirectory;
 use crate::app::webhooks::Webhooks;
 use crate::app::webhooks::sender::Sender;
 use crate::app::{App, Parts, QueryErrors};

@@ -104,7 +104,7 @@ async fn sign_in_by_codes(server: &Server, app: &App, project: &str) -> f64 {
         let mut codes = Vec::new();
         for _ in 0..SIGN_INS_BY_CODE / CONNECTIONS {
             let email = format!("link-{connection}@example.com");
-            let code = NewCode::draw(app, Purpose::SignIn, MAILED_MILLIS)
+            let code = NewCode::generate(app, Purpose::SignIn, MAILED_MILLIS)
                 .mailed(&email, None)
                 .remembering(json!({}));
             codes::issue(app, context, &code).await.unwrap();

@@ -17,7 +17,7 @@ use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 
 use super::App;
 use super::permissions::members_with;
-use crate::app::emails::NewLetter;
+use crate::app::emails::NewEmail;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
@@ -117,7 +117,7 @@ pub async fn update(
         .await
 }
 
-/// Revokes a key that others can read, and tells whoever may manage it. One that was revoked before
+/// Revokes a key that others can read, and tells those who may manage it. One that was revoked before
 /// stays as it is, and nobody is told again.
 ///
 /// # Errors
@@ -132,7 +132,7 @@ pub async fn revoke_leaked(
         .transact(context, |mut unit| async move {
             if let ApiKey::Issued(_) = unit.state::<ApiKey>(&id).await? {
                 for (address, user) in managers(app, context, key).await? {
-                    NewLetter::api_key_leaked(app, &key.description, user, &address)
+                    NewEmail::api_key_leaked(app, &key.description, user, &address)
                         .request(&mut unit)
                         .await?;
                 }

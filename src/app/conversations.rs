@@ -1,12 +1,65 @@
-//! What becomes of conversations when those whom they are with, or about, go.
+//! Conversations with the assistant and with support: beginning them, and what becomes of them when
+//! those whom they are with, or about, go.
 
 use muniment_domain::ai_conversation::{
     AiConversation, AiConversationAction, AiConversationCommand, AiConversationError,
 };
-use muniment_domain::support_conversation::{SupportConversation, SupportConversationCommand};
-use muniment_domain::{AiConversationId, ProjectId, UserId};
-use muniment_projections::read_models::{ai_conversations, support_conversations};
-use muniment_projections::{LedgerError, UnitOfWork};
+use muniment_domain::support_conversation::{
+    NewConversation, SupportConversation, SupportConversationCommand,
+};
+use muniment_domain::{AiConversationId, ProjectId, SupportConversationId, UserId};
+use muniment_projections::read_models::{ai_conversations, support_conversations, users};
+use muniment_projections::{EventContext, LedgerError, UnitOfWork};
+
+use super::App;
+use crate::error::known_error::KnownError;
+use crate::error::{ApiError, ApiResult};
+
+/// Begins a conversation with the assistant about a project.
+///
+/// # Errors
+/// `PROJECT_NOT_FOUND`.
+pub async fn start(
+    app: &App,
+    context: &EventContext,
+    id: AiConversationId,
+    about: &ProjectId,
+    command: &AiConversationCommand,
+) -> ApiResult<()> {
+    app.log
+        .transact(context, |mut unit| async move {
+            if app.projects.find_now(about).await?.is_none() {
+                return Err(KnownError::project_not_found(about).into());
+            }
+            unit.create::<AiConversation>(&id, command.clone()).await?;
+            Ok::<_, ApiError>((unit, ()))
+        })
+        .await
+}
+
+/// Begins a conversation between an agent and a user of the project.
+///
+/// # Errors
+/// `USER_ID_DOES_NOT_EXIST`.
+pub async fn open(
+    app: &App,
+    context: &EventContext,
+    id: SupportConversationId,
+    opening: &NewConversation,
+) -> ApiResult<()> {
+    app.log
+        .transact(context, |mut unit| async move {
+            let (project, customer) = (&opening.project_id, opening.customer);
+            let pool = unit.log().pool();
+            if users::by_id(pool, project, customer).await?.is_none() {
+                return Err(KnownError::user_id_does_not_exist(customer).into());
+            }
+            let command = SupportConversationCommand::Open(Box::new(opening.clone()));
+            unit.create::<SupportConversation>(&id, command).await?;
+            Ok::<_, ApiError>((unit, ()))
+        })
+        .await
+}
 
 /// Removes what a dashboard user and the assistant said to each other.
 ///

@@ -1,4 +1,4 @@
-//! Letters: mail that is owed to somebody. Asking for one is part of the unit of work that makes it
+//! Emails that are owed to somebody. Asking for one is part of the unit of work that makes it
 //! necessary, so that neither happens without the other; [`crate::workers::mail`] sends it.
 
 use std::collections::BTreeMap;
@@ -14,23 +14,23 @@ use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 use super::App;
 use crate::app::auth::codes::{MAILED_MILLIS, NewCode};
 
-/// A letter that is about to be asked for.
+/// An email that is about to be asked for.
 #[derive(Clone, Debug)]
-pub struct NewLetter {
+pub struct NewEmail {
     id: OutgoingEmailId,
     template: Template,
     subject: Option<UserId>,
     letter: Letter,
 }
 
-impl NewLetter {
-    /// A letter to one address.
+impl NewEmail {
+    /// An email to one address.
     #[must_use]
-    pub fn draw(app: &App, template: Template, to: &str) -> Self {
+    pub fn generate(app: &App, template: Template, to: &str) -> Self {
         Self::numbered(OutgoingEmailId(app.random.uuid()), template, to)
     }
 
-    /// A letter of that id, which may have been asked for before; see [`Self::request_once`].
+    /// An email of that id, which may have been asked for before; see [`Self::request_once`].
     #[must_use]
     pub fn numbered(id: OutgoingEmailId, template: Template, to: &str) -> Self {
         Self {
@@ -44,14 +44,14 @@ impl NewLetter {
         }
     }
 
-    /// A letter to an existing user: it is erased with them.
+    /// An email to an existing user: it is erased with them.
     #[must_use]
     pub fn about(mut self, user: Option<UserId>) -> Self {
         self.subject = user;
         self
     }
 
-    /// A letter in which the template finds this.
+    /// An email in which the template finds this.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.letter
@@ -63,7 +63,7 @@ impl NewLetter {
     /// The news that a key leaked and was revoked, to somebody who may manage it.
     #[must_use]
     pub fn api_key_leaked(app: &App, description: &str, owner: UserId, to: &str) -> Self {
-        Self::draw(app, Template::ApiKeyLeaked, to)
+        Self::generate(app, Template::ApiKeyLeaked, to)
             .about(Some(owner))
             .with("description", description)
     }
@@ -71,7 +71,7 @@ impl NewLetter {
     /// Asks for it within a unit of work.
     ///
     /// # Errors
-    /// Never for a freshly drawn id.
+    /// Never for a id that was just generated.
     pub async fn request(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
         let request = self.command(unit);
         unit.create::<OutgoingEmail>(&self.id, request).await
@@ -100,34 +100,34 @@ impl NewLetter {
     }
 }
 
-/// A code and the letter that carries it.
+/// A code and the email that carries it.
 #[derive(Clone, Debug)]
-pub struct CodeLetter {
+pub struct CodeEmail {
     code: NewCode,
-    letter: NewLetter,
+    email: NewEmail,
 }
 
-impl CodeLetter {
+impl CodeEmail {
     /// A link that proves that the address reaches its owner.
     #[must_use]
     pub fn email_verification(app: &App, user: UserId, email: &str, callback: &str) -> Self {
-        let code = NewCode::draw(app, Purpose::ContactChannelVerification, MAILED_MILLIS)
+        let code = NewCode::generate(app, Purpose::ContactChannelVerification, MAILED_MILLIS)
             .about(user)
             .mailed(email, Some(callback))
             .remembering(serde_json::json!({"user_id": user}));
-        let letter = NewLetter::draw(app, Template::EmailVerification, email).about(Some(user));
-        Self::linking(code, letter, "emailVerificationLink")
+        let message = NewEmail::generate(app, Template::EmailVerification, email).about(Some(user));
+        Self::linking(code, message, "emailVerificationLink")
     }
 
     /// A link to choose a new password with.
     #[must_use]
     pub fn password_reset(app: &App, user: UserId, email: &str, callback: &str) -> Self {
-        let code = NewCode::draw(app, Purpose::PasswordReset, MAILED_MILLIS)
+        let code = NewCode::generate(app, Purpose::PasswordReset, MAILED_MILLIS)
             .about(user)
             .mailed(email, Some(callback))
             .remembering(serde_json::json!({"user_id": user}));
-        let letter = NewLetter::draw(app, Template::PasswordReset, email).about(Some(user));
-        Self::linking(code, letter, "passwordResetLink")
+        let message = NewEmail::generate(app, Template::PasswordReset, email).about(Some(user));
+        Self::linking(code, message, "passwordResetLink")
     }
 
     /// A link, and a short code, to sign in or up with. `user` has the address, if anybody does.
@@ -139,36 +139,36 @@ impl CodeLetter {
         [email, callback]: [&str; 2],
         country_code: Option<&str>,
     ) -> Self {
-        let code = NewCode::draw(app, Purpose::SignIn, MAILED_MILLIS)
+        let code = NewCode::generate(app, Purpose::SignIn, MAILED_MILLIS)
             .mailed(email, Some(callback))
             .remembering(serde_json::json!({"country_code": country_code}));
         let code = match user {
             Some(user) => code.about(user),
             None => code,
         };
-        let letter = NewLetter::draw(app, Template::MagicLink, email)
+        let message = NewEmail::generate(app, Template::MagicLink, email)
             .about(user)
             .with("otp", &code.otp());
-        Self::linking(code, letter, "magicLink")
+        Self::linking(code, message, "magicLink")
     }
 
     /// A link to join a team with. The address is remembered as it was written.
     #[must_use]
     pub fn team_invitation(app: &App, team: &TeamRow, [email, callback]: [&str; 2]) -> Self {
-        let code = NewCode::draw(app, Purpose::TeamInvitation, MAILED_MILLIS)
+        let code = NewCode::generate(app, Purpose::TeamInvitation, MAILED_MILLIS)
             .mailed(email, Some(callback))
             .remembering(serde_json::json!({"team_id": team.id}));
-        let letter = NewLetter::draw(app, Template::TeamInvitation, email.trim())
+        let message = NewEmail::generate(app, Template::TeamInvitation, email.trim())
             .with("teamDisplayName", &team.display_name);
-        Self::linking(code, letter, "teamInvitationLink")
+        Self::linking(code, message, "teamInvitationLink")
     }
 
-    /// A code whose link the letter inserts under that name.
+    /// A code whose link the email inserts under that name.
     #[must_use]
-    pub fn linking(code: NewCode, letter: NewLetter, name: &str) -> Self {
+    pub fn linking(code: NewCode, email: NewEmail, name: &str) -> Self {
         let link = code.link().unwrap_or_default();
         Self {
-            letter: letter.with(name, &link),
+            email: email.with(name, &link),
             code,
         }
     }
@@ -182,25 +182,25 @@ impl CodeLetter {
     /// Issues the one and asks for the other, within a unit of work.
     ///
     /// # Errors
-    /// Never for freshly drawn ids.
-    pub async fn post(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
+    /// Never for ids that was just generated.
+    pub async fn enqueue(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
         self.code.issue(unit).await?;
-        self.letter.request(unit).await
+        self.email.request(unit).await
     }
 }
 
-/// Posts a letter with a code by itself.
+/// Issues a code and asks for its email, in a unit of work of their own.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn post(
+pub async fn enqueue(
     app: &App,
     context: &EventContext,
-    letter: &CodeLetter,
+    email: &CodeEmail,
 ) -> Result<(), LedgerError> {
     app.log
         .transact(context, |mut unit| async move {
-            letter.post(&mut unit).await?;
+            email.enqueue(&mut unit).await?;
             Ok::<_, LedgerError>((unit, ()))
         })
         .await

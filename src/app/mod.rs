@@ -8,6 +8,7 @@ pub mod integrations;
 pub mod payments;
 pub mod permissions;
 pub mod projects;
+pub mod request_context;
 pub mod session_replays;
 pub mod teams;
 pub mod users;
@@ -36,7 +37,7 @@ use crate::security::secrets::Random;
 use crate::security::tokens::TokenIssuer;
 
 use integrations::Integrations;
-use projects::ProjectDirectory;
+use projects::directory::ProjectDirectory;
 
 /// Everything a request may need. Cheap to clone.
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! Keeping recordings of what users saw, and reading them again (contract 07 §3).
+//! Keeping recordings of what users saw, and reading them again.
 
 use std::io::{Read, Write};
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::Millis;
@@ -18,9 +17,10 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::Caller;
+use crate::http::request::access::ClientAccess;
 use crate::http::request::ingestion::{browser_id, millis, observed_session};
-use crate::http::request::input::{Form, Input, one_of};
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::one_of;
 
 /// Events in a batch, at most.
 const MAX_EVENTS: usize = 500;
@@ -35,18 +35,17 @@ pub fn router() -> OpenApiRouter<App> {
 #[utoipa::path(post, path = "/analytics/events/batch", tag = "analytics", request_body = Value,
     responses((status = 200, description = "`{inserted}`"), (status = 400, description = "SCHEMA_ERROR, ANALYTICS_NOT_ENABLED"),
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 503, description = "The server has no analytics store")))]
-async fn take(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let (segment, events) = read_batch(input.form(auth.user_id()))?;
-    let current = observed_session(auth)?;
-    if app.recorder.destination() == Destination::Nowhere {
+async fn take(access: ClientAccess, input: Input) -> ApiResult {
+    let (segment, events) = read_batch(access.form(&input))?;
+    let current = observed_session(&access)?;
+    if access.app.recorder.destination() == Destination::Nowhere {
         let text =
             "This server has no analytics store. Its operator sets CLICKHOUSE_URL to have one.";
         return Err(ApiError::text(StatusCode::SERVICE_UNAVAILABLE, text));
     }
-    let now = app.now();
-    let project = auth.project_id();
-    let replay = session_replays::live(app.pool(), project, current.session, now).await?;
+    let now = access.app.now();
+    let project = access.project_id();
+    let replay = session_replays::live(access.app.pool(), project, current.session, now).await?;
     let events: Vec<TelemetryEvent> = events
         .into_iter()
         .map(|event| TelemetryEvent {
@@ -54,14 +53,14 @@ async fn take(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
             at: Millis(event.at),
             data: event.data,
             project_id: project.clone(),
-            user: auth.user_id(),
+            user: access.user_id(),
             session: Some(current.session),
             replay,
             segment: Some(segment.clone()),
             created_at: now,
         })
         .collect();
-    app.recorder.keep(&events).await?;
+    access.app.recorder.keep(&events).await?;
     Ok(Json(json!({"inserted": events.len()})).into_response())
 }
 

@@ -1,7 +1,6 @@
 //! `/contact-channels`: the email addresses of users.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::user::{ChannelChange, NewChannel, UserCommand, UserError};
@@ -18,10 +17,10 @@ use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::{success, whole_list};
 use crate::http::auth::codes::{check_code, limit_sending, read_code};
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{
-    Form, Input, boolean, lenient_email, one_of, strict_email, url_text, uuid,
-};
+use crate::http::request::access::{ClientAccess, ProjectAccess};
+use crate::http::request::caller::Auth;
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{boolean, lenient_email, one_of, strict_email, url_text, uuid};
 use crate::security::limits::Limit;
 use crate::views::ContactChannelView;
 
@@ -38,7 +37,7 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// Clients may see and change their own channels only.
 fn require_own(auth: &Auth, user: Option<UserId>) -> Result<(), ApiError> {
-    if auth.access != AccessType::Client {
+    if auth.access_type != AccessType::Client {
         return Ok(());
     }
     let own = auth.own_user()?.user.user_id();
@@ -56,16 +55,15 @@ fn require_own(auth: &Auth, user: Option<UserId>) -> Result<(), ApiError> {
     params(("user_id" = Option<String>, Query), ("contact_channel_id" = Option<Uuid>, Query)),
     responses((status = 200, description = "A list of contact channels", body = [ContactChannelView]),
         (status = 403, description = "text: somebody else's channels")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn list(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut query = form.query();
     let user = query.optional_user_id_or_me("user_id");
     let only = query.optional("contact_channel_id", uuid);
     query.close();
     let (user, only) = form.finish((|| Some((user?, only?)))())?;
-    require_own(auth, user)?;
-    let rows = users::channels_of(app.pool(), auth.project_id(), user).await?;
+    require_own(&access, user)?;
+    let rows = users::channels_of(access.app.pool(), access.project_id(), user).await?;
     let wanted = rows
         .iter()
         .filter(|row| only.is_none_or(|only| only == row.id));
@@ -80,47 +78,52 @@ async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
         (status = 403, description = "text: somebody else's channels"),
         (status = 404, description = "USER_NOT_FOUND"),
         (status = 409, description = "CONTACT_CHANNEL_ALREADY_USED_FOR_AUTH_BY_SOMEONE_ELSE")))]
-async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn create(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     ignore_ids_in_query(&mut form);
+    let new = read_new(&access, &mut form);
+    let (user, channel) = form.finish(new)?;
+    require_own(&access, Some(user))?;
+    let known = users::by_id(access.app.pool(), access.project_id(), user).await?;
+    known.ok_or_else(KnownError::user_not_found)?;
+    let (id, shown) = (channel.channel_id, channel.address.to_string());
+    let command = UserCommand::AddChannel(channel);
+    change(
+        &access.app,
+        access.event_context(),
+        user,
+        command,
+        Some(&shown),
+    )
+    .await?;
+    let row = find(&access, user, id).await?;
+    let view = ContactChannelView::of(&row.ok_or_else(not_found)?);
+    Ok((StatusCode::CREATED, Json(view)).into_response())
+}
+
+/// Whose channel it shall be, and the channel. Clients cannot say that it is verified.
+fn read_new(access: &ProjectAccess, form: &mut Form<'_>) -> Option<(UserId, NewChannel)> {
     let mut body = form.body();
     let user = body.required_user_id_or_me("user_id");
     let kind = body.required("type", one_of(&["email"]));
     let address = body.required("value", lenient_email);
     let used_for_auth = body.required("used_for_auth", boolean);
     let is_primary = body.or_default("is_primary", boolean, false);
-    let is_verified = match auth.access {
+    let is_verified = match access.access_type {
         AccessType::Client => Some(false),
         AccessType::Server | AccessType::Admin => body.or_default("is_verified", boolean, false),
     };
     body.close();
-    let (user, address, used_for_auth, is_primary, is_verified) = form.finish((|| {
-        kind?;
-        Some((user?, address?, used_for_auth?, is_primary?, is_verified?))
-    })())?;
-    require_own(auth, Some(user))?;
-    if users::by_id(app.pool(), auth.project_id(), user)
-        .await?
-        .is_none()
-    {
-        return Err(KnownError::user_not_found().into());
-    }
-    let id = ContactChannelId(app.random.uuid());
-    let shown = address.to_string();
-    let command = UserCommand::AddChannel(NewChannel {
-        channel_id: id,
-        now: app.now(),
-        address,
-        is_primary,
-        is_verified,
-        used_for_auth,
-    });
-    let context = caller.event_context(&app, auth.project_id());
-    change(&app, &context, user, command, Some(&shown)).await?;
-    let row = find(&app, auth, user, id).await?;
-    let view = ContactChannelView::of(&row.ok_or_else(not_found)?);
-    Ok((StatusCode::CREATED, Json(view)).into_response())
+    kind?;
+    let channel = NewChannel {
+        channel_id: ContactChannelId(access.app.random.uuid()),
+        now: access.app.now(),
+        address: address?,
+        is_primary: is_primary?,
+        is_verified: is_verified?,
+        used_for_auth: used_for_auth?,
+    };
+    Some((user?, channel))
 }
 
 /// Shows a channel.
@@ -128,14 +131,13 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     params(("user_id" = String, Path), ("contact_channel_id" = Uuid, Path)),
     responses((status = 200, description = "The channel", body = ContactChannelView),
         (status = 404, description = "text: no such channel")))]
-async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn read(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     ignore_ids_in_query(&mut form);
     let ids = read_ids(&mut form);
     let (user, id) = form.finish(ids)?;
-    require_own(auth, Some(user))?;
-    let row = find(&app, auth, user, id).await?;
+    require_own(&access, Some(user))?;
+    let row = find(&access, user, id).await?;
     let view = ContactChannelView::of(&row.ok_or_else(not_found)?);
     Ok(Json(view).into_response())
 }
@@ -146,56 +148,65 @@ async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
     responses((status = 200, description = "The channel", body = ContactChannelView),
         (status = 400, description = "SCHEMA_ERROR; text: no such channel, or the user has the address already"),
         (status = 409, description = "CONTACT_CHANNEL_ALREADY_USED_FOR_AUTH_BY_SOMEONE_ELSE")))]
-async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn update(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     ignore_ids_in_query(&mut form);
     let ids = read_ids(&mut form);
+    let channel = read_change(access.access_type, ids.map(|(_, id)| id), &mut form);
+    let ((user, id), channel) = form.finish(ids.zip(channel))?;
+    require_own(&access, Some(user))?;
+    require_found(&access, user, id).await?;
+    let command = UserCommand::ChangeChannel(channel);
+    change(&access.app, access.event_context(), user, command, None).await?;
+    let row = require_found(&access, user, id).await?;
+    Ok(Json(ContactChannelView::of(&row)).into_response())
+}
+
+/// What changes of a channel. Clients cannot say that it is verified.
+fn read_change(
+    access_type: AccessType,
+    channel_id: Option<ContactChannelId>,
+    form: &mut Form<'_>,
+) -> Option<ChannelChange> {
     let mut body = form.body();
     let address = body.optional("value", lenient_email);
     let kind = body.optional("type", one_of(&["email"]));
     let used_for_auth = body.optional("used_for_auth", boolean);
     let is_primary = body.optional("is_primary", boolean);
-    let is_verified = match auth.access {
+    let is_verified = match access_type {
         AccessType::Client => Some(None),
         AccessType::Server | AccessType::Admin => body.optional("is_verified", boolean),
     };
     body.close();
-    let ((user, id), channel) = form.finish((|| {
-        kind?;
-        let (user, channel_id) = ids?;
-        let channel = ChannelChange {
-            channel_id,
-            address: address?,
-            is_primary: is_primary?,
-            is_verified: is_verified?,
-            used_for_auth: used_for_auth?,
-        };
-        Some(((user, channel_id), channel))
-    })())?;
-    require_own(auth, Some(user))?;
-    require_found(&app, auth, user, id).await?;
-    let context = caller.event_context(&app, auth.project_id());
-    let command = UserCommand::ChangeChannel(channel);
-    change(&app, &context, user, command, None).await?;
-    let row = require_found(&app, auth, user, id).await?;
-    Ok(Json(ContactChannelView::of(&row)).into_response())
+    kind?;
+    Some(ChannelChange {
+        channel_id: channel_id?,
+        address: address?,
+        is_primary: is_primary?,
+        is_verified: is_verified?,
+        used_for_auth: used_for_auth?,
+    })
 }
 
 /// Removes a channel, be it the primary one.
 #[utoipa::path(delete, path = "/contact-channels/{user_id}/{contact_channel_id}", tag = "contact channels",
     params(("user_id" = String, Path), ("contact_channel_id" = Uuid, Path)),
     responses((status = 200, description = "`{success: true}`"), (status = 400, description = "text: no such channel")))]
-async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn delete(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     ignore_ids_in_query(&mut form);
     let ids = read_ids(&mut form);
     let (user, id) = form.finish(ids)?;
-    require_own(auth, Some(user))?;
-    require_found(&app, auth, user, id).await?;
-    let context = caller.event_context(&app, auth.project_id());
-    let removed = change(&app, &context, user, UserCommand::RemoveChannel(id), None).await;
+    require_own(&access, Some(user))?;
+    require_found(&access, user, id).await?;
+    let removed = change(
+        &access.app,
+        access.event_context(),
+        user,
+        UserCommand::RemoveChannel(id),
+        None,
+    )
+    .await;
     match removed {
         // Somebody removed it in the same moment.
         Err(ChangeError::Ledger(LedgerError::User(UserError::ChannelNotFound))) => {
@@ -213,29 +224,27 @@ async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         (status = 400, description = "USER_ID_DOES_NOT_EXIST, REDIRECT_URL_NOT_WHITELISTED, CANNOT_GET_OWN_USER_WITHOUT_USER, SCHEMA_ERROR; text: somebody else's channel"),
         (status = 404, description = "text: no such channel"),
         (status = 409, description = "EMAIL_ALREADY_VERIFIED")))]
-async fn send(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn send(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let ids = read_ids(&mut form);
     let mut body = form.body();
     let callback = body.required("callback_url", url_text);
     body.close();
     let ((user, id), callback) = form.finish((|| Some((ids?, callback?)))())?;
-    if auth.access == AccessType::Client && auth.own_user()?.user.user_id() != user {
+    if access.access_type == AccessType::Client && access.own_user()?.user.user_id() != user {
         let text = "Clients may verify the addresses of the signed-in user only.";
         return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
     }
-    if users::by_id(app.pool(), auth.project_id(), user)
+    if users::by_id(access.app.pool(), access.project_id(), user)
         .await?
         .is_none()
     {
         return Err(KnownError::user_id_does_not_exist(user).into());
     }
-    let row = find(&app, auth, user, id).await?.ok_or_else(not_found)?;
-    limit_sending(&app, &caller, &EmailAddress::from_stored(row.value.clone()))?;
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    send_verification_code(visit, &row, &callback).await?;
+    let row = find(&access, user, id).await?.ok_or_else(not_found)?;
+    limit_sending(&access, &EmailAddress::from_stored(row.value.clone()))?;
+    let request = access.request_context();
+    send_verification_code(request, &row, &callback).await?;
     Ok(success())
 }
 
@@ -245,10 +254,9 @@ async fn send(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
     responses((status = 200, description = "`{success: true}`"),
         (status = 400, description = "EMAIL_IS_NOT_PRIMARY_EMAIL, REDIRECT_URL_NOT_WHITELISTED, SCHEMA_ERROR"),
         (status = 409, description = "EMAIL_ALREADY_VERIFIED")))]
-async fn send_to_primary(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
-    let user = form.signed_in(auth);
+async fn send_to_primary(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
+    let user = form.signed_in(&access);
     let mut body = form.body();
     let email = body.required("email", strict_email);
     let callback = body.required("callback_url", url_text);
@@ -258,13 +266,12 @@ async fn send_to_primary(State(app): State<App>, caller: Caller, input: Input) -
     if primary != Some(email.as_str()) {
         return Err(KnownError::email_is_not_primary_email(email.as_str(), primary).into());
     }
-    limit_sending(&app, &caller, &email)?;
+    limit_sending(&access, &email)?;
     let id = user.user.user_id();
-    let rows = users::channels_of(app.pool(), auth.project_id(), Some(id)).await?;
+    let rows = users::channels_of(access.app.pool(), access.project_id(), Some(id)).await?;
     let row = rows.into_iter().find(|row| row.is_primary);
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    send_verification_code(visit, &row.ok_or_else(not_found)?, &callback).await?;
+    let request = access.request_context();
+    send_verification_code(request, &row.ok_or_else(not_found)?, &callback).await?;
     Ok(success())
 }
 
@@ -274,24 +281,18 @@ async fn send_to_primary(State(app): State<App>, caller: Caller, input: Input) -
         (status = 400, description = "VERIFICATION_CODE_EXPIRED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED, SCHEMA_ERROR; text: the user does not have the address any more"),
         (status = 404, description = "VERIFICATION_CODE_NOT_FOUND"),
         (status = 409, description = "VERIFICATION_CODE_ALREADY_USED")))]
-async fn verify_code(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let code = read_code(&input, &caller)?;
-    caller.limit(&app, Limit::CodeCheckFromIp)?;
-    let context = caller.event_context(&app, auth.project_id());
-    verify(&app, &context, &code).await?;
+async fn verify_code(access: ClientAccess, input: Input) -> ApiResult {
+    let code = read_code(&access, &input)?;
+    access.limit(Limit::CodeCheckFromIp)?;
+    verify(&access.app, access.event_context(), &code).await?;
     Ok(success())
 }
 
 /// Says whether a code that proves an address would work, without using it up.
 #[utoipa::path(post, path = "/contact-channels/verify/check-code", tag = "contact channels", request_body = Value,
     responses((status = 200, description = "`{is_code_valid: true}`")))]
-async fn check_verification_code(
-    State(app): State<App>,
-    caller: Caller,
-    input: Input,
-) -> ApiResult {
-    check_code(&app, &caller, &input, Purpose::ContactChannelVerification).await
+async fn check_verification_code(access: ClientAccess, input: Input) -> ApiResult {
+    check_code(&access, &input, Purpose::ContactChannelVerification).await
 }
 
 /// All operations accept the ids in the query as well; only the listing looks at them.
@@ -311,22 +312,20 @@ fn read_ids(form: &mut Form<'_>) -> Option<(UserId, ContactChannelId)> {
 }
 
 async fn find(
-    app: &App,
-    auth: &Auth,
+    access: &ProjectAccess,
     user: UserId,
     id: ContactChannelId,
 ) -> Result<Option<ContactChannelRow>, LedgerError> {
-    users::channel(app.pool(), auth.project_id(), user, id).await
+    users::channel(access.app.pool(), access.project_id(), user, id).await
 }
 
-/// Changing what is not there is a bad request, by the contract.
+/// Changing what is not there is a bad request, not something that was not found.
 async fn require_found(
-    app: &App,
-    auth: &Auth,
+    access: &ProjectAccess,
     user: UserId,
     id: ContactChannelId,
 ) -> Result<ContactChannelRow, ApiError> {
-    find(app, auth, user, id).await?.ok_or_else(no_such_channel)
+    find(access, user, id).await?.ok_or_else(no_such_channel)
 }
 
 fn no_such_channel() -> ApiError {

@@ -1,7 +1,6 @@
-//! `/data-vault`: values that clients sealed, kept under hashed keys (contract 04 §8).
+//! `/data-vault`: values that clients sealed, kept under hashed keys.
 
 use axum::Json;
-use axum::extract::State;
 use axum::response::IntoResponse;
 use muniment_domain::VaultEntryId;
 use muniment_domain::vault_entry::{VaultEntry, VaultEntryCommand, VaultValue, VaultValueSet};
@@ -14,8 +13,10 @@ use crate::app::App;
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{Input, non_empty_text, text};
+use crate::http::request::access::ServerAccess;
+use crate::http::request::caller::Auth;
+use crate::http::request::input::Input;
+use crate::http::request::values::{non_empty_text, text};
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {
@@ -27,9 +28,8 @@ pub fn router() -> OpenApiRouter<App> {
 /// Keeps a value, in the place of any other under the key.
 #[utoipa::path(post, path = "/data-vault/stores/{id}/set", tag = "data vault", params(("id" = String, Path)), request_body = Value,
     responses((status = 200, description = "Kept"), (status = 400, description = "SCHEMA_ERROR, DATA_VAULT_STORE_DOES_NOT_EXIST")))]
-async fn set(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn set(access: ServerAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let store = form.params().required("id", text);
     let mut body = form.body();
     let hashed_key = body.required("hashed_key", non_empty_text);
@@ -37,37 +37,38 @@ async fn set(State(app): State<App>, caller: Caller, input: Input) -> ApiResult 
     body.close();
     let (store_id, hashed_key, encrypted) =
         form.finish((|| Some((store?, hashed_key?, encrypted?)))())?;
-    require_store(auth, &store_id)?;
-    let id = VaultEntryId::of(auth.project_id(), &store_id, &hashed_key);
+    require_store(&access, &store_id)?;
+    let id = VaultEntryId::of(access.project_id(), &store_id, &hashed_key);
     let value = VaultValueSet {
-        project_id: auth.project_id().clone(),
+        project_id: access.project_id().clone(),
         store_id,
         hashed_key,
         personal: VaultValue { encrypted }.into(),
     };
-    let context = caller.event_context(&app, auth.project_id());
     let command = VaultEntryCommand::Set(value);
-    app.execute::<VaultEntry>(&context, &id, &command).await?;
+    access
+        .app
+        .execute::<VaultEntry>(access.event_context(), &id, &command)
+        .await?;
     Ok(success())
 }
 
 /// The value under a key, exactly as it was set.
 #[utoipa::path(post, path = "/data-vault/stores/{id}/get", tag = "data vault", params(("id" = String, Path)), request_body = Value,
     responses((status = 200, description = "`{encrypted_value}`"), (status = 400, description = "SCHEMA_ERROR, DATA_VAULT_STORE_DOES_NOT_EXIST, DATA_VAULT_STORE_HASHED_KEY_DOES_NOT_EXIST")))]
-async fn get(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn get(access: ServerAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let store = form.params().required("id", text);
     let mut body = form.body();
     let hashed_key = body.required("hashed_key", non_empty_text);
     body.close();
     let (store, hashed_key) = form.finish((|| Some((store?, hashed_key?)))())?;
-    require_store(auth, &store)?;
-    let id = VaultEntryId::of(auth.project_id(), &store, &hashed_key);
-    let context = caller.event_context(&app, auth.project_id());
-    let entry = app
+    require_store(&access, &store)?;
+    let id = VaultEntryId::of(access.project_id(), &store, &hashed_key);
+    let entry = access
+        .app
         .log
-        .transact(&context, |mut unit| async move {
+        .transact(access.event_context(), |mut unit| async move {
             let entry = unit.state::<VaultEntry>(&id).await?;
             Ok::<_, LedgerError>((unit, entry))
         })

@@ -1,4 +1,4 @@
-//! Images sent along as data URLs or links (contract 03 §0).
+//! Images sent along as data URLs or links.
 
 use axum::Router;
 use axum::extract::{Path, State};

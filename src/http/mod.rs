@@ -45,7 +45,7 @@ use crate::app::App;
 use crate::clients::mail::Carrier;
 use crate::error::ApiError;
 pub use operations::Metrics;
-use request::{body, caller, envelope};
+use request::{authentication, body, envelope};
 
 /// The prefixes under which the same API is served.
 const VERSIONS: [&str; 7] = [
@@ -131,7 +131,7 @@ fn documented(mut documentation: utoipa::openapi::OpenApi) -> utoipa::openapi::O
     documentation
 }
 
-/// Reads the body and establishes the caller, for every path (contract 01 §1.3).
+/// Reads the body and establishes the caller, for every path.
 async fn prepare(
     State(app): State<App>,
     request: Request,
@@ -149,7 +149,8 @@ async fn prepare(
         .map(|id| id.0.clone());
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map(|ConnectInfo(address)| address.ip());
-    let caller = caller::establish(&app, &parts.headers, peer, id.unwrap_or_default()).await?;
+    let caller =
+        authentication::establish(&app, &parts.headers, peer, id.unwrap_or_default()).await?;
     parts.extensions.insert(caller);
     parts.extensions.insert(body);
     parts.extensions.insert(sent);

@@ -1,4 +1,4 @@
-//! `/health` and `/metrics`, for whoever runs the server.
+//! `/health` and `/metrics`, for operators of the server.
 
 use axum::Json;
 use axum::Router;

@@ -13,7 +13,8 @@ use crate::app::App;
 use crate::error::ApiResult;
 use crate::http::request::body::Body;
 use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{Input, text};
+use crate::http::request::input::Input;
+use crate::http::request::values::text;
 
 /// The oldest version of the SDK that can talk to this server at all.
 const OLDEST_SDK: [u64; 3] = [2, 8, 57];
@@ -40,7 +41,7 @@ pub async fn welcome(State(_): State<App>, caller: Caller, input: Input) -> ApiR
 }
 
 fn describe(auth: &Auth) -> String {
-    let access = match auth.access {
+    let access = match auth.access_type {
         AccessType::Client => "Client",
         AccessType::Server => "Server",
         AccessType::Admin => "Admin",

@@ -1,7 +1,6 @@
 //! `/session-replays`: what users saw, as their browsers record it.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_projections::session_replays::{Added, Recorded};
@@ -13,8 +12,8 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::app::session_replays::{Upload, store};
 use crate::error::{ApiError, ApiResult};
+use crate::http::request::access::ClientAccess;
 use crate::http::request::body::Body;
-use crate::http::request::caller::Caller;
 use crate::http::request::ingestion::{browser_id, millis, observed_session};
 use crate::http::request::input::{Form, Input};
 
@@ -34,35 +33,27 @@ pub fn router() -> OpenApiRouter<App> {
     responses((status = 200, description = "`{session_replay_id, batch_id, s3_key, deduped}`"),
         (status = 400, description = "SCHEMA_ERROR, ANALYTICS_NOT_ENABLED, no events, or too many"),
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 413, description = "More than 1,000,000 bytes")))]
-async fn upload(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
+async fn upload(access: ClientAccess, input: Input) -> ApiResult {
     let size = match &input.body {
         Body::OversizedRecording => {
-            observed_session(auth)?;
+            observed_session(&access)?;
             return Err(too_large());
         }
         Body::Observations(observations) => observations.size,
         _ => 0,
     };
-    let upload = read_upload(input.form(auth.user_id()))?;
-    let current = observed_session(auth)?;
+    let upload = read_upload(access.form(&input))?;
+    let current = observed_session(&access)?;
     if size > MAX_BYTES {
         return Err(too_large());
     }
-    if upload.events.is_empty() {
-        return Err(bad_request("events must not be empty."));
-    }
-    if upload.events.len() > MAX_EVENTS {
-        return Err(bad_request(
-            "events must have at most 5000 items. Send more uploads.",
-        ));
-    }
+    check_events(upload.events.len())?;
     let recorded = Recorded {
-        project: auth.project_id(),
+        project: access.project_id(),
         user: current.record.user.user_id(),
         session: current.session,
     };
-    let stored = store(&app, &recorded, &upload).await?;
+    let stored = store(&access.app, &recorded, &upload).await?;
     Ok(Json(json!({
         "session_replay_id": stored.replay,
         "batch_id": upload.batch_id,
@@ -70,6 +61,16 @@ async fn upload(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         "deduped": stored.added == Added::Repeated,
     }))
     .into_response())
+}
+
+fn check_events(count: usize) -> Result<(), ApiError> {
+    match count {
+        0 => Err(bad_request("events must not be empty.")),
+        1..=MAX_EVENTS => Ok(()),
+        _ => Err(bad_request(
+            "events must have at most 5000 items. Send more uploads.",
+        )),
+    }
 }
 
 fn read_upload<'i>(mut form: Form<'i>) -> Result<Upload<'i>, ApiError> {

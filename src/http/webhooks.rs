@@ -1,7 +1,6 @@
 //! What the dashboard and the SDK ask of webhooks: a token for Svix, and a test message.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::ProjectId;
@@ -15,8 +14,9 @@ use crate::app::webhooks::Webhooks;
 use crate::app::webhooks::test_delivery::test_delivery;
 use crate::clients::svix::{SvixServer, TestOutcome};
 use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::Caller;
-use crate::http::request::input::{Input, text};
+use crate::http::request::access::AdminAccess;
+use crate::http::request::input::Input;
+use crate::http::request::values::text;
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {
@@ -29,18 +29,20 @@ pub fn router() -> OpenApiRouter<App> {
 /// delivers, by the same API below `/app`.
 #[utoipa::path(post, path = "/webhooks/svix-token", tag = "webhooks", request_body = serde_json::Value,
     responses((status = 201, description = "`{token}`"), (status = 400, description = "SCHEMA_ERROR"), (status = 502, description = "Svix does not answer")))]
-async fn svix_token(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn svix_token(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     form.body().close();
     form.finish(Some(()))?;
-    let token = match &app.webhooks {
+    let token = match &access.app.webhooks {
         Webhooks::Embedded(_) => {
-            let token = app.portal_tokens.issue(auth.project_id(), app.now());
+            let token = access
+                .app
+                .portal_tokens
+                .issue(access.project_id(), access.app.now());
             token.map_err(ApiError::internal)?
         }
         Webhooks::Svix(server) => {
-            let token = server.portal_token(auth.project_id()).await;
+            let token = server.portal_token(access.project_id()).await;
             token.map_err(|error| ApiError::text(StatusCode::BAD_GATEWAY, error.to_string()))?
         }
     };
@@ -50,16 +52,15 @@ async fn svix_token(State(app): State<App>, caller: Caller, input: Input) -> Api
 /// Sends a message that tests an endpoint. Says in its answer, not by its status, how it went.
 #[utoipa::path(post, path = "/internal/send-test-webhook", tag = "webhooks", request_body = serde_json::Value,
     responses((status = 200, description = "`{success, error_message?}`"), (status = 400, description = "SCHEMA_ERROR")))]
-async fn send_test(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn send_test(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut body = form.body();
     let id = body.required("endpoint_id", text);
     body.close();
     let id = form.finish(id)?;
-    let outcome = match &app.webhooks {
-        Webhooks::Embedded(_) => test_here(&app, auth.project_id(), &id).await?,
-        Webhooks::Svix(server) => test_at_svix(&app, server, auth.project_id(), &id).await,
+    let outcome = match &access.app.webhooks {
+        Webhooks::Embedded(_) => test_here(&access.app, access.project_id(), &id).await?,
+        Webhooks::Svix(server) => test_at_svix(&access.app, server, access.project_id(), &id).await,
     };
     let body = match outcome {
         Ok(()) => json!({"success": true}),

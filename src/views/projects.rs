@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
-use crate::app::projects::LoadedProject;
+use crate::app::projects::directory::LoadedProject;
 
 /// A project as its clients see it.
 #[derive(Serialize, ToSchema, Clone, Debug)]

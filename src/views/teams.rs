@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::users::ServerUser;
 use crate::app::App;
-use crate::app::projects::LoadedProject;
+use crate::app::projects::directory::LoadedProject;
 
 /// A team as its members see it.
 #[derive(Serialize, ToSchema, Clone, Debug)]

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::teams::{ClientTeam, ServerTeam};
 use crate::app::App;
-use crate::app::projects::LoadedProject;
+use crate::app::projects::directory::LoadedProject;
 
 /// Why a user is restricted.
 #[derive(Serialize, ToSchema, Clone, Debug)]

@@ -17,7 +17,7 @@ use muniment_projections::read_models::outgoing_emails;
 use muniment_projections::{EventContext, EventLog, LedgerError, run_as_leader};
 use sqlx::PgConnection;
 
-use crate::app::projects::{LoadedProject, ProjectDirectory};
+use crate::app::projects::directory::{LoadedProject, ProjectDirectory};
 use crate::clients::mail::classify::Rejection;
 use crate::clients::mail::templates::{self, Rendered};
 use crate::clients::mail::transport::{MailServer, Message};

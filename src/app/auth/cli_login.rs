@@ -1,4 +1,4 @@
-//! Signing a command-line program in through a browser (contract 01 §7).
+//! Signing a command-line program in through a browser.
 
 use axum::http::StatusCode;
 use muniment_domain::cli_login::{
@@ -10,7 +10,7 @@ use muniment_projections::read_models::users::{self, UserRecord};
 use muniment_projections::read_models::{cli_logins, sessions as session_rows};
 
 use super::sessions::issue_access_token;
-use super::sign_in::Visit;
+use crate::app::request_context::RequestContext;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
@@ -52,13 +52,13 @@ pub struct Claimed {
 /// # Errors
 /// A text when `anonymous_token` is not that of a living anonymous user of this project.
 pub async fn begin(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     lifetime: i64,
     anonymous_token: Option<String>,
 ) -> Result<Begun, ApiError> {
-    let Visit { app, context, .. } = visit;
+    let RequestContext { app, context, .. } = request;
     if let Some(token) = &anonymous_token
-        && anonymous_session(visit, token).await?.is_none()
+        && anonymous_session(request, token).await?.is_none()
     {
         return Err(refusal(
             "anon_refresh_token is not that of an anonymous user of this project.",
@@ -95,10 +95,10 @@ pub async fn begin(
 ///
 /// # Errors
 /// `INVALID_POLLING_CODE`.
-pub async fn poll(visit: Visit<'_>, polling_code: &str) -> Result<Answer, ApiError> {
-    let Visit { app, context, .. } = visit;
+pub async fn poll(request: RequestContext<'_>, polling_code: &str) -> Result<Answer, ApiError> {
+    let RequestContext { app, context, .. } = request;
     let code = SecretHash::of(polling_code);
-    let id = cli_logins::by_polling_code(app.pool(), &visit.project.id, code)
+    let id = cli_logins::by_polling_code(app.pool(), &request.project.id, code)
         .await?
         .ok_or_else(KnownError::invalid_polling_code)?;
     let answer = app
@@ -135,34 +135,37 @@ pub async fn poll(visit: Visit<'_>, polling_code: &str) -> Result<Answer, ApiErr
 ///
 /// # Errors
 /// A text when the login code does not work.
-pub async fn has_anonymous_session(visit: Visit<'_>, login_code: &str) -> Result<bool, ApiError> {
-    let (_, login) = pending(visit, login_code).await?;
+pub async fn has_anonymous_session(
+    request: RequestContext<'_>,
+    login_code: &str,
+) -> Result<bool, ApiError> {
+    let (_, login) = pending(request, login_code).await?;
     let Some(token) = login.anonymous_token() else {
         return Ok(false);
     };
-    Ok(anonymous_session(visit, token).await?.is_some())
+    Ok(anonymous_session(request, token).await?.is_some())
 }
 
 /// Takes the program's anonymous session over into the browser. Works once.
 ///
 /// # Errors
 /// A text when the login code does not work, or there is nothing to take over.
-pub async fn claim(visit: Visit<'_>, login_code: &str) -> Result<Claimed, ApiError> {
-    let (id, login) = pending(visit, login_code).await?;
+pub async fn claim(request: RequestContext<'_>, login_code: &str) -> Result<Claimed, ApiError> {
+    let (id, login) = pending(request, login_code).await?;
     let nothing = || refusal("There is no anonymous session to claim, or it was claimed already.");
     let token = login.anonymous_token().ok_or_else(nothing)?.to_owned();
-    let (session, record) = anonymous_session(visit, &token)
+    let (session, record) = anonymous_session(request, &token)
         .await?
         .ok_or_else(nothing)?;
-    let command = CliLoginCommand::ClaimAnonymousSession(visit.context.now);
-    carry_out(visit, id, command).await?;
+    let command = CliLoginCommand::ClaimAnonymousSession(request.context.now);
+    carry_out(request, id, command).await?;
     Ok(Claimed {
         access_token: issue_access_token(
-            visit.app,
-            visit.project,
+            request.app,
+            request.project,
             &record.user,
             session,
-            visit.place,
+            request.geo,
         )?,
         refresh_token: token,
     })
@@ -173,33 +176,33 @@ pub async fn claim(visit: Visit<'_>, login_code: &str) -> Result<Claimed, ApiErr
 /// # Errors
 /// A text when the login code does not work, or the refresh token does not.
 pub async fn complete(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     login_code: &str,
     refresh_token: Option<String>,
 ) -> Result<(), ApiError> {
-    let (id, _) = pending(visit, login_code).await?;
+    let (id, _) = pending(request, login_code).await?;
     let token = refresh_token.ok_or_else(|| refusal("refresh_token is required to complete."))?;
-    let works = live_session(visit, &token).await?.is_some();
+    let works = live_session(request, &token).await?.is_some();
     if !works {
         return Err(refusal(
             "refresh_token is not that of a session of this project, or has expired.",
         ));
     }
     let command = CliLoginCommand::Complete {
-        at: visit.context.now,
+        at: request.context.now,
         refresh_token: token,
     };
-    carry_out(visit, id, command).await
+    carry_out(request, id, command).await
 }
 
 async fn carry_out(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     id: CliLoginId,
     command: CliLoginCommand,
 ) -> Result<(), ApiError> {
-    let done = visit
+    let done = request
         .app
-        .execute::<CliLogin>(visit.context, &id, &command)
+        .execute::<CliLogin>(request.context, &id, &command)
         .await;
     done.map_err(|error| match error {
         LedgerError::CliLogin(error) => refusal(&format!("Not possible: {error}.")),
@@ -207,11 +210,14 @@ async fn carry_out(
     })
 }
 
-async fn pending(visit: Visit<'_>, login_code: &str) -> Result<(CliLoginId, CliLogin), ApiError> {
-    let Visit { app, context, .. } = visit;
+async fn pending(
+    request: RequestContext<'_>,
+    login_code: &str,
+) -> Result<(CliLoginId, CliLogin), ApiError> {
+    let RequestContext { app, context, .. } = request;
     let dead = || refusal("The login code is unknown, has expired or was used already.");
     let code = SecretHash::of(login_code);
-    let id = cli_logins::by_login_code(app.pool(), &visit.project.id, code)
+    let id = cli_logins::by_login_code(app.pool(), &request.project.id, code)
         .await?
         .ok_or_else(dead)?;
     let login = app.state::<CliLogin>(context, &id).await?;
@@ -223,20 +229,20 @@ async fn pending(visit: Visit<'_>, login_code: &str) -> Result<(CliLoginId, CliL
 }
 
 async fn anonymous_session(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     token: &str,
 ) -> Result<Option<(SessionId, UserRecord)>, ApiError> {
-    let found = live_session(visit, token).await?;
+    let found = live_session(request, token).await?;
     Ok(found.filter(|(_, record)| record.user.is_anonymous))
 }
 
 async fn live_session(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     token: &str,
 ) -> Result<Option<(SessionId, UserRecord)>, ApiError> {
-    let (app, project) = (visit.app, &visit.project.id);
+    let (app, project) = (request.app, &request.project.id);
     let session = session_rows::by_token(app.pool(), project, SecretHash::of(token)).await?;
-    let Some(session) = session.filter(|session| session.is_valid_at(visit.context.now)) else {
+    let Some(session) = session.filter(|session| session.is_valid_at(request.context.now)) else {
         return Ok(None);
     };
     let user = users::by_id(app.pool(), project, UserId(session.user_id)).await?;

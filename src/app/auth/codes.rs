@@ -1,4 +1,4 @@
-//! Codes that are sent or shown to somebody, who brings them back (contract 02 §1.4).
+//! Codes that are sent or shown to somebody, who brings them back.
 
 use muniment_domain::verification_code::{
     CodeDetails, CodeIssued, Purpose, VerificationCode, VerificationCodeCommand,
@@ -17,7 +17,7 @@ use crate::error::known_error::KnownError;
 /// The length of a code, in characters.
 pub const LENGTH: usize = 45;
 /// How much of a code is typed by hand, as a one-time password. The rest, the nonce, stays with
-/// whoever asked for the code.
+/// the caller who asked for the code.
 pub const OTP_LENGTH: usize = 6;
 /// How long a code that was mailed works: seven days.
 pub const MAILED_MILLIS: i64 = 7 * 24 * 60 * 60 * 1000;
@@ -38,7 +38,7 @@ pub struct NewCode {
 impl NewCode {
     /// Draws a code that works for `lifetime` milliseconds.
     #[must_use]
-    pub fn draw(app: &App, purpose: Purpose, lifetime: i64) -> Self {
+    pub fn generate(app: &App, purpose: Purpose, lifetime: i64) -> Self {
         Self {
             id: VerificationCodeId(app.random.uuid()),
             text: app.random.token(),
@@ -89,7 +89,7 @@ impl NewCode {
         self.text[..OTP_LENGTH].to_ascii_uppercase()
     }
 
-    /// The part that stays with whoever asked for the code.
+    /// The part that stays with the caller who asked for the code.
     #[must_use]
     pub fn nonce(&self) -> &str {
         &self.text[OTP_LENGTH..]
@@ -114,7 +114,7 @@ impl NewCode {
     /// Issues it within a unit of work.
     ///
     /// # Errors
-    /// Never for a freshly drawn id.
+    /// Never for a id that was just generated.
     pub async fn issue(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
         let issued = CodeIssued {
             project_id: unit.context().project_id.clone(),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 /// An end user's address, and where that is.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Place {
+pub struct GeoLocation {
     /// The address.
     pub ip: IpAddr,
     /// Whether a trusted proxy says so, and not perhaps the end user.
@@ -32,8 +32,8 @@ pub struct Region {
     pub tz_identifier: Option<String>,
 }
 
-impl Place {
-    /// As sessions show it (contract 01 §3.6).
+impl GeoLocation {
+    /// As sessions show it.
     #[must_use]
     pub fn shown(&self) -> Value {
         let mut shown = Map::from_iter([("ip".to_owned(), json!(self.ip.to_string()))]);
@@ -48,7 +48,7 @@ impl Place {
         Value::Object(shown)
     }
 
-    /// As analytics has it: `ip_info` (contract 07 §2).
+    /// As analytics has it: `ip_info`.
     #[must_use]
     pub fn ip_info(&self) -> Value {
         let mut info = Map::from_iter([

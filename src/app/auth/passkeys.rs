@@ -1,4 +1,4 @@
-//! Passkeys (WebAuthn Level 2): registering one, and signing in with it (contract 02 §5).
+//! Passkeys (WebAuthn Level 2): registering one, and signing in with it.
 //!
 //! One server may stand behind many web sites, so it cannot name the relying party when a ceremony
 //! begins: the client puts its own host in, and the server learns it from the origin that the
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use muniment_domain::UserId;
-use muniment_domain::session::SessionOrigin as SessionOpening;
+use muniment_domain::session::SessionOrigin;
 use muniment_domain::user::{Passkey, User, UserCommand};
 use muniment_domain::verification_code::Purpose;
 use muniment_projections::read_models::passkeys;
@@ -25,8 +25,9 @@ use webauthn_rs_core::proto::{
 
 use super::codes::{self, Handling, NewCode};
 use super::redirects;
-use super::sign_in::{Novelty, SignedIn, Visit, after_first_factor};
-use crate::app::projects::LoadedProject;
+use super::sign_in::{SignedIn, after_first_factor};
+use crate::app::projects::directory::LoadedProject;
+use crate::app::request_context::RequestContext;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
@@ -60,8 +61,11 @@ pub struct Ceremony {
 ///
 /// # Errors
 /// `PASSKEY_AUTHENTICATION_NOT_ENABLED`.
-pub async fn begin_registration(visit: Visit<'_>, user: &UserRow) -> Result<Ceremony, ApiError> {
-    require_enabled(visit.project)?;
+pub async fn begin_registration(
+    request: RequestContext<'_>,
+    user: &UserRow,
+) -> Result<Ceremony, ApiError> {
+    require_enabled(request.project)?;
     let webauthn = relying_party(PLACEHOLDER, Vec::new());
     let name = [&user.display_name, &user.primary_email]
         .into_iter()
@@ -78,16 +82,16 @@ pub async fn begin_registration(visit: Visit<'_>, user: &UserRow) -> Result<Cere
         .generate_challenge_register(builder)
         .map_err(ApiError::internal)?;
     let (state, challenge) = with_challenge(json!(state));
-    let code = NewCode::draw(visit.app, Purpose::PasskeyRegistration, CHALLENGE_MILLIS)
+    let code = NewCode::generate(request.app, Purpose::PasskeyRegistration, CHALLENGE_MILLIS)
         .about(user.user_id())
         .remembering(json!({"user_id": user.id, "state": state}));
-    codes::issue(visit.app, visit.context, &code).await?;
+    codes::issue(request.app, request.context, &code).await?;
     let algorithms =
         ALGORITHMS.map(|algorithm| json!({"type": "public-key", "alg": algorithm as i64}));
     Ok(Ceremony {
         options: json!({
             "challenge": challenge,
-            "rp": {"name": visit.project.profile.display_name, "id": PLACEHOLDER},
+            "rp": {"name": request.project.profile.display_name, "id": PLACEHOLDER},
             "user": {
                 "id": BASE64URL_NOPAD.encode(id.as_bytes()),
                 "name": name,
@@ -115,15 +119,15 @@ pub async fn begin_registration(visit: Visit<'_>, user: &UserRow) -> Result<Cere
 /// What is wrong with the code; then `PASSKEY_AUTHENTICATION_NOT_ENABLED`,
 /// `USER_AUTHENTICATION_REQUIRED`, `PASSKEY_REGISTRATION_FAILED`.
 pub async fn register(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     code: &str,
     response: Value,
     user: Option<UserId>,
 ) -> Result<String, ApiError> {
-    let Visit { app, context, .. } = visit;
+    let RequestContext { app, context, .. } = request;
     let purpose = Purpose::PasskeyRegistration;
     let code = codes::take(app, context, purpose, code, Handling::Redeem).await?;
-    require_enabled(visit.project)?;
+    require_enabled(request.project)?;
     let user = user.ok_or_else(KnownError::user_authentication_required)?;
     let failed = || ApiError::from(KnownError::passkey_registration_failed());
     if code.subject != Some(user.0) {
@@ -131,7 +135,7 @@ pub async fn register(
     }
     let state: RegistrationState =
         serde_json::from_value(code.data["state"].clone()).map_err(ApiError::internal)?;
-    let passkey = trusted_origin(&response, visit.project)
+    let passkey = trusted_origin(&response, request.project)
         .and_then(|origin| check_registration(response, &state, origin).ok())
         .ok_or_else(failed)?;
     let id = passkey.credential_id.clone();
@@ -148,8 +152,8 @@ pub async fn register(
 ///
 /// # Errors
 /// `PASSKEY_AUTHENTICATION_NOT_ENABLED`.
-pub async fn begin_sign_in(visit: Visit<'_>) -> Result<Ceremony, ApiError> {
-    require_enabled(visit.project)?;
+pub async fn begin_sign_in(request: RequestContext<'_>) -> Result<Ceremony, ApiError> {
+    require_enabled(request.project)?;
     let webauthn = relying_party(PLACEHOLDER, Vec::new());
     let policy = Some(UserVerificationPolicy::Discouraged_DO_NOT_USE);
     let builder = webauthn
@@ -159,9 +163,13 @@ pub async fn begin_sign_in(visit: Visit<'_>) -> Result<Ceremony, ApiError> {
         .generate_challenge_authenticate(builder)
         .map_err(ApiError::internal)?;
     let (state, challenge) = with_challenge(json!(state));
-    let code = NewCode::draw(visit.app, Purpose::PasskeyAuthentication, CHALLENGE_MILLIS)
-        .remembering(json!({"state": state}));
-    codes::issue(visit.app, visit.context, &code).await?;
+    let code = NewCode::generate(
+        request.app,
+        Purpose::PasskeyAuthentication,
+        CHALLENGE_MILLIS,
+    )
+    .remembering(json!({"state": state}));
+    codes::issue(request.app, request.context, &code).await?;
     Ok(Ceremony {
         options: json!({
             "rpId": PLACEHOLDER,
@@ -179,24 +187,28 @@ pub async fn begin_sign_in(visit: Visit<'_>) -> Result<Ceremony, ApiError> {
 /// # Errors
 /// What is wrong with the code; then `PASSKEY_AUTHENTICATION_NOT_ENABLED`,
 /// `PASSKEY_AUTHENTICATION_FAILED`, `MULTI_FACTOR_AUTHENTICATION_REQUIRED`.
-pub async fn sign_in(visit: Visit<'_>, code: &str, response: Value) -> Result<SignedIn, ApiError> {
-    let Visit { app, context, .. } = visit;
+pub async fn sign_in(
+    request: RequestContext<'_>,
+    code: &str,
+    response: Value,
+) -> Result<SignedIn, ApiError> {
+    let RequestContext { app, context, .. } = request;
     let purpose = Purpose::PasskeyAuthentication;
     let code = codes::take(app, context, purpose, code, Handling::Redeem).await?;
-    require_enabled(visit.project)?;
+    require_enabled(request.project)?;
     let failed = || ApiError::from(KnownError::passkey_authentication_failed());
     let state: AuthenticationState =
         serde_json::from_value(code.data["state"].clone()).map_err(ApiError::internal)?;
     let id = response["id"].as_str().ok_or_else(failed)?;
-    let found = passkeys::by_credential(app.pool(), &visit.project.id, id).await?;
+    let found = passkeys::by_credential(app.pool(), &request.project.id, id).await?;
     let (user, passkey) = found.ok_or_else(failed)?;
-    let record = users::by_id(app.pool(), &visit.project.id, user).await?;
+    let record = users::by_id(app.pool(), &request.project.id, user).await?;
     let record = record.ok_or_else(failed)?;
-    let origin = trusted_origin(&response, visit.project).ok_or_else(failed)?;
+    let origin = trusted_origin(&response, request.project).ok_or_else(failed)?;
     let signed = check_signature(response, state, origin, passkey).map_err(|_| failed())?;
     app.execute::<User>(context, &user, &UserCommand::UsePasskey(signed))
         .await?;
-    after_first_factor(visit, &record.user, SessionOpening::Passkey, Novelty::Known).await
+    after_first_factor(request, &record.user, SessionOrigin::Passkey, false).await
 }
 
 fn require_enabled(project: &LoadedProject) -> Result<(), ApiError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muniment_domain::session::{EndCause, SessionOrigin as SessionOpening};
+use muniment_domain::session::{EndCause, SessionOrigin};
 use muniment_domain::user::{PasswordOccasion, User, UserCommand, UserError};
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{EmailAddress, SecretHash, SessionId, UserId};
@@ -12,10 +12,11 @@ use muniment_projections::{EventContext, LedgerError};
 
 use super::codes::{self, Handling};
 use super::sessions;
-use super::sign_in::{Novelty, SignedIn, Visit, after_first_factor};
+use super::sign_in::{SignedIn, after_first_factor};
 use crate::app::App;
 use crate::app::emails;
-use crate::app::emails::CodeLetter;
+use crate::app::emails::CodeEmail;
+use crate::app::request_context::RequestContext;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 use crate::security::limits::Limit;
@@ -28,17 +29,17 @@ use crate::security::passwords::{PasswordCheck, Strength, strength};
 /// `EMAIL_PASSWORD_MISMATCH`, `MULTI_FACTOR_AUTHENTICATION_REQUIRED`; 429 after too many wrong
 /// passwords for the address, whether somebody has it or not.
 pub async fn sign_in(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     email: &EmailAddress,
     password: &str,
 ) -> Result<SignedIn, ApiError> {
-    let Visit { app, context, .. } = visit;
-    let account = (visit.project.id.as_str(), email.as_str());
+    let RequestContext { app, context, .. } = request;
+    let account = (request.project.id.as_str(), email.as_str());
     let attempt = app
         .limits
         .begin(Limit::PasswordGuess, &account, &app.clock)
         .await?;
-    let user = users::by_auth_email(app.pool(), &visit.project.id, email).await?;
+    let user = users::by_auth_email(app.pool(), &request.project.id, email).await?;
     let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
     let verdict = verify(app, password, stored).await?;
     let (Some(user), PasswordCheck::Match | PasswordCheck::MatchNeedsRehash) = (user, verdict)
@@ -51,7 +52,7 @@ pub async fn sign_in(
         let renew = UserCommand::RenewPasswordHash(hash);
         change(app, context, user.user_id(), renew, Sessions::Kept).await?;
     }
-    after_first_factor(visit, &user, SessionOpening::Password, Novelty::Known).await
+    after_first_factor(request, &user, SessionOrigin::Password, false).await
 }
 
 /// Gives an account its first password.
@@ -124,24 +125,24 @@ pub async fn update(
 /// # Errors
 /// `REDIRECT_URL_NOT_WHITELISTED`, for existing accounts only.
 pub async fn send_reset_code(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     email: &EmailAddress,
     callback: &str,
 ) -> Result<(), ApiError> {
-    let Visit {
+    let RequestContext {
         app,
         context,
         project,
         ..
-    } = visit;
+    } = request;
     let Some(user) = users::by_auth_email(app.pool(), &project.id, email).await? else {
         let pause = Duration::from_secs(2) + Duration::from_secs(1).mul_f64(app.random.fraction());
         tokio::time::sleep(pause).await;
         return Ok(());
     };
     super::redirects::require_trusted(callback, &project.config.domains)?;
-    let letter = CodeLetter::password_reset(app, user.user_id(), email.as_str(), callback);
-    emails::post(app, context, &letter).await?;
+    let message = CodeEmail::password_reset(app, user.user_id(), email.as_str(), callback);
+    emails::enqueue(app, context, &message).await?;
     Ok(())
 }
 
@@ -150,13 +151,17 @@ pub async fn send_reset_code(
 /// # Errors
 /// What is wrong with the code; then, the code being used up, `PASSWORD_AUTHENTICATION_NOT_ENABLED`,
 /// `PASSWORD_TOO_SHORT`, `PASSWORD_TOO_LONG`, `USER_NOT_FOUND`.
-pub async fn reset(visit: Visit<'_>, code: &str, password: &str) -> Result<(), ApiError> {
-    let Visit {
+pub async fn reset(
+    request: RequestContext<'_>,
+    code: &str,
+    password: &str,
+) -> Result<(), ApiError> {
+    let RequestContext {
         app,
         context,
         project,
         ..
-    } = visit;
+    } = request;
     let code = codes::take(app, context, Purpose::PasswordReset, code, Handling::Redeem).await?;
     if !project.config.auth.password.allow_sign_in {
         return Err(KnownError::password_authentication_not_enabled().into());

@@ -1,4 +1,4 @@
-//! Which URLs a project sends its users back to (contract 02 §1.3).
+//! Which URLs a project sends its users back to.
 
 use muniment_domain::project::config::DomainsConfig;
 use url::Url;

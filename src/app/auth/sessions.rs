@@ -1,7 +1,7 @@
 //! Sessions and the access tokens issued for them.
 
 use muniment_domain::session::{
-    EndCause, Session, SessionCommand, SessionError, SessionOrigin as Opening, SessionStarted,
+    EndCause, Session, SessionCommand, SessionError, SessionOrigin, SessionStarted,
 };
 use muniment_domain::{Millis, ProjectId, SecretHash, SessionId, UserId};
 use muniment_projections::read_models::sessions;
@@ -10,8 +10,8 @@ use muniment_projections::telemetry::event::IssuedToken;
 use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 
 use crate::app::App;
-use crate::app::auth::geo::Place;
-use crate::app::projects::LoadedProject;
+use crate::app::auth::geo::GeoLocation;
+use crate::app::projects::directory::LoadedProject;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 use crate::security::tokens::NewClaims;
@@ -31,13 +31,13 @@ pub struct NewSession {
     /// An operator acts as the user.
     pub is_impersonation: bool,
     /// How it is opened.
-    pub opening: Opening,
+    pub opening: SessionOrigin,
 }
 
 impl NewSession {
     /// A session of the usual life.
     #[must_use]
-    pub fn draw(app: &App, opening: Opening) -> Self {
+    pub fn generate(app: &App, opening: SessionOrigin) -> Self {
         Self {
             id: SessionId(app.random.uuid()),
             refresh_token: app.random.token(),
@@ -50,7 +50,7 @@ impl NewSession {
     /// Opens it within a unit of work.
     ///
     /// # Errors
-    /// Never for a freshly drawn id.
+    /// Never for a id that was just generated.
     pub async fn start(&self, unit: &mut UnitOfWork, user: UserId) -> Result<(), LedgerError> {
         let started = SessionStarted {
             project_id: unit.context().project_id.clone(),
@@ -155,7 +155,7 @@ pub fn issue_access_token(
     project: &LoadedProject,
     user: &UserRow,
     session: SessionId,
-    place: Option<&Place>,
+    geo: Option<&GeoLocation>,
 ) -> Result<String, ApiError> {
     let now = app.now();
     let claims = NewClaims {
@@ -172,14 +172,14 @@ pub fn issue_access_token(
         requires_totp_mfa: user.totp_enabled,
     };
     let token = app.tokens.issue(&claims, now).map_err(ApiError::internal)?;
-    let shown = place.map(Place::shown);
+    let shown = geo.map(GeoLocation::shown);
     app.activity.note(session, user.user_id(), now, shown);
     app.recorder.observe(IssuedToken {
         project_id: project.id.clone(),
         user: user.user_id(),
         is_anonymous: user.is_anonymous,
         session,
-        ip_info: place.map(Place::ip_info),
+        ip_info: geo.map(GeoLocation::ip_info),
         at: now,
     });
     Ok(token)

@@ -1,20 +1,18 @@
 //! Signing in: what follows the first factor, whichever it was. Also anonymous accounts.
 
 use muniment_domain::UserId;
-use muniment_domain::session::SessionOrigin as SessionOpening;
+use muniment_domain::session::SessionOrigin;
 use muniment_domain::user::{NewUser, User, UserCommand, UserError};
 use muniment_domain::verification_code::{Purpose, VerificationCode, VerificationCodeCommand};
+use muniment_projections::LedgerError;
 use muniment_projections::read_models::users::UserRow;
-use muniment_projections::{EventContext, LedgerError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::codes::{self, Handling, MFA_MILLIS, NewCode};
 use super::sessions::{self, NewSession, issue_access_token};
-use crate::app::App;
-use crate::app::auth::geo::Place;
-use crate::app::projects::LoadedProject;
-use crate::app::users::accounts::{self, Along, Opening};
+use crate::app::request_context::RequestContext;
+use crate::app::users::accounts::{self, NewAccount, SideEffects};
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 use crate::security::limits::Limit;
@@ -29,56 +27,33 @@ pub struct SignedIn {
     pub access_token: String,
     /// The refresh token.
     pub refresh_token: String,
-    /// Whether there was no such account before.
-    pub novelty: Novelty,
-}
-
-/// Whether an account came into being with the sign-in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Novelty {
-    /// It did, or an anonymous one became a full one.
-    New,
-    /// It was there before.
-    Known,
-}
-
-/// Where a request comes from, and to which project.
-#[derive(Clone, Copy)]
-pub struct Visit<'r> {
-    /// The application.
-    pub app: &'r App,
-    /// The circumstances, for the log.
-    pub context: &'r EventContext,
-    /// The project.
-    pub project: &'r LoadedProject,
-    /// Where the end user seems to be, for the session's listing.
-    pub place: Option<&'r Place>,
+    /// Whether the account came into being with this sign-in, or was anonymous until then.
+    pub is_new_user: bool,
 }
 
 /// Makes an anonymous account and signs it in.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn sign_up_anonymously(visit: Visit<'_>) -> Result<SignedIn, ApiError> {
-    let Visit {
+pub async fn sign_up_anonymously(request: RequestContext<'_>) -> Result<SignedIn, ApiError> {
+    let RequestContext {
         app,
         context,
         project,
         ..
-    } = visit;
+    } = request;
     let user = NewUser {
         is_anonymous: true,
         ..NewUser::blank(project.id.clone(), context.now)
     };
-    let opening = Opening::draw(app, project, user);
-    let session = NewSession::draw(app, SessionOpening::Anonymous);
-    let along = Along {
+    let account = NewAccount::generate(app, project, user);
+    let session = NewSession::generate(app, SessionOrigin::Anonymous);
+    let side_effects = SideEffects {
         session: Some(&session),
-        ..Along::default()
+        ..SideEffects::default()
     };
-    accounts::open(app, context, &opening, &along).await?;
-    hand_out(visit, opening.id, session, Novelty::New).await
+    accounts::open(app, context, &account, &side_effects).await?;
+    hand_out(request, account.id, session, true).await
 }
 
 /// Opens a session for a user whose first factor was accepted.
@@ -86,21 +61,21 @@ pub async fn sign_up_anonymously(visit: Visit<'_>) -> Result<SignedIn, ApiError>
 /// # Errors
 /// `MULTI_FACTOR_AUTHENTICATION_REQUIRED`; `USER_NOT_FOUND` when the account is gone by now.
 pub async fn after_first_factor(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     user: &UserRow,
-    opening: SessionOpening,
-    novelty: Novelty,
+    opening: SessionOrigin,
+    is_new_user: bool,
 ) -> Result<SignedIn, ApiError> {
-    require_no_second_factor(visit, user, novelty).await?;
-    let session = NewSession::draw(visit.app, opening);
-    sessions::open(visit.app, visit.context, user.user_id(), &session)
+    require_no_second_factor(request, user, is_new_user).await?;
+    let session = NewSession::generate(request.app, opening);
+    sessions::open(request.app, request.context, user.user_id(), &session)
         .await
         .map_err(|error| match error {
             // The account was closed between the check of the first factor and now.
             LedgerError::Conflict => KnownError::user_not_found().into(),
             error => ApiError::from(error),
         })?;
-    token_for(visit, user, session, novelty)
+    token_for(request, user, session, is_new_user)
 }
 
 /// What an attempt code remembers of the first factor.
@@ -115,21 +90,21 @@ struct FirstFactor {
 /// # Errors
 /// `MULTI_FACTOR_AUTHENTICATION_REQUIRED`.
 pub async fn require_no_second_factor(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     user: &UserRow,
-    novelty: Novelty,
+    is_new_user: bool,
 ) -> Result<(), ApiError> {
     if !user.totp_enabled {
         return Ok(());
     }
     let remembered = FirstFactor {
         user_id: user.user_id(),
-        is_new_user: novelty == Novelty::New,
+        is_new_user,
     };
-    let code = NewCode::draw(visit.app, Purpose::MfaAttempt, MFA_MILLIS)
+    let code = NewCode::generate(request.app, Purpose::MfaAttempt, MFA_MILLIS)
         .about(user.user_id())
         .remembering(json!(remembered));
-    codes::issue(visit.app, visit.context, &code).await?;
+    codes::issue(request.app, request.context, &code).await?;
     Err(KnownError::multi_factor_authentication_required(code.text()).into())
 }
 
@@ -139,11 +114,11 @@ pub async fn require_no_second_factor(
 /// What is wrong with the attempt code; `INVALID_TOTP_CODE`, also for a code that was used before;
 /// 429 after too many wrong ones for the account.
 pub async fn with_second_factor(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     attempt_code: &str,
     totp: &str,
 ) -> Result<SignedIn, ApiError> {
-    let Visit { app, context, .. } = visit;
+    let RequestContext { app, context, .. } = request;
     let attempt = codes::take(
         app,
         context,
@@ -160,7 +135,7 @@ pub async fn with_second_factor(
         .limits
         .begin(Limit::CodeGuess, &account, &app.clock)
         .await?;
-    let session = &NewSession::draw(app, SessionOpening::SecondFactor);
+    let session = &NewSession::generate(app, SessionOrigin::SecondFactor);
     app.log
         .transact(context, |mut unit| async move {
             let state = unit.state::<User>(&user).await?;
@@ -176,12 +151,7 @@ pub async fn with_second_factor(
         .await
         .map_err(|SecondFactorError(error)| error)?;
     guess.succeeded();
-    let novelty = if first.is_new_user {
-        Novelty::New
-    } else {
-        Novelty::Known
-    };
-    hand_out(visit, user, session.clone(), novelty).await
+    hand_out(request, user, session.clone(), first.is_new_user).await
 }
 
 /// An error that says no more than that the code is wrong, where the ledger knows why.
@@ -207,27 +177,28 @@ impl From<KnownError> for SecondFactorError {
 /// # Errors
 /// `USER_NOT_FOUND` when the account is gone by now.
 pub async fn hand_out(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     user: UserId,
     session: NewSession,
-    novelty: Novelty,
+    is_new_user: bool,
 ) -> Result<SignedIn, ApiError> {
-    let record = visit.app.users.by_id(&visit.project.id, user).await?;
+    let record = request.app.users.by_id(&request.project.id, user).await?;
     let record = record.ok_or_else(KnownError::user_not_found)?;
-    token_for(visit, &record.user, session, novelty)
+    token_for(request, &record.user, session, is_new_user)
 }
 
 fn token_for(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     user: &UserRow,
     session: NewSession,
-    novelty: Novelty,
+    is_new_user: bool,
 ) -> Result<SignedIn, ApiError> {
-    let access_token = issue_access_token(visit.app, visit.project, user, session.id, visit.place)?;
+    let access_token =
+        issue_access_token(request.app, request.project, user, session.id, request.geo)?;
     Ok(SignedIn {
         user_id: user.user_id(),
         access_token,
         refresh_token: session.refresh_token,
-        novelty,
+        is_new_user,
     })
 }

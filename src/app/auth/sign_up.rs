@@ -1,18 +1,18 @@
-//! Signing up: a stranger gets an account, or an anonymous user's account becomes a full one
-//! (contract 02 §1.6).
+//! Signing up: a stranger gets an account, or an anonymous user's account becomes a full one.
 
-use muniment_domain::session::SessionOrigin as SessionOpening;
+use muniment_domain::session::SessionOrigin;
 use muniment_domain::sign_up_rules::{Applicant, AuthMethod};
 use muniment_domain::user::{NewPrimaryEmail, NewUser, UserUpdate};
 use muniment_domain::{ContactChannelId, EmailAddress, Patch, UserId};
 use muniment_projections::read_models::users::UserRow;
 
 use super::sessions::NewSession;
-use super::sign_in::{Novelty, SignedIn, Visit, hand_out, require_no_second_factor};
+use super::sign_in::{SignedIn, hand_out, require_no_second_factor};
 use crate::app::auth::sign_up_gate;
-use crate::app::auth::sign_up_gate::Admission;
-use crate::app::emails::CodeLetter;
-use crate::app::users::accounts::{self, Along, Opening};
+use crate::app::auth::sign_up_gate::AdmittedSignUp;
+use crate::app::emails::CodeEmail;
+use crate::app::request_context::RequestContext;
+use crate::app::users::accounts::{self, NewAccount, SideEffects};
 use crate::error::ApiError;
 
 /// What a stranger brings.
@@ -44,11 +44,11 @@ pub enum Proof {
 /// `SIGN_UP_REJECTED`; `USER_EMAIL_ALREADY_EXISTS`; `MULTI_FACTOR_AUTHENTICATION_REQUIRED` for an
 /// anonymous user who has a second factor.
 pub async fn sign_up(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     sign_up: SignUp,
     current: Option<&UserRow>,
 ) -> Result<SignedIn, ApiError> {
-    let Visit { app, context, .. } = visit;
+    let RequestContext { app, context, .. } = request;
     let method = match sign_up.proof {
         Proof::Password(_) => AuthMethod::Password,
         Proof::Code => AuthMethod::Otp,
@@ -58,7 +58,7 @@ pub async fn sign_up(
         country_code: sign_up.country_code.clone().unwrap_or_default(),
         ..Applicant::by(method)
     };
-    let admission = sign_up_gate::decide(app, context, visit.project, applicant).await?;
+    let admitted = sign_up_gate::decide(app, context, request.project, applicant).await?;
     let password_hash = match &sign_up.proof {
         Proof::Password(password) => Some(
             app.passwords
@@ -68,59 +68,64 @@ pub async fn sign_up(
         ),
         Proof::Code => None,
     };
-    let admitted = Admitted {
+    let account = FullAccount {
         sign_up,
         password_hash,
-        admission,
+        admitted,
     };
-    let session = NewSession::draw(app, SessionOpening::SignUp);
+    let session = NewSession::generate(app, SessionOrigin::SignUp);
     let user = match current.filter(|user| user.is_anonymous) {
-        Some(anonymous) => admitted.upgrade(visit, anonymous, &session).await?,
-        None => admitted.create(visit, &session).await?,
+        Some(anonymous) => account.upgrade(request, anonymous, &session).await?,
+        None => account.create(request, &session).await?,
     };
-    hand_out(visit, user, session, Novelty::New).await
+    hand_out(request, user, session, true).await
 }
 
-/// A stranger whom the project's rules let in.
-struct Admitted {
+/// The account that a sign-up which the project's rules let through leads to.
+struct FullAccount {
     sign_up: SignUp,
     password_hash: Option<String>,
-    admission: Admission,
+    admitted: AdmittedSignUp,
 }
 
-impl Admitted {
-    async fn create(self, visit: Visit<'_>, session: &NewSession) -> Result<UserId, ApiError> {
+impl FullAccount {
+    async fn create(
+        self,
+        request: RequestContext<'_>,
+        session: &NewSession,
+    ) -> Result<UserId, ApiError> {
         let is_verified = self.is_verified();
         let user = NewUser {
             primary_email: Some(NewPrimaryEmail {
-                channel_id: ContactChannelId(visit.app.random.uuid()),
+                channel_id: ContactChannelId(request.app.random.uuid()),
                 address: self.sign_up.email.clone(),
                 is_verified,
                 used_for_auth: true,
             }),
             otp_enabled: is_verified,
             password_hash: self.password_hash.clone(),
-            ..NewUser::blank(visit.project.id.clone(), visit.context.now)
+            ..NewUser::blank(request.project.id.clone(), request.context.now)
         };
-        let opening = Opening::draw(visit.app, visit.project, self.admission.admit(user));
-        let letter = self.verification_letter(visit, opening.id);
-        let along = Along {
+        let account =
+            NewAccount::generate(request.app, request.project, self.admitted.apply_to(user));
+        let email = self.verification_email(request, account.id);
+        let side_effects = SideEffects {
             session: Some(session),
-            letter: letter.as_ref(),
+            email: email.as_ref(),
         };
-        accounts::open(visit.app, visit.context, &opening, &along).await?;
-        Ok(opening.id)
+        accounts::open(request.app, request.context, &account, &side_effects).await?;
+        Ok(account.id)
     }
 
     async fn upgrade(
         self,
-        visit: Visit<'_>,
+        request: RequestContext<'_>,
         anonymous: &UserRow,
         session: &NewSession,
     ) -> Result<UserId, ApiError> {
         let id = anonymous.user_id();
-        let letter = self.verification_letter(visit, id);
-        let channel_id = ContactChannelId(visit.app.random.uuid());
+        let email = self.verification_email(request, id);
+        let channel_id = ContactChannelId(request.app.random.uuid());
         let is_verified = self.is_verified().then_some(true);
         let update = UserUpdate {
             sign_up: true,
@@ -129,15 +134,15 @@ impl Admitted {
             primary_email_verified: is_verified,
             otp_enabled: is_verified,
             password_hash: self.password_hash.map_or(Patch::Keep, Patch::Set),
-            ..UserUpdate::nothing(visit.context.now, channel_id)
+            ..UserUpdate::nothing(request.context.now, channel_id)
         };
-        let update = self.admission.upgrade(anonymous, update);
-        let along = Along {
+        let update = self.admitted.apply_to_upgrade(anonymous, update);
+        let side_effects = SideEffects {
             session: Some(session).filter(|_| !anonymous.totp_enabled),
-            letter: letter.as_ref(),
+            email: email.as_ref(),
         };
-        accounts::update(visit.app, visit.context, id, &update, &along).await?;
-        require_no_second_factor(visit, anonymous, Novelty::New).await?;
+        accounts::update(request.app, request.context, id, &update, &side_effects).await?;
+        require_no_second_factor(request, anonymous, true).await?;
         Ok(id)
     }
 
@@ -146,11 +151,14 @@ impl Admitted {
         matches!(self.sign_up.proof, Proof::Code)
     }
 
-    fn verification_letter(&self, visit: Visit<'_>, user: UserId) -> Option<CodeLetter> {
+    fn verification_email(&self, request: RequestContext<'_>, user: UserId) -> Option<CodeEmail> {
         let callback = self.sign_up.verification_callback.as_deref()?;
         let email = self.sign_up.email.as_str();
-        Some(CodeLetter::email_verification(
-            visit.app, user, email, callback,
+        Some(CodeEmail::email_verification(
+            request.app,
+            user,
+            email,
+            callback,
         ))
     }
 }

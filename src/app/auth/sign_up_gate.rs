@@ -1,14 +1,13 @@
-//! Whether somebody may sign up: the project's rules, for every way of signing up (contract 02
-//! §1.6 and §9).
+//! Whether somebody may sign up: the project's rules, for every way of signing up.
 //!
 //! ```ignore
 //! let applicant = Applicant {
 //!     email: email.to_string(),
-//!     country_code: country_in(visit.place).unwrap_or_default(),
+//!     country_code: country_in(request.geo).unwrap_or_default(),
 //!     ..Applicant::by(AuthMethod::Otp)
 //! };
-//! let admission = admission::decide(app, context, project, applicant).await?;
-//! let opening = Opening::draw(app, project, admission.admit(user));
+//! let admitted = sign_up_gate::decide(app, context, project, applicant).await?;
+//! let account = NewAccount::generate(app, project, admitted.apply_to(user));
 //! ```
 //!
 //! Ask before anything is created. Anonymous accounts, accounts that servers create, sign-ins to
@@ -25,15 +24,15 @@ use muniment_projections::telemetry::event::TriggeredRule;
 use muniment_projections::telemetry::sign_up_rules::{Triggering, record};
 
 use crate::app::App;
-use crate::app::auth::geo::Place;
-use crate::app::projects::LoadedProject;
+use crate::app::auth::geo::GeoLocation;
+use crate::app::projects::directory::LoadedProject;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
 /// A sign-up that goes through, and what is to be noted of it on the account.
 #[derive(Clone, Debug)]
 #[must_use = "an account that is created without it forgets a restriction"]
-pub struct Admission {
+pub struct AdmittedSignUp {
     restricted_by: Option<RestrictingRule>,
     country_code: Option<String>,
     risk_scores: RiskScores,
@@ -54,10 +53,10 @@ impl RestrictingRule {
     }
 }
 
-impl Admission {
+impl AdmittedSignUp {
     /// Completes a new account.
     #[must_use]
-    pub fn admit(&self, user: NewUser) -> NewUser {
+    pub fn apply_to(&self, user: NewUser) -> NewUser {
         let restriction = match &self.restricted_by {
             None => user.restriction,
             Some(rule) => AdminRestriction {
@@ -77,7 +76,7 @@ impl Admission {
     /// Completes the update by which the anonymous user `current` signs up. A country that is
     /// known of the user stays; so do the details of an earlier restriction.
     #[must_use]
-    pub fn upgrade(&self, current: &UserRow, update: UserUpdate) -> UserUpdate {
+    pub fn apply_to_upgrade(&self, current: &UserRow, update: UserUpdate) -> UserUpdate {
         let restriction = match &self.restricted_by {
             None => update.restriction,
             Some(rule) => AdminRestriction {
@@ -118,7 +117,7 @@ pub async fn decide(
     context: &EventContext,
     project: &LoadedProject,
     applicant: Applicant,
-) -> Result<Admission, ApiError> {
+) -> Result<AdmittedSignUp, ApiError> {
     let asked = ask(project, &applicant).await?;
     for (rule, error) in &asked.broken {
         // The error may quote the applicant's email, which has no place in a log.
@@ -156,7 +155,7 @@ pub async fn decide(
     if !asked.allowed {
         return Err(KnownError::sign_up_rejected().into());
     }
-    Ok(Admission {
+    Ok(AdmittedSignUp {
         restricted_by: asked.restricted_by,
         country_code: Some(applicant.country_code).filter(|code| !code.is_empty()),
         risk_scores: applicant.risk_scores,
@@ -210,10 +209,10 @@ async fn ask(project: &LoadedProject, applicant: &Applicant) -> Result<Asked, Ap
         .map_err(ApiError::internal)
 }
 
-/// The country in what is known of the end user's place.
+/// The country that the end user seems to be in.
 #[must_use]
-pub fn country_in(place: Option<&Place>) -> Option<String> {
-    country_code(place?.region.country_code.as_deref()?)
+pub fn country_in(geo: Option<&GeoLocation>) -> Option<String> {
+    country_code(geo?.region.country_code.as_deref()?)
 }
 
 /// A country's code in its normal form, if it is one: two capital letters.

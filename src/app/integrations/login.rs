@@ -118,8 +118,8 @@ struct Login {
     agreement: Agreement,
 }
 
-/// Lets whoever asked in that interaction into the project: issues an admin key that works for a
-/// hundred years, and returns an authorization code. `context` is that of the `internal` project.
+/// Lets the platform that asked in that interaction into the project: issues an admin key that works
+/// for a hundred years, and returns an authorization code. `context` is that of the `internal` project.
 ///
 /// # Errors
 /// `PROJECT_NOT_FOUND`.
@@ -146,15 +146,15 @@ pub async fn confirm(
             key_set_id: set,
         },
     };
-    let code = NewCode::draw(app, Purpose::IntegrationConfirmation, CODE_MILLIS)
+    let code = NewCode::generate(app, Purpose::IntegrationConfirmation, CODE_MILLIS)
         .remembering(json!(confirmation));
-    let (id, letter) = (&project_id, &code);
+    let (id, code) = (&project_id, &code);
     let done = app
         .log
         .transact(context, |mut unit| async move {
             let issue = ProjectCommand::IssueKeys(issued.clone());
             unit.execute::<Project>(id, issue).await?;
-            letter.issue(&mut unit).await?;
+            code.issue(&mut unit).await?;
             Ok::<_, LedgerError>((unit, ()))
         })
         .await;
@@ -207,7 +207,8 @@ pub async fn finish(
         nonce: interaction.nonce.clone(),
         agreement,
     };
-    let code = NewCode::draw(app, Purpose::IntegrationLogin, CODE_MILLIS).remembering(json!(login));
+    let code =
+        NewCode::generate(app, Purpose::IntegrationLogin, CODE_MILLIS).remembering(json!(login));
     let swapped = swap(app, context, confirmation, &code).await;
     Ok(working(swapped)?.and_then(|()| interaction.answer(code.text())))
 }

@@ -1,5 +1,5 @@
 //! Integrations: hosting platforms that make projects for their customers and let themselves into
-//! projects (contract 04 §12).
+//! projects.
 //!
 //! - [`clients`]: the platforms, as the operator registered them.
 //! - [`provisioning`]: projects that a platform makes, without an owner.

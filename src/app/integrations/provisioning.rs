@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 use super::clients::Client;
 use super::key_expiry;
 use crate::app::App;
-use crate::app::projects::{LoadedProject, NewKeys, founding, shared_provider};
+use crate::app::projects::directory::LoadedProject;
+use crate::app::projects::{NewKeys, creation, shared_provider};
 use crate::security::secrets::KeyPrefix;
 
 /// The store of the `internal` project's data vault that holds how to reach Neon's databases.
@@ -65,7 +66,7 @@ pub async fn provision(
     };
     let set = KeySetId(app.random.uuid());
     let description = format!("Issued to {}", client.id);
-    let mut commands = founding(context, &id, None, profile, settings);
+    let mut commands = creation(context, &id, None, profile, settings);
     commands.push(ProjectCommand::Provision {
         client_id: client.id.clone(),
     });

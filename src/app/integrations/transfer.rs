@@ -1,4 +1,4 @@
-//! Claiming a project that a platform made: the platform asks for a link, and whoever follows it
+//! Claiming a project that a platform made: the platform asks for a link, and the user who follows it
 //! and signs in to the dashboard becomes the owner.
 
 use axum::http::StatusCode;
@@ -15,8 +15,8 @@ use super::Integration;
 use super::clients::Client;
 use crate::app::App;
 use crate::app::auth::codes::{self, Handling, NewCode};
-use crate::app::auth::sign_in::Visit;
-use crate::app::teams::{Founding, personal_team_name};
+use crate::app::request_context::RequestContext;
+use crate::app::teams::{NewTeam, personal_team_name};
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
@@ -30,7 +30,7 @@ struct Transfer {
     project_id: ProjectId,
 }
 
-/// Makes a link that hands the project to whoever follows it. Several may be open; the first that
+/// Makes a link that hands the project to the user who follows it. Several may be open; the first that
 /// is followed counts. `context` is that of the `internal` project.
 ///
 /// # Errors
@@ -47,7 +47,7 @@ pub async fn initiate(
         project_id: project.clone(),
     };
     let code =
-        NewCode::draw(app, Purpose::ProjectTransfer, CODE_MILLIS).remembering(json!(transfer));
+        NewCode::generate(app, Purpose::ProjectTransfer, CODE_MILLIS).remembering(json!(transfer));
     codes::issue(app, context, &code).await?;
     Ok(format!(
         "{}/integrations/{integration}/projects/transfer/confirm?code={}",
@@ -61,8 +61,12 @@ pub async fn initiate(
 /// # Errors
 /// What is wrong with the code; then, with the code used up all the same, text 400 for a project
 /// that was claimed by another code.
-pub async fn confirm(visit: Visit<'_>, code: &str, user: &UserRow) -> Result<ProjectId, ApiError> {
-    let Visit { app, context, .. } = visit;
+pub async fn confirm(
+    request: RequestContext<'_>,
+    code: &str,
+    user: &UserRow,
+) -> Result<ProjectId, ApiError> {
+    let RequestContext { app, context, .. } = request;
     let purpose = Purpose::ProjectTransfer;
     let row = codes::take(app, context, purpose, code, Handling::Redeem).await?;
     let transfer: &Transfer =
@@ -75,11 +79,11 @@ pub async fn confirm(visit: Visit<'_>, code: &str, user: &UserRow) -> Result<Pro
         ..TeamProfile::default()
     };
     let team = TeamId(app.random.uuid());
-    let founding = &Founding::new(app, visit.project, team, profile);
+    let new_team = &NewTeam::new(app, request.project, team, profile);
     let claimed = app
         .log
         .transact(context, |mut unit| async move {
-            founding.carry_out(&mut unit, Some(user.user_id())).await?;
+            new_team.carry_out(&mut unit, Some(user.user_id())).await?;
             let claim = ProjectCommand::Claim {
                 client_id: transfer.client_id.clone(),
                 owner_team_id: team,

@@ -1,4 +1,4 @@
-//! Checkout: what Stripe is asked for when somebody begins to pay (contract 06 §6.4).
+//! Checkout: what Stripe is asked for when somebody begins to pay.
 //!
 //! Nothing is theirs yet: that comes with the webhook that says it was paid. So what has to give way
 //! to a purchase gives way only once Stripe has agreed to sell it.
@@ -15,7 +15,7 @@ use crate::clients::stripe::{
 /// The name of a product that has none, on receipts.
 const UNNAMED: &str = "Subscription";
 /// How long the same request is one request: within it, Stripe makes one payment only. Stripe
-/// remembers refusals just as well, and whoever mends what was wrong should not wait for long.
+/// remembers refusals just as well, and an operator who mends what was wrong should not wait for long.
 const SAME_REQUEST_MILLIS: i64 = 60 * 1000;
 
 /// A purchase that somebody is about to pay for.
@@ -39,7 +39,7 @@ pub struct Sale<'s> {
     pub quantity: i64,
     /// The purchase code that it is paid by.
     pub code: VerificationCodeId,
-    /// When.
+    /// The time of the request.
     pub now: Millis,
 }
 
@@ -150,7 +150,7 @@ impl Sale<'_> {
         Ok(subscription.client_secret().map(str::to_owned))
     }
 
-    /// What a subscription says about what it is for (contract 06 §8.3).
+    /// What a subscription says about what it is for.
     fn subscription_metadata(&self) -> Metadata {
         let mut fields = vec![
             ("productVersionId", self.version.to_owned()),
@@ -162,7 +162,7 @@ impl Sale<'_> {
         metadata(fields)
     }
 
-    /// What a payment says about what it is for (contract 06 §8.3).
+    /// What a payment says about what it is for.
     fn payment_metadata(&self) -> Metadata {
         metadata(vec![
             ("productId", self.product_id.unwrap_or_default().to_owned()),

@@ -33,7 +33,7 @@ pub fn change_id(project: &ProjectId, customer: &CustomerRef, item: &str, key: &
 /// How often a change may be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// Once: its id was just drawn.
+    /// Once: its id was just generated.
     Single,
     /// Again and again, under the same id. It is made once.
     Repeatable,

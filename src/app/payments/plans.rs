@@ -1,5 +1,5 @@
 //! Plans of the makers' own dashboard: products of the `internal` project that its teams, the
-//! owners of all other projects, subscribe to (contract 06 §12).
+//! owners of all other projects, subscribe to.
 
 use muniment_domain::customer::{
     Customer, CustomerCommand, CustomerRef, PurchaseSource, Quantity, WantedPurchase,
@@ -11,7 +11,7 @@ use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
-use crate::app::projects::LoadedProject;
+use crate::app::projects::directory::LoadedProject;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
@@ -103,7 +103,7 @@ fn product<'i>(
 
 /// The subscription that a new team of the project begins with, if teams there have plans.
 #[must_use]
-pub fn at_founding(app: &App, project: &LoadedProject, team: TeamId) -> Option<WantedPurchase> {
+pub fn for_new_team(app: &App, project: &LoadedProject, team: TeamId) -> Option<WantedPurchase> {
     if !project.id.is_internal() {
         return None;
     }
@@ -120,10 +120,10 @@ pub fn at_founding(app: &App, project: &LoadedProject, team: TeamId) -> Option<W
     })
 }
 
-/// Subscribes a team that is just being founded.
+/// Subscribes a team that is being created.
 ///
 /// # Errors
-/// Never for a freshly drawn team.
+/// Never for a team whose id was just generated.
 pub async fn begin(unit: &mut UnitOfWork, plan: &WantedPurchase) -> Result<(), LedgerError> {
     let project = unit.context().project_id.clone();
     let stream = plan.customer.stream(&project);
@@ -145,7 +145,7 @@ pub async fn make_up_for(app: &App, context: &EventContext) -> Result<(), Ledger
     for batch in teams.chunks(BATCH) {
         let plans = batch.iter().copied();
         let plans: Vec<(TeamId, WantedPurchase)> = plans
-            .filter_map(|team| Some((team, at_founding(app, &project, team)?)))
+            .filter_map(|team| Some((team, for_new_team(app, &project, team)?)))
             .collect();
         let plans = &plans;
         app.log

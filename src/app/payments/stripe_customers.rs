@@ -1,15 +1,17 @@
-//! Who pays at Stripe: the customers of a project's account there (contract 06 §8.2).
+//! Who pays at Stripe: the customers of a project's account there.
 //!
 //! Stripe knows our customers by the metadata `customerId` and `customerType`. Its search index
 //! lags behind, so a customer that is not found may exist; it is made under an idempotency key of
 //! its own, so that within an hour there is only one however many requests make it.
 
+use axum::http::StatusCode;
 use muniment_domain::Millis;
 use muniment_domain::customer::{CustomerRef, CustomerType, derived_uuid};
 
 use crate::app::App;
-use crate::app::projects::LoadedProject;
+use crate::app::projects::directory::LoadedProject;
 use crate::clients::stripe::{ConnectedStripe, Customer, Metadata, StripeError};
+use crate::error::{ApiError, ApiResult};
 
 /// Pages of the customer list that are looked through at most.
 const PAGES: usize = 10;
@@ -27,11 +29,37 @@ pub enum LookupError {
     Stripe(#[from] StripeError),
 }
 
+impl From<LookupError> for ApiError {
+    fn from(error: LookupError) -> Self {
+        match error {
+            LookupError::Stripe(error) => error.into(),
+            ambiguous @ LookupError::Ambiguous(_) => Self::internal(ambiguous),
+        }
+    }
+}
+
 /// Stripe in the name of the project's account, if it has one and this server knows Stripe.
 #[must_use]
 pub fn connected(app: &App, project: &LoadedProject) -> Option<ConnectedStripe> {
     let account = project.stripe_account_id.as_deref()?;
     Some(app.stripe.as_ref()?.on(account))
+}
+
+/// Stripe in the name of the project's account, for what cannot do without.
+///
+/// # Errors
+/// Text 400 when payments are not set up.
+pub fn require_connected(app: &App, project: &LoadedProject) -> ApiResult<ConnectedStripe> {
+    connected(app, project).ok_or_else(no_payments)
+}
+
+/// The refusal of a payment to a project that takes none.
+#[must_use]
+pub fn no_payments() -> ApiError {
+    ApiError::text(
+        StatusCode::BAD_REQUEST,
+        "Payments are not set up for this project.",
+    )
 }
 
 /// The name of a type of customer in Stripe's metadata.

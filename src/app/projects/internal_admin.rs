@@ -10,7 +10,7 @@ use uuid::uuid;
 
 use super::seed::INTERNAL_TEAM;
 use crate::app::App;
-use crate::app::users::accounts::Opening;
+use crate::app::users::accounts::NewAccount;
 use crate::security::passwords::PasswordError;
 
 /// The user's id.
@@ -79,9 +79,9 @@ pub async fn seed(app: &App, admin: &InternalAdmin) -> Result<(), AdminError> {
         return Ok(());
     };
     let context = EventContext::system(id, "seed", app.now());
-    let mut opening = Opening::draw(app, &project, new_user(app, admin).await?);
-    opening.id = INTERNAL_ADMIN;
-    let opening = &opening;
+    let mut account = NewAccount::generate(app, &project, new_user(app, admin).await?);
+    account.id = INTERNAL_ADMIN;
+    let account = &account;
     let opened = app
         .log
         .transact(&context, |mut unit| async move {
@@ -89,11 +89,11 @@ pub async fn seed(app: &App, admin: &InternalAdmin) -> Result<(), AdminError> {
             if unit.state::<User>(&INTERNAL_ADMIN).await? != User::default() {
                 return Ok((unit, ()));
             }
-            opening.carry_out(&mut unit).await?;
+            account.carry_out(&mut unit).await?;
             if admin.reach == AdminReach::Internal {
                 let member = MemberAdded {
                     user_id: INTERNAL_ADMIN,
-                    joined_at: opening.user.now,
+                    joined_at: account.user.now,
                     entrance: Entrance::Added,
                     permission_ids: vec![PermissionId::new(TEAM_ADMIN)],
                 };

@@ -1,21 +1,16 @@
-//! Projects: the directory that every request looks its project up in, and their management.
+//! Projects: making, changing and deleting them, and their keys.
 
+pub mod directory;
 pub mod internal_admin;
 pub mod seed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use moka::sync::Cache;
-use muniment_domain::customer::Catalogue;
 use muniment_domain::project::{
-    KeySetIssued, Level, Project, ProjectCommand, ProjectConfig, ProjectCreated, ProjectProfile,
-    ProjectUpdated, StoredKey, config,
+    KeySetIssued, Level, Project, ProjectCommand, ProjectCreated, ProjectProfile, ProjectUpdated,
+    StoredKey, config,
 };
-use muniment_domain::{KeySetId, Millis, PermissionId, ProjectId, SecretHash, TeamId};
-use muniment_projections::read_models::projects::{self, ProjectKeyRow, ProjectRow, SeenUntil};
-use muniment_projections::{EventContext, EventLog, LedgerError};
+use muniment_domain::{KeySetId, Millis, ProjectId, TeamId};
+use muniment_projections::{EventContext, LedgerError};
 use serde_json::{Map, Value};
-use sqlx::PgPool;
 
 use super::{App, conversations};
 use crate::security::secrets::KeyPrefix;
@@ -23,221 +18,6 @@ use crate::security::secrets::KeyPrefix;
 pub use muniment_domain::project::DefaultsOf;
 pub use muniment_domain::project::legacy_config::shared_provider;
 pub use muniment_domain::string_order;
-
-/// How long a project is remembered. Changes end that earlier: see [`ProjectDirectory::keep_up`].
-const DIRECTORY_TIME: Duration = Duration::from_secs(60);
-/// How often other nodes' changes are looked for when none is announced.
-const LOOK_AROUND: Duration = Duration::from_millis(500);
-/// How long changes are gathered once one was announced.
-const GATHERING: Duration = Duration::from_millis(20);
-
-/// The three kinds of project keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyKind {
-    /// `pck_…`
-    PublishableClient,
-    /// `ssk_…`
-    SecretServer,
-    /// `sak_…`
-    SuperSecretAdmin,
-}
-
-/// A project with its rendered settings and its keys.
-#[derive(Debug)]
-pub struct LoadedProject {
-    /// Which.
-    pub id: ProjectId,
-    /// When it was made.
-    pub created_at: Millis,
-    /// The team of the `internal` project that owns it.
-    pub owner_team_id: Option<TeamId>,
-    /// The hosting platform that made it, until somebody claims it.
-    pub provisioned_by: Option<String>,
-    /// Its own fields.
-    pub profile: ProjectProfile,
-    /// Its settings.
-    pub config: ProjectConfig,
-    /// What it sells and counts, from its settings.
-    pub catalogue: Catalogue,
-    /// Its account at Stripe, once payments are set up.
-    pub stripe_account_id: Option<String>,
-    keys: Vec<KeySet>,
-}
-
-#[derive(Debug)]
-struct KeySet {
-    row: ProjectKeyRow,
-    publishable: Option<StoredKey>,
-    server: Option<StoredKey>,
-    admin: Option<StoredKey>,
-}
-
-impl LoadedProject {
-    pub(crate) fn read(row: &ProjectRow, keys: Vec<ProjectKeyRow>) -> Result<Self, LedgerError> {
-        let config = ProjectConfig::render(&row.overrides()?)?;
-        Ok(Self {
-            id: ProjectId::from_caller(&row.id),
-            created_at: Millis(row.created_at),
-            owner_team_id: row.owner_team_id.map(TeamId),
-            provisioned_by: row.provisioned_by.clone(),
-            profile: row.profile()?,
-            catalogue: Catalogue::of(&config.payments),
-            config,
-            stripe_account_id: row.stripe_account_id.clone(),
-            keys: keys.into_iter().map(KeySet::read).collect(),
-        })
-    }
-
-    /// Whether `key` is one of the project's keys of that kind, and works now. Hashes are compared,
-    /// so the time taken says nothing about the key.
-    #[must_use]
-    pub fn accepts_key(&self, kind: KeyKind, key: &str, now: Millis) -> bool {
-        let hash = SecretHash::of(key);
-        self.keys.iter().any(|set| {
-            set.row.is_valid_at(now) && set.key(kind).is_some_and(|stored| stored.hash == hash)
-        })
-    }
-
-    /// The default permissions of that list which exist in that scope, in their order.
-    #[must_use]
-    pub fn existing(&self, list: DefaultsOf) -> Vec<PermissionId> {
-        self.config.existing_defaults(list)
-    }
-}
-
-impl KeySet {
-    fn read(row: ProjectKeyRow) -> Self {
-        Self {
-            publishable: ProjectKeyRow::stored(row.publishable_client_key.as_ref()),
-            server: ProjectKeyRow::stored(row.secret_server_key.as_ref()),
-            admin: ProjectKeyRow::stored(row.super_secret_admin_key.as_ref()),
-            row,
-        }
-    }
-
-    fn key(&self, kind: KeyKind) -> Option<&StoredKey> {
-        match kind {
-            KeyKind::PublishableClient => self.publishable.as_ref(),
-            KeyKind::SecretServer => self.server.as_ref(),
-            KeyKind::SuperSecretAdmin => self.admin.as_ref(),
-        }
-    }
-}
-
-/// Looks projects up, and remembers them until they change.
-#[derive(Clone)]
-pub struct ProjectDirectory {
-    pool: PgPool,
-    loaded: Cache<ProjectId, Arc<LoadedProject>>,
-    /// How many changes this process knows of. What was read before a change must not be kept
-    /// after it, or the change would seem undone until the entry's time is up.
-    changes: Arc<Mutex<u64>>,
-}
-
-impl ProjectDirectory {
-    /// A directory of the log's projects.
-    #[must_use]
-    pub fn new(log: &EventLog) -> Self {
-        let loaded = Cache::builder()
-            .max_capacity(10_000)
-            .time_to_live(DIRECTORY_TIME)
-            .build();
-        Self {
-            pool: log.pool().clone(),
-            loaded,
-            changes: Arc::default(),
-        }
-    }
-
-    fn changes(&self) -> MutexGuard<'_, u64> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Forgets what is known of a project that was changed.
-    pub fn forget(&self, id: &ProjectId) {
-        let mut changes = self.changes();
-        *changes += 1;
-        self.loaded.invalidate(id);
-    }
-
-    /// Forgets what other nodes change. Without it their changes go unnoticed for a minute.
-    pub async fn keep_up(self, log: EventLog) {
-        let mut appends = log.appends();
-        let mut seen = SeenUntil::default();
-        loop {
-            match self.catch_up(seen).await {
-                Ok(now) => seen = now,
-                Err(error) => {
-                    tracing::warn!(%error, "changes of projects cannot be followed");
-                    self.forget_all();
-                }
-            }
-            let announced = tokio::time::timeout(LOOK_AROUND, appends.changed()).await;
-            if let Ok(Err(_)) = announced {
-                return;
-            }
-            tokio::time::sleep(GATHERING).await;
-        }
-    }
-
-    /// At first there is nothing to forget but what was read before the log was looked at.
-    async fn catch_up(&self, seen: SeenUntil) -> Result<SeenUntil, LedgerError> {
-        if seen == SeenUntil::default() {
-            let now = projects::seen_now(&self.pool).await?;
-            self.forget_all();
-            return Ok(now);
-        }
-        let (changed, now) = projects::changed_since(&self.pool, seen).await?;
-        for id in changed {
-            self.forget(&id);
-        }
-        Ok(now)
-    }
-
-    fn forget_all(&self) {
-        let mut changes = self.changes();
-        *changes += 1;
-        self.loaded.invalidate_all();
-    }
-
-    /// The project of that id, if it exists.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn find(&self, id: &ProjectId) -> Result<Option<Arc<LoadedProject>>, LedgerError> {
-        if let Some(project) = self.loaded.get(id) {
-            return Ok(Some(project));
-        }
-        self.find_now(id).await
-    }
-
-    /// The project as it is this moment.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn find_now(
-        &self,
-        id: &ProjectId,
-    ) -> Result<Option<Arc<LoadedProject>>, LedgerError> {
-        // Postgres cannot even be asked for a text with a NUL byte.
-        if id.as_str().contains('\0') {
-            return Ok(None);
-        }
-        let seen = *self.changes();
-        let Some(row) = projects::by_id(&self.pool, id).await? else {
-            self.loaded.invalidate(id);
-            return Ok(None);
-        };
-        let keys = projects::keys(&self.pool, id).await?;
-        let project = Arc::new(LoadedProject::read(&row, keys)?);
-        let changes = self.changes();
-        if *changes == seen {
-            self.loaded.insert(id.clone(), Arc::clone(&project));
-        }
-        drop(changes);
-        Ok(Some(project))
-    }
-}
 
 /// Runs commands on a project, together.
 ///
@@ -294,7 +74,7 @@ pub async fn create(
     profile: ProjectProfile,
     settings: Map<String, Value>,
 ) -> Result<(), LedgerError> {
-    let commands = founding(context, id, owner, profile, settings);
+    let commands = creation(context, id, owner, profile, settings);
     let context = EventContext {
         project_id: id.clone(),
         ..context.clone()
@@ -303,7 +83,7 @@ pub async fn create(
 }
 
 /// What it takes to make a project.
-pub(super) fn founding(
+pub(super) fn creation(
     context: &EventContext,
     id: &ProjectId,
     owner: Option<TeamId>,
@@ -368,10 +148,16 @@ pub struct NewKeys {
 }
 
 impl NewKeys {
-    /// Draws a key of a kind.
+    /// Generates the wanted ones of a publishable client key, a secret server key and a super secret
+    /// admin key.
     #[must_use]
-    pub fn draw(app: &App, prefix: KeyPrefix) -> Option<String> {
-        Some(app.random.key(prefix))
+    pub fn generate(app: &App, [publishable, server, admin]: [bool; 3]) -> Self {
+        let generate = |wanted: bool, prefix| wanted.then(|| app.random.key(prefix));
+        Self {
+            publishable_client_key: generate(publishable, KeyPrefix::PublishableClient),
+            secret_server_key: generate(server, KeyPrefix::SecretServer),
+            super_secret_admin_key: generate(admin, KeyPrefix::SuperSecretAdmin),
+        }
     }
 
     /// The set as it is kept.

@@ -57,9 +57,9 @@ pub async fn internal_project(app: &App, seed: &Seed) -> Result<(), LedgerError>
             description: "The project whose teams own all other projects.".to_owned(),
             ..ProjectProfile::default()
         };
-        let founding =
+        let creation =
             projects::create(app, &context, &id, Some(INTERNAL_TEAM), profile, Map::new());
-        tolerate_rival(founding.await)?;
+        tolerate_rival(creation.await)?;
     }
     if teams::by_id(app.pool(), &id, INTERNAL_TEAM)
         .await?

@@ -1,6 +1,6 @@
-//! Invitations to teams: codes that go out by mail, and what becomes of them (contract 03 §3.5).
+//! Invitations to teams: codes that go out by mail, and what becomes of them.
 //!
-//! A code can be accepted in two ways: by whoever holds it, or by its id by a user whose verified
+//! A code can be accepted in two ways: by its holder, or by its id by a user whose verified
 //! address it was sent to. Either way it is used up once.
 
 use muniment_domain::team::{Entrance, MemberAdded, Team, TeamCommand};
@@ -19,11 +19,12 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::app::auth::codes::{self, Handling};
 use crate::app::auth::redirects;
-use crate::app::auth::sign_in::Visit;
 use crate::app::emails;
-use crate::app::emails::CodeLetter;
+use crate::app::emails::CodeEmail;
 use crate::app::payments::plans;
-use crate::app::projects::{DefaultsOf, LoadedProject};
+use crate::app::projects::DefaultsOf;
+use crate::app::projects::directory::LoadedProject;
+use crate::app::request_context::RequestContext;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
@@ -32,15 +33,15 @@ use crate::error::known_error::KnownError;
 /// # Errors
 /// `REDIRECT_URL_NOT_WHITELISTED`.
 pub async fn send(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     team: &TeamRow,
     email: &str,
     callback: &str,
 ) -> Result<VerificationCodeId, ApiError> {
-    redirects::require_trusted(callback, &visit.project.config.domains)?;
-    let letter = CodeLetter::team_invitation(visit.app, team, [email, callback]);
-    emails::post(visit.app, visit.context, &letter).await?;
-    Ok(letter.code().id())
+    redirects::require_trusted(callback, &request.project.config.domains)?;
+    let message = CodeEmail::team_invitation(request.app, team, [email, callback]);
+    emails::enqueue(request.app, request.context, &message).await?;
+    Ok(message.code().id())
 }
 
 /// Takes an invitation into that team back: its code stops working.
@@ -76,17 +77,17 @@ pub async fn revoke(
 /// `TEAM_INVITATION_RESTRICTED_USER_NOT_ALLOWED`, `TEAM_NOT_FOUND`, and, for a team that owns
 /// projects, `ITEM_QUANTITY_INSUFFICIENT_AMOUNT` if its plan has no seat left.
 pub async fn accept_code(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     code: &str,
     user: Option<&UserRow>,
 ) -> Result<(), ApiError> {
-    let team = take(visit, code, Handling::Redeem).await?;
-    let user = require_unrestricted(visit.project, user)?.user_id();
-    visit
+    let team = take(request, code, Handling::Redeem).await?;
+    let user = require_unrestricted(request.project, user)?.user_id();
+    request
         .app
         .log
-        .transact(visit.context, |mut unit| async move {
-            admit(&mut unit, visit, team, user).await?;
+        .transact(request.context, |mut unit| async move {
+            add_member(&mut unit, request, team, user).await?;
             Ok::<_, ApiError>((unit, ()))
         })
         .await
@@ -97,13 +98,13 @@ pub async fn accept_code(
 /// # Errors
 /// As for [`accept_code`].
 pub async fn team_behind(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     code: &str,
     user: Option<&UserRow>,
 ) -> Result<TeamRow, ApiError> {
-    let id = take(visit, code, Handling::Check).await?;
-    require_unrestricted(visit.project, user)?;
-    let team = teams::by_id(visit.app.pool(), &visit.project.id, id).await?;
+    let id = take(request, code, Handling::Check).await?;
+    require_unrestricted(request.project, user)?;
+    let team = teams::by_id(request.app.pool(), &request.project.id, id).await?;
     team.ok_or_else(|| KnownError::team_not_found(id).into())
 }
 
@@ -114,30 +115,30 @@ pub async fn team_behind(
 /// `ITEM_QUANTITY_INSUFFICIENT_AMOUNT` as for [`accept_code`];
 /// `VERIFICATION_CODE_MAX_ATTEMPTS_REACHED` if its code was looked at too often.
 pub async fn accept_by_id(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     id: VerificationCodeId,
     user: UserId,
 ) -> Result<(), ApiError> {
-    let team = invitation_to(visit, id, user).await?.team();
-    visit
+    let team = invitation_to(request, id, user).await?.team();
+    request
         .app
         .log
-        .transact(visit.context, |mut unit| async move {
+        .transact(request.context, |mut unit| async move {
             require_open(&mut unit, id).await?;
             let redeem = VerificationCodeCommand::Redeem(unit.context().now);
             unit.execute::<VerificationCode>(&id, redeem).await?;
-            admit(&mut unit, visit, team, user).await?;
+            add_member(&mut unit, request, team, user).await?;
             Ok::<_, ApiError>((unit, ()))
         })
         .await
 }
 
 async fn invitation_to(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     id: VerificationCodeId,
     user: UserId,
 ) -> Result<Invitation, ApiError> {
-    let (app, project) = (visit.app, &visit.project.id);
+    let (app, project) = (request.app, &request.project.id);
     let open = invitations::to_user(app.pool(), project, user, app.now()).await?;
     let meant = open
         .into_iter()
@@ -145,7 +146,7 @@ async fn invitation_to(
     meant.ok_or_else(|| KnownError::verification_code_not_found().into())
 }
 
-/// Whoever names an invitation by its id is not told why it is gone.
+/// Callers who name an invitation by its id are not told why it is gone.
 async fn require_open(unit: &mut UnitOfWork, id: VerificationCodeId) -> Result<(), ApiError> {
     let now = unit.context().now;
     match unit.state::<VerificationCode>(&id).await?.check(now) {
@@ -154,9 +155,13 @@ async fn require_open(unit: &mut UnitOfWork, id: VerificationCodeId) -> Result<(
     }
 }
 
-async fn take(visit: Visit<'_>, code: &str, handling: Handling) -> Result<TeamId, ApiError> {
+async fn take(
+    request: RequestContext<'_>,
+    code: &str,
+    handling: Handling,
+) -> Result<TeamId, ApiError> {
     let purpose = Purpose::TeamInvitation;
-    let row = codes::take(visit.app, visit.context, purpose, code, handling).await?;
+    let row = codes::take(request.app, request.context, purpose, code, handling).await?;
     let team = row.data["team_id"]
         .as_str()
         .and_then(|id| Uuid::try_parse(id).ok());
@@ -179,9 +184,9 @@ pub fn require_unrestricted<'u>(
     }
 }
 
-async fn admit(
+async fn add_member(
     unit: &mut UnitOfWork,
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     team: TeamId,
     user_id: UserId,
 ) -> Result<(), ApiError> {
@@ -196,12 +201,12 @@ async fn admit(
         return Ok(());
     }
     let members = state.members().count() + 1;
-    plans::require_seats(visit.app, visit.project, team, members).await?;
+    plans::require_seats(request.app, request.project, team, members).await?;
     let added = MemberAdded {
         user_id,
         joined_at: unit.context().now,
         entrance: Entrance::Added,
-        permission_ids: visit.project.existing(DefaultsOf::TeamMember),
+        permission_ids: request.project.existing(DefaultsOf::TeamMember),
     };
     let done = unit
         .execute::<Team>(&team, TeamCommand::AddMember(added))

@@ -13,7 +13,8 @@ use muniment_projections::read_models::permissions::{self, Holding};
 use muniment_projections::read_models::teams;
 use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 
-use super::projects::{DefaultsOf, LoadedProject};
+use super::projects::DefaultsOf;
+use super::projects::directory::LoadedProject;
 use super::{App, api_keys};
 use crate::app::payments::{customers, plans};
 use crate::error::ApiError;
@@ -32,9 +33,9 @@ pub fn personal_team_name(display_name: Option<&str>, email: Option<&str>) -> St
     )
 }
 
-/// A team about to be founded, with everything the project's settings add.
+/// A team about to be created, with everything the project's settings add.
 #[derive(Clone, Debug)]
-pub struct Founding {
+pub struct NewTeam {
     /// The id it shall have.
     pub id: TeamId,
     project_id: ProjectId,
@@ -43,8 +44,8 @@ pub struct Founding {
     plan: Option<WantedPurchase>,
 }
 
-impl Founding {
-    /// A team of that project. The id was just drawn.
+impl NewTeam {
+    /// A team of that project. The id was just generated.
     #[must_use]
     pub fn new(app: &App, project: &LoadedProject, id: TeamId, profile: TeamProfile) -> Self {
         Self {
@@ -52,14 +53,14 @@ impl Founding {
             project_id: project.id.clone(),
             profile,
             creator_permissions: project.existing(DefaultsOf::TeamCreator),
-            plan: plans::at_founding(app, project, id),
+            plan: plans::for_new_team(app, project, id),
         }
     }
 
-    /// Founds it within a unit of work, with its creator as the first member.
+    /// Creates it within a unit of work, with its creator as the first member.
     ///
     /// # Errors
-    /// Never for a freshly drawn id.
+    /// Never for a id that was just generated.
     pub async fn carry_out(
         &self,
         unit: &mut UnitOfWork,
@@ -101,7 +102,7 @@ pub async fn create(
     profile: TeamProfile,
     creator: Option<UserId>,
 ) -> Result<(), ApiError> {
-    let founding = &Founding::new(app, project, id, profile);
+    let new_team = &NewTeam::new(app, project, id, profile);
     app.log
         .transact(context, |mut unit| async move {
             if let Some(user_id) = creator
@@ -109,7 +110,7 @@ pub async fn create(
             {
                 return Err(KnownError::user_not_found().into());
             }
-            founding.carry_out(&mut unit, creator).await?;
+            new_team.carry_out(&mut unit, creator).await?;
             Ok::<_, ApiError>((unit, ()))
         })
         .await

@@ -11,17 +11,18 @@ use muniment_projections::read_models::{teams, users};
 use muniment_projections::{EventContext, LedgerError, Reservation, UnitOfWork};
 
 use crate::app::auth::sessions::{self, NewSession};
-use crate::app::emails::CodeLetter;
+use crate::app::emails::CodeEmail;
 use crate::app::payments::customers;
-use crate::app::projects::{DefaultsOf, LoadedProject};
-use crate::app::teams::{Founding, PERSONAL_TEAM, personal_team_name};
+use crate::app::projects::DefaultsOf;
+use crate::app::projects::directory::LoadedProject;
+use crate::app::teams::{NewTeam, PERSONAL_TEAM, personal_team_name};
 use crate::app::{App, api_keys, conversations};
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
 /// A user about to be created, with everything the project's settings add.
 #[derive(Clone, Debug)]
-pub struct Opening {
+pub struct NewAccount {
     /// The id it shall have.
     pub id: UserId,
     /// The account itself.
@@ -29,13 +30,13 @@ pub struct Opening {
     /// The permissions every new user of the project gets.
     permissions: Vec<PermissionId>,
     /// A team of the user's own.
-    personal_team: Option<Founding>,
+    personal_team: Option<NewTeam>,
 }
 
-impl Opening {
-    /// Draws ids for a user and, if the project wants it, a personal team.
+impl NewAccount {
+    /// Generates ids for a user and, if the project wants it, a personal team.
     #[must_use]
-    pub fn draw(app: &App, project: &LoadedProject, user: NewUser) -> Self {
+    pub fn generate(app: &App, project: &LoadedProject, user: NewUser) -> Self {
         let email = user
             .primary_email
             .as_ref()
@@ -49,7 +50,7 @@ impl Opening {
         Self {
             id: UserId(app.random.uuid()),
             permissions: project.existing(DefaultsOf::SignUp),
-            personal_team: wanted.then(|| Founding::new(app, project, team, profile)),
+            personal_team: wanted.then(|| NewTeam::new(app, project, team, profile)),
             user,
         }
     }
@@ -57,7 +58,7 @@ impl Opening {
     /// Opens the account within a unit of work.
     ///
     /// # Errors
-    /// Never for freshly drawn ids.
+    /// Never for ids that was just generated.
     pub async fn carry_out(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
         unit.create::<User>(&self.id, UserCommand::Create(Box::new(self.user.clone())))
             .await?;
@@ -77,20 +78,20 @@ impl Opening {
 
 /// What happens in the same unit of work as a change of an account.
 #[derive(Clone, Copy, Default)]
-pub struct Along<'a> {
+pub struct SideEffects<'a> {
     /// A session is opened.
     pub session: Option<&'a NewSession>,
     /// A code is mailed.
-    pub letter: Option<&'a CodeLetter>,
+    pub email: Option<&'a CodeEmail>,
 }
 
-impl Along<'_> {
+impl SideEffects<'_> {
     async fn carry_out(&self, unit: &mut UnitOfWork, user: UserId) -> Result<(), LedgerError> {
         if let Some(session) = self.session {
             session.start(unit, user).await?;
         }
-        if let Some(letter) = self.letter {
-            letter.post(unit).await?;
+        if let Some(email) = self.email {
+            email.enqueue(unit).await?;
         }
         Ok(())
     }
@@ -103,18 +104,18 @@ impl Along<'_> {
 pub async fn open(
     app: &App,
     context: &EventContext,
-    opening: &Opening,
-    along: &Along<'_>,
+    account: &NewAccount,
+    side_effects: &SideEffects<'_>,
 ) -> Result<(), ApiError> {
     let opened = app
         .log
         .transact(context, |mut unit| async move {
-            opening.carry_out(&mut unit).await?;
-            along.carry_out(&mut unit, opening.id).await?;
+            account.carry_out(&mut unit).await?;
+            side_effects.carry_out(&mut unit, account.id).await?;
             Ok::<_, LedgerError>((unit, ()))
         })
         .await;
-    let email = opening
+    let email = account
         .user
         .primary_email
         .as_ref()
@@ -133,7 +134,7 @@ pub async fn update(
     context: &EventContext,
     id: UserId,
     update: &UserUpdate,
-    along: &Along<'_>,
+    side_effects: &SideEffects<'_>,
 ) -> Result<(), ApiError> {
     let changed = app
         .log
@@ -150,7 +151,7 @@ pub async fn update(
             if !update.password_hash.is_keep() {
                 sessions::end_all(&mut unit, id, None, EndCause::PasswordChanged).await?;
             }
-            along.carry_out(&mut unit, id).await?;
+            side_effects.carry_out(&mut unit, id).await?;
             Ok::<_, Refusal>((unit, ()))
         })
         .await;

@@ -1,4 +1,4 @@
-//! Email addresses of users: proving them, and changing them (contract 03 §2).
+//! Email addresses of users: proving them, and changing them.
 
 use axum::http::StatusCode;
 use muniment_domain::user::{User, UserCommand, UserError};
@@ -10,9 +10,9 @@ use muniment_projections::{EventContext, LedgerError, Reservation};
 use crate::app::App;
 use crate::app::auth::codes::{self, Handling};
 use crate::app::auth::redirects;
-use crate::app::auth::sign_in::Visit;
 use crate::app::emails;
-use crate::app::emails::CodeLetter;
+use crate::app::emails::CodeEmail;
+use crate::app::request_context::RequestContext;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
@@ -21,17 +21,17 @@ use crate::error::known_error::KnownError;
 /// # Errors
 /// `EMAIL_ALREADY_VERIFIED`, `REDIRECT_URL_NOT_WHITELISTED`.
 pub async fn send_verification_code(
-    visit: Visit<'_>,
+    request: RequestContext<'_>,
     channel: &ContactChannelRow,
     callback: &str,
 ) -> Result<(), ApiError> {
     if channel.is_verified {
         return Err(KnownError::email_already_verified().into());
     }
-    redirects::require_trusted(callback, &visit.project.config.domains)?;
+    redirects::require_trusted(callback, &request.project.config.domains)?;
     let user = UserId(channel.user_id);
-    let letter = CodeLetter::email_verification(visit.app, user, &channel.value, callback);
-    emails::post(visit.app, visit.context, &letter).await?;
+    let message = CodeEmail::email_verification(request.app, user, &channel.value, callback);
+    emails::enqueue(request.app, request.context, &message).await?;
     Ok(())
 }
 

@@ -27,7 +27,7 @@ pub enum Refusal {
     Ledger(#[from] LedgerError),
 }
 
-/// Makes an endpoint. Without a secret, one is drawn. Yields the endpoint with its secret.
+/// Makes an endpoint. Without a secret, one is generated. Yields the endpoint with its secret.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -73,7 +73,7 @@ pub async fn find(
     endpoints::by_name(app.pool(), project, name).await
 }
 
-/// Replaces the secret, by one that is drawn if none is given. For a day, messages are signed with
+/// Replaces the secret, by one that is generated if none is given. For a day, messages are signed with
 /// the old one as well.
 ///
 /// # Errors

@@ -1,5 +1,5 @@
 //! What `/user-api-keys` and `/team-api-keys` have in common: keys that a user or a team hands to
-//! programs (contract 03 §6).
+//! programs.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -17,11 +17,13 @@ use crate::app::api_keys::{ApiKeyChange, WantedApiKey, issue, update as change};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::whole_list;
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{
-    Checked, Fields, Form, Input, boolean, integer, only_true, text, uuid,
-};
-use crate::http::{teams, users};
+use crate::http::request::access::{ClientAccess, ProjectAccess, ServerAccess};
+use crate::http::request::caller::Auth;
+use crate::http::request::fields::{Checked, Fields};
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{boolean, integer, only_true, text, uuid};
+use crate::http::teams::find::find_team;
+use crate::http::users::find::find_user;
 use crate::views;
 
 /// One of the two families of routes.
@@ -93,17 +95,15 @@ impl Family {
 }
 
 /// Issues a key, and shows it this once.
-pub(crate) async fn create(family: Family, app: &App, caller: &Caller, input: &Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
+pub(crate) async fn create(family: Family, access: &ClientAccess, input: &Input) -> ApiResult {
+    let mut form = access.form(input).no_query();
     let wanted = read_wanted(family, &mut form);
     let wanted = form.finish(wanted)?;
-    family.require_enabled(auth)?;
-    require_manager(app, auth, wanted.owner).await?;
-    require_owner(app, auth, wanted.owner).await?;
-    let context = caller.event_context(app, auth.project_id());
-    let (id, value) = issue(app, &context, wanted).await?;
-    let row = find(family, app, auth, id).await?;
+    family.require_enabled(access)?;
+    require_manager(access, wanted.owner).await?;
+    require_owner(access, wanted.owner).await?;
+    let (id, value) = issue(&access.app, access.event_context(), wanted).await?;
+    let row = find(family, access, id).await?;
     Ok(Json(views::api_key(&row, Some(&value))).into_response())
 }
 
@@ -128,60 +128,55 @@ fn read_wanted(family: Family, form: &mut Form<'_>) -> Option<WantedApiKey> {
 }
 
 /// Lists an owner's keys, newest first.
-pub(crate) async fn list(family: Family, app: &App, caller: &Caller, input: &Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+pub(crate) async fn list(family: Family, access: &ClientAccess, input: &Input) -> ApiResult {
+    let mut form = access.form(input);
     let mut query = form.query();
     let owner = family.required_owner(&mut query);
     query.close();
     let owner = form.finish(owner)?;
-    family.require_enabled(auth)?;
-    require_manager(app, auth, owner).await?;
-    let rows = api_keys::of_owner(app.pool(), auth.project_id(), owner).await?;
+    family.require_enabled(access)?;
+    require_manager(access, owner).await?;
+    let rows = api_keys::of_owner(access.app.pool(), access.project_id(), owner).await?;
     let items: Vec<Value> = rows.iter().map(|row| views::api_key(row, None)).collect();
     Ok(whole_list(&items))
 }
 
 /// One key.
-pub(crate) async fn read(family: Family, app: &App, caller: &Caller, input: &Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+pub(crate) async fn read(family: Family, access: &ClientAccess, input: &Input) -> ApiResult {
+    let mut form = access.form(input);
     let id = id_in_path(family, &mut form);
     let id = form.finish(id)?;
-    let row = find_to_manage(family, app, auth, id).await?;
+    let row = find_to_manage(family, access, id).await?;
     Ok(Json(views::api_key(&row, None)).into_response())
 }
 
 /// Describes or revokes a key. A revoked key stays revoked.
-pub(crate) async fn update(family: Family, app: &App, caller: &Caller, input: &Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+pub(crate) async fn update(family: Family, access: &ClientAccess, input: &Input) -> ApiResult {
+    let mut form = access.form(input);
     let id = id_in_path(family, &mut form);
     let mut body = form.body();
     let description = body.optional("description", text);
     let revoked = body.optional("revoked", only_true);
     body.close();
     let (id, description, revoked) = form.finish((|| Some((id?, description?, revoked?)))())?;
-    find_to_manage(family, app, auth, id).await?;
+    find_to_manage(family, access, id).await?;
     let wanted = ApiKeyChange {
         description,
         revocation: revoked.map(|_| ApiKeyRevocation::Manual),
     };
-    let context = caller.event_context(app, auth.project_id());
-    change(app, &context, id, &wanted).await?;
-    let row = find(family, app, auth, id).await?;
+    change(&access.app, access.event_context(), id, &wanted).await?;
+    let row = find(family, access, id).await?;
     Ok(Json(views::api_key(&row, None)).into_response())
 }
 
 /// Whose key a string is, if it works now.
-pub(crate) async fn check(family: Family, app: &App, caller: &Caller, input: &Input) -> ApiResult {
-    let auth = caller.server()?;
-    let mut form = input.form(auth.user_id()).no_query();
+pub(crate) async fn check(family: Family, access: &ServerAccess, input: &Input) -> ApiResult {
+    let mut form = access.form(input).no_query();
     let key = read_key(&mut form);
     let key = form.finish(key)?;
-    family.require_enabled(auth)?;
-    let row = by_secret(app, &key).await?;
-    if row.project_id != auth.project_id().as_str() {
+    family.require_enabled(access)?;
+    let row = by_secret(&access.app, &key).await?;
+    if row.project_id != access.project_id().as_str() {
         return Err(KnownError::api_key_not_found().into());
     }
     let actual = row.owner().map_or(family, Family::of);
@@ -192,7 +187,7 @@ pub(crate) async fn check(family: Family, app: &App, caller: &Caller, input: &In
     if row.revoked_at.is_some() {
         return Err(KnownError::api_key_revoked().into());
     }
-    if row.is_expired_at(app.now()) {
+    if row.is_expired_at(access.app.now()) {
         return Err(KnownError::api_key_expired().into());
     }
     Ok(Json(views::api_key(&row, None)).into_response())
@@ -227,34 +222,33 @@ fn id_in_path(family: Family, form: &mut Form<'_>) -> Option<ApiKeyId> {
 
 async fn find_to_manage(
     family: Family,
-    app: &App,
-    auth: &Auth,
+    access: &ProjectAccess,
     id: ApiKeyId,
 ) -> Result<ApiKeyRow, ApiError> {
-    family.require_enabled(auth)?;
-    if auth.access == AccessType::Client {
-        auth.signed_in()?;
+    family.require_enabled(access)?;
+    if access.access_type == AccessType::Client {
+        access.signed_in()?;
     }
-    let row = find(family, app, auth, id).await?;
+    let row = find(family, access, id).await?;
     if let Some(owner) = row.owner() {
-        require_manager(app, auth, owner).await?;
+        require_manager(access, owner).await?;
     }
     Ok(row)
 }
 
-async fn find(family: Family, app: &App, auth: &Auth, id: ApiKeyId) -> Result<ApiKeyRow, ApiError> {
-    let row = api_keys::by_id(app.pool(), auth.project_id(), id).await?;
+async fn find(family: Family, access: &ProjectAccess, id: ApiKeyId) -> Result<ApiKeyRow, ApiError> {
+    let row = api_keys::by_id(access.app.pool(), access.project_id(), id).await?;
     let row = row.filter(|row| row.owner().map(Family::of) == Some(family));
     row.ok_or_else(|| KnownError::api_key_not_found().into())
 }
 
 /// Clients manage their own keys, and those of teams in which they hold the permission. A team
 /// that they do not belong to looks like one that does not exist.
-async fn require_manager(app: &App, auth: &Auth, owner: ApiKeyOwner) -> Result<(), ApiError> {
-    if auth.access != AccessType::Client {
+async fn require_manager(access: &ProjectAccess, owner: ApiKeyOwner) -> Result<(), ApiError> {
+    if access.access_type != AccessType::Client {
         return Ok(());
     }
-    let own = auth.signed_in()?.user.user_id();
+    let own = access.signed_in()?.user.user_id();
     match owner {
         ApiKeyOwner::User { user_id } if user_id == own => Ok(()),
         ApiKeyOwner::User { .. } => {
@@ -263,7 +257,7 @@ async fn require_manager(app: &App, auth: &Auth, owner: ApiKeyOwner) -> Result<(
         }
         ApiKeyOwner::Team { team_id } => {
             let permission = PermissionId::new(MANAGE_API_KEYS);
-            match permissions::in_team(app.pool(), team_id, own, &permission).await? {
+            match permissions::in_team(access.app.pool(), team_id, own, &permission).await? {
                 Holding::Held => Ok(()),
                 Holding::NotMember | Holding::Lacking => {
                     Err(KnownError::api_key_not_found().into())
@@ -273,9 +267,9 @@ async fn require_manager(app: &App, auth: &Auth, owner: ApiKeyOwner) -> Result<(
     }
 }
 
-async fn require_owner(app: &App, auth: &Auth, owner: ApiKeyOwner) -> Result<(), ApiError> {
+async fn require_owner(access: &ProjectAccess, owner: ApiKeyOwner) -> Result<(), ApiError> {
     match owner {
-        ApiKeyOwner::User { user_id } => users::find(app, auth, user_id).await.map(drop),
-        ApiKeyOwner::Team { team_id } => teams::find(app, auth, team_id).await.map(drop),
+        ApiKeyOwner::User { user_id } => find_user(access, user_id).await.map(drop),
+        ApiKeyOwner::Team { team_id } => find_team(access, team_id).await.map(drop),
     }
 }

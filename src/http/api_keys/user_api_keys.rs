@@ -1,13 +1,12 @@
 //! `/user-api-keys`: keys that a user hands to programs.
 
-use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::owner_api_keys::{self as common, Family};
 use crate::app::App;
 use crate::error::ApiResult;
-use crate::http::request::caller::Caller;
+use crate::http::request::access::{ClientAccess, ServerAccess};
 use crate::http::request::input::Input;
 
 /// The routes of this file.
@@ -22,24 +21,24 @@ pub fn router() -> OpenApiRouter<App> {
 #[utoipa::path(post, path = "/user-api-keys", tag = "API keys", request_body = Value,
     responses((status = 200, description = "The key"), (status = 400, description = "SCHEMA_ERROR; such keys are switched off"),
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 403, description = "Another user's keys"), (status = 404, description = "USER_NOT_FOUND")))]
-async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    common::create(Family::Users, &app, &caller, &input).await
+async fn create(access: ClientAccess, input: Input) -> ApiResult {
+    common::create(Family::Users, &access, &input).await
 }
 
 /// Lists a user's keys, newest first, expired and revoked ones included.
 #[utoipa::path(get, path = "/user-api-keys", tag = "API keys", params(("user_id" = String, Query, description = "A user's id, or `me`")),
     responses((status = 200, description = "Keys"), (status = 400, description = "SCHEMA_ERROR; such keys are switched off"),
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 403, description = "Another user's keys")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    common::list(Family::Users, &app, &caller, &input).await
+async fn list(access: ClientAccess, input: Input) -> ApiResult {
+    common::list(Family::Users, &access, &input).await
 }
 
 /// One key.
 #[utoipa::path(get, path = "/user-api-keys/{api_key_id}", tag = "API keys",
     params(("api_key_id" = String, Path), ("user_id" = Option<String>, Query, description = "A user's id, or `me`")),
     responses((status = 200, description = "The key"), (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 403, description = "Another user's keys"), (status = 404, description = "API_KEY_NOT_FOUND")))]
-async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    common::read(Family::Users, &app, &caller, &input).await
+async fn read(access: ClientAccess, input: Input) -> ApiResult {
+    common::read(Family::Users, &access, &input).await
 }
 
 /// Describes or revokes a key. A revoked key stays revoked.
@@ -47,14 +46,14 @@ async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
     params(("api_key_id" = String, Path), ("user_id" = Option<String>, Query, description = "A user's id, or `me`")),
     responses((status = 200, description = "The key"), (status = 400, description = "SCHEMA_ERROR; such keys are switched off"),
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 403, description = "Another user's keys"), (status = 404, description = "API_KEY_NOT_FOUND")))]
-async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    common::update(Family::Users, &app, &caller, &input).await
+async fn update(access: ClientAccess, input: Input) -> ApiResult {
+    common::update(Family::Users, &access, &input).await
 }
 
 /// Whose key a string is, if it works now.
 #[utoipa::path(post, path = "/user-api-keys/check", tag = "API keys", request_body = Value,
     responses((status = 200, description = "The key"), (status = 400, description = "SCHEMA_ERROR, WRONG_API_KEY_TYPE; such keys are switched off"),
         (status = 401, description = "API_KEY_REVOKED, API_KEY_EXPIRED"), (status = 404, description = "API_KEY_NOT_FOUND")))]
-async fn check(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    common::check(Family::Users, &app, &caller, &input).await
+async fn check(access: ServerAccess, input: Input) -> ApiResult {
+    common::check(Family::Users, &access, &input).await
 }

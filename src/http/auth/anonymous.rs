@@ -1,6 +1,5 @@
 //! `/auth/anonymous`: accounts without a name.
 
-use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -8,7 +7,7 @@ use super::passwords::short;
 use crate::app::App;
 use crate::app::auth::sign_in::sign_up_anonymously;
 use crate::error::ApiResult;
-use crate::http::request::caller::Caller;
+use crate::http::request::access::ClientAccess;
 use crate::security::limits::Limit;
 
 /// The routes of this file.
@@ -20,10 +19,8 @@ pub fn router() -> OpenApiRouter<App> {
 #[utoipa::path(post, path = "/auth/anonymous/sign-up", tag = "anonymous",
     responses((status = 200, description = "`{access_token, refresh_token, user_id}`"),
         (status = 429, description = "Too many sign-ups from one address; see Retry-After")))]
-async fn sign_up(State(app): State<App>, caller: Caller) -> ApiResult {
-    let auth = caller.client()?;
-    caller.limit(&app, Limit::SignUpFromIp)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    Ok(short(&sign_up_anonymously(visit).await?))
+async fn sign_up(access: ClientAccess) -> ApiResult {
+    access.limit(Limit::SignUpFromIp)?;
+    let request = access.request_context();
+    Ok(short(&sign_up_anonymously(request).await?))
 }

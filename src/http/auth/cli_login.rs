@@ -1,7 +1,6 @@
 //! `/auth/cli`: signing a command-line program in through a browser.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde_json::json;
@@ -12,8 +11,9 @@ use crate::app::App;
 use crate::app::auth::cli_login::{self, Answer};
 use crate::error::ApiResult;
 use crate::http::answer::success;
-use crate::http::request::caller::Caller;
-use crate::http::request::input::{Input, integer, one_of, text};
+use crate::http::request::access::ClientAccess;
+use crate::http::request::input::Input;
+use crate::http::request::values::{integer, one_of, text};
 use crate::security::limits::Limit;
 use crate::timestamp;
 
@@ -34,9 +34,8 @@ pub fn router() -> OpenApiRouter<App> {
 #[utoipa::path(post, path = "/auth/cli", tag = "cli", request_body = Value,
     responses((status = 200, description = "`{polling_code, login_code, expires_at}`"),
         (status = 400, description = "SCHEMA_ERROR; text: the anonymous session is none")))]
-async fn begin(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn begin(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut body = form.optional_body();
     let lifetime = body.or_default(
         "expires_in_millis",
@@ -46,10 +45,9 @@ async fn begin(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
     let anonymous = body.optional("anon_refresh_token", text);
     body.close();
     let (lifetime, anonymous) = form.finish((|| Some((lifetime?, anonymous?)))())?;
-    caller.limit(&app, Limit::SignInFromIp)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    let begun = cli_login::begin(visit, lifetime, anonymous).await?;
+    access.limit(Limit::SignInFromIp)?;
+    let request = access.request_context();
+    let begun = cli_login::begin(request, lifetime, anonymous).await?;
     Ok(Json(json!({
         "polling_code": begun.polling_code,
         "login_code": begun.login_code,
@@ -63,17 +61,15 @@ async fn begin(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
     responses((status = 200, description = "`{status: waiting | expired | used}`"),
         (status = 201, description = "`{status: success, refresh_token}`"),
         (status = 400, description = "INVALID_POLLING_CODE, SCHEMA_ERROR")))]
-async fn poll(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn poll(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut body = form.body();
     let code = body.required("polling_code", text);
     body.close();
     let code = form.finish(code)?;
-    caller.limit(&app, Limit::CodeCheckFromIp)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    let status = match cli_login::poll(visit, &code).await? {
+    access.limit(Limit::CodeCheckFromIp)?;
+    let request = access.request_context();
+    let status = match cli_login::poll(request, &code).await? {
         Answer::Waiting => "waiting",
         Answer::Expired => "expired",
         Answer::Used => "used",
@@ -89,9 +85,8 @@ async fn poll(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
 #[utoipa::path(post, path = "/auth/cli/complete", tag = "cli", request_body = Value,
     responses((status = 200, description = "`{cli_session_state}`, `{access_token, refresh_token}` or `{success: true}`, by mode"),
         (status = 400, description = "SCHEMA_ERROR; text: the login code or the session does not work")))]
-async fn complete(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn complete(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut body = form.body();
     let code = body.required("login_code", text);
     let modes = one_of(&["check", "claim-anon-session", "complete"]);
@@ -99,17 +94,16 @@ async fn complete(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
     let token = body.optional("refresh_token", text);
     body.close();
     let (code, mode, token) = form.finish((|| Some((code?, mode?, token?)))())?;
-    caller.limit(&app, Limit::CodeCheckFromIp)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
+    access.limit(Limit::CodeCheckFromIp)?;
+    let request = access.request_context();
     match mode {
         "check" => {
-            let has_one = cli_login::has_anonymous_session(visit, &code).await?;
+            let has_one = cli_login::has_anonymous_session(request, &code).await?;
             let state = if has_one { "anonymous" } else { "none" };
             Ok(Json(json!({"cli_session_state": state})).into_response())
         }
         "claim-anon-session" => {
-            let claimed = cli_login::claim(visit, &code).await?;
+            let claimed = cli_login::claim(request, &code).await?;
             Ok(Json(json!({
                 "access_token": claimed.access_token,
                 "refresh_token": claimed.refresh_token,
@@ -117,7 +111,7 @@ async fn complete(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
             .into_response())
         }
         _ => {
-            cli_login::complete(visit, &code, token).await?;
+            cli_login::complete(request, &code, token).await?;
             Ok(success())
         }
     }

@@ -1,4 +1,4 @@
-//! What the endpoints that take codes have in common (contract 02 §1.4).
+//! What the endpoints that take codes have in common.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -6,24 +6,23 @@ use muniment_domain::EmailAddress;
 use muniment_domain::verification_code::Purpose;
 use serde_json::json;
 
-use crate::app::App;
 use crate::app::auth::codes::{self, Handling};
-use crate::app::auth::sign_in::{Novelty, SignedIn};
+use crate::app::auth::sign_in::SignedIn;
 use crate::error::ApiResult;
-use crate::http::request::caller::Caller;
-use crate::http::request::input::{Input, verification_code};
+use crate::http::request::access::ProjectAccess;
+use crate::http::request::input::Input;
+use crate::http::request::values::verification_code;
 use crate::security::limits::Limit;
 
 /// Says whether a code would work, without using it up. The look counts as an attempt.
 ///
 /// # Errors
 /// What is wrong with the code.
-pub async fn check_code(app: &App, caller: &Caller, input: &Input, purpose: Purpose) -> ApiResult {
-    let auth = caller.client()?;
-    let code = read_code(input, caller)?;
-    caller.limit(app, Limit::CodeCheckFromIp)?;
-    let context = caller.event_context(app, auth.project_id());
-    codes::take(app, &context, purpose, &code, Handling::Check).await?;
+pub async fn check_code(access: &ProjectAccess, input: &Input, purpose: Purpose) -> ApiResult {
+    let code = read_code(access, input)?;
+    access.limit(Limit::CodeCheckFromIp)?;
+    let (app, context) = (&access.app, access.event_context());
+    codes::take(app, context, purpose, &code, Handling::Check).await?;
     Ok(Json(json!({"is_code_valid": true})).into_response())
 }
 
@@ -31,8 +30,8 @@ pub async fn check_code(app: &App, caller: &Caller, input: &Input, purpose: Purp
 ///
 /// # Errors
 /// `SCHEMA_ERROR`.
-pub fn read_code(input: &Input, caller: &Caller) -> ApiResult<String> {
-    let mut form = input.form(caller.user_id());
+pub fn read_code(access: &ProjectAccess, input: &Input) -> ApiResult<String> {
+    let mut form = access.form(input);
     let mut body = form.body();
     let code = body.required("code", verification_code);
     body.close();
@@ -43,10 +42,10 @@ pub fn read_code(input: &Input, caller: &Caller) -> ApiResult<String> {
 ///
 /// # Errors
 /// 429.
-pub fn limit_sending(app: &App, caller: &Caller, to: &EmailAddress) -> ApiResult<()> {
-    caller.limit(app, Limit::CodeSendingFromIp)?;
-    let project = caller.auth().map(|auth| auth.project_id().as_str());
-    let key = (project, to.as_str());
+pub fn limit_sending(access: &ProjectAccess, to: &EmailAddress) -> ApiResult<()> {
+    access.limit(Limit::CodeSendingFromIp)?;
+    let key = (access.project_id().as_str(), to.as_str());
+    let app = &access.app;
     app.limits.spend(Limit::CodeSending, &key, app.now())?;
     Ok(())
 }
@@ -56,7 +55,7 @@ pub fn full(signed_in: &SignedIn) -> Response {
     Json(json!({
         "access_token": signed_in.access_token,
         "refresh_token": signed_in.refresh_token,
-        "is_new_user": signed_in.novelty == Novelty::New,
+        "is_new_user": signed_in.is_new_user,
         "user_id": signed_in.user_id,
     }))
     .into_response()

@@ -1,6 +1,5 @@
 //! `/auth/mfa`: the second factor.
 
-use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -8,8 +7,9 @@ use super::codes::full;
 use crate::app::App;
 use crate::app::auth::sign_in::with_second_factor;
 use crate::error::ApiResult;
-use crate::http::request::caller::Caller;
-use crate::http::request::input::{Input, one_of, text, verification_code};
+use crate::http::request::access::ClientAccess;
+use crate::http::request::input::Input;
+use crate::http::request::values::{one_of, text, verification_code};
 use crate::security::limits::Limit;
 
 /// The routes of this file.
@@ -23,9 +23,8 @@ pub fn router() -> OpenApiRouter<App> {
         (status = 400, description = "VERIFICATION_CODE_EXPIRED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED, INVALID_TOTP_CODE, SCHEMA_ERROR"),
         (status = 404, description = "VERIFICATION_CODE_NOT_FOUND"),
         (status = 409, description = "VERIFICATION_CODE_ALREADY_USED")))]
-async fn sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn sign_in(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut body = form.body();
     let code = body.required("code", verification_code);
     let kind = body.required("type", one_of(&["totp"]));
@@ -35,8 +34,7 @@ async fn sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
         kind?;
         Some((code?, totp?))
     })())?;
-    caller.limit(&app, Limit::CodeCheckFromIp)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    Ok(full(&with_second_factor(visit, &code, &totp).await?))
+    access.limit(Limit::CodeCheckFromIp)?;
+    let request = access.request_context();
+    Ok(full(&with_second_factor(request, &code, &totp).await?))
 }

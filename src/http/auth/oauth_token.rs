@@ -14,12 +14,12 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::app::auth::sessions::{by_refresh_token, issue_access_token};
-use crate::app::projects::{KeyKind, LoadedProject};
+use crate::app::projects::directory::{KeyKind, LoadedProject};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::body::Body;
 use crate::http::request::caller::Caller;
-use crate::http::request::input::Input;
+use crate::http::request::input::{Form, Input};
 
 /// Stands for "no publishable key".
 const PUBLIC_CLIENT: &str = "__stack_public_client__";
@@ -45,14 +45,7 @@ async fn token(
         Body::Json(Value::Object(fields)) | Body::Form(fields) => fields,
         _ => &empty,
     };
-    match fields.get("grant_type").and_then(Value::as_str) {
-        Some("refresh_token" | "authorization_code") => {}
-        Some(_) => form.violation(
-            "body.grant_type",
-            "must be refresh_token or authorization_code",
-        ),
-        None => form.violation("body.grant_type", "is required"),
-    }
+    check_grant_type(fields, &mut form);
     form.finish(Some(()))?;
     let client = Client::read(fields, &headers);
     let project = client.authenticate(&app).await?;
@@ -63,8 +56,8 @@ async fn token(
         return Ok(invalid_request("refresh_token is missing"));
     };
     let (session, record) = by_refresh_token(&app, &project.id, refresh_token).await?;
-    let place = caller.end_user().info.as_ref();
-    let access_token = issue_access_token(&app, &project, &record.user, session, place)?;
+    let geo = caller.end_user().geo.as_ref();
+    let access_token = issue_access_token(&app, &project, &record.user, session, geo)?;
     let answer = json!({
         "access_token": access_token,
         "token_type": "Bearer",
@@ -76,7 +69,18 @@ async fn token(
     Ok(([pragma, cache], Json(answer)).into_response())
 }
 
-/// RFC 6749 §5.2: the one kind of error that is the standard's and not the contract's.
+fn check_grant_type(fields: &Map<String, Value>, form: &mut Form<'_>) {
+    match fields.get("grant_type").and_then(Value::as_str) {
+        Some("refresh_token" | "authorization_code") => {}
+        Some(_) => form.violation(
+            "body.grant_type",
+            "must be refresh_token or authorization_code",
+        ),
+        None => form.violation("body.grant_type", "is required"),
+    }
+}
+
+/// RFC 6749 §5.2: the one kind of error that is the standard's and not this API's.
 fn invalid_request(description: &str) -> Response {
     let body = json!({"error": "invalid_request", "error_description": description});
     (StatusCode::BAD_REQUEST, Json(body)).into_response()

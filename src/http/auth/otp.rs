@@ -1,7 +1,6 @@
 //! `/auth/otp`: signing in, or up, with a code that comes by email, as a link or to be typed.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::verification_code::Purpose;
@@ -14,8 +13,9 @@ use super::passwords::read_bot_challenge;
 use crate::app::App;
 use crate::app::auth::magic_link;
 use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::Caller;
-use crate::http::request::input::{Input, strict_email, url_text};
+use crate::http::request::access::ClientAccess;
+use crate::http::request::input::Input;
+use crate::http::request::values::{strict_email, url_text};
 use crate::security::limits::Limit;
 
 /// The routes of this file.
@@ -32,9 +32,8 @@ pub fn router() -> OpenApiRouter<App> {
         (status = 400, description = "SIGN_UP_NOT_ENABLED, REDIRECT_URL_NOT_WHITELISTED, SCHEMA_ERROR"),
         (status = 403, description = "text: the project does not offer sign-in by code"),
         (status = 409, description = "USER_EMAIL_ALREADY_EXISTS")))]
-async fn send(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn send(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut body = form.body();
     let email = body.required("email", strict_email);
     let callback = body.required("callback_url", url_text);
@@ -44,14 +43,13 @@ async fn send(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
         challenge?;
         Some((email?, callback?))
     })())?;
-    if !auth.project.config.auth.otp.allow_sign_in {
+    if !access.project.config.auth.otp.allow_sign_in {
         let text = "Sign-in by email code is switched off in this project.";
         return Err(ApiError::text(StatusCode::FORBIDDEN, text));
     }
-    limit_sending(&app, &caller, &email)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    let nonce = magic_link::send(visit, &email, &callback).await?;
+    limit_sending(&access, &email)?;
+    let request = access.request_context();
+    let nonce = magic_link::send(request, &email, &callback).await?;
     Ok(Json(json!({"nonce": nonce})).into_response())
 }
 
@@ -62,19 +60,17 @@ async fn send(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
         (status = 400, description = "VERIFICATION_CODE_EXPIRED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED, SIGN_UP_NOT_ENABLED, MULTI_FACTOR_AUTHENTICATION_REQUIRED, SCHEMA_ERROR"),
         (status = 404, description = "VERIFICATION_CODE_NOT_FOUND"),
         (status = 409, description = "VERIFICATION_CODE_ALREADY_USED, USER_EMAIL_ALREADY_EXISTS")))]
-async fn sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let code = read_code(&input, &caller)?;
-    caller.limit(&app, Limit::CodeCheckFromIp)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let current = auth.user().map(|record| &record.user);
-    let visit = caller.visit(&app, auth, &context);
-    Ok(full(&magic_link::sign_in(visit, &code, current).await?))
+async fn sign_in(access: ClientAccess, input: Input) -> ApiResult {
+    let code = read_code(&access, &input)?;
+    access.limit(Limit::CodeCheckFromIp)?;
+    let current = access.user().map(|record| &record.user);
+    let request = access.request_context();
+    Ok(full(&magic_link::sign_in(request, &code, current).await?))
 }
 
 /// Says whether a code would work, without using it up.
 #[utoipa::path(post, path = "/auth/otp/sign-in/check-code", tag = "otp", request_body = Value,
     responses((status = 200, description = "`{is_code_valid: true}`")))]
-async fn check(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    check_code(&app, &caller, &input, Purpose::SignIn).await
+async fn check(access: ClientAccess, input: Input) -> ApiResult {
+    check_code(&access, &input, Purpose::SignIn).await
 }

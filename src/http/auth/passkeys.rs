@@ -1,7 +1,6 @@
 //! `/auth/passkey`: registering a passkey and signing in with it.
 
 use axum::Json;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
@@ -11,8 +10,9 @@ use super::codes::full;
 use crate::app::App;
 use crate::app::auth::passkeys::{self, Ceremony};
 use crate::error::ApiResult;
-use crate::http::request::caller::Caller;
-use crate::http::request::input::{Input, json_object, verification_code};
+use crate::http::request::access::ClientAccess;
+use crate::http::request::input::Input;
+use crate::http::request::values::{json_object, verification_code};
 use crate::security::limits::Limit;
 
 /// The routes of this file.
@@ -32,16 +32,14 @@ fn begun(Ceremony { options, code }: &Ceremony) -> Response {
 #[utoipa::path(post, path = "/auth/passkey/initiate-passkey-registration", tag = "passkeys",
     responses((status = 200, description = "`{options_json, code}`"),
         (status = 400, description = "PASSKEY_AUTHENTICATION_NOT_ENABLED, SCHEMA_ERROR")))]
-async fn begin_registration(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
-    let user = form.signed_in(auth);
+async fn begin_registration(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
+    let user = form.signed_in(&access);
     form.optional_body().close();
     let user = form.finish(user)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
+    let request = access.request_context();
     Ok(begun(
-        &passkeys::begin_registration(visit, &user.user).await?,
+        &passkeys::begin_registration(request, &user.user).await?,
     ))
 }
 
@@ -52,18 +50,16 @@ async fn begin_registration(State(app): State<App>, caller: Caller, input: Input
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED"),
         (status = 404, description = "VERIFICATION_CODE_NOT_FOUND"),
         (status = 409, description = "VERIFICATION_CODE_ALREADY_USED")))]
-async fn register(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn register(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut body = form.body();
     let credential = body.required("credential", json_object);
     let code = body.required("code", verification_code);
     body.close();
     let (credential, code) = form.finish((|| Some((credential?, code?)))())?;
-    caller.limit(&app, Limit::CodeCheckFromIp)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    let handle = passkeys::register(visit, &code, credential, auth.user_id()).await?;
+    access.limit(Limit::CodeCheckFromIp)?;
+    let request = access.request_context();
+    let handle = passkeys::register(request, &code, credential, access.user_id()).await?;
     Ok(Json(json!({"user_handle": handle})).into_response())
 }
 
@@ -71,15 +67,13 @@ async fn register(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
 #[utoipa::path(post, path = "/auth/passkey/initiate-passkey-authentication", tag = "passkeys",
     responses((status = 200, description = "`{options_json, code}`"),
         (status = 400, description = "PASSKEY_AUTHENTICATION_NOT_ENABLED")))]
-async fn begin_sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn begin_sign_in(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     form.optional_body().close();
     form.finish(Some(()))?;
-    caller.limit(&app, Limit::SignInFromIp)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    Ok(begun(&passkeys::begin_sign_in(visit).await?))
+    access.limit(Limit::SignInFromIp)?;
+    let request = access.request_context();
+    Ok(begun(&passkeys::begin_sign_in(request).await?))
 }
 
 /// Signs in with what the authenticator signed.
@@ -88,16 +82,14 @@ async fn begin_sign_in(State(app): State<App>, caller: Caller, input: Input) -> 
         (status = 400, description = "VERIFICATION_CODE_EXPIRED, PASSKEY_AUTHENTICATION_NOT_ENABLED, PASSKEY_AUTHENTICATION_FAILED, MULTI_FACTOR_AUTHENTICATION_REQUIRED, SCHEMA_ERROR"),
         (status = 404, description = "VERIFICATION_CODE_NOT_FOUND"),
         (status = 409, description = "VERIFICATION_CODE_ALREADY_USED")))]
-async fn sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn sign_in(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut body = form.body();
     let response = body.required("authentication_response", json_object);
     let code = body.required("code", verification_code);
     body.close();
     let (response, code) = form.finish((|| Some((response?, code?)))())?;
-    caller.limit(&app, Limit::CodeCheckFromIp)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    Ok(full(&passkeys::sign_in(visit, &code, response).await?))
+    access.limit(Limit::CodeCheckFromIp)?;
+    let request = access.request_context();
+    Ok(full(&passkeys::sign_in(request, &code, response).await?))
 }

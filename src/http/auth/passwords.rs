@@ -1,7 +1,6 @@
 //! `/auth/password`: signing up and in with an email and a password, and changing it.
 
 use axum::Json;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use muniment_domain::verification_code::Purpose;
 use serde_json::json;
@@ -17,9 +16,12 @@ use crate::app::auth::{password, redirects};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{
-    Fields, Input, lenient_email, one_of, strict_email, text, text_max, url_text, verification_code,
+use crate::http::request::access::ClientAccess;
+use crate::http::request::caller::Auth;
+use crate::http::request::fields::Fields;
+use crate::http::request::input::Input;
+use crate::http::request::values::{
+    lenient_email, one_of, strict_email, text, text_max, url_text, verification_code,
 };
 use crate::security::limits::Limit;
 
@@ -44,9 +46,8 @@ pub fn router() -> OpenApiRouter<App> {
         (status = 400, description = "PASSWORD_AUTHENTICATION_NOT_ENABLED, REDIRECT_URL_NOT_WHITELISTED, SIGN_UP_NOT_ENABLED, PASSWORD_TOO_SHORT, SCHEMA_ERROR"),
         (status = 403, description = "SIGN_UP_REJECTED"), (status = 409, description = "USER_EMAIL_ALREADY_EXISTS"),
         (status = 429, description = "Too many sign-ups from one address; see Retry-After")))]
-async fn sign_up(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn sign_up(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut body = form.body();
     let email = body.required("email", strict_email);
     let chosen = body.required("password", text_max(MAX_PASSWORD));
@@ -57,8 +58,8 @@ async fn sign_up(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
         challenge?;
         Some((email?, chosen?, callback?))
     })())?;
-    let config = &auth.project.config;
-    require_enabled(auth)?;
+    let config = &access.project.config;
+    require_enabled(&access)?;
     if let Some(url) = &callback {
         redirects::require_trusted(url, &config.domains)?;
     }
@@ -66,17 +67,16 @@ async fn sign_up(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
         return Err(KnownError::sign_up_not_enabled().into());
     }
     password::require_strength(&chosen)?;
-    caller.limit(&app, Limit::SignUpFromIp)?;
+    access.limit(Limit::SignUpFromIp)?;
     let wish = SignUp {
         email,
         proof: Proof::Password(chosen),
         verification_callback: callback,
-        country_code: country_in(caller.end_user().info.as_ref()),
+        country_code: country_in(access.geo()),
     };
-    let context = caller.event_context(&app, auth.project_id());
-    let current = auth.user().map(|record| &record.user);
-    let visit = caller.visit(&app, auth, &context);
-    Ok(short(&open_account(visit, wish, current).await?))
+    let current = access.user().map(|record| &record.user);
+    let request = access.request_context();
+    Ok(short(&open_account(request, wish, current).await?))
 }
 
 /// The fields of a bot challenge. No challenge is configured, so they are read and do not matter.
@@ -102,36 +102,38 @@ fn require_enabled(auth: &Auth) -> Result<(), ApiError> {
     responses((status = 200, description = "`{access_token, refresh_token, user_id}`"),
         (status = 400, description = "PASSWORD_AUTHENTICATION_NOT_ENABLED, EMAIL_PASSWORD_MISMATCH, MULTI_FACTOR_AUTHENTICATION_REQUIRED, SCHEMA_ERROR"),
         (status = 429, description = "Too many wrong passwords for one account, or too many sign-ins from one address; see Retry-After")))]
-async fn sign_in(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn sign_in(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut body = form.body();
     let email = body.required("email", lenient_email);
     let given = body.required("password", text_max(MAX_PASSWORD));
     body.close();
     let (email, given) = form.finish((|| Some((email?, given?)))())?;
-    require_enabled(auth)?;
-    caller.limit(&app, Limit::SignInFromIp)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    Ok(short(&password::sign_in(visit, &email, &given).await?))
+    require_enabled(&access)?;
+    access.limit(Limit::SignInFromIp)?;
+    let request = access.request_context();
+    Ok(short(&password::sign_in(request, &email, &given).await?))
 }
 
 /// Gives the signed-in user a first password.
 #[utoipa::path(post, path = "/auth/password/set", tag = "passwords", request_body = Value,
     responses((status = 200, description = "`{success: true}`"),
         (status = 400, description = "PASSWORD_AUTHENTICATION_NOT_ENABLED, PASSWORD_TOO_SHORT, SCHEMA_ERROR; text: there is a password already")))]
-async fn set(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
-    let user = form.signed_in(auth);
+async fn set(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
+    let user = form.signed_in(&access);
     let mut body = form.body();
     let chosen = body.required("password", text_max(MAX_PASSWORD));
     body.close();
     let (user, chosen) = form.finish((|| Some((user?, chosen?)))())?;
-    require_enabled(auth)?;
-    let context = caller.event_context(&app, auth.project_id());
-    password::set(&app, &context, user.user.user_id(), &chosen).await?;
+    require_enabled(&access)?;
+    password::set(
+        &access.app,
+        access.event_context(),
+        user.user.user_id(),
+        &chosen,
+    )
+    .await?;
     Ok(success())
 }
 
@@ -140,19 +142,24 @@ async fn set(State(app): State<App>, caller: Caller, input: Input) -> ApiResult 
     params(("x-stack-refresh-token" = Option<String>, Header)),
     responses((status = 200, description = "`{success: true}`"),
         (status = 400, description = "PASSWORD_AUTHENTICATION_NOT_ENABLED, PASSWORD_TOO_SHORT, USER_DOES_NOT_HAVE_PASSWORD, PASSWORD_CONFIRMATION_MISMATCH, SCHEMA_ERROR")))]
-async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
-    let user = form.signed_in(auth);
+async fn update(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
+    let user = form.signed_in(&access);
     let mut body = form.body();
     let old = body.required("old_password", text_max(MAX_PASSWORD));
     let new = body.required("new_password", text_max(MAX_PASSWORD));
     body.close();
     let (user, old, new) = form.finish((|| Some((user?, old?, new?)))())?;
-    require_enabled(auth)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let kept = caller.refresh_token();
-    password::update(&app, &context, &user.user, [&old, &new], kept).await?;
+    require_enabled(&access)?;
+    let kept = access.caller.refresh_token();
+    password::update(
+        &access.app,
+        access.event_context(),
+        &user.user,
+        [&old, &new],
+        kept,
+    )
+    .await?;
     Ok(success())
 }
 
@@ -161,19 +168,17 @@ async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
 #[utoipa::path(post, path = "/auth/password/send-reset-code", tag = "passwords", request_body = Value,
     responses((status = 200, description = "`{success: <text>}`"),
         (status = 400, description = "PASSWORD_AUTHENTICATION_NOT_ENABLED, REDIRECT_URL_NOT_WHITELISTED, SCHEMA_ERROR")))]
-async fn send_reset_code(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn send_reset_code(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut body = form.body();
     let email = body.required("email", lenient_email);
     let callback = body.required("callback_url", url_text);
     body.close();
     let (email, callback) = form.finish((|| Some((email?, callback?)))())?;
-    require_enabled(auth)?;
-    limit_sending(&app, &caller, &email)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    password::send_reset_code(visit, &email, &callback).await?;
+    require_enabled(&access)?;
+    limit_sending(&access, &email)?;
+    let request = access.request_context();
+    password::send_reset_code(request, &email, &callback).await?;
     let answer = "If there is an account with this address, a link is on its way.";
     Ok(Json(json!({"success": answer})).into_response())
 }
@@ -184,26 +189,24 @@ async fn send_reset_code(State(app): State<App>, caller: Caller, input: Input) -
         (status = 400, description = "VERIFICATION_CODE_EXPIRED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED, PASSWORD_AUTHENTICATION_NOT_ENABLED, PASSWORD_TOO_SHORT, SCHEMA_ERROR"),
         (status = 404, description = "VERIFICATION_CODE_NOT_FOUND, USER_NOT_FOUND"),
         (status = 409, description = "VERIFICATION_CODE_ALREADY_USED")))]
-async fn reset(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn reset(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut body = form.body();
     let code = body.required("code", verification_code);
     let chosen = body.required("password", text_max(MAX_PASSWORD));
     body.close();
     let (code, chosen) = form.finish((|| Some((code?, chosen?)))())?;
-    caller.limit(&app, Limit::CodeCheckFromIp)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    password::reset(visit, &code, &chosen).await?;
+    access.limit(Limit::CodeCheckFromIp)?;
+    let request = access.request_context();
+    password::reset(request, &code, &chosen).await?;
     Ok(success())
 }
 
 /// Says whether a code to reset a password would work, without using it up.
 #[utoipa::path(post, path = "/auth/password/reset/check-code", tag = "passwords", request_body = Value,
     responses((status = 200, description = "`{is_code_valid: true}`")))]
-async fn check_reset_code(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    check_code(&app, &caller, &input, Purpose::PasswordReset).await
+async fn check_reset_code(access: ClientAccess, input: Input) -> ApiResult {
+    check_code(&access, &input, Purpose::PasswordReset).await
 }
 
 /// The shorter of the two shapes in which tokens are handed out.

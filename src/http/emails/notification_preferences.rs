@@ -1,7 +1,6 @@
 //! `/emails/notification-preference`: which mails a user wants.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::UserId;
@@ -15,9 +14,10 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::whole_list;
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{Input, boolean, uuid};
-use crate::http::users;
+use crate::http::request::access::{ClientAccess, ProjectAccess};
+use crate::http::request::input::Input;
+use crate::http::request::values::{boolean, uuid};
+use crate::http::users::find::find_user;
 use crate::views::NotificationPreferenceView;
 
 /// The routes of this file.
@@ -32,13 +32,12 @@ pub fn router() -> OpenApiRouter<App> {
     params(("user_id" = String, Path, description = "A user's id, or `me`")),
     responses((status = 200, description = "Preferences"), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER"),
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 403, description = "Another user's"), (status = 404, description = "USER_NOT_FOUND")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn list(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let user = form.params().required_user_id_or_me("user_id");
     let user = form.finish(user)?;
-    require_own(&app, auth, user).await?;
-    let preferences = notifications::of_user(app.pool(), user).await?;
+    require_own(&access, user).await?;
+    let preferences = notifications::of_user(access.app.pool(), user).await?;
     let items: Vec<NotificationPreferenceView> = preferences
         .into_iter()
         .map(|(category, preference)| NotificationPreferenceView::new(category, preference))
@@ -51,9 +50,8 @@ async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
     params(("user_id" = String, Path, description = "A user's id, or `me`"), ("notification_category_id" = String, Path)),
     responses((status = 200, body = NotificationPreferenceView), (status = 400, description = "SCHEMA_ERROR, CANNOT_GET_OWN_USER_WITHOUT_USER"),
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 403, description = "Another user's"), (status = 404, description = "USER_NOT_FOUND; no such category")))]
-async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn update(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut params = form.params();
     let user = params.required_user_id_or_me("user_id");
     let category = params.required("notification_category_id", uuid);
@@ -65,20 +63,22 @@ async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     let category = NotificationCategory::by_id(category).ok_or_else(|| {
         ApiError::text(StatusCode::NOT_FOUND, "There is no such category of mails.")
     })?;
-    require_own(&app, auth, user).await?;
+    require_own(&access, user).await?;
     let preference = Preference::from_enabled(enabled);
     let prefer = UserCommand::PreferNotifications(category, preference);
-    let context = caller.event_context(&app, auth.project_id());
-    app.execute::<User>(&context, &user, &prefer).await?;
+    access
+        .app
+        .execute::<User>(access.event_context(), &user, &prefer)
+        .await?;
     Ok(Json(NotificationPreferenceView::new(category, preference)).into_response())
 }
 
 /// Clients speak of their own user only; servers of any that exists.
-async fn require_own(app: &App, auth: &Auth, user: UserId) -> Result<(), ApiError> {
-    if auth.access == AccessType::Client && auth.signed_in()?.user.user_id() != user {
+async fn require_own(access: &ProjectAccess, user: UserId) -> Result<(), ApiError> {
+    if access.access_type == AccessType::Client && access.signed_in()?.user.user_id() != user {
         let text = "You can only see and change your own notification preferences.";
         return Err(ApiError::text(StatusCode::FORBIDDEN, text));
     }
-    users::find(app, auth, user).await?;
+    find_user(access, user).await?;
     Ok(())
 }

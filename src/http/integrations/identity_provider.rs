@@ -15,7 +15,7 @@ use url::Url;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{BasicAuth, integration_of, internal_context};
+use super::platform_request::{BasicAuth, integration_of, internal_context};
 use crate::app::App;
 use crate::app::integrations::Integration;
 use crate::app::integrations::clients::{Client, IdTokenSigning};
@@ -23,7 +23,8 @@ use crate::app::integrations::login::{self, Exchange, Interaction};
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::body::Body;
 use crate::http::request::caller::Caller;
-use crate::http::request::input::{Input, text};
+use crate::http::request::input::Input;
+use crate::http::request::values::text;
 use crate::security::limits::Limit;
 
 /// The routes of this file.

@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::platform_request::{BasicAuth, write};
 use super::provisioning::read_connection;
-use super::{BasicAuth, write};
 use crate::app::App;
 use crate::app::integrations::provisioning;
 use crate::app::projects::shared_provider;
@@ -21,8 +21,11 @@ use crate::error::{ApiError, ApiResult};
 use crate::http::answer::{success, whole_list};
 use crate::http::internal::webhooks::{read_place, register_anywhere};
 use crate::http::internal::{api_keys, projects};
+use crate::http::request::access::{AdminAccess, ClientAccess, ProjectAccess};
 use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{Fields, Input, non_empty_text, one_of, text};
+use crate::http::request::fields::Fields;
+use crate::http::request::input::Input;
+use crate::http::request::values::{non_empty_text, one_of, text};
 use crate::views::{AdminProject, enabled_providers};
 
 /// Whose client is used: the server's, or the project's.
@@ -42,15 +45,15 @@ pub(super) fn router() -> OpenApiRouter<App> {
 
 /// The caller's project, with all settings.
 #[utoipa::path(get, path = "/integrations/neon/projects/current", tag = "integrations", responses((status = 200, body = AdminProject)))]
-async fn read_project(app: State<App>, caller: Caller, input: Input) -> ApiResult {
-    projects::read(app, caller, input).await
+async fn read_project(access: AdminAccess, input: Input) -> ApiResult {
+    projects::read(access, input).await
 }
 
 /// Changes the caller's project.
 #[utoipa::path(patch, path = "/integrations/neon/projects/current", tag = "integrations", request_body = Value,
     responses((status = 200, body = AdminProject), (status = 400, description = "SCHEMA_ERROR")))]
-async fn update_project(app: State<App>, caller: Caller, input: Input) -> ApiResult {
-    projects::update(app, caller, input).await
+async fn update_project(access: AdminAccess, input: Input) -> ApiResult {
+    projects::update(access, input).await
 }
 
 /// Says how the databases of a project are reached that the platform made and nobody has claimed
@@ -87,56 +90,49 @@ async fn connect(
 #[utoipa::path(post, path = "/integrations/neon/webhooks", tag = "integrations", request_body = Value,
     responses((status = 200, description = "`{secret}`: what messages are signed with"),
         (status = 400, description = "SCHEMA_ERROR, also for wrong Basic credentials; there are too many"), (status = 502, description = "Svix does not answer")))]
-async fn register_webhook(
-    State(app): State<App>,
-    caller: Caller,
-    credentials: BasicAuth,
-    input: Input,
-) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
-    let client = credentials.required(&app, &mut form);
+async fn register_webhook(access: ClientAccess, credentials: BasicAuth, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
+    let client = credentials.required(&access.app, &mut form);
     let mut body = form.body();
     let wanted = read_place(&mut body);
     body.close();
     let (_, wanted) = form.finish(client.zip(wanted))?;
-    let secret = register_anywhere(&app, auth, wanted).await?;
+    let secret = register_anywhere(&access, wanted).await?;
     Ok(Json(json!({"secret": secret})).into_response())
 }
 
 /// Lists the project's key sets, newest first.
 #[utoipa::path(get, path = "/integrations/neon/api-keys", tag = "integrations", responses((status = 200, description = "Key sets")))]
-async fn list_keys(app: State<App>, caller: Caller, input: Input) -> ApiResult {
-    api_keys::list(app, caller, input).await
+async fn list_keys(access: AdminAccess, input: Input) -> ApiResult {
+    api_keys::list(access, input).await
 }
 
 /// Issues a set of keys. They are shown this once.
 #[utoipa::path(post, path = "/integrations/neon/api-keys", tag = "integrations", request_body = Value,
     responses((status = 200, description = "The set with its keys"), (status = 400, description = "SCHEMA_ERROR")))]
-async fn create_keys(app: State<App>, caller: Caller, input: Input) -> ApiResult {
-    api_keys::create(app, caller, input).await
+async fn create_keys(access: AdminAccess, input: Input) -> ApiResult {
+    api_keys::create(access, input).await
 }
 
 /// One key set.
 #[utoipa::path(get, path = "/integrations/neon/api-keys/{id}", tag = "integrations", params(("id" = String, Path)),
     responses((status = 200, description = "The set"), (status = 404, description = "API_KEY_NOT_FOUND")))]
-async fn read_keys(app: State<App>, caller: Caller, input: Input) -> ApiResult {
-    api_keys::read(app, caller, input).await
+async fn read_keys(access: AdminAccess, input: Input) -> ApiResult {
+    api_keys::read(access, input).await
 }
 
 /// Describes or revokes a key set.
 #[utoipa::path(patch, path = "/integrations/neon/api-keys/{id}", tag = "integrations", request_body = Value, params(("id" = String, Path)),
     responses((status = 200, description = "The set"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "API_KEY_NOT_FOUND")))]
-async fn update_keys(app: State<App>, caller: Caller, input: Input) -> ApiResult {
-    api_keys::update(app, caller, input).await
+async fn update_keys(access: AdminAccess, input: Input) -> ApiResult {
+    api_keys::update(access, input).await
 }
 
 /// The project's OAuth providers.
 #[utoipa::path(get, path = "/integrations/neon/oauth-providers", tag = "integrations", responses((status = 200, description = "Providers")))]
-async fn list_providers(caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    input.form(auth.user_id()).no_query().finish(Some(()))?;
-    let providers = enabled_providers(&auth.project.config).into_iter();
+async fn list_providers(access: AdminAccess, input: Input) -> ApiResult {
+    access.form(&input).no_query().finish(Some(()))?;
+    let providers = enabled_providers(&access.project.config).into_iter();
     let items: Vec<Value> = providers.map(|(_, provider)| view(provider)).collect();
     Ok(whole_list(&items))
 }
@@ -144,26 +140,18 @@ async fn list_providers(caller: Caller, input: Input) -> ApiResult {
 /// Adds an OAuth provider, with the server's own client if nothing else is said.
 #[utoipa::path(post, path = "/integrations/neon/oauth-providers", tag = "integrations", request_body = Value,
     responses((status = 201, description = "The provider"), (status = 400, description = "SCHEMA_ERROR, or it is there already")))]
-async fn add_provider(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn add_provider(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut body = form.body();
     let id = body.required("id", one_of(&PROVIDERS));
     let kind = body.or_default("type", one_of(&KINDS), "shared");
-    let client = if kind == Some("standard") {
-        let id = body.required("client_id", non_empty_text);
-        let secret = body.required("client_secret", non_empty_text);
-        id.map(Some).zip(secret.map(Some))
-    } else {
-        let id = body.optional("client_id", text);
-        id.zip(body.optional("client_secret", text))
-    };
+    let client = read_client(kind, &mut body);
     // Taken, but without effect until the provider is changed.
     body.ignore("facebook_config_id");
     body.ignore("microsoft_tenant_id");
     body.close();
     let (id, kind, (client_id, client_secret)) = form.finish((|| Some((id?, kind?, client?)))())?;
-    if find(auth, id).is_some() {
+    if find(&access, id).is_some() {
         let text = format!("The project has the OAuth provider {id} already.");
         return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
     }
@@ -175,23 +163,36 @@ async fn add_provider(State(app): State<App>, caller: Caller, input: Input) -> A
         }
     }
     let key = format!("auth.oauth.providers.{id}");
-    write(&app, &caller, auth, Map::from_iter([(key, provider)])).await?;
-    Ok((StatusCode::CREATED, Json(show(&app, auth, id).await?)).into_response())
+    write(&access, Map::from_iter([(key, provider)])).await?;
+    Ok((StatusCode::CREATED, Json(show(&access, id).await?)).into_response())
+}
+
+/// The client's id and secret, which a provider with a client of the project's own must have.
+fn read_client(
+    kind: Option<&str>,
+    body: &mut Fields<'_>,
+) -> Option<(Option<String>, Option<String>)> {
+    if kind == Some("standard") {
+        let id = body.required("client_id", non_empty_text);
+        let secret = body.required("client_secret", non_empty_text);
+        return id.map(Some).zip(secret.map(Some));
+    }
+    let id = body.optional("client_id", text);
+    id.zip(body.optional("client_secret", text))
 }
 
 /// Changes an OAuth provider.
 #[utoipa::path(patch, path = "/integrations/neon/oauth-providers/{id}", tag = "integrations", params(("id" = String, Path)), request_body = Value,
     responses((status = 200, description = "The provider"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "There is no such provider")))]
-async fn change_provider(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn change_provider(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let id = form.params().required("id", one_of(&PROVIDERS));
     let mut body = form.body();
     let kind = body.optional("type", one_of(&KINDS));
     let fields = read_fields(&mut body);
     body.close();
     let (id, kind, fields) = form.finish((|| Some((id?, kind?, fields?)))())?;
-    let (key, _) = find(auth, id).ok_or_else(|| missing(id))?;
+    let (key, _) = find(&access, id).ok_or_else(|| missing(id))?;
     let prefix = format!("auth.oauth.providers.{key}");
     let mut changes: Map<String, Value> = fields
         .into_iter()
@@ -200,22 +201,21 @@ async fn change_provider(State(app): State<App>, caller: Caller, input: Input) -
     if let Some(kind) = kind {
         changes.insert(format!("{prefix}.isShared"), json!(kind == "shared"));
     }
-    write(&app, &caller, auth, changes).await?;
-    Ok(Json(show(&app, auth, id).await?).into_response())
+    write(&access, changes).await?;
+    Ok(Json(show(&access, id).await?).into_response())
 }
 
 /// Removes an OAuth provider.
 #[utoipa::path(delete, path = "/integrations/neon/oauth-providers/{id}", tag = "integrations", params(("id" = String, Path)),
     responses((status = 200, description = "Removed"), (status = 404, description = "There is no such provider")))]
-async fn remove_provider(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn remove_provider(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let id = form.params().required("id", one_of(&PROVIDERS));
     let id = form.finish(id)?;
-    let (key, _) = find(auth, id).ok_or_else(|| missing(id))?;
+    let (key, _) = find(&access, id).ok_or_else(|| missing(id))?;
     // A lower level may define it as well, so it is hidden rather than forgotten.
     let key = format!("auth.oauth.providers.{key}");
-    write(&app, &caller, auth, Map::from_iter([(key, Value::Null)])).await?;
+    write(&access, Map::from_iter([(key, Value::Null)])).await?;
     Ok(success())
 }
 
@@ -250,8 +250,8 @@ fn missing(id: &str) -> ApiError {
 }
 
 /// The provider as it is now.
-async fn show(app: &App, auth: &Auth, id: &str) -> Result<Value, ApiError> {
-    let project = projects::reload(app, auth.project_id()).await?;
+async fn show(access: &ProjectAccess, id: &str) -> Result<Value, ApiError> {
+    let project = projects::reload(&access.app, access.project_id()).await?;
     let mut providers = enabled_providers(&project.config).into_iter();
     let found = providers.find(|(_, provider)| provider.kind.as_deref() == Some(id));
     found

@@ -12,12 +12,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::identity_provider::OidcError;
-use super::{PlatformRequest, begin, internal_context, require_internal};
+use super::platform_request::{PlatformRequest, begin, internal_context, require_internal};
 use crate::app::App;
 use crate::app::integrations::login::{self, Exchange};
 use crate::error::{ApiError, ApiResult};
+use crate::http::request::access::ServerAccess;
 use crate::http::request::caller::Caller;
-use crate::http::request::input::{Input, non_empty_text, one_of, text};
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{non_empty_text, one_of, text};
 use crate::security::limits::Limit;
 
 /// The routes of this file.
@@ -51,30 +53,7 @@ async fn overview(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
     responses((status = 307, description = "To the identity provider"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "There is no such integration")))]
 async fn authorize(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
     let (integration, mut form) = begin(&input, &caller)?;
-    let mut query = form.query();
-    let read = [
-        ("client_id", query.required("client_id", text)),
-        ("redirect_uri", query.required("redirect_uri", text)),
-        ("state", query.required("state", text)),
-        ("code_challenge", query.required("code_challenge", text)),
-        (
-            "code_challenge_method",
-            query
-                .required("code_challenge_method", one_of(&["S256"]))
-                .map(str::to_owned),
-        ),
-        (
-            "response_type",
-            query
-                .required("response_type", one_of(&["code"]))
-                .map(str::to_owned),
-        ),
-    ];
-    query.close();
-    let read: Option<Vec<(&str, String)>> = read
-        .into_iter()
-        .map(|(name, value)| Some((name, value?)))
-        .collect();
+    let read = read_authorization(&mut form);
     let read = form.finish(read)?;
     let auth = format!("{}/auth", login::issuer(&app, integration));
     let mut url = Url::parse(&auth).map_err(ApiError::internal)?;
@@ -82,6 +61,23 @@ async fn authorize(State(app): State<App>, caller: Caller, input: Input) -> ApiR
         .extend_pairs(read)
         .append_pair("scope", "openid");
     Ok(Redirect::temporary(url.as_str()).into_response())
+}
+
+/// What is passed on to the identity provider.
+fn read_authorization(form: &mut Form<'_>) -> Option<Vec<(&'static str, String)>> {
+    let mut query = form.query();
+    let mut read: Vec<(&str, Option<String>)> =
+        ["client_id", "redirect_uri", "state", "code_challenge"]
+            .into_iter()
+            .map(|name| (name, query.required(name, text)))
+            .collect();
+    let method = query.required("code_challenge_method", one_of(&["S256"]));
+    read.push(("code_challenge_method", method.map(str::to_owned)));
+    let response = query.required("response_type", one_of(&["code"]));
+    read.push(("response_type", response.map(str::to_owned)));
+    query.close();
+    let read = read.into_iter();
+    read.map(|(name, value)| Some((name, value?))).collect()
 }
 
 /// Exchanges a login code for an admin key of the project that the platform was let into.
@@ -122,11 +118,10 @@ async fn token(State(app): State<App>, request: PlatformRequest) -> ApiResult {
 #[utoipa::path(post, path = "/integrations/{integration}/internal/confirm", tag = "integrations", params(("integration" = String, Path)), request_body = Value,
     responses((status = 200, description = "`{authorization_code}`"), (status = 400, description = "SCHEMA_ERROR"),
         (status = 404, description = "PROJECT_NOT_FOUND; there is no such integration")))]
-async fn confirm(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let (integration, form) = begin(&input, &caller)?;
+async fn confirm(access: ServerAccess, input: Input) -> ApiResult {
+    let (integration, form) = begin(&input, &access.caller)?;
     let mut form = form.no_query();
-    require_internal(auth, &mut form);
+    require_internal(&access, &mut form);
     let mut body = form.body();
     let uid = body.required("interaction_uid", non_empty_text);
     let project = body.required("project_id", text);
@@ -137,8 +132,8 @@ async fn confirm(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
         Some(name) => format!("Issued to {name} by the integration {integration}"),
         None => format!("Issued by the integration {integration}"),
     };
-    let context = internal_context(&app, &caller);
+    let context = internal_context(&access.app, &access.caller);
     let project = ProjectId::from_caller(&project);
-    let code = login::confirm(&app, &context, uid, project, description).await?;
+    let code = login::confirm(&access.app, &context, uid, project, description).await?;
     Ok(Json(json!({"authorization_code": code})).into_response())
 }

@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::PlatformRequest;
+use super::platform_request::PlatformRequest;
 use crate::app::App;
 use crate::app::integrations::Integration;
 use crate::app::integrations::provisioning::{self, Connection};
 use crate::error::ApiResult;
-use crate::http::request::input::{Fields, text};
+use crate::http::request::fields::Fields;
+use crate::http::request::values::text;
 
 /// The longest name of a branch at Neon: it becomes a key in the settings.
 const MAX_BRANCH: usize = 63;

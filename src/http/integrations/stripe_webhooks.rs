@@ -1,4 +1,4 @@
-//! `/integrations/stripe/webhooks`: where Stripe tells what happened (contract 06 §9).
+//! `/integrations/stripe/webhooks`: where Stripe tells what happened.
 
 use axum::Json;
 use axum::extract::State;

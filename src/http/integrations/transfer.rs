@@ -9,14 +9,15 @@ use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{PlatformRequest, begin, internal_context, require_internal};
+use super::platform_request::{PlatformRequest, begin, internal_context, require_internal};
 use crate::app::App;
 use crate::app::auth::codes::{self, Handling};
 use crate::app::integrations::clients::Client;
 use crate::app::integrations::{provisioning, transfer};
 use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{Input, text, verification_code};
+use crate::http::request::access::{ClientAccess, ProjectAccess};
+use crate::http::request::input::Input;
+use crate::http::request::values::{text, verification_code};
 use crate::security::limits::Limit;
 
 /// The routes of this file.
@@ -84,13 +85,12 @@ async fn require_unclaimed(app: &App, client: &Client, project: &ProjectId) -> A
     responses((status = 200, description = "`{is_code_valid: true}`"),
         (status = 400, description = "SCHEMA_ERROR, VERIFICATION_CODE_EXPIRED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED"),
         (status = 404, description = "VERIFICATION_CODE_NOT_FOUND"), (status = 409, description = "VERIFICATION_CODE_ALREADY_USED")))]
-async fn check(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let code = read_code(&input, &caller, auth)?;
-    caller.limit(&app, Limit::CodeCheckFromIp)?;
-    let context = internal_context(&app, &caller);
+async fn check(access: ClientAccess, input: Input) -> ApiResult {
+    let code = read_code(&input, &access)?;
+    access.limit(Limit::CodeCheckFromIp)?;
+    let context = internal_context(&access.app, &access.caller);
     let purpose = Purpose::ProjectTransfer;
-    codes::take(&app, &context, purpose, &code, Handling::Check).await?;
+    codes::take(&access.app, &context, purpose, &code, Handling::Check).await?;
     Ok(Json(json!({"is_code_valid": true})).into_response())
 }
 
@@ -101,21 +101,19 @@ async fn check(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
         (status = 400, description = "SCHEMA_ERROR, VERIFICATION_CODE_EXPIRED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED; text: the project has an owner already"),
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 404, description = "VERIFICATION_CODE_NOT_FOUND"),
         (status = 409, description = "VERIFICATION_CODE_ALREADY_USED")))]
-async fn confirm(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let code = read_code(&input, &caller, auth)?;
-    let user = &auth.signed_in()?.user;
-    caller.limit(&app, Limit::CodeCheckFromIp)?;
-    let context = internal_context(&app, &caller);
-    let visit = caller.visit(&app, auth, &context);
-    let project = transfer::confirm(visit, &code, user).await?;
+async fn confirm(access: ClientAccess, input: Input) -> ApiResult {
+    let code = read_code(&input, &access)?;
+    let user = &access.signed_in()?.user;
+    access.limit(Limit::CodeCheckFromIp)?;
+    let request = access.request_context();
+    let project = transfer::confirm(request, &code, user).await?;
     Ok(Json(json!({"project_id": project})).into_response())
 }
 
-fn read_code(input: &Input, caller: &Caller, auth: &Auth) -> Result<String, ApiError> {
-    let (_, form) = begin(input, caller)?;
+fn read_code(input: &Input, access: &ProjectAccess) -> Result<String, ApiError> {
+    let (_, form) = begin(input, &access.caller)?;
     let mut form = form.no_query();
-    require_internal(auth, &mut form);
+    require_internal(access, &mut form);
     let mut body = form.body();
     let code = body.required("code", verification_code);
     body.close();

@@ -1,8 +1,6 @@
-//! `/internal/ai-conversations`: what dashboard users and the assistant say to each other
-//! (contract 04 §9).
+//! `/internal/ai-conversations`: what dashboard users and the assistant say to each other.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::ai_conversation::{
@@ -18,10 +16,12 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::error::known_error::KnownError;
+use crate::app::conversations;
 use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::Caller;
-use crate::http::request::input::{Checked, Fields, Form, Input, json_value, one_of, text};
+use crate::http::request::access::{ClientAccess, ProjectAccess};
+use crate::http::request::fields::{Checked, Fields};
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{json_value, one_of, text};
 use crate::timestamp;
 
 /// How many conversations a list shows.
@@ -38,16 +38,15 @@ pub fn router() -> OpenApiRouter<App> {
 /// The signed-in user's latest conversations about a project.
 #[utoipa::path(get, path = "/internal/ai-conversations", tag = "internal", params(("projectId" = String, Query)),
     responses((status = 200, description = "The latest 50"), (status = 400, description = "SCHEMA_ERROR")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
-    let user = form.internal_user(auth);
+async fn list(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
+    let user = form.internal_user(&access);
     let mut query = form.query();
     let about = query.required("projectId", text);
     query.close();
     let (user, about) = form.finish((|| Some((user?, about?)))())?;
     let about = ProjectId::from_caller(&about);
-    let found = ai_conversations::recent(app.pool(), user, &about, LISTED).await?;
+    let found = ai_conversations::recent(access.app.pool(), user, &about, LISTED).await?;
     let shown = found.iter().map(|heading| {
         json!({
             "id": heading.id,
@@ -62,55 +61,41 @@ async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
 /// Begins a conversation.
 #[utoipa::path(post, path = "/internal/ai-conversations", tag = "internal", request_body = Value,
     responses((status = 200, description = "Its id and title"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "PROJECT_NOT_FOUND")))]
-async fn start(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
-    let user = form.internal_user(auth);
+async fn start(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
+    let user = form.internal_user(&access);
     let mut body = form.body();
     let title = body.required("title", text);
     let about = body.required("projectId", text);
-    let messages = read_messages(&app, &mut body);
+    let messages = read_messages(&access.app, &mut body);
     body.close();
     let (user, title, about, messages) =
         form.finish((|| Some((user?, title?, about?, messages?)))())?;
     let about = ProjectId::from_caller(&about);
-    let id = AiConversationId(app.random.uuid());
+    let id = AiConversationId(access.app.random.uuid());
     let command = AiConversationCommand {
         by: user,
-        at: app.now(),
+        at: access.app.now(),
         action: AiConversationAction::Start {
             project_id: about.clone(),
             title: title.clone(),
             messages,
         },
     };
-    let context = caller.event_context(&app, auth.project_id());
-    app.log
-        .transact(&context, |mut unit| {
-            let (app, about, command) = (&app, &about, command.clone());
-            async move {
-                if app.projects.find_now(about).await?.is_none() {
-                    return Err(KnownError::project_not_found(about).into());
-                }
-                unit.create::<AiConversation>(&id, command).await?;
-                Ok::<_, ApiError>((unit, ()))
-            }
-        })
-        .await?;
+    conversations::start(&access.app, access.event_context(), id, &about, &command).await?;
     Ok(Json(json!({"id": id, "title": title})).into_response())
 }
 
 /// A conversation, with everything that was said.
 #[utoipa::path(get, path = "/internal/ai-conversations/{conversation_id}", tag = "internal", params(("conversation_id" = String, Path)),
     responses((status = 200, description = "The conversation"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "Unknown, or somebody else's")))]
-async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
-    let user = form.internal_user(auth);
+async fn read(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
+    let user = form.internal_user(&access);
     let id = read_id(&mut form);
     let (user, id) = form.finish((|| Some((user?, id?)))())?;
     let id = parse_id(&id)?;
-    let found = ai_conversations::by_id(app.pool(), user, id).await?;
+    let found = ai_conversations::by_id(access.app.pool(), user, id).await?;
     let row = found.ok_or_else(unknown)?;
     let shown = json!({
         "id": row.id,
@@ -124,60 +109,60 @@ async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
 /// Gives a conversation another title.
 #[utoipa::path(patch, path = "/internal/ai-conversations/{conversation_id}", tag = "internal", params(("conversation_id" = String, Path)), request_body = Value,
     responses((status = 200, description = "Renamed"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "Unknown, or somebody else's")))]
-async fn rename(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
-    let user = form.internal_user(auth);
+async fn rename(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
+    let user = form.internal_user(&access);
     let id = read_id(&mut form);
     let mut body = form.body();
     let title = body.required("title", text);
     body.close();
     let (user, id, title) = form.finish((|| Some((user?, id?, title?)))())?;
     let action = AiConversationAction::Rename(title);
-    change(&app, &caller, user, &id, action).await
+    change(&access, user, &id, action).await
 }
 
 /// Removes a conversation.
 #[utoipa::path(delete, path = "/internal/ai-conversations/{conversation_id}", tag = "internal", params(("conversation_id" = String, Path)),
     responses((status = 200, description = "Removed"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "Unknown, or somebody else's")))]
-async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
-    let user = form.internal_user(auth);
+async fn delete(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
+    let user = form.internal_user(&access);
     let id = read_id(&mut form);
     let (user, id) = form.finish((|| Some((user?, id?)))())?;
-    change(&app, &caller, user, &id, AiConversationAction::Delete).await
+    change(&access, user, &id, AiConversationAction::Delete).await
 }
 
 /// Puts other messages in the place of all there are.
 #[utoipa::path(put, path = "/internal/ai-conversations/{conversation_id}/messages", tag = "internal", params(("conversation_id" = String, Path)), request_body = Value,
     responses((status = 200, description = "Replaced"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "Unknown, or somebody else's")))]
-async fn replace_messages(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
-    let user = form.internal_user(auth);
+async fn replace_messages(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
+    let user = form.internal_user(&access);
     let id = read_id(&mut form);
     let mut body = form.body();
-    let messages = read_messages(&app, &mut body);
+    let messages = read_messages(&access.app, &mut body);
     body.close();
     let (user, id, messages) = form.finish((|| Some((user?, id?, messages?)))())?;
     let action = AiConversationAction::ReplaceMessages(messages);
-    change(&app, &caller, user, &id, action).await
+    change(&access, user, &id, action).await
 }
 
 /// Nobody learns whether others have a conversation of that id.
 async fn change(
-    app: &App,
-    caller: &Caller,
+    access: &ProjectAccess,
     by: UserId,
     id: &str,
     action: AiConversationAction,
 ) -> ApiResult {
     let id = parse_id(id)?;
-    let context = caller.event_context(app, &ProjectId::internal());
-    let at = app.now();
+    let context = access.event_context_of(&ProjectId::internal());
+    let at = access.app.now();
     let command = AiConversationCommand { by, at, action };
-    match app.execute::<AiConversation>(&context, &id, &command).await {
+    match access
+        .app
+        .execute::<AiConversation>(&context, &id, &command)
+        .await
+    {
         Ok(()) => Ok(Json(json!({})).into_response()),
         Err(LedgerError::AiConversation(AiConversationError::NotFound)) => Err(unknown()),
         Err(error) => Err(error.into()),

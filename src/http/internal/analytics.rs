@@ -1,9 +1,8 @@
-//! `/internal/analytics/…`: SQL over the project's own rows (contract 07 §5).
+//! `/internal/analytics/…`: SQL over the project's own rows.
 
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::MAIN_BRANCH;
@@ -17,8 +16,10 @@ use utoipa_axum::routes;
 use crate::app::{App, QueryErrors};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{Input, boolean, integer, json_object, non_empty_text};
+use crate::http::request::access::{AdminAccess, ServerAccess};
+use crate::http::request::caller::Auth;
+use crate::http::request::input::Input;
+use crate::http::request::values::{boolean, integer, json_object, non_empty_text};
 
 /// How long a query may run, in milliseconds.
 const TIMEOUT_MILLIS: std::ops::RangeInclusive<i64> = 1_000..=120_000;
@@ -56,9 +57,8 @@ struct Answer {
 /// Runs a query, in ClickHouse's SQL, over the project's own rows.
 #[utoipa::path(post, path = "/internal/analytics/query", tag = "analytics", request_body = Value,
     responses((status = 200, description = "`{result, query_id}`: the rows, each an object"), (status = 400, description = "SCHEMA_ERROR, ANALYTICS_QUERY_ERROR"), (status = 503, description = "There is no analytics store")))]
-async fn query(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn query(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut body = form.body();
     let text = body.required("query", non_empty_text);
     let params = body.or_default("params", object, Map::new());
@@ -74,42 +74,44 @@ async fn query(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
     if all_branches {
         return Err(ApiError::internal("include_all_branches is not supported"));
     }
-    let store = store(&app)?;
-    let query_id = format!("{}{}", own_prefix(auth), app.random.uuid());
+    let query_id = format!("{}{}", own_prefix(&access), access.app.random.uuid());
+    let query = TenantQuery {
+        query_id: &query_id,
+        project_id: access.project_id().as_str(),
+        branch_id: MAIN_BRANCH,
+        text: &text,
+        params: &params,
+        timeout: Duration::from_millis(timeout.unsigned_abs()),
+    };
+    let result = run(&access.app, query).await?;
+    Ok(Json(Answer { result, query_id }).into_response())
+}
+
+/// Runs a query, and measures it. Yields its rows.
+async fn run(app: &App, query: TenantQuery<'_>) -> ApiResult<Vec<Box<RawValue>>> {
+    let store = store(app)?;
     let started = Instant::now();
-    let answer = store
-        .tenant_query(TenantQuery {
-            query_id: &query_id,
-            project_id: auth.project_id().as_str(),
-            branch_id: MAIN_BRANCH,
-            text: &text,
-            params: &params,
-            timeout: Duration::from_millis(timeout.unsigned_abs()),
-        })
-        .await;
+    let answer = store.tenant_query(query).await;
     metrics::histogram!("muniment_analytics_query_seconds").record(started.elapsed());
     let outcome = if answer.is_ok() { "answered" } else { "failed" };
     metrics::counter!("muniment_analytics_queries_total", "outcome" => outcome).increment(1);
-    let result = answer
-        .map_err(|error| failure(&error, app.query_errors))?
-        .rows;
-    Ok(Json(Answer { result, query_id }).into_response())
+    let answer = answer.map_err(|error| failure(&error, app.query_errors))?;
+    Ok(answer.rows)
 }
 
 /// What a query took.
 #[utoipa::path(post, path = "/internal/analytics/query/timing", tag = "analytics", request_body = Value,
     responses((status = 200, description = "`{stats: {cpu_time, wall_clock_time}}`, in milliseconds"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "ITEM_NOT_FOUND"), (status = 503, description = "There is no analytics store")))]
-async fn timing(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn timing(access: ServerAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut body = form.body();
     let query_id = body.required("query_id", non_empty_text);
     body.close();
     let query_id = form.finish(query_id)?;
-    if !query_id.starts_with(&own_prefix(auth)) {
+    if !query_id.starts_with(&own_prefix(&access)) {
         return Err(KnownError::analytics_query_not_found(&query_id).into());
     }
-    let timing = logged_timing(store(&app)?, &query_id).await?;
+    let timing = logged_timing(store(&access.app)?, &query_id).await?;
     let QueryTiming {
         cpu_millis,
         wall_clock_millis,

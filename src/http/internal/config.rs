@@ -1,9 +1,8 @@
-//! `/internal/config`: settings as their documents (contract 04 §4.5).
+//! `/internal/config`: settings as their documents.
 //!
 //! Which settings they may hold, and what they mean, is [`schema`]'s to say.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::project::schema::Setting;
@@ -22,8 +21,11 @@ use crate::app::projects as app_projects;
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{Fields, Input, has_nul, one_of, text};
+use crate::http::request::access::{AdminAccess, ProjectAccess, ServerAccess};
+use crate::http::request::caller::Auth;
+use crate::http::request::fields::{Fields, has_nul};
+use crate::http::request::input::Input;
+use crate::http::request::values::{one_of, text};
 
 /// The longest document that is taken, in bytes. Bodies of requests are limited to as much.
 const MAX_DOCUMENT: usize = 1_000_000;
@@ -50,12 +52,11 @@ pub(crate) fn document(documentation: &mut OpenApi) {
 
 /// The configuration in effect, as text: a `ProjectConfig` in JSON.
 #[utoipa::path(get, path = "/internal/config", tag = "internal", responses((status = 200, description = "`{config_string}`")))]
-async fn rendered(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    input.form(auth.user_id()).no_query().finish(Some(()))?;
-    let project = app.projects.find_now(auth.project_id()).await?;
+async fn rendered(access: AdminAccess, input: Input) -> ApiResult {
+    access.form(&input).no_query().finish(Some(()))?;
+    let project = access.app.projects.find_now(access.project_id()).await?;
     let project =
-        project.ok_or_else(|| KnownError::current_project_not_found(auth.project_id()))?;
+        project.ok_or_else(|| KnownError::current_project_not_found(access.project_id()))?;
     let text = serde_json::to_string(&project.config).map_err(LedgerError::from)?;
     Ok(Json(json!({"config_string": text})).into_response())
 }
@@ -63,13 +64,12 @@ async fn rendered(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
 /// The override document of a level, as text.
 #[utoipa::path(get, path = "/internal/config/override/{level}", tag = "internal", params(("level" = String, Path)),
     responses((status = 200, description = "`{config_string}`"), (status = 400, description = "SCHEMA_ERROR"), (status = 403, description = "A server key, and another level than `branch`")))]
-async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn read(access: ServerAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let level = level(&mut form.params(), &LEVELS);
     let level = form.finish(level)?;
-    check_access(auth, level)?;
-    let document = Value::Object(row(&app, auth).await?.overrides()?.document(level));
+    check_access(&access, level)?;
+    let document = Value::Object(row(&access).await?.overrides()?.document(level));
     Ok(Json(json!({"config_string": document.to_string()})).into_response())
 }
 
@@ -77,16 +77,15 @@ async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
 /// says where it comes from.
 #[utoipa::path(put, path = "/internal/config/override/{level}", tag = "internal", params(("level" = String, Path)), request_body = Value,
     responses((status = 200, description = "Replaced"), (status = 400, description = "SCHEMA_ERROR, or a sentence that names the setting"), (status = 403, description = "A server key, and another level than `branch`")))]
-async fn replace(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn replace(access: ServerAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let level = level(&mut form.params(), &LEVELS);
     let mut body = form.body();
     let document = body.required("config_string", text);
     let source = body.optional_object("source", read_source);
     body.close();
     let (level, document, source) = form.finish((|| Some((level?, document?, source?)))())?;
-    check_access(auth, level)?;
+    check_access(&access, level)?;
     let document = parse(level, "config_string", &document)?;
     let source = match level {
         Level::Branch => Some(source.ok_or_else(missing_source)?),
@@ -97,67 +96,68 @@ async fn replace(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
         document,
         source,
     };
-    change(&app, &caller, auth, command).await
+    change(&access, command).await
 }
 
 /// Merges settings into the override document of a level: a key replaces what is stored under it
 /// and below it. They take effect with the next request.
 #[utoipa::path(patch, path = "/internal/config/override/{level}", tag = "internal", params(("level" = String, Path)), request_body = Value,
     responses((status = 200, description = "Merged"), (status = 400, description = "SCHEMA_ERROR, or a sentence that names the setting"), (status = 403, description = "A server key, and another level than `branch`")))]
-async fn merge(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn merge(access: ServerAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let level = level(&mut form.params(), &LEVELS);
     let mut body = form.body();
     let document = body.required("config_override_string", text);
     body.close();
     let (level, document) = form.finish((|| Some((level?, document?)))())?;
-    check_access(auth, level)?;
+    check_access(&access, level)?;
     let changes = parse(level, "config_override_string", &document)?;
     let command = ProjectCommand::Override { level, changes };
-    change(&app, &caller, auth, command).await
+    change(&access, command).await
 }
 
 /// Takes keys out of the override document of a level, with everything below them.
 #[utoipa::path(post, path = "/internal/config/override/{level}/reset-keys", tag = "internal", params(("level" = String, Path)), request_body = Value,
     responses((status = 200, description = "Reset"), (status = 400, description = "SCHEMA_ERROR")))]
-async fn reset(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn reset(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let level = level(&mut form.params(), &LEVELS[1..]);
     let mut body = form.body();
     let keys = body.required_values("keys", text);
     body.close();
     let (level, keys) = form.finish((|| Some((level?, keys?)))())?;
     let command = ProjectCommand::ResetOverrides { level, keys };
-    change(&app, &caller, auth, command).await
+    change(&access, command).await
 }
 
 /// Where the configuration kept as code comes from.
 #[utoipa::path(get, path = "/internal/config/source", tag = "internal", responses((status = 200, description = "`{source}`")))]
-async fn source(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    input.form(auth.user_id()).no_query().finish(Some(()))?;
-    let source = row(&app, auth).await?.config_source()?;
+async fn source(access: AdminAccess, input: Input) -> ApiResult {
+    access.form(&input).no_query().finish(Some(()))?;
+    let source = row(&access).await?.config_source()?;
     Ok(Json(json!({"source": source})).into_response())
 }
 
 /// Forgets where the configuration kept as code came from. The settings stay.
 #[utoipa::path(delete, path = "/internal/config/source", tag = "internal", responses((status = 200, description = "Unlinked")))]
-async fn unlink(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    input.form(auth.user_id()).no_query().finish(Some(()))?;
-    change(&app, &caller, auth, ProjectCommand::UnlinkConfig).await
+async fn unlink(access: AdminAccess, input: Input) -> ApiResult {
+    access.form(&input).no_query().finish(Some(()))?;
+    change(&access, ProjectCommand::UnlinkConfig).await
 }
 
-async fn row(app: &App, auth: &Auth) -> Result<ProjectRow, ApiError> {
-    let row = projects::by_id(app.pool(), auth.project_id()).await?;
-    row.ok_or_else(|| KnownError::current_project_not_found(auth.project_id()).into())
+async fn row(access: &ProjectAccess) -> Result<ProjectRow, ApiError> {
+    let row = projects::by_id(access.app.pool(), access.project_id()).await?;
+    row.ok_or_else(|| KnownError::current_project_not_found(access.project_id()).into())
 }
 
-async fn change(app: &App, caller: &Caller, auth: &Auth, command: ProjectCommand) -> ApiResult {
-    let context = caller.event_context(app, auth.project_id());
-    app_projects::change(app, &context, auth.project_id(), vec![command]).await?;
+async fn change(access: &ProjectAccess, command: ProjectCommand) -> ApiResult {
+    app_projects::change(
+        &access.app,
+        access.event_context(),
+        access.project_id(),
+        vec![command],
+    )
+    .await?;
     Ok(success())
 }
 
@@ -200,7 +200,7 @@ fn missing_source() -> ApiError {
 
 /// Servers push configuration kept as code, and nothing else.
 fn check_access(auth: &Auth, level: Level) -> Result<(), ApiError> {
-    if auth.access == AccessType::Admin || level == Level::Branch {
+    if auth.access_type == AccessType::Admin || level == Level::Branch {
         return Ok(());
     }
     let text = "With a server key, only the level branch can be read and written.";

@@ -1,8 +1,6 @@
-//! `/internal/onboarding`: whom a change of what is demanded of users would affect (contract 04
-//! §11).
+//! `/internal/onboarding`: whom a change of what is demanded of users would affect.
 
 use axum::Json;
-use axum::extract::State;
 use axum::response::IntoResponse;
 use muniment_projections::read_models::users;
 use serde_json::{Value, json};
@@ -11,8 +9,9 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::error::ApiResult;
-use crate::http::request::caller::Caller;
-use crate::http::request::input::{Input, boolean, integer};
+use crate::http::request::access::AdminAccess;
+use crate::http::request::input::Input;
+use crate::http::request::values::{boolean, integer};
 
 /// How many users are shown if the caller does not say.
 const SHOWN: i64 = 10;
@@ -25,9 +24,8 @@ pub fn router() -> OpenApiRouter<App> {
 /// The users who would be restricted once email verification is demanded. Nothing is changed.
 #[utoipa::path(post, path = "/internal/onboarding/preview-affected-users", tag = "internal", request_body = Value,
     responses((status = 200, description = "`{affected_users, total_affected_count}`"), (status = 400, description = "SCHEMA_ERROR")))]
-async fn preview(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id());
+async fn preview(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut query = form.query();
     let limit = query.or_default("limit", integer(0..=i64::MAX), SHOWN);
     query.close();
@@ -37,11 +35,11 @@ async fn preview(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
     });
     body.close();
     let (limit, wanted) = form.finish((|| Some((limit?, wanted?)))())?;
-    let present = auth.project.config.onboarding.require_email_verification;
+    let present = access.project.config.onboarding.require_email_verification;
     if present || wanted != Some(true) {
         return Ok(Json(json!({"affected_users": [], "total_affected_count": 0})).into_response());
     }
-    let (users, total) = users::unverified(app.pool(), auth.project_id(), limit).await?;
+    let (users, total) = users::unverified(access.app.pool(), access.project_id(), limit).await?;
     let users: Vec<Value> = users
         .into_iter()
         .map(|user| {

@@ -1,10 +1,8 @@
-//! `/internal/sign-up-rules-…`: trying sign-up rules out, and how often they applied (contract 02
-//! §9.3 and 07 §8).
+//! `/internal/sign-up-rules-…`: trying sign-up rules out, and how often they applied.
 
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::State;
 use axum::response::IntoResponse;
 use muniment_domain::Millis;
 use muniment_domain::sign_up_rules::{
@@ -21,8 +19,10 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::app::auth::sign_up_gate::country_in;
 use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::Caller;
-use crate::http::request::input::{Fields, Input, country, integer, one_of, text};
+use crate::http::request::access::AdminAccess;
+use crate::http::request::fields::Fields;
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{country, integer, one_of, text};
 use crate::timestamp;
 
 const HOUR_MILLIS: i64 = 3_600_000;
@@ -39,34 +39,11 @@ pub fn router() -> OpenApiRouter<App> {
 /// Asks the rules about a made-up sign-up. Nothing is created or recorded.
 #[utoipa::path(post, path = "/internal/sign-up-rules-test", tag = "internal", request_body = Value,
     responses((status = 200, description = "`{context, evaluations, outcome}`"), (status = 400, description = "SCHEMA_ERROR")))]
-async fn test(caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
-    let mut body = form.body();
-    let email = body.required_nullable("email", text);
-    let method = body.required("auth_method", one_of(&AuthMethod::NAMES));
-    let provider = body.required_nullable("oauth_provider", text);
-    let country = body.required_nullable("country_code", country);
-    let turnstile = body.or_default(
-        "turnstile_result",
-        one_of(&["ok", "invalid", "error"]),
-        "invalid",
-    );
-    let scores = body.optional_object("risk_scores", risk_scores);
-    body.close();
-    let (email, method, provider, country, turnstile, scores) = form.finish((|| {
-        Some((email?, method?, provider?, country?, turnstile?, scores?))
-    })())?;
-    let here = country_in(caller.end_user().info.as_ref());
-    let applicant = Applicant {
-        email: email.unwrap_or_default().trim().to_lowercase(),
-        country_code: country.or(here).unwrap_or_default(),
-        auth_method: method_named(method),
-        oauth_provider: provider.unwrap_or_default(),
-        // No engine that computes scores is built in: everybody has none.
-        risk_scores: scores.unwrap_or_default(),
-    };
-    let auth_config = &auth.project.config.auth;
+async fn test(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
+    let made_up = read_applicant(&mut form, country_in(access.geo()));
+    let (applicant, turnstile) = form.finish(made_up)?;
+    let auth_config = &access.project.config.auth;
     let (rules, default) = (
         auth_config.sign_up_rules.clone(),
         auth_config.sign_up_rules_default_action,
@@ -74,6 +51,28 @@ async fn test(caller: Caller, input: Input) -> ApiResult {
     let asking = move || report(&applicant, turnstile, &decide(&rules, default, &applicant));
     let report = tokio::task::spawn_blocking(asking).await;
     Ok(Json(report.map_err(ApiError::internal)?).into_response())
+}
+
+/// The made-up applicant, and what the challenge said of them. Without a country it is `here`.
+fn read_applicant(form: &mut Form<'_>, here: Option<String>) -> Option<(Applicant, &'static str)> {
+    let mut body = form.body();
+    let email = body.required_nullable("email", text);
+    let method = body.required("auth_method", one_of(&AuthMethod::NAMES));
+    let provider = body.required_nullable("oauth_provider", text);
+    let country = body.required_nullable("country_code", country);
+    let results = one_of(&["ok", "invalid", "error"]);
+    let turnstile = body.or_default("turnstile_result", results, "invalid");
+    let scores = body.optional_object("risk_scores", risk_scores);
+    body.close();
+    let applicant = Applicant {
+        email: email?.unwrap_or_default().trim().to_lowercase(),
+        country_code: country?.or(here).unwrap_or_default(),
+        auth_method: method_named(method?),
+        oauth_provider: provider?.unwrap_or_default(),
+        // No engine that computes scores is built in: everybody has none.
+        risk_scores: scores?.unwrap_or_default(),
+    };
+    Some((applicant, turnstile?))
 }
 
 fn risk_scores(fields: &mut Fields<'_>) -> Option<RiskScores> {
@@ -160,26 +159,22 @@ impl<'e> EvaluationView<'e> {
 /// How often each rule applied, and when.
 #[utoipa::path(get, path = "/internal/sign-up-rules-stats", tag = "internal",
     responses((status = 200, description = "`{rule_triggers, analytics_hours, total_triggers, triggers_by_action}`")))]
-async fn stats(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    input.form(auth.user_id()).no_query().finish(Some(()))?;
-    let hours = Hours::until(app.now());
-    let counts = hourly_counts(app.pool(), auth.project_id(), Millis(hours.first)).await?;
-    let all_time = all_time_counts(app.pool(), auth.project_id()).await?;
-    let by_action: BTreeMap<&str, i64> = [
+async fn stats(access: AdminAccess, input: Input) -> ApiResult {
+    access.form(&input).no_query().finish(Some(()))?;
+    let hours = Hours::until(access.app.now());
+    let counts = hourly_counts(access.app.pool(), access.project_id(), Millis(hours.first)).await?;
+    let all_time = all_time_counts(access.app.pool(), access.project_id()).await?;
+    let kinds = [
         ActionKind::Allow,
         ActionKind::Reject,
         ActionKind::Restrict,
         ActionKind::Log,
-    ]
-    .into_iter()
-    .map(|kind| {
-        (
-            kind.as_str(),
-            total(&counts, |count| count.action == kind.as_str()),
-        )
-    })
-    .collect();
+    ];
+    let of_kind = |kind: &str| total(&counts, |count| count.action == kind);
+    let by_action: BTreeMap<&str, i64> = kinds
+        .iter()
+        .map(|kind| (kind.as_str(), of_kind(kind.as_str())))
+        .collect();
     // The order of ids by their UTF-16 code units is the one of their bytes: ids are ASCII.
     let rules: BTreeMap<String, i64> = all_time.into_iter().collect();
     let triggers: Vec<Value> = rules

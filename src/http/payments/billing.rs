@@ -1,23 +1,21 @@
-//! `/payments/billing` and `/payments/payment-method`: a customer's cards (contract 06 §10).
+//! `/payments/billing` and `/payments/payment-method`: a customer's cards.
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Named, require_connected};
+use super::named_customer::PAYERS;
 use crate::app::App;
-use crate::app::payments::stripe_customers::{self, connected};
-use crate::clients::stripe::{ConnectedStripe, Metadata, PaymentMethod, SetupIntent};
-use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::Caller;
-use crate::http::request::input::{Input, text};
-
-/// Who can pay.
-pub(super) const PAYERS: [&str; 2] = ["user", "team"];
+use crate::app::payments::cards;
+use crate::app::payments::named_customer::NamedCustomer;
+use crate::app::payments::stripe_customers::{self, connected, require_connected};
+use crate::clients::stripe::PaymentMethod;
+use crate::error::ApiResult;
+use crate::http::request::access::ClientAccess;
+use crate::http::request::input::Input;
+use crate::http::request::values::text;
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -32,18 +30,17 @@ pub(super) fn router() -> OpenApiRouter<App> {
     params(("customer_type" = String, Path), ("customer_id" = String, Path)),
     responses((status = 200, description = "`{has_customer, default_payment_method}`"), (status = 400, description = "SCHEMA_ERROR"), (status = 403, description = "Somebody else's"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND"),
         (status = 503, description = "Stripe cannot be reached")))]
-async fn billing(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
-    let named = Named::read(&mut form.params(), &PAYERS);
+async fn billing(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
+    let named = NamedCustomer::read(&mut form.params(), &PAYERS);
     let named = form.finish(named)?;
-    named.check_client(&app, auth).await?;
+    named.check_client(&access).await?;
     let nobody =
         || Ok(Json(json!({"has_customer": false, "default_payment_method": null})).into_response());
-    let Some(stripe) = connected(&app, &auth.project) else {
+    let Some(stripe) = connected(&access.app, &access.project) else {
         return nobody();
     };
-    let customer = named.find(&app, auth).await?;
+    let customer = named.find(&access.app, access.project_id()).await?;
     let Some(found) = stripe_customers::find(&stripe, &customer).await? else {
         return nobody();
     };
@@ -69,20 +66,15 @@ fn summary(method: PaymentMethod) -> Value {
     params(("customer_type" = String, Path), ("customer_id" = String, Path)),
     responses((status = 200, description = "`{client_secret, stripe_account_id}`"), (status = 400, description = "SCHEMA_ERROR; payments are not set up"), (status = 403, description = "Somebody else's"),
         (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND"), (status = 503, description = "Stripe cannot be reached")))]
-async fn setup_intent(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
-    let named = Named::read(&mut form.params(), &PAYERS);
+async fn setup_intent(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
+    let named = NamedCustomer::read(&mut form.params(), &PAYERS);
     form.optional_body().close();
     let named = form.finish(named)?;
-    named.check_client(&app, auth).await?;
-    let stripe = require_connected(&app, &auth.project)?;
-    let customer = named.find(&app, auth).await?;
-    let payer = stripe_customers::ensure(&stripe, &customer, app.now()).await?;
-    let intent = stripe.create_setup_intent(&payer.id).await?;
-    let secret = intent
-        .client_secret
-        .ok_or_else(|| ApiError::internal("Stripe gave no secret with a setup intent"))?;
+    named.check_client(&access).await?;
+    let stripe = require_connected(&access.app, &access.project)?;
+    let customer = named.find(&access.app, access.project_id()).await?;
+    let secret = cards::begin_saving(&access.app, &stripe, &customer).await?;
     let body = json!({"client_secret": secret, "stripe_account_id": stripe.account()});
     Ok(Json(body).into_response())
 }
@@ -92,71 +84,18 @@ async fn setup_intent(State(app): State<App>, caller: Caller, input: Input) -> A
     params(("customer_type" = String, Path), ("customer_id" = String, Path)),
     responses((status = 200, description = "`{success, default_payment_method}`"), (status = 400, description = "SCHEMA_ERROR; payments are not set up; the card is not saved yet, or never was"),
         (status = 403, description = "Somebody else's"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND"), (status = 503, description = "Stripe cannot be reached")))]
-async fn set_default(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
-    let named = Named::read(&mut form.params(), &PAYERS);
+async fn set_default(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
+    let named = NamedCustomer::read(&mut form.params(), &PAYERS);
     let mut body = form.body();
     let intent = body.required("setup_intent_id", text);
     body.close();
     let (named, intent) = form.finish((|| Some((named?, intent?)))())?;
-    named.check_client(&app, auth).await?;
-    let stripe = require_connected(&app, &auth.project)?;
+    named.check_client(&access).await?;
+    let stripe = require_connected(&access.app, &access.project)?;
     let intent = stripe.retrieve_setup_intent(&intent).await?;
-    let customer = named.find(&app, auth).await?;
-    let payer = stripe_customers::ensure(&stripe, &customer, app.now()).await?;
-    let card = saved_card(&stripe, intent, &payer.id).await?;
-    let mut metadata = stripe_customers::identity(&customer);
-    metadata.extend(remembered(&card));
-    stripe
-        .update_customer_metadata(&payer.id, &metadata)
-        .await?;
-    stripe.set_default_payment_method(&payer.id, &card).await?;
-    let card = stripe.first_card(&payer.id).await?;
+    let customer = named.find(&access.app, access.project_id()).await?;
+    let card = cards::set_default(&access.app, &stripe, &customer, intent).await?;
     let body = json!({"success": true, "default_payment_method": card.map(summary)});
     Ok(Json(body).into_response())
-}
-
-/// The card that an intent saved for the customer. In mock mode nobody enters any, so one of
-/// Stripe's own is taken.
-async fn saved_card(
-    stripe: &ConnectedStripe,
-    intent: SetupIntent,
-    payer: &str,
-) -> ApiResult<String> {
-    let is_mock = stripe.platform().is_mock();
-    let refuse = |status, text: &str| Err(ApiError::text(status, text));
-    match &intent.customer {
-        Some(customer) if customer.id() == payer => {}
-        None if is_mock => {}
-        _ => {
-            let text = "The setup intent is another customer's.";
-            return refuse(StatusCode::FORBIDDEN, text);
-        }
-    }
-    let succeeded = intent.status == "succeeded";
-    match intent.payment_method {
-        Some(card) if succeeded => Ok(card.id().to_owned()),
-        _ if is_mock => Ok(stripe.attach_test_card(payer).await?.id),
-        _ if !succeeded => refuse(
-            StatusCode::BAD_REQUEST,
-            "The card is not saved yet: confirm the setup intent first.",
-        ),
-        _ => Err(ApiError::internal(
-            "a setup intent of Stripe succeeded without a card",
-        )),
-    }
-}
-
-/// What Stripe's dashboard shows of the default card.
-fn remembered(card: &str) -> Metadata {
-    let fields = [
-        ("defaultPaymentMethodId", card),
-        ("default_payment_method_id", card),
-        ("hasPaymentMethod", "true"),
-    ];
-    let pairs = fields.into_iter();
-    pairs
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
 }

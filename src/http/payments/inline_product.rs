@@ -1,4 +1,4 @@
-//! Products as they go over the wire (contract 06 §1.1).
+//! Products as they go over the wire.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,7 @@
-//! `/payments/invoices`: what was asked of a customer for subscriptions (contract 06 §10). It is
+//! `/payments/invoices`: what was asked of a customer for subscriptions. It is
 //! read from what Stripe has told, so it needs no Stripe.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_projections::read_models::customers::{self, InvoiceRow};
@@ -11,12 +10,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::Named;
-use super::billing::PAYERS;
+use super::named_customer::PAYERS;
 use crate::app::App;
+use crate::app::payments::named_customer::NamedCustomer;
 use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::Caller;
-use crate::http::request::input::{Input, integer, text};
+use crate::http::request::access::ClientAccess;
+use crate::http::request::input::Input;
+use crate::http::request::values::{integer, text};
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -27,26 +27,25 @@ pub(super) fn router() -> OpenApiRouter<App> {
 #[utoipa::path(get, path = "/payments/invoices/{customer_type}/{customer_id}", tag = "payments",
     params(("customer_type" = String, Path), ("customer_id" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<i64>, Query)),
     responses((status = 200, description = "A page of invoices"), (status = 400, description = "SCHEMA_ERROR; an unknown cursor"), (status = 403, description = "Somebody else's")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
-    let named = Named::read(&mut form.params(), &PAYERS);
+async fn list(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
+    let named = NamedCustomer::read(&mut form.params(), &PAYERS);
     let mut query = form.query();
     let cursor = query.optional("cursor", text);
     let limit = query.or_default("limit", integer(1..=100), 10);
     query.close();
     let (named, cursor, limit) = form.finish((|| Some((named?, cursor?, limit?)))())?;
-    named.check_client(&app, auth).await?;
+    named.check_client(&access).await?;
     let cursor = cursor.filter(|cursor| !cursor.is_empty());
     let after = cursor.map(|cursor| Uuid::parse_str(&cursor)).transpose();
     let after = after.map_err(|_| unknown_cursor())?;
     // Who does not exist has no invoices.
     let customer = match named.unchecked() {
-        Ok(customer) => Some(customer.stream(auth.project_id())),
+        Ok(customer) => Some(customer.stream(access.project_id())),
         Err(_) => None,
     };
     let page = match customer {
-        Some(customer) => customers::invoices(app.pool(), customer, after, limit).await?,
+        Some(customer) => customers::invoices(access.app.pool(), customer, after, limit).await?,
         None => after.is_none().then(Vec::new),
     };
     let page = page.ok_or_else(unknown_cursor)?;

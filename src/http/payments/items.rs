@@ -1,7 +1,6 @@
 //! `/payments/items`: how much of an item a customer has.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use muniment_domain::Millis;
@@ -11,14 +10,17 @@ use muniment_projections::read_models::customers;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
-use super::Named;
 use crate::app::App;
 use crate::app::payments::customers::{Delivery, change_id, change_item};
-use crate::error::ApiResult;
+use crate::app::payments::named_customer::NamedCustomer;
 use crate::error::known_error::KnownError;
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{Fields, Input, integer, query_boolean, text};
+use crate::error::{ApiError, ApiResult};
+use crate::http::request::access::{ClientAccess, ProjectAccess, ServerAccess};
+use crate::http::request::fields::Fields;
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{integer, query_boolean, text};
 use crate::timestamp;
 
 /// The header under which a change is made once, however often it is sent.
@@ -36,16 +38,15 @@ pub(super) fn router() -> OpenApiRouter<App> {
     params(("customer_type" = String, Path), ("customer_id" = String, Path), ("item_id" = String, Path)),
     responses((status = 200, description = "`{id, display_name, quantity}`"), (status = 400, description = "SCHEMA_ERROR, ITEM_CUSTOMER_TYPE_DOES_NOT_MATCH"),
         (status = 403, description = "Somebody else's"), (status = 404, description = "ITEM_NOT_FOUND, USER_NOT_FOUND, TEAM_NOT_FOUND")))]
-async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn read(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let wanted = read_path(&mut form.params());
     let (named, item) = form.finish(wanted)?;
-    named.check_client(&app, auth).await?;
-    let customer = find(&app, auth, &named, &item).await?;
-    let stream = customer.stream(auth.project_id());
-    let quantity = customers::quantity(app.pool(), stream, &item, app.now()).await?;
-    let configured = &auth.project.catalogue.items;
+    named.check_client(&access).await?;
+    let customer = find(&access, &named, &item).await?;
+    let stream = customer.stream(access.project_id());
+    let quantity = customers::quantity(access.app.pool(), stream, &item, access.app.now()).await?;
+    let configured = &access.project.catalogue.items;
     let name = configured
         .get(&item)
         .and_then(|item| item.display_name.as_ref());
@@ -60,56 +61,26 @@ async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
         ("allow_negative" = bool, Query), ("idempotency-key" = Option<String>, Header)),
     responses((status = 200, description = "Changed"), (status = 400, description = "SCHEMA_ERROR, ITEM_CUSTOMER_TYPE_DOES_NOT_MATCH, ITEM_QUANTITY_INSUFFICIENT_AMOUNT"),
         (status = 404, description = "ITEM_NOT_FOUND, USER_NOT_FOUND, TEAM_NOT_FOUND")))]
-async fn update_quantity(
-    State(app): State<App>,
-    caller: Caller,
-    headers: HeaderMap,
-    input: Input,
-) -> ApiResult {
-    let auth = caller.server()?;
-    let mut form = input.form(auth.user_id());
-    let path = read_path(&mut form.params());
-    let mut query = form.query();
-    let allow_negative = query.required("allow_negative", query_boolean);
-    query.close();
-    let mut body = form.body();
-    let delta = body.required("delta", integer(i64::from(i32::MIN)..=i64::from(i32::MAX)));
-    let expires_at = body.optional("expires_at", instant);
-    let description = body.optional("description", text);
-    body.close();
-    let ((named, item), allow_negative, delta, expires_at, description) = form.finish((|| {
-        Some((path?, allow_negative?, delta?, expires_at?, description?))
-    })())?;
-    let customer = find(&app, auth, &named, &item).await?;
+async fn update_quantity(access: ServerAccess, headers: HeaderMap, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
+    let wanted = WantedChange::read(&mut form);
+    let wanted = form.finish(wanted)?;
+    let customer = find(&access, &wanted.named, &wanted.item).await?;
     let key = headers
         .get(IDEMPOTENCY_KEY)
         .and_then(|key| key.to_str().ok());
-    let context = caller.event_context(&app, auth.project_id());
-    let change = ItemChange {
-        id: match key {
-            Some(key) => change_id(auth.project_id(), &customer, &item, key),
-            None => app.random.uuid(),
-        },
-        customer,
-        item_id: item.clone(),
-        delta,
-        expires_at,
-        description,
-        floor: if allow_negative {
-            Floor::None
-        } else {
-            Floor::Zero
-        },
-        now: context.now,
+    let (id, delivery) = match key {
+        Some(key) => (
+            change_id(access.project_id(), &customer, &wanted.item, key),
+            Delivery::Repeatable,
+        ),
+        None => (access.app.random.uuid(), Delivery::Single),
     };
-    let delivery = match key {
-        Some(_) => Delivery::Repeatable,
-        None => Delivery::Single,
-    };
-    match change_item(&app, &context, change, delivery).await {
-        Err(LedgerError::Customer(CustomerError::Insufficient)) => {
-            Err(KnownError::item_quantity_insufficient_amount(&item, &named.id, delta).into())
-        }
+    let context = access.event_context();
+    let refusal = wanted.refusal();
+    let change = wanted.of(customer, id, context.now);
+    match change_item(&access.app, context, change, delivery).await {
+        Err(LedgerError::Customer(CustomerError::Insufficient)) => Err(refusal),
         done => {
             done?;
             Ok(Json(json!({})).into_response())
@@ -117,15 +88,72 @@ async fn update_quantity(
     }
 }
 
-fn read_path(params: &mut Fields<'_>) -> Option<(Named, String)> {
-    let named = Named::read(params, &CustomerType::NAMES);
+/// A change of how much a customer has, as a request asks for it.
+struct WantedChange {
+    named: NamedCustomer,
+    item: String,
+    floor: Floor,
+    delta: i64,
+    expires_at: Option<Millis>,
+    description: Option<String>,
+}
+
+impl WantedChange {
+    fn read(form: &mut Form<'_>) -> Option<Self> {
+        let path = read_path(&mut form.params());
+        let mut query = form.query();
+        let allow_negative = query.required("allow_negative", query_boolean);
+        query.close();
+        let mut body = form.body();
+        let delta = body.required("delta", integer(i64::from(i32::MIN)..=i64::from(i32::MAX)));
+        let expires_at = body.optional("expires_at", instant);
+        let description = body.optional("description", text);
+        body.close();
+        let (named, item) = path?;
+        let floor = if allow_negative? {
+            Floor::None
+        } else {
+            Floor::Zero
+        };
+        Some(Self {
+            named,
+            item,
+            floor,
+            delta: delta?,
+            expires_at: expires_at?,
+            description: description?,
+        })
+    }
+
+    /// What the caller is told when the customer has too little.
+    fn refusal(&self) -> ApiError {
+        let (item, customer) = (&self.item, &self.named.id);
+        KnownError::item_quantity_insufficient_amount(item, customer, self.delta).into()
+    }
+
+    fn of(self, customer: CustomerRef, id: Uuid, now: Millis) -> ItemChange {
+        ItemChange {
+            id,
+            customer,
+            item_id: self.item,
+            delta: self.delta,
+            expires_at: self.expires_at,
+            description: self.description,
+            floor: self.floor,
+            now,
+        }
+    }
+}
+
+fn read_path(params: &mut Fields<'_>) -> Option<(NamedCustomer, String)> {
+    let named = NamedCustomer::read(params, &CustomerType::NAMES);
     let item = params.required("item_id", text);
     Some((named?, item?))
 }
 
 /// Makes sure that the item is configured, and for such customers; then, that the customer exists.
-async fn find(app: &App, auth: &Auth, named: &Named, item: &str) -> ApiResult<CustomerRef> {
-    let configured = auth.project.catalogue.items.get(item);
+async fn find(access: &ProjectAccess, named: &NamedCustomer, item: &str) -> ApiResult<CustomerRef> {
+    let configured = access.project.catalogue.items.get(item);
     let configured = configured.ok_or_else(|| KnownError::item_not_found(item))?;
     let expected = configured.customer_type;
     if expected != named.kind {
@@ -134,7 +162,7 @@ async fn find(app: &App, auth: &Auth, named: &Named, item: &str) -> ApiResult<Cu
             KnownError::item_customer_type_does_not_match(item, id, expected, actual).into(),
         );
     }
-    named.find(app, auth).await
+    named.find(&access.app, access.project_id()).await
 }
 
 /// A time in ISO 8601.

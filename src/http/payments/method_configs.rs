@@ -1,10 +1,8 @@
-//! `/internal/payments/method-configs`: the ways to pay that the project's account offers (contract
-//! 06 §8.9).
+//! `/internal/payments/method-configs`: the ways to pay that the project's account offers.
 
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::State;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
@@ -12,13 +10,15 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::app::payments::stripe_customers::connected;
-use crate::app::projects::{LoadedProject, string_order};
+use crate::app::projects::directory::LoadedProject;
+use crate::app::projects::string_order;
 use crate::clients::stripe::{ConnectedStripe, PaymentMethodConfiguration, Preference};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
-use crate::http::request::caller::Caller;
-use crate::http::request::input::{Input, json_object, text};
+use crate::http::request::access::AdminAccess;
+use crate::http::request::input::Input;
+use crate::http::request::values::{json_object, text};
 
 /// The ways to pay that can be switched, with their names.
 const METHODS: [(&str, &str); 24] = [
@@ -61,10 +61,9 @@ fn require_account(app: &App, project: &LoadedProject) -> ApiResult<ConnectedStr
 #[utoipa::path(get, path = "/internal/payments/method-configs", tag = "payments",
     responses((status = 200, description = "`{config_id, methods: [{id, name, enabled, available, overridable}]}`"), (status = 404, description = "STRIPE_ACCOUNT_INFO_NOT_FOUND"),
         (status = 503, description = "Stripe cannot be reached")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    input.form(auth.user_id()).no_query().finish(Some(()))?;
-    let stripe = require_account(&app, &auth.project)?;
+async fn list(access: AdminAccess, input: Input) -> ApiResult {
+    access.form(&input).no_query().finish(Some(()))?;
+    let stripe = require_account(&access.app, &access.project)?;
     let configurations = stripe.list_payment_method_configurations().await?;
     let configuration = chosen(&configurations)
         .ok_or_else(|| ApiError::internal("the account at Stripe has no default way to pay"))?;
@@ -115,9 +114,8 @@ fn show(configuration: &PaymentMethodConfiguration) -> Vec<Value> {
 #[utoipa::path(patch, path = "/internal/payments/method-configs", tag = "payments", request_body = Value,
     responses((status = 200, description = "Switched"), (status = 400, description = "SCHEMA_ERROR; Stripe knows no such configuration"), (status = 404, description = "STRIPE_ACCOUNT_INFO_NOT_FOUND"),
         (status = 503, description = "Stripe cannot be reached")))]
-async fn switch(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn switch(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut body = form.body();
     let config = body.required("config_id", text);
     let updates = body.required("updates", preferences);
@@ -126,7 +124,7 @@ async fn switch(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     if updates.is_empty() {
         return Ok(success());
     }
-    let stripe = require_account(&app, &auth.project)?;
+    let stripe = require_account(&access.app, &access.project)?;
     stripe
         .update_payment_method_configuration(&config, &updates)
         .await?;

@@ -1,14 +1,9 @@
 //! `/payments/products`: what a customer owns, grants without payment, and cancelling.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use muniment_domain::PurchaseId;
-use muniment_domain::customer::{
-    CustomerCommand, CustomerRef, CustomerType, Owned, Product, Purchase, PurchaseSource,
-    Selection, WantedPurchase, owned,
-};
+use muniment_domain::customer::{CustomerType, Owned, Product, Selection, owned};
 use muniment_projections::AccessType;
 use muniment_projections::read_models::customers;
 use serde_json::{Value, json};
@@ -16,15 +11,17 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::inline_product::{view, view_with};
-use super::{Meant, Named, configured, make_way, refused, require_connected};
+use super::named_product::{NamedProduct, configured};
 use crate::app::App;
-use crate::app::payments::checkout;
-use crate::app::payments::customers::{carry_out, purchase};
+use crate::app::payments::named_customer::NamedCustomer;
+use crate::app::payments::products;
 use crate::app::projects::string_order;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{Input, integer, text};
+use crate::http::request::access::{ClientAccess, ServerAccess};
+use crate::http::request::caller::Auth;
+use crate::http::request::input::Input;
+use crate::http::request::values::{integer, text};
 use crate::timestamp::format_with_millis;
 
 /// The key of the products that were made up for a purchase.
@@ -42,38 +39,43 @@ pub(super) fn router() -> OpenApiRouter<App> {
     params(("customer_type" = String, Path), ("customer_id" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<i64>, Query)),
     responses((status = 200, description = "A page of products"), (status = 400, description = "SCHEMA_ERROR; an unknown cursor"),
         (status = 403, description = "Somebody else's"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
-    let named = Named::read(&mut form.params(), &CustomerType::NAMES);
+async fn list(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
+    let named = NamedCustomer::read(&mut form.params(), &CustomerType::NAMES);
     let mut query = form.query();
     let cursor = query.optional("cursor", text);
     let limit = query.or_default("limit", integer(1..=100), 10);
     query.close();
     let (named, cursor, limit) = form.finish((|| Some((named?, cursor?, limit?)))())?;
-    named.check_client(&app, auth).await?;
-    let customer = named.find(&app, auth).await?;
-    let stream = customer.stream(auth.project_id());
-    let purchases = customers::purchases_of(app.pool(), stream).await?;
-    let mut products: Vec<(Option<&str>, Owned<'_>)> = owned(&purchases, app.now())
+    named.check_client(&access).await?;
+    let customer = named.find(&access.app, access.project_id()).await?;
+    let stream = customer.stream(access.project_id());
+    let purchases = customers::purchases_of(access.app.pool(), stream).await?;
+    let mut products: Vec<(Option<&str>, Owned<'_>)> = owned(&purchases, access.app.now())
         .into_iter()
-        .filter(|(_, owned)| auth.access != AccessType::Client || !owned.product.server_only)
+        .filter(|(_, owned)| access.access_type != AccessType::Client || !owned.product.server_only)
         .collect();
-    let key = |id: Option<&str>| id.unwrap_or(INLINE).to_owned();
-    products.sort_by(|(a, _), (b, _)| string_order(&key(*a), &key(*b)));
-    let start = match cursor {
-        None => 0,
-        Some(cursor) => products
-            .iter()
-            .position(|(id, _)| key(*id) == cursor)
-            .ok_or_else(|| refuse("The cursor is none of this list's."))?,
-    };
+    products.sort_by(|(a, _), (b, _)| string_order(key(*a), key(*b)));
+    let start = start_of_page(&products, cursor.as_deref())?;
     let page = usize::try_from(limit).unwrap_or(usize::MAX);
     let next = products.get(start + page).map(|(id, _)| key(*id));
     let shown = products.iter().skip(start).take(page);
-    let items: Vec<Value> = shown.map(|(id, owned)| show(auth, *id, owned)).collect();
+    let items: Vec<Value> = shown.map(|(id, owned)| show(&access, *id, owned)).collect();
     let body = json!({"items": items, "is_paginated": true, "pagination": {"next_cursor": next}});
     Ok(Json(body).into_response())
+}
+
+/// What a product is sorted by, and what a cursor names.
+fn key(id: Option<&str>) -> &str {
+    id.unwrap_or(INLINE)
+}
+
+fn start_of_page(products: &[(Option<&str>, Owned<'_>)], cursor: Option<&str>) -> ApiResult<usize> {
+    let Some(cursor) = cursor else {
+        return Ok(0);
+    };
+    let at = products.iter().position(|(id, _)| key(*id) == cursor);
+    at.ok_or_else(|| refuse("The cursor is none of this list's."))
 }
 
 fn show(auth: &Auth, id: Option<&str>, owned: &Owned<'_>) -> Value {
@@ -117,7 +119,7 @@ fn switch_options(auth: &Auth, id: Option<&str>, product: &Product, line: &str) 
             && option.customer_type == product.customer_type
             && option.is_add_on_to.ids().is_empty()
             && option.interval_prices().next().is_some()
-            && !(auth.access == AccessType::Client && option.server_only);
+            && !(auth.access_type == AccessType::Client && option.server_only);
         fits.then(
             || json!({"product_id": id, "product": view_with(&option, option.interval_prices())}),
         )
@@ -130,37 +132,21 @@ fn switch_options(auth: &Auth, id: Option<&str>, product: &Product, line: &str) 
     params(("customer_type" = String, Path), ("customer_id" = String, Path)),
     responses((status = 200, description = "`{success, subscription_id?}`"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND"),
         (status = 400, description = "SCHEMA_ERROR, PRODUCT_DOES_NOT_EXIST, PRODUCT_CUSTOMER_TYPE_DOES_NOT_MATCH, PRODUCT_ALREADY_GRANTED, or a sentence")))]
-async fn grant(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let mut form = input.form(auth.user_id()).no_query();
-    let named = Named::read(&mut form.params(), &CustomerType::NAMES);
+async fn grant(access: ServerAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
+    let named = NamedCustomer::read(&mut form.params(), &CustomerType::NAMES);
     let mut body = form.body();
-    let meant = Meant::read(&mut body, "product");
+    let wanted = NamedProduct::read(&mut body, "product");
     let quantity = body.or_default("quantity", integer(1..=i64::from(i32::MAX)), 1);
     body.close();
-    let (named, meant, quantity) = form.finish((|| Some((named?, meant?, quantity?)))())?;
-    let customer = named.find(&app, auth).await?;
-    let (product_id, product) = Meant::choose(auth, meant)?.resolve(auth)?;
-    named.require_type(product_id.as_deref(), &product)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let id = PurchaseId(app.random.uuid());
-    let wanted = WantedPurchase {
-        customer,
-        id,
-        product_id: product_id.clone(),
-        product,
-        price_id: None,
-        quantity,
-        source: PurchaseSource::ApiGrant,
-        now: context.now,
-    };
-    make_way(&app, &auth.project, &wanted).await?;
-    purchase(&app, &context, wanted, None)
-        .await
-        .map_err(|error| refused(error, product_id.as_deref(), &named.id))?;
-    let made = customers::purchase(app.pool(), auth.project_id(), id).await?;
+    let (named, wanted, quantity) = form.finish((|| Some((named?, wanted?, quantity?)))())?;
+    named.find(&access.app, access.project_id()).await?;
+    let (id, product) = NamedProduct::choose(&access, wanted)?.resolve(&access)?;
+    named.require_type(id.as_deref(), &product)?;
+    let given = (id, product);
+    let made = products::grant(access.request_context(), &named, given, quantity).await?;
     let mut answer = json!({"success": true});
-    if made.is_some_and(|made| made.purchase.subscription.is_some()) {
+    if let Some(id) = made {
         answer["subscription_id"] = json!(id);
     }
     Ok(Json(answer).into_response())
@@ -172,11 +158,10 @@ async fn grant(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
     params(("customer_type" = String, Path), ("customer_id" = String, Path), ("product_id" = String, Path), ("subscription_id" = Option<String>, Query)),
     responses((status = 200, description = "Cancelled"), (status = 403, description = "Somebody else's"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND"),
         (status = 400, description = "PRODUCT_DOES_NOT_EXIST, PRODUCT_CUSTOMER_TYPE_DOES_NOT_MATCH, or a sentence: there is nothing to cancel")))]
-async fn cancel(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn cancel(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut params = form.params();
-    let named = Named::read(&mut params, &CustomerType::NAMES);
+    let named = NamedCustomer::read(&mut params, &CustomerType::NAMES);
     let product = params.required("product_id", text);
     params.close();
     let mut query = form.query();
@@ -184,48 +169,17 @@ async fn cancel(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     query.close();
     let (named, product, subscription) =
         form.finish((|| Some((named?, product?, subscription?)))())?;
-    named.check_client(&app, auth).await?;
-    let customer = named.find(&app, auth).await?;
+    named.check_client(&access).await?;
+    let customer = named.find(&access.app, access.project_id()).await?;
     let selection = if let Some(id) = subscription.filter(|id| !id.is_empty()) {
         let missing = |_| refuse("The customer has no active subscription of that id.");
         Selection::Subscription(id.parse().map_err(missing)?)
     } else {
-        named.require_type(Some(&product), &configured(auth, &product)?)?;
-        Selection::Product(product.clone())
+        named.require_type(Some(&product), &configured(&access, &product)?)?;
+        Selection::Product(product)
     };
-    cancel_at_stripe(&app, auth, &customer, &selection).await?;
-    let context = caller.event_context(&app, auth.project_id());
-    let command = CustomerCommand::Cancel {
-        selection,
-        now: context.now,
-    };
-    carry_out(&app, &context, &customer, &command, None)
-        .await
-        .map_err(|error| refused(error, Some(&product), &named.id))?;
+    products::cancel(access.request_context(), &customer, selection).await?;
     Ok(success())
-}
-
-/// Ends what is selected at Stripe. Whether anything is, the customer says.
-async fn cancel_at_stripe(
-    app: &App,
-    auth: &Auth,
-    customer: &CustomerRef,
-    selection: &Selection,
-) -> ApiResult<()> {
-    let stream = customer.stream(auth.project_id());
-    let purchases = customers::purchases_of(app.pool(), stream).await?;
-    if let Selection::Product(id) = selection
-        && !owned(&purchases, app.now()).contains_key(&Some(id))
-    {
-        return Ok(());
-    }
-    let selected = purchases
-        .iter()
-        .filter(|purchase| purchase.is_active() && selection.means(purchase));
-    for id in selected.filter_map(Purchase::stripe_subscription) {
-        checkout::cancel(&require_connected(app, &auth.project)?, id).await?;
-    }
-    Ok(())
 }
 
 fn refuse(text: &str) -> ApiError {

@@ -1,7 +1,6 @@
 //! `/internal/payments/transactions`: what moved products, items and money.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use data_encoding::BASE64URL_NOPAD;
@@ -18,8 +17,9 @@ use utoipa_axum::routes;
 use super::inline_product::view;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::Caller;
-use crate::http::request::input::{Input, one_of, text};
+use crate::http::request::access::AdminAccess;
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{one_of, text};
 
 const KINDS: [&str; 6] = [
     "purchase",
@@ -71,41 +71,25 @@ impl Cursor {
 #[utoipa::path(get, path = "/internal/payments/transactions", tag = "payments",
     params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query), ("type" = Option<String>, Query), ("customer_type" = Option<String>, Query)),
     responses((status = 200, description = "`{transactions, next_cursor}`"), (status = 400, description = "SCHEMA_ERROR; an unknown cursor")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id());
-    let mut query = form.query();
-    let limit = query.optional("limit", text);
-    let cursor = query.optional("cursor", text);
-    let kind = query.optional("type", one_of(&KINDS));
-    let customer_type = query.optional("customer_type", one_of(&CustomerType::NAMES));
-    query.close();
-    let (limit, cursor, kind, customer_type) =
-        form.finish((|| Some((limit?, cursor?, kind?, customer_type?)))())?;
-    let limit = limit.and_then(|text| text.trim().parse().ok());
-    let limit = limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
-    let cursor = cursor.as_deref().filter(|cursor| !cursor.is_empty());
+async fn list(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
+    let wanted = WantedPage::read(&mut form);
+    let wanted = form.finish(wanted)?;
+    let cursor = wanted.cursor.as_deref().filter(|cursor| !cursor.is_empty());
     let cursor = cursor.map(Cursor::read).transpose()?;
-    let kinds = match kind {
-        None => Kinds::All,
-        Some("purchase") => Kinds::Purchases,
-        Some("subscription-renewal") => Kinds::Renewals,
-        Some("manual-item-quantity-change") => Kinds::ItemChanges,
-        // The others are never listed.
-        Some(_) => {
-            return Ok(Json(json!({"transactions": [], "next_cursor": null})).into_response());
-        }
+    let Some(kinds) = wanted.kinds else {
+        return Ok(Json(json!({"transactions": [], "next_cursor": null})).into_response());
     };
     let page = TransactionPage {
         kinds,
-        customer_type: customer_type.and_then(CustomerType::named),
+        customer_type: wanted.customer_type,
         after: cursor
             .as_ref()
             .map(|cursor| (cursor.created_at_millis, cursor.txn_id.as_str())),
-        limit: limit + 1,
+        limit: wanted.limit + 1,
     };
-    let mut found = customers::transactions(app.pool(), auth.project_id(), &page).await?;
-    let size = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut found = customers::transactions(access.app.pool(), access.project_id(), &page).await?;
+    let size = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
     let more = found.len() > size;
     found.truncate(size);
     let next = match found.last().filter(|_| more) {
@@ -114,6 +98,39 @@ async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
     };
     let shown: Vec<Value> = found.iter().map(show).collect();
     Ok(Json(json!({"transactions": shown, "next_cursor": next})).into_response())
+}
+
+/// The page that is asked for.
+struct WantedPage {
+    limit: i64,
+    cursor: Option<String>,
+    /// None for those that are never listed.
+    kinds: Option<Kinds>,
+    customer_type: Option<CustomerType>,
+}
+
+impl WantedPage {
+    fn read(form: &mut Form<'_>) -> Option<Self> {
+        let mut query = form.query();
+        let limit = query.optional("limit", text);
+        let cursor = query.optional("cursor", text);
+        let kind = query.optional("type", one_of(&KINDS));
+        let customer_type = query.optional("customer_type", one_of(&CustomerType::NAMES));
+        query.close();
+        let limit = limit?.and_then(|text| text.trim().parse().ok());
+        Some(Self {
+            limit: limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT),
+            cursor: cursor?,
+            kinds: match kind? {
+                None => Some(Kinds::All),
+                Some("purchase") => Some(Kinds::Purchases),
+                Some("subscription-renewal") => Some(Kinds::Renewals),
+                Some("manual-item-quantity-change") => Some(Kinds::ItemChanges),
+                Some(_) => None,
+            },
+            customer_type: customer_type?.and_then(CustomerType::named),
+        })
+    }
 }
 
 fn show(transaction: &Transaction) -> Value {

@@ -2,7 +2,6 @@
 //! project has, and what they contain.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use muniment_domain::PermissionId;
@@ -19,10 +18,10 @@ use crate::app::projects::string_order;
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::{success, whole_list};
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{
-    Fields, Form, Input, definable_permission_id, permission_id, text,
-};
+use crate::http::request::access::{AdminAccess, ProjectAccess};
+use crate::http::request::fields::Fields;
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{definable_permission_id, permission_id, text};
 use crate::views::PermissionDefinitionView;
 
 /// The system's permissions, and what they are for.
@@ -49,64 +48,63 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// Lists the permissions of teams, the system's own included.
 #[utoipa::path(get, path = "/team-permission-definitions", tag = "permissions", responses((status = 200, description = "Definitions")))]
-async fn list_team(caller: Caller, input: Input) -> ApiResult {
-    list(Scope::Team, &caller, &input)
+async fn list_team(access: AdminAccess, input: Input) -> ApiResult {
+    list(Scope::Team, &access, &input)
 }
 
 /// Lists the permissions of the whole project.
 #[utoipa::path(get, path = "/project-permission-definitions", tag = "permissions", responses((status = 200, description = "Definitions")))]
-async fn list_project(caller: Caller, input: Input) -> ApiResult {
-    list(Scope::Project, &caller, &input)
+async fn list_project(access: AdminAccess, input: Input) -> ApiResult {
+    list(Scope::Project, &access, &input)
 }
 
 /// Defines a permission of teams.
 #[utoipa::path(post, path = "/team-permission-definitions", tag = "permissions", request_body = Value,
     responses((status = 201, body = PermissionDefinitionView), (status = 400, description = "SCHEMA_ERROR, PERMISSION_ID_ALREADY_EXISTS, CONTAINED_PERMISSION_NOT_FOUND")))]
-async fn create_team(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    create(Scope::Team, &app, &caller, &input).await
+async fn create_team(access: AdminAccess, input: Input) -> ApiResult {
+    create(Scope::Team, &access, &input).await
 }
 
 /// Defines a permission of the whole project.
 #[utoipa::path(post, path = "/project-permission-definitions", tag = "permissions", request_body = Value,
     responses((status = 201, body = PermissionDefinitionView), (status = 400, description = "SCHEMA_ERROR, PERMISSION_ID_ALREADY_EXISTS, CONTAINED_PERMISSION_NOT_FOUND")))]
-async fn create_project(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    create(Scope::Project, &app, &caller, &input).await
+async fn create_project(access: AdminAccess, input: Input) -> ApiResult {
+    create(Scope::Project, &access, &input).await
 }
 
 /// Replaces the definition of a permission of teams: what is left out is removed.
 #[utoipa::path(patch, path = "/team-permission-definitions/{permission_id}", tag = "permissions", request_body = Value, params(("permission_id" = String, Path)),
     responses((status = 200, body = PermissionDefinitionView), (status = 404, description = "PERMISSION_NOT_FOUND"),
         (status = 400, description = "SCHEMA_ERROR, PERMISSION_ID_ALREADY_EXISTS, CONTAINED_PERMISSION_NOT_FOUND; a permission that would contain itself")))]
-async fn update_team(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    update(Scope::Team, &app, &caller, &input).await
+async fn update_team(access: AdminAccess, input: Input) -> ApiResult {
+    update(Scope::Team, &access, &input).await
 }
 
 /// Replaces the definition of a permission of the whole project: what is left out is removed.
 #[utoipa::path(patch, path = "/project-permission-definitions/{permission_id}", tag = "permissions", request_body = Value, params(("permission_id" = String, Path)),
     responses((status = 200, body = PermissionDefinitionView), (status = 404, description = "PERMISSION_NOT_FOUND"),
         (status = 400, description = "SCHEMA_ERROR, PERMISSION_ID_ALREADY_EXISTS, CONTAINED_PERMISSION_NOT_FOUND; a permission that would contain itself")))]
-async fn update_project(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    update(Scope::Project, &app, &caller, &input).await
+async fn update_project(access: AdminAccess, input: Input) -> ApiResult {
+    update(Scope::Project, &access, &input).await
 }
 
 /// Removes a permission of teams, with its grants.
 #[utoipa::path(delete, path = "/team-permission-definitions/{permission_id}", tag = "permissions", params(("permission_id" = String, Path)),
     responses((status = 200, description = "Removed"), (status = 404, description = "PERMISSION_NOT_FOUND")))]
-async fn delete_team(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    delete(Scope::Team, &app, &caller, &input).await
+async fn delete_team(access: AdminAccess, input: Input) -> ApiResult {
+    delete(Scope::Team, &access, &input).await
 }
 
 /// Removes a permission of the whole project, with its grants.
 #[utoipa::path(delete, path = "/project-permission-definitions/{permission_id}", tag = "permissions", params(("permission_id" = String, Path)),
     responses((status = 200, description = "Removed"), (status = 404, description = "PERMISSION_NOT_FOUND")))]
-async fn delete_project(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    delete(Scope::Project, &app, &caller, &input).await
+async fn delete_project(access: AdminAccess, input: Input) -> ApiResult {
+    delete(Scope::Project, &access, &input).await
 }
 
-fn list(scope: Scope, caller: &Caller, input: &Input) -> ApiResult {
-    let auth = caller.admin()?;
-    input.form(auth.user_id()).no_query().finish(Some(()))?;
-    let custom = auth.project.config.rbac.permissions.iter();
+fn list(scope: Scope, access: &AdminAccess, input: &Input) -> ApiResult {
+    access.form(input).no_query().finish(Some(()))?;
+    let custom = access.project.config.rbac.permissions.iter();
     let custom = custom.filter(|(_, definition)| definition.scope == Some(scope));
     let mut items: Vec<PermissionDefinitionView> = custom.map(view).collect();
     if scope == Scope::Team {
@@ -116,22 +114,26 @@ fn list(scope: Scope, caller: &Caller, input: &Input) -> ApiResult {
     Ok(whole_list(&items))
 }
 
-async fn create(scope: Scope, app: &App, caller: &Caller, input: &Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn create(scope: Scope, access: &AdminAccess, input: &Input) -> ApiResult {
+    let mut form = access.form(input).no_query();
     let mut body = form.body();
     let id = body.required("id", definable_permission_id);
     let wanted = read_wanted(scope, &mut body);
     body.close();
     let (id, wanted) = form.finish((|| Some((id?, wanted?)))())?;
-    let context = caller.event_context(app, auth.project_id());
-    permissions::define(app, &context, auth.project_id(), &id, wanted).await?;
-    Ok((StatusCode::CREATED, show(app, auth, &id).await?).into_response())
+    permissions::define(
+        &access.app,
+        access.event_context(),
+        access.project_id(),
+        &id,
+        wanted,
+    )
+    .await?;
+    Ok((StatusCode::CREATED, show(access, &id).await?).into_response())
 }
 
-async fn update(scope: Scope, app: &App, caller: &Caller, input: &Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn update(scope: Scope, access: &AdminAccess, input: &Input) -> ApiResult {
+    let mut form = access.form(input).no_query();
     let id = id_in_path(&mut form);
     let mut body = form.body();
     let new_id = body.optional("id", definable_permission_id);
@@ -139,18 +141,30 @@ async fn update(scope: Scope, app: &App, caller: &Caller, input: &Input) -> ApiR
     body.close();
     let (id, new_id, wanted) = form.finish((|| Some((id?, new_id?, wanted?)))())?;
     let new_id = new_id.unwrap_or_else(|| id.clone());
-    let context = caller.event_context(app, auth.project_id());
-    permissions::redefine(app, &context, auth.project_id(), &id, &new_id, wanted).await?;
-    show(app, auth, &new_id).await
+    permissions::redefine(
+        &access.app,
+        access.event_context(),
+        access.project_id(),
+        &id,
+        &new_id,
+        wanted,
+    )
+    .await?;
+    show(access, &new_id).await
 }
 
-async fn delete(scope: Scope, app: &App, caller: &Caller, input: &Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn delete(scope: Scope, access: &AdminAccess, input: &Input) -> ApiResult {
+    let mut form = access.form(input).no_query();
     let id = id_in_path(&mut form);
     let id = form.finish(id)?;
-    let context = caller.event_context(app, auth.project_id());
-    permissions::remove(app, &context, auth.project_id(), &id, scope).await?;
+    permissions::remove(
+        &access.app,
+        access.event_context(),
+        access.project_id(),
+        &id,
+        scope,
+    )
+    .await?;
     Ok(success())
 }
 
@@ -168,8 +182,8 @@ fn read_wanted(scope: Scope, body: &mut Fields<'_>) -> Option<WantedDefinition> 
     })
 }
 
-async fn show(app: &App, auth: &Auth, id: &PermissionId) -> Result<Response, ApiError> {
-    let project = app.projects.find_now(auth.project_id()).await?;
+async fn show(access: &ProjectAccess, id: &PermissionId) -> Result<Response, ApiError> {
+    let project = access.app.projects.find_now(access.project_id()).await?;
     let definition = project
         .as_ref()
         .and_then(|project| project.config.rbac.permissions.get_key_value(id));

@@ -1,7 +1,6 @@
 //! `/project-permissions`: which user holds which permission in the whole project.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::permission::Scope;
@@ -15,9 +14,10 @@ use crate::app::App;
 use crate::app::permissions::{grant_in_project, revoke_in_project};
 use crate::error::ApiResult;
 use crate::http::answer::{success, whole_list};
-use crate::http::request::caller::Caller;
-use crate::http::request::input::{Form, Input, permission_id};
-use crate::http::users;
+use crate::http::request::access::{ClientAccess, ServerAccess};
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::permission_id;
+use crate::http::users::find::find_user;
 use crate::views::ProjectPermission;
 
 /// The routes of this file.
@@ -32,15 +32,15 @@ pub fn router() -> OpenApiRouter<App> {
     params(("user_id" = Option<String>, Query, description = "A user's id, or `me`"), ("permission_id" = Option<String>, Query),
         ("recursive" = Option<bool>, Query, description = "Also what the granted permissions contain")),
     responses((status = 200, description = "Grants"), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER"), (status = 403, description = "Another user's grants")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn list(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut query = form.query();
     let listing = read_listing(&mut query);
     query.close();
     let listing = form.finish(listing)?;
-    only_own(auth, &listing)?;
-    let grants = permissions::list_in_project(app.pool(), auth.project_id(), &listing).await?;
+    only_own(&access, &listing)?;
+    let grants =
+        permissions::list_in_project(access.app.pool(), access.project_id(), &listing).await?;
     let items: Vec<ProjectPermission> = grants.into_iter().map(ProjectPermission::from).collect();
     Ok(whole_list(&items))
 }
@@ -49,16 +49,20 @@ async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
 #[utoipa::path(post, path = "/project-permissions/{user_id}/{permission_id}", tag = "permissions", request_body = Value,
     params(("user_id" = String, Path, description = "A user's id, or `me`"), ("permission_id" = String, Path)),
     responses((status = 201, body = ProjectPermission), (status = 404, description = "USER_NOT_FOUND, PERMISSION_NOT_FOUND, WRONG_PERMISSION_SCOPE")))]
-async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn create(access: ServerAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let ids = path_ids(&mut form);
     form.body().close();
     let (user, permission) = form.finish(ids)?;
-    users::find(&app, auth, user).await?;
-    require_scope(auth, &permission, Scope::Project)?;
-    let context = caller.event_context(&app, auth.project_id());
-    grant_in_project(&app, &context, user, permission.clone()).await?;
+    find_user(&access, user).await?;
+    require_scope(&access, &permission, Scope::Project)?;
+    grant_in_project(
+        &access.app,
+        access.event_context(),
+        user,
+        permission.clone(),
+    )
+    .await?;
     let granted = ProjectPermission::new(user, &permission);
     Ok((StatusCode::CREATED, Json(granted)).into_response())
 }
@@ -67,14 +71,12 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
 #[utoipa::path(delete, path = "/project-permissions/{user_id}/{permission_id}", tag = "permissions",
     params(("user_id" = String, Path, description = "A user's id, or `me`"), ("permission_id" = String, Path)),
     responses((status = 200, description = "Revoked"), (status = 404, description = "USER_NOT_FOUND, PERMISSION_NOT_FOUND")))]
-async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn delete(access: ServerAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let ids = path_ids(&mut form);
     let (user, permission) = form.finish(ids)?;
-    users::find(&app, auth, user).await?;
-    let context = caller.event_context(&app, auth.project_id());
-    revoke_in_project(&app, &context, user, permission).await?;
+    find_user(&access, user).await?;
+    revoke_in_project(&access.app, access.event_context(), user, permission).await?;
     Ok(success())
 }
 

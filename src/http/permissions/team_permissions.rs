@@ -1,7 +1,6 @@
 //! `/team-permissions`: which member holds which permission in a team.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::permission::{self, Scope};
@@ -17,9 +16,12 @@ use crate::app::permissions::{grant_in_team, revoke_in_team};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::{success, whole_list};
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{Fields, Form, Input, permission_id, query_boolean, uuid};
-use crate::http::users;
+use crate::http::request::access::{ClientAccess, ProjectAccess, ServerAccess};
+use crate::http::request::caller::Auth;
+use crate::http::request::fields::Fields;
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{permission_id, query_boolean, uuid};
+use crate::http::users::find::find_user;
 use crate::views::TeamPermission;
 
 /// The routes of this file.
@@ -34,20 +36,20 @@ pub fn router() -> OpenApiRouter<App> {
     params(("team_id" = Option<String>, Query), ("user_id" = Option<String>, Query, description = "A user's id, or `me`"),
         ("permission_id" = Option<String>, Query), ("recursive" = Option<bool>, Query, description = "Also what the granted permissions contain")),
     responses((status = 200, description = "Grants"), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER"), (status = 403, description = "Another user's grants")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn list(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut query = form.query();
     let team = query.optional("team_id", uuid);
     let listing = read_listing(&mut query);
     query.close();
     let (team, listing) = form.finish((|| Some((team?, listing?)))())?;
-    only_own(auth, &listing)?;
+    only_own(&access, &listing)?;
     let listing = Listing {
         team: team.map(TeamId),
         ..listing
     };
-    let grants = permissions::list_in_teams(app.pool(), auth.project_id(), &listing).await?;
+    let grants =
+        permissions::list_in_teams(access.app.pool(), access.project_id(), &listing).await?;
     let items: Vec<TeamPermission> = grants.into_iter().map(TeamPermission::from).collect();
     Ok(whole_list(&items))
 }
@@ -71,7 +73,7 @@ pub(crate) fn read_listing(query: &mut Fields<'_>) -> Option<Listing> {
 
 /// Clients see their own grants only.
 pub(crate) fn only_own(auth: &Auth, listing: &Listing) -> Result<(), ApiError> {
-    if auth.access != AccessType::Client {
+    if auth.access_type != AccessType::Client {
         return Ok(());
     }
     let own = auth.own_user()?.user.user_id();
@@ -86,16 +88,21 @@ pub(crate) fn only_own(auth: &Auth, listing: &Listing) -> Result<(), ApiError> {
 #[utoipa::path(post, path = "/team-permissions/{team_id}/{user_id}/{permission_id}", tag = "permissions", request_body = Value,
     params(("team_id" = String, Path), ("user_id" = String, Path, description = "A user's id, or `me`"), ("permission_id" = String, Path)),
     responses((status = 201, body = TeamPermission), (status = 404, description = "USER_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND, PERMISSION_NOT_FOUND, WRONG_PERMISSION_SCOPE")))]
-async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn create(access: ServerAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let ids = path_ids(&mut form);
     form.body().close();
     let (team, user, permission) = form.finish(ids)?;
-    require_member(&app, auth, team, user).await?;
-    require_scope(auth, &permission, Scope::Team)?;
-    let context = caller.event_context(&app, auth.project_id());
-    grant_in_team(&app, &context, team, user, permission.clone()).await?;
+    require_member(&access, team, user).await?;
+    require_scope(&access, &permission, Scope::Team)?;
+    grant_in_team(
+        &access.app,
+        access.event_context(),
+        team,
+        user,
+        permission.clone(),
+    )
+    .await?;
     let granted = TeamPermission::new(team, user, &permission);
     Ok((StatusCode::CREATED, Json(granted)).into_response())
 }
@@ -104,14 +111,12 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
 #[utoipa::path(delete, path = "/team-permissions/{team_id}/{user_id}/{permission_id}", tag = "permissions",
     params(("team_id" = String, Path), ("user_id" = String, Path, description = "A user's id, or `me`"), ("permission_id" = String, Path)),
     responses((status = 200, description = "Revoked"), (status = 401, description = "TEAM_PERMISSION_NOT_FOUND"), (status = 404, description = "USER_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND")))]
-async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn delete(access: ServerAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let ids = path_ids(&mut form);
     let (team, user, permission) = form.finish(ids)?;
-    require_member(&app, auth, team, user).await?;
-    let context = caller.event_context(&app, auth.project_id());
-    revoke_in_team(&app, &context, team, user, permission).await?;
+    require_member(&access, team, user).await?;
+    revoke_in_team(&access.app, access.event_context(), team, user, permission).await?;
     Ok(success())
 }
 
@@ -126,13 +131,12 @@ fn path_ids(form: &mut Form<'_>) -> Option<(TeamId, UserId, PermissionId)> {
 
 /// A member of a team that does not exist is nobody, so the team needs no look of its own.
 async fn require_member(
-    app: &App,
-    auth: &Auth,
+    access: &ProjectAccess,
     team: TeamId,
     user: UserId,
 ) -> Result<(), ApiError> {
-    users::find(app, auth, user).await?;
-    if teams::is_member(app.pool(), team, user).await? {
+    find_user(access, user).await?;
+    if teams::is_member(access.app.pool(), team, user).await? {
         return Ok(());
     }
     Err(KnownError::team_membership_not_found(team, user).into())

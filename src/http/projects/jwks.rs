@@ -11,7 +11,8 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::caller::Caller;
-use crate::http::request::input::{Input, query_boolean, text};
+use crate::http::request::input::Input;
+use crate::http::request::values::{query_boolean, text};
 use crate::security::tokens::Include;
 
 /// The routes of this file.

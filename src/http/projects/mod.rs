@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::error::ApiResult;
-use crate::http::request::caller::Caller;
+use crate::http::request::access::ClientAccess;
 use crate::http::request::input::Input;
 use crate::views::ClientProject;
 
@@ -21,8 +21,7 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// The caller's project.
 #[utoipa::path(get, path = "/projects/current", tag = "projects", responses((status = 200, body = ClientProject)))]
-async fn current(caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    input.form(auth.user_id()).no_query().finish(Some(()))?;
-    Ok(Json(ClientProject::of(&auth.project)).into_response())
+async fn current(access: ClientAccess, input: Input) -> ApiResult {
+    access.form(&input).no_query().finish(Some(()))?;
+    Ok(Json(ClientProject::of(&access.project)).into_response())
 }

@@ -1,4 +1,4 @@
-//! Request bodies (contract 01 §1.6).
+//! Request bodies.
 //!
 //! JSON is taken as JavaScript writes it: half of a surrogate pair, which is left when a text is cut
 //! between the two, counts as U+FFFD.

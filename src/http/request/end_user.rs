@@ -1,4 +1,4 @@
-//! Where the end user is, as far as the proxies in front of us say so (contract 01 §3.5), and which
+//! Where the end user is, as far as the proxies in front of us say so, and which
 //! address a caller has.
 //!
 //! These are two questions. What is *shown* of the end user may come from anybody, and says so; the
@@ -10,19 +10,19 @@ use std::net::IpAddr;
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 
-use crate::app::auth::geo::{Place, Region};
+use crate::app::auth::geo::{GeoLocation, Region};
 use crate::config::TrustedProxy;
 
-/// The end user's address and place.
+/// The end user's address and where it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EndUser {
     /// The address, in its canonical text form.
     pub ip: Option<String>,
-    /// Address and place.
-    pub info: Option<Place>,
+    /// The address, and where that is.
+    pub geo: Option<GeoLocation>,
 }
 
-/// Reads the end user's address and place from a request. Only browsers have end users: what other
+/// Reads the end user's address and where it is from a request. Only browsers have end users: what other
 /// programs send is their own host's address.
 #[must_use]
 pub fn locate(
@@ -38,7 +38,7 @@ pub fn locate(
     let Some(ip) = by_trusted.or_else(|| untrusted(headers, trusted)) else {
         return EndUser::default();
     };
-    // With a trusted proxy configured, a request that went around it brings a place of its own making.
+    // With a trusted proxy configured, a request that went around it brings a location of its own making.
     let region = if trusted.is_none() || is_trusted {
         region(headers, trusted)
     } else {
@@ -46,7 +46,7 @@ pub fn locate(
     };
     EndUser {
         ip: Some(ip.to_string()),
-        info: Some(Place {
+        geo: Some(GeoLocation {
             ip,
             is_trusted,
             region,
@@ -61,7 +61,7 @@ fn is_browser(headers: &HeaderMap) -> bool {
         .any(|name| agent.contains(name))
 }
 
-/// The address of whoever sent a request to the outermost trusted proxy; without one, or around it,
+/// The address that a request came from to the outermost trusted proxy; without one, or around it,
 /// of the peer on the connection.
 #[must_use]
 pub fn client_address(
@@ -214,9 +214,9 @@ mod tests {
         ]);
         let found = locate(&request, Some(&TrustedProxy::Cloudflare), None);
         assert_eq!(found.ip.as_deref(), Some("203.0.113.7"));
-        let place = found.info.unwrap();
-        assert!(place.is_trusted);
-        assert_eq!(place.region.country_code.as_deref(), Some("NL"));
+        let geo = found.geo.unwrap();
+        assert!(geo.is_trusted);
+        assert_eq!(geo.region.country_code.as_deref(), Some("NL"));
         assert_eq!(
             locate(&request, None, None).ip.as_deref(),
             Some("198.51.100.1")
@@ -227,12 +227,12 @@ mod tests {
     fn around_the_trusted_proxy_no_place_is_believed() {
         let request = headers(&[("x-real-ip", "198.51.100.1"), ("x-vercel-ip-country", "NL")]);
         let found = locate(&request, Some(&TrustedProxy::Cloudflare), None);
-        let place = Place {
+        let geo = GeoLocation {
             ip: "198.51.100.1".parse().unwrap(),
             is_trusted: false,
             region: Region::default(),
         };
-        assert_eq!(found.info, Some(place));
+        assert_eq!(found.geo, Some(geo));
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
             ("x-vercel-ip-city", "Amsterdam"),
         ]);
         let region =
-            |proxy: Option<&TrustedProxy>| locate(&request, proxy, None).info.unwrap().region;
+            |proxy: Option<&TrustedProxy>| locate(&request, proxy, None).geo.unwrap().region;
         assert_eq!(region(Some(&TrustedProxy::Cloudflare)), Region::default());
         assert_eq!(region(None).city_name.as_deref(), Some("Amsterdam"));
     }

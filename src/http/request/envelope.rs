@@ -1,5 +1,4 @@
-//! What every answer of the API carries: request id, caching, CORS, and the status override
-//! (contract 01 §1.9 and §1.10).
+//! What every answer of the API carries: request id, caching, CORS, and the status override.
 
 use std::any::Any;
 
@@ -61,7 +60,7 @@ pub async fn wrap(State(app): State<App>, mut request: Request, next: Next) -> R
     finish(response, &id, wishes).await
 }
 
-/// Releases of the SDK since the vendor's change of name send `x-hexclave-…` where the contract has
+/// Releases of the SDK since the vendor's change of name send `x-hexclave-…` where this API has
 /// `x-stack-…`. What follows the prefix is the same. A header under its old name wins.
 fn accept_new_prefix(headers: &mut HeaderMap) {
     let renamed: Vec<(HeaderName, HeaderValue)> = headers

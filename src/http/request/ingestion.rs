@@ -1,9 +1,9 @@
-//! What the endpoints have in common to which browsers send what they observe (contract 07 §1, §3.1).
+//! What the endpoints have in common to which browsers send what they observe.
 
 use serde_json::Value;
 
 use super::caller::{Auth, CurrentSession};
-use super::input::{integer, text};
+use super::values::{integer, text};
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 

@@ -1,4 +1,4 @@
-//! Who may call Svix's API: whoever holds a token of the project whose application it is about.
+//! Who may call Svix's API: those who hold a token of the project whose application it is about.
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::header::AUTHORIZATION;

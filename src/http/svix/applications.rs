@@ -5,16 +5,18 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::post;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::access::Access;
 use super::error::{SvixError, SvixResult};
-use super::shown_time;
+use super::values::shown_time;
 use crate::app::App;
+use crate::app::projects::directory::LoadedProject;
 use crate::error::ApiError;
-use crate::http::request::input::{Input, query_boolean, text};
+use crate::http::request::input::Input;
+use crate::http::request::values::{query_boolean, text};
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {
@@ -44,21 +46,28 @@ async fn create(State(app): State<App>, access: Access, input: Input) -> SvixRes
     let project = app.projects.find(access.project()).await?;
     let project = project.ok_or_else(SvixError::unauthenticated)?;
     if uid.as_deref() != Some(project.id.as_str()) {
-        let detail =
-            "The token is for the application whose uid is the project's id, and no other.";
-        return Err(SvixError::Refused(
-            StatusCode::FORBIDDEN,
-            "insufficient_permissions",
-            detail.to_owned(),
-        ));
+        return Err(another_application());
     }
     if !get_if_exists {
         return Err(SvixError::conflict(
             "The application is there. Ask for it with get_if_exists=true.",
         ));
     }
+    Ok(Json(view(&project)).into_response())
+}
+
+fn another_application() -> SvixError {
+    let detail = "The token is for the application whose uid is the project's id, and no other.";
+    SvixError::Refused(
+        StatusCode::FORBIDDEN,
+        "insufficient_permissions",
+        detail.to_owned(),
+    )
+}
+
+fn view(project: &LoadedProject) -> Value {
     let created_at = shown_time(project.created_at.0);
-    let body = json!({
+    json!({
         "id": project.id,
         "uid": project.id,
         "name": project.profile.display_name,
@@ -67,8 +76,7 @@ async fn create(State(app): State<App>, access: Access, input: Input) -> SvixRes
         "throttleRate": null,
         "createdAt": created_at,
         "updatedAt": created_at,
-    });
-    Ok(Json(body).into_response())
+    })
 }
 
 /// Another token for the same application, which works as long as the one it was asked for with.

@@ -10,9 +10,11 @@ use super::access::Access;
 use super::error::SvixResult;
 use super::messages::{self, Content, read_content};
 use super::page::{self, Page, Position, Rest};
-use super::{param, shown_time, time};
+use super::values::{param, shown_time, time};
 use crate::app::App;
-use crate::http::request::input::{Checked, Fields, Input, integer, query_boolean, text};
+use crate::http::request::fields::{Checked, Fields};
+use crate::http::request::input::Input;
+use crate::http::request::values::{integer, query_boolean, text};
 
 /// The statuses of attempts, by their numbers. Those that are logged are over.
 const STATUSES: [&str; 4] = ["success", "pending", "fail", "sending"];

@@ -14,14 +14,14 @@ use utoipa_axum::routes;
 use super::access::Access;
 use super::error::SvixResult;
 use super::page::{self, Page};
-use super::{param, shown_time, time};
+use super::values::{param, shown_time, time};
 use crate::app::App;
 use crate::app::webhooks::management;
 use crate::app::webhooks::settings::{self, EndpointChange};
 use crate::http::internal::webhooks::MAX_MILLIS;
-use crate::http::request::input::{
-    Checked, Fields, Input, Violation, boolean, integer, one_of, text,
-};
+use crate::http::request::fields::{Checked, Fields, Violation};
+use crate::http::request::input::Input;
+use crate::http::request::values::{boolean, integer, one_of, text};
 
 /// The parameter of paths that names the endpoint.
 const ENDPOINT: &str = "endpoint_id";
@@ -195,7 +195,7 @@ async fn update_headers(State(app): State<App>, access: Access, input: Input) ->
     let mut form = input.form(None);
     let id = param(&mut form, ENDPOINT);
     let mut body = form.body();
-    let changes = body.required("headers", crate::http::request::input::json_object);
+    let changes = body.required("headers", crate::http::request::values::json_object);
     let deleted = body.optional_values("deleteHeaders", text);
     body.close_leniently();
     let (id, changes, deleted) =

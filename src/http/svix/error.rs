@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::app::webhooks::management::Refusal;
 use crate::error::ApiError;
-use crate::http::request::input::Violation;
+use crate::http::request::fields::Violation;
 
 /// What handlers return.
 pub type SvixResult<T = Response> = Result<T, SvixError>;
@@ -36,7 +36,7 @@ impl SvixError {
         )
     }
 
-    /// There is no such thing for whoever holds the token.
+    /// There is no such thing for the holder of the token.
     #[must_use]
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::Refused(StatusCode::NOT_FOUND, "not_found", detail.into())

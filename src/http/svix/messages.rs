@@ -11,10 +11,12 @@ use utoipa_axum::routes;
 
 use super::access::Access;
 use super::error::SvixResult;
-use super::{param, shown_time};
+use super::values::{param, shown_time};
 use crate::app::App;
 use crate::app::webhooks::{management, settings};
-use crate::http::request::input::{Checked, Fields, Input, json_object, query_boolean};
+use crate::http::request::fields::{Checked, Fields};
+use crate::http::request::input::Input;
+use crate::http::request::values::{json_object, query_boolean};
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {

@@ -1,5 +1,5 @@
 //! `/app` and `/auth/app-portal-access`: the part of Svix's API with which the dashboard and Svix's
-//! own client libraries manage a project's webhooks (contract 07 §11.B). It is a second face of what
+//! own client libraries manage a project's webhooks. It is a second face of what
 //! `/internal/webhooks` does.
 //!
 //! These routes take no headers of ours, but the token of `POST /webhooks/svix-token`, which stands
@@ -14,14 +14,11 @@ mod endpoints;
 mod error;
 mod messages;
 mod page;
+mod values;
 
-use muniment_domain::Millis;
-use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
-use crate::http::request::input::{Checked, Form, text};
-use crate::timestamp;
 
 /// The routes of this folder.
 pub fn router() -> OpenApiRouter<App> {
@@ -30,22 +27,4 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(endpoints::router())
         .merge(messages::router())
         .merge(attempts::router())
-}
-
-/// Reads a parameter of the path; `app_id` was checked by [`access::Access`].
-fn param(form: &mut Form<'_>, name: &str) -> Checked<String> {
-    let mut params = form.params();
-    let value = params.required(name, text);
-    params.close_leniently();
-    value
-}
-
-/// A time in RFC 3339.
-fn time(value: &Value) -> Result<Millis, String> {
-    let text = value.as_str().unwrap_or_default();
-    timestamp::parse(text).map_err(|how| format!("must be a time: {how}"))
-}
-
-fn shown_time(millis: i64) -> String {
-    timestamp::format_with_millis(Millis(millis))
 }

@@ -5,7 +5,8 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::http::request::input::{Checked, Fields, integer, text};
+use crate::http::request::fields::{Checked, Fields};
+use crate::http::request::values::{integer, text};
 
 /// Items on a page, unless something else is asked for, and at most.
 const LIMIT: (i64, i64) = (50, 250);

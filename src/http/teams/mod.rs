@@ -1,15 +1,16 @@
 //! `/teams`: groups of users.
 
+mod fields;
+pub(crate) mod find;
 pub(crate) mod team_invitations;
 pub(crate) mod team_member_profiles;
 pub(crate) mod team_memberships;
+
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use muniment_domain::permission::{DELETE_TEAM, UPDATE_TEAM};
-use muniment_domain::team::{TeamChange, TeamProfile};
-use muniment_domain::{Patch, TeamId, UserId};
+use muniment_domain::{TeamId, UserId};
 use muniment_projections::AccessType;
 use muniment_projections::read_models::paging::Direction;
 use muniment_projections::read_models::teams::{self, Listing, TeamRow};
@@ -17,17 +18,18 @@ use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::images::{self, Folder, ImageRule};
-use super::users;
+use self::fields::TeamFields;
+use self::find::find_team;
 use crate::app::App;
 use crate::app::teams::{self as app_teams, require_permission};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{
-    Fields, Form, Input, integer, json_value, one_of, query_boolean, text, url_text, uuid,
-};
+use crate::http::request::access::{ClientAccess, ProjectAccess};
+use crate::http::request::caller::Auth;
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{integer, one_of, query_boolean, text, uuid};
+use crate::http::users::find::find_user;
 use crate::views::{ClientTeam, ServerTeam};
 
 /// The longest page of teams.
@@ -48,29 +50,35 @@ pub fn router() -> OpenApiRouter<App> {
     params(("add_current_user" = Option<bool>, Query, description = "Deprecated: use creator_user_id")),
     responses((status = 201, body = ServerTeam), (status = 400, description = "SCHEMA_ERROR"),
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 403, description = "Not yours to do"), (status = 404, description = "USER_NOT_FOUND")))]
-async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn create(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut query = form.query();
     let add_current_user = query.optional("add_current_user", query_boolean);
     query.close();
     let mut body = form.body();
     let name = body.required("display_name", text);
-    let fields = TeamFields::read(&mut body, auth.access);
+    let fields = TeamFields::read(&mut body, access.access_type);
     let creator = body.optional_user_id_or_me("creator_user_id");
     body.close();
     let (name, fields, creator, add_current_user) =
         form.finish((|| Some((name?, fields?, creator?, add_current_user?)))())?;
-    let creator = choose_creator(auth, creator, add_current_user)?;
+    let creator = choose_creator(&access, creator, add_current_user)?;
     if let Some(user) = creator {
-        users::find(&app, auth, user).await?;
+        find_user(&access, user).await?;
     }
-    let profile = fields.into_profile(&app, auth, name).await?;
-    let id = TeamId(app.random.uuid());
-    let context = caller.event_context(&app, auth.project_id());
-    app_teams::create(&app, &context, &auth.project, id, profile, creator).await?;
-    let team = find(&app, auth, id).await?;
-    Ok((StatusCode::CREATED, show(auth, team)).into_response())
+    let profile = fields.into_profile(&access, name).await?;
+    let id = TeamId(access.app.random.uuid());
+    app_teams::create(
+        &access.app,
+        access.event_context(),
+        &access.project,
+        id,
+        profile,
+        creator,
+    )
+    .await?;
+    let team = find_team(&access, id).await?;
+    Ok((StatusCode::CREATED, show(&access, team)).into_response())
 }
 
 fn choose_creator(
@@ -82,7 +90,7 @@ fn choose_creator(
         let text = "Send either add_current_user or creator_user_id, not both.";
         return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
     }
-    if auth.access == AccessType::Client {
+    if auth.access_type == AccessType::Client {
         let own = auth.signed_in()?.user.user_id();
         if !auth.project.config.teams.allow_client_team_creation {
             return Err(forbidden(
@@ -112,56 +120,47 @@ fn forbidden(text: &str) -> ApiError {
 /// One team.
 #[utoipa::path(get, path = "/teams/{team_id}", tag = "teams", params(("team_id" = String, Path)),
     responses((status = 200, body = ServerTeam), (status = 404, description = "TEAM_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND")))]
-async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn read(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let id = team_id(&mut form);
     let id = form.finish(id)?;
-    if auth.access == AccessType::Client {
-        let user = auth.signed_in()?.user.user_id();
-        if !teams::is_member(app.pool(), id, user).await? {
+    if access.access_type == AccessType::Client {
+        let user = access.signed_in()?.user.user_id();
+        if !teams::is_member(access.app.pool(), id, user).await? {
             return Err(KnownError::team_membership_not_found(id, user).into());
         }
     }
-    Ok(show(auth, find(&app, auth, id).await?))
+    Ok(show(&access, find_team(&access, id).await?))
 }
 
 /// Changes a team.
 #[utoipa::path(patch, path = "/teams/{team_id}", tag = "teams", request_body = Value, params(("team_id" = String, Path)),
     responses((status = 200, body = ServerTeam), (status = 401, description = "USER_AUTHENTICATION_REQUIRED, TEAM_PERMISSION_REQUIRED"), (status = 404, description = "TEAM_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND")))]
-async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn update(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let id = team_id(&mut form);
     let mut body = form.body();
     let name = body.optional("display_name", text);
-    let fields = TeamFields::read(&mut body, auth.access);
+    let fields = TeamFields::read(&mut body, access.access_type);
     body.close();
     let (id, name, fields) = form.finish((|| Some((id?, name?, fields?)))())?;
-    require(&app, auth, id, UPDATE_TEAM).await?;
-    find(&app, auth, id).await?;
-    let change = fields.into_change(&app, auth, name).await?;
-    app_teams::update(
-        &app,
-        &caller.event_context(&app, auth.project_id()),
-        id,
-        change,
-    )
-    .await?;
-    Ok(show(auth, find(&app, auth, id).await?))
+    require(&access, id, UPDATE_TEAM).await?;
+    find_team(&access, id).await?;
+    let change = fields.into_change(&access, name).await?;
+    app_teams::update(&access.app, access.event_context(), id, change).await?;
+    Ok(show(&access, find_team(&access, id).await?))
 }
 
 /// Dissolves a team.
 #[utoipa::path(delete, path = "/teams/{team_id}", tag = "teams", params(("team_id" = String, Path)),
     responses((status = 200, description = "Dissolved"), (status = 401, description = "USER_AUTHENTICATION_REQUIRED, TEAM_PERMISSION_REQUIRED"), (status = 404, description = "TEAM_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND")))]
-async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn delete(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let id = team_id(&mut form);
     let id = form.finish(id)?;
-    require(&app, auth, id, DELETE_TEAM).await?;
-    find(&app, auth, id).await?;
-    app_teams::delete(&app, &caller.event_context(&app, auth.project_id()), id).await?;
+    require(&access, id, DELETE_TEAM).await?;
+    find_team(&access, id).await?;
+    app_teams::delete(&access.app, access.event_context(), id).await?;
     Ok(success())
 }
 
@@ -170,22 +169,21 @@ async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     params(("user_id" = Option<String>, Query, description = "Only this user's teams; `me` for one's own"), ("limit" = Option<i64>, Query),
         ("cursor" = Option<String>, Query), ("order_by" = Option<String>, Query, description = "`created_at`"), ("desc" = Option<bool>, Query), ("query" = Option<String>, Query)),
     responses((status = 200, description = "Teams"), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER"), (status = 403, description = "Another user's teams")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let listing = read_listing(input.form(auth.user_id()))?;
-    if auth.access == AccessType::Client {
-        let own = auth.own_user()?.user.user_id();
+async fn list(access: ClientAccess, input: Input) -> ApiResult {
+    let listing = read_listing(access.form(&input))?;
+    if access.access_type == AccessType::Client {
+        let own = access.own_user()?.user.user_id();
         if listing.member != Some(own) {
             return Err(forbidden(
                 "You can only list your own teams. Set user_id to me.",
             ));
         }
     }
-    let page = teams::list(app.pool(), auth.project_id(), &listing).await?;
+    let page = teams::list(access.app.pool(), access.project_id(), &listing).await?;
     let items: Vec<Value> = page
         .items
         .into_iter()
-        .map(|team| view(auth, team))
+        .map(|team| view(&access, team))
         .collect();
     if listing.limit.is_none() {
         return Ok(crate::http::answer::whole_list(&items));
@@ -225,105 +223,21 @@ fn read_listing(mut form: Form<'_>) -> Result<Listing, ApiError> {
     })())
 }
 
-/// The fields that creating and changing a team have in common.
-struct TeamFields {
-    profile_image_url: Patch<String>,
-    client_metadata: Patch<Value>,
-    client_read_only_metadata: Patch<Value>,
-    server_metadata: Patch<Value>,
-}
-
-impl TeamFields {
-    fn read(body: &mut Fields<'_>, access: AccessType) -> Option<Self> {
-        let profile_image_url = body.nullable("profile_image_url", url_text);
-        let client_metadata = body.nullable("client_metadata", json_value);
-        let (read_only, server) = match access {
-            AccessType::Client => (Some(Patch::Keep), Some(Patch::Keep)),
-            AccessType::Server | AccessType::Admin => (
-                body.nullable("client_read_only_metadata", json_value),
-                body.nullable("server_metadata", json_value),
-            ),
-        };
-        Some(Self {
-            profile_image_url: profile_image_url?,
-            client_metadata: client_metadata?,
-            client_read_only_metadata: read_only?,
-            server_metadata: server?,
-        })
-    }
-
-    async fn image(
-        app: &App,
-        auth: &Auth,
-        image: Patch<String>,
-    ) -> Result<Patch<String>, ApiError> {
-        let rule = match auth.access {
-            AccessType::Client => ImageRule::UploadsOnly,
-            AccessType::Server | AccessType::Admin => ImageRule::UploadsAndLinks,
-        };
-        images::accept(app, Folder::Teams, rule, image).await
-    }
-
-    async fn into_profile(
-        self,
-        app: &App,
-        auth: &Auth,
-        display_name: String,
-    ) -> Result<TeamProfile, ApiError> {
-        Ok(TeamProfile {
-            display_name,
-            profile_image_url: Self::image(app, auth, self.profile_image_url)
-                .await?
-                .into_value(),
-            client_metadata: self.client_metadata.into_value().unwrap_or_default(),
-            client_read_only_metadata: self
-                .client_read_only_metadata
-                .into_value()
-                .unwrap_or_default(),
-            server_metadata: self.server_metadata.into_value().unwrap_or_default(),
-        })
-    }
-
-    async fn into_change(
-        self,
-        app: &App,
-        auth: &Auth,
-        display_name: Option<String>,
-    ) -> Result<TeamChange, ApiError> {
-        Ok(TeamChange {
-            display_name,
-            profile_image_url: Self::image(app, auth, self.profile_image_url).await?,
-            client_metadata: self.client_metadata,
-            client_read_only_metadata: self.client_read_only_metadata,
-            server_metadata: self.server_metadata,
-        })
-    }
-}
-
 fn team_id(form: &mut Form<'_>) -> Option<TeamId> {
     form.params().required("team_id", uuid).map(TeamId)
 }
 
 /// Clients need a permission in the team; servers do not.
-async fn require(app: &App, auth: &Auth, team: TeamId, permission: &str) -> Result<(), ApiError> {
-    if auth.access != AccessType::Client {
+async fn require(access: &ProjectAccess, team: TeamId, permission: &str) -> Result<(), ApiError> {
+    if access.access_type != AccessType::Client {
         return Ok(());
     }
-    let user = auth.signed_in()?.user.user_id();
-    require_permission(app, team, user, permission).await
-}
-
-/// The team of that id in the caller's project.
-///
-/// # Errors
-/// `TEAM_NOT_FOUND`.
-pub(super) async fn find(app: &App, auth: &Auth, id: TeamId) -> Result<TeamRow, ApiError> {
-    let team = teams::by_id(app.pool(), auth.project_id(), id).await?;
-    team.ok_or_else(|| KnownError::team_not_found(id).into())
+    let user = access.signed_in()?.user.user_id();
+    require_permission(&access.app, team, user, permission).await
 }
 
 fn view(auth: &Auth, team: TeamRow) -> Value {
-    match auth.access {
+    match auth.access_type {
         AccessType::Client => json!(ClientTeam::from(team)),
         AccessType::Server | AccessType::Admin => json!(ServerTeam::from(team)),
     }

@@ -1,7 +1,6 @@
 //! `/team-invitations`: inviting people to teams by mail, and accepting that.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::permission::{INVITE_MEMBERS, READ_MEMBERS, REMOVE_MEMBERS};
@@ -24,9 +23,11 @@ use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::{success, whole_list};
 use crate::http::auth::codes::{check_code, limit_sending, read_code};
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{Form, Input, strict_email, text, url_text, uuid};
-use crate::http::teams as team_routes;
+use crate::http::request::access::{ClientAccess, ProjectAccess};
+use crate::http::request::caller::Auth;
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{strict_email, text, url_text, uuid};
+use crate::http::teams::find::find_team;
 use crate::security::limits::Limit;
 use crate::views::TeamInvitation;
 
@@ -48,9 +49,8 @@ pub fn router() -> OpenApiRouter<App> {
         (status = 400, description = "REDIRECT_URL_NOT_WHITELISTED, SCHEMA_ERROR"),
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED, TEAM_PERMISSION_REQUIRED"),
         (status = 404, description = "TEAM_MEMBERSHIP_NOT_FOUND, TEAM_NOT_FOUND")))]
-async fn send_code(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn send_code(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut body = form.body();
     let team = body.required("team_id", uuid);
     let email = body.required("email", |value: &Value| {
@@ -60,12 +60,11 @@ async fn send_code(State(app): State<App>, caller: Caller, input: Input) -> ApiR
     body.close();
     let (team, (address, written), callback) =
         form.finish((|| Some((TeamId(team?), email?, callback?)))())?;
-    let team = require(&app, auth, team, &[INVITE_MEMBERS]).await?;
-    limit_sending(&app, &caller, &address)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    // The contract keeps the address as it was written.
-    let id = send(visit, &team, &written, &callback).await?;
+    let team = require(&access, team, &[INVITE_MEMBERS]).await?;
+    limit_sending(&access, &address)?;
+    let request = access.request_context();
+    // The address is kept as it was written.
+    let id = send(request, &team, &written, &callback).await?;
     Ok(Json(json!({"success": true, "id": id})).into_response())
 }
 
@@ -82,16 +81,15 @@ enum Of {
         (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER, SCHEMA_ERROR; text: both or neither of the two"),
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED, TEAM_PERMISSION_REQUIRED"),
         (status = 404, description = "TEAM_MEMBERSHIP_NOT_FOUND, TEAM_NOT_FOUND")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let (pool, project, now) = (app.pool(), auth.project_id(), app.now());
-    let found = match read_listing(input.form(auth.user_id()))? {
+async fn list(access: ClientAccess, input: Input) -> ApiResult {
+    let (pool, project, now) = (access.app.pool(), access.project_id(), access.app.now());
+    let found = match read_listing(access.form(&input))? {
         Of::Team(team) => {
-            require(&app, auth, team, &[READ_MEMBERS, INVITE_MEMBERS]).await?;
+            require(&access, team, &[READ_MEMBERS, INVITE_MEMBERS]).await?;
             invitations::of_team(pool, project, team, now).await?
         }
         Of::User(user) => {
-            require_own(auth, user)?;
+            require_own(&access, user)?;
             invitations::to_user(pool, project, user, now).await?
         }
     };
@@ -117,18 +115,16 @@ fn read_listing(mut form: Form<'_>) -> Result<Of, ApiError> {
     responses((status = 200, description = "Taken back"), (status = 400, description = "SCHEMA_ERROR; text: no team_id"),
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED, TEAM_PERMISSION_REQUIRED"),
         (status = 404, description = "TEAM_MEMBERSHIP_NOT_FOUND, TEAM_NOT_FOUND, VERIFICATION_CODE_NOT_FOUND")))]
-async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn delete(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let id = invitation_id(&mut form);
     let mut query = form.query();
     let team = query.optional("team_id", uuid);
     query.close();
     let (id, team) = form.finish((|| Some((id?, team?.map(TeamId))))())?;
     let team = team.ok_or_else(|| bad_request("Set team_id: the team that was invited to."))?;
-    require(&app, auth, team, &[REMOVE_MEMBERS]).await?;
-    let context = caller.event_context(&app, auth.project_id());
-    revoke(&app, &context, team, id).await?;
+    require(&access, team, &[REMOVE_MEMBERS]).await?;
+    revoke(&access.app, access.event_context(), team, id).await?;
     Ok(success())
 }
 
@@ -139,21 +135,19 @@ async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         (status = 400, description = "VERIFICATION_CODE_EXPIRED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED, SCHEMA_ERROR; in project `internal`, ITEM_QUANTITY_INSUFFICIENT_AMOUNT"),
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 403, description = "TEAM_INVITATION_RESTRICTED_USER_NOT_ALLOWED"),
         (status = 404, description = "VERIFICATION_CODE_NOT_FOUND, TEAM_NOT_FOUND; in project `internal`, ITEM_NOT_FOUND"), (status = 409, description = "VERIFICATION_CODE_ALREADY_USED")))]
-async fn accept(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let code = read_code(&input, &caller)?;
-    caller.limit(&app, Limit::CodeCheckFromIp)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    accept_code(visit, &code, current(auth)).await?;
+async fn accept(access: ClientAccess, input: Input) -> ApiResult {
+    let code = read_code(&access, &input)?;
+    access.limit(Limit::CodeCheckFromIp)?;
+    let request = access.request_context();
+    accept_code(request, &code, current(&access)).await?;
     Ok(Json(json!({})).into_response())
 }
 
 /// Says whether an invitation's code would work, without using it up.
 #[utoipa::path(post, path = "/team-invitations/accept/check-code", tag = "teams", request_body = Value,
     responses((status = 200, description = "`{is_code_valid: true}`")))]
-async fn check(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    check_code(&app, &caller, &input, Purpose::TeamInvitation).await
+async fn check(access: ClientAccess, input: Input) -> ApiResult {
+    check_code(&access, &input, Purpose::TeamInvitation).await
 }
 
 /// Says which team a code invites to, without using it up.
@@ -162,13 +156,11 @@ async fn check(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
         (status = 400, description = "VERIFICATION_CODE_EXPIRED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED, SCHEMA_ERROR"),
         (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 403, description = "TEAM_INVITATION_RESTRICTED_USER_NOT_ALLOWED"),
         (status = 404, description = "VERIFICATION_CODE_NOT_FOUND, TEAM_NOT_FOUND"), (status = 409, description = "VERIFICATION_CODE_ALREADY_USED")))]
-async fn details(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let code = read_code(&input, &caller)?;
-    caller.limit(&app, Limit::CodeCheckFromIp)?;
-    let context = caller.event_context(&app, auth.project_id());
-    let visit = caller.visit(&app, auth, &context);
-    let team = team_behind(visit, &code, current(auth)).await?;
+async fn details(access: ClientAccess, input: Input) -> ApiResult {
+    let code = read_code(&access, &input)?;
+    access.limit(Limit::CodeCheckFromIp)?;
+    let request = access.request_context();
+    let team = team_behind(request, &code, current(&access)).await?;
     let shown = json!({"team_id": team.id, "team_display_name": team.display_name});
     Ok(Json(shown).into_response())
 }
@@ -180,21 +172,19 @@ async fn details(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
         (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED, SCHEMA_ERROR; in project `internal`, ITEM_QUANTITY_INSUFFICIENT_AMOUNT"),
         (status = 403, description = "TEAM_INVITATION_RESTRICTED_USER_NOT_ALLOWED"),
         (status = 404, description = "VERIFICATION_CODE_NOT_FOUND, TEAM_NOT_FOUND")))]
-async fn accept_one(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn accept_one(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let id = invitation_id(&mut form);
     let mut query = form.query();
     let user = query.required_user_id_or_me("user_id");
     query.close();
     form.optional_body().close();
     let (id, user) = form.finish((|| Some((id?, user?)))())?;
-    require_own(auth, user)?;
-    if auth.access == AccessType::Client {
-        require_unrestricted(&auth.project, current(auth))?;
+    require_own(&access, user)?;
+    if access.access_type == AccessType::Client {
+        require_unrestricted(&access.project, current(&access))?;
     }
-    let context = caller.event_context(&app, auth.project_id());
-    accept_by_id(caller.visit(&app, auth, &context), id, user).await?;
+    accept_by_id(access.request_context(), id, user).await?;
     Ok(Json(json!({})).into_response())
 }
 
@@ -211,7 +201,7 @@ fn current(auth: &Auth) -> Option<&UserRow> {
 
 /// Clients see and accept what concerns the signed-in user only.
 fn require_own(auth: &Auth, user: UserId) -> Result<(), ApiError> {
-    if auth.access == AccessType::Client && auth.own_user()?.user.user_id() != user {
+    if auth.access_type == AccessType::Client && auth.own_user()?.user.user_id() != user {
         return Err(KnownError::cannot_get_own_user_without_user().into());
     }
     Ok(())
@@ -219,18 +209,17 @@ fn require_own(auth: &Auth, user: UserId) -> Result<(), ApiError> {
 
 /// Clients need permissions in the team; servers do not.
 async fn require(
-    app: &App,
-    auth: &Auth,
+    access: &ProjectAccess,
     team: TeamId,
     permissions: &[&str],
 ) -> Result<TeamRow, ApiError> {
-    if auth.access == AccessType::Client {
-        let user = auth.signed_in()?.user.user_id();
+    if access.access_type == AccessType::Client {
+        let user = access.signed_in()?.user.user_id();
         for permission in permissions {
-            require_permission(app, team, user, permission).await?;
+            require_permission(&access.app, team, user, permission).await?;
         }
     }
-    team_routes::find(app, auth, team).await
+    find_team(access, team).await
 }
 
 fn bad_request(text: &str) -> ApiError {

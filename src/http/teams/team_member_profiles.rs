@@ -1,7 +1,6 @@
 //! `/team-member-profiles`: how members appear in their teams.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::permission::READ_MEMBERS;
@@ -20,9 +19,11 @@ use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::whole_list;
 use crate::http::images::{self, Folder, ImageRule};
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{Form, Input, text, url_text, uuid};
-use crate::http::{teams as team_routes, users};
+use crate::http::request::access::{ClientAccess, ProjectAccess};
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{text, url_text, uuid};
+use crate::http::teams::find::find_team;
+use crate::http::users::find::find_user;
 use crate::views::{ClientMemberProfile, ServerMemberProfile};
 
 /// The routes of this file.
@@ -37,39 +38,38 @@ pub fn router() -> OpenApiRouter<App> {
     params(("team_id" = Option<String>, Query, description = "Required from clients"), ("user_id" = Option<String>, Query, description = "A user's id, or `me`")),
     responses((status = 200, description = "Profiles"), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER; a client that names no team"),
         (status = 401, description = "TEAM_PERMISSION_REQUIRED"), (status = 404, description = "TEAM_MEMBERSHIP_NOT_FOUND, TEAM_NOT_FOUND, USER_NOT_FOUND")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
+async fn list(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut query = form.query();
     let team = query.optional("team_id", uuid);
     let user = query.optional_user_id_or_me("user_id");
     query.close();
     let (team, user) = form.finish((|| Some((team?.map(TeamId), user?)))())?;
-    check_listing(&app, auth, team, user).await?;
-    let profiles = member_profiles::list(app.pool(), auth.project_id(), team, user).await?;
-    let items: Vec<Value> = profiles.iter().map(|one| view(&app, auth, one)).collect();
+    check_listing(&access, team, user).await?;
+    let profiles =
+        member_profiles::list(access.app.pool(), access.project_id(), team, user).await?;
+    let items: Vec<Value> = profiles.iter().map(|one| view(&access, one)).collect();
     Ok(whole_list(&items))
 }
 
 async fn check_listing(
-    app: &App,
-    auth: &Auth,
+    access: &ProjectAccess,
     team: Option<TeamId>,
     user: Option<UserId>,
 ) -> Result<(), ApiError> {
-    if auth.access == AccessType::Client {
-        let own = auth.own_user()?.user.user_id();
+    if access.access_type == AccessType::Client {
+        let own = access.own_user()?.user.user_id();
         let Some(team) = team else {
             let text = "Set team_id: the members of one team at a time can be listed.";
             return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
         };
-        return check_reading(app, team, own, user).await;
+        return check_reading(&access.app, team, own, user).await;
     }
     if let Some(team) = team {
-        team_routes::find(app, auth, team).await?;
+        find_team(access, team).await?;
     }
     if let Some(user) = user {
-        users::find(app, auth, user).await?;
+        find_user(access, user).await?;
     }
     Ok(())
 }
@@ -95,17 +95,16 @@ async fn check_reading(
     params(("team_id" = String, Path), ("user_id" = String, Path, description = "A user's id, or `me`")),
     responses((status = 200, body = ServerMemberProfile), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER"),
         (status = 401, description = "TEAM_PERMISSION_REQUIRED"), (status = 404, description = "USER_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND")))]
-async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn read(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let ids = path_ids(&mut form);
     let (team, user) = form.finish(ids)?;
-    if auth.access == AccessType::Client {
-        let own = auth.own_user()?.user.user_id();
-        check_reading(&app, team, own, Some(user)).await?;
+    if access.access_type == AccessType::Client {
+        let own = access.own_user()?.user.user_id();
+        check_reading(&access.app, team, own, Some(user)).await?;
     }
-    let profile = find(&app, auth, team, user).await?;
-    Ok(Json(view(&app, auth, &profile)).into_response())
+    let profile = find(&access, team, user).await?;
+    Ok(Json(view(&access, &profile)).into_response())
 }
 
 /// Changes how a member appears in the team.
@@ -113,9 +112,8 @@ async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
     params(("team_id" = String, Path), ("user_id" = String, Path, description = "A user's id, or `me`")),
     responses((status = 200, body = ServerMemberProfile), (status = 400, description = "SCHEMA_ERROR, CANNOT_GET_OWN_USER_WITHOUT_USER"),
         (status = 403, description = "Another member's profile"), (status = 404, description = "USER_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND")))]
-async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn update(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let ids = path_ids(&mut form);
     let mut body = form.body();
     let display_name = body.optional("display_name", text);
@@ -123,20 +121,19 @@ async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     body.close();
     let ((team, user), display_name, image) =
         form.finish((|| Some((ids?, display_name?, image?)))())?;
-    if auth.access == AccessType::Client && auth.own_user()?.user.user_id() != user {
+    if access.access_type == AccessType::Client && access.own_user()?.user.user_id() != user {
         let text = "You can only change your own profile.";
         return Err(ApiError::text(StatusCode::FORBIDDEN, text));
     }
-    find(&app, auth, team, user).await?;
+    find(&access, team, user).await?;
     let rule = ImageRule::UploadsAndLinks;
     let change = MemberProfileChange {
         display_name,
-        profile_image_url: images::accept(&app, Folder::TeamMembers, rule, image).await?,
+        profile_image_url: images::accept(&access.app, Folder::TeamMembers, rule, image).await?,
     };
-    let context = caller.event_context(&app, auth.project_id());
-    change_profile(&app, &context, team, user, change).await?;
-    let profile = find(&app, auth, team, user).await?;
-    Ok(Json(view(&app, auth, &profile)).into_response())
+    change_profile(&access.app, access.event_context(), team, user, change).await?;
+    let profile = find(&access, team, user).await?;
+    Ok(Json(view(&access, &profile)).into_response())
 }
 
 fn path_ids(form: &mut Form<'_>) -> Option<(TeamId, UserId)> {
@@ -148,23 +145,26 @@ fn path_ids(form: &mut Form<'_>) -> Option<(TeamId, UserId)> {
 }
 
 async fn find(
-    app: &App,
-    auth: &Auth,
+    access: &ProjectAccess,
     team: TeamId,
     user: UserId,
 ) -> Result<MemberProfile, ApiError> {
-    users::find(app, auth, user).await?;
-    let project = auth.project_id();
-    let found = member_profiles::list(app.pool(), project, Some(team), Some(user)).await?;
+    find_user(access, user).await?;
+    let project = access.project_id();
+    let found = member_profiles::list(access.app.pool(), project, Some(team), Some(user)).await?;
     let profile = found.into_iter().next();
     profile.ok_or_else(|| KnownError::team_membership_not_found(team, user).into())
 }
 
-fn view(app: &App, auth: &Auth, profile: &MemberProfile) -> Value {
-    match auth.access {
+fn view(access: &ProjectAccess, profile: &MemberProfile) -> Value {
+    match access.access_type {
         AccessType::Client => json!(ClientMemberProfile::of(profile)),
         AccessType::Server | AccessType::Admin => {
-            json!(ServerMemberProfile::of(app, profile, &auth.project))
+            json!(ServerMemberProfile::of(
+                &access.app,
+                profile,
+                &access.project
+            ))
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `/team-memberships`: who is in which team.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::permission::REMOVE_MEMBERS;
@@ -17,9 +16,11 @@ use crate::app::teams::{add_member, remove_member, require_permission};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::success;
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{Form, Input, uuid};
-use crate::http::{teams as team_routes, users};
+use crate::http::request::access::{ClientAccess, ProjectAccess, ServerAccess};
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::uuid;
+use crate::http::teams::find::find_team;
+use crate::http::users::find::find_user;
 
 /// The routes of this file.
 pub fn router() -> OpenApiRouter<App> {
@@ -30,16 +31,21 @@ pub fn router() -> OpenApiRouter<App> {
 #[utoipa::path(post, path = "/team-memberships/{team_id}/{user_id}", tag = "teams", request_body = Value,
     params(("team_id" = String, Path), ("user_id" = String, Path, description = "A user's id, or `me`")),
     responses((status = 201, description = "`{team_id, user_id}`"), (status = 404, description = "USER_NOT_FOUND, TEAM_NOT_FOUND"), (status = 409, description = "TEAM_MEMBERSHIP_ALREADY_EXISTS")))]
-async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.server()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn create(access: ServerAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let ids = path_ids(&mut form);
     form.body().close();
     let (team, user) = form.finish(ids)?;
-    users::find(&app, auth, user).await?;
-    team_routes::find(&app, auth, team).await?;
-    let context = caller.event_context(&app, auth.project_id());
-    add_member(&app, &context, &auth.project, team, user).await?;
+    find_user(&access, user).await?;
+    find_team(&access, team).await?;
+    add_member(
+        &access.app,
+        access.event_context(),
+        &access.project,
+        team,
+        user,
+    )
+    .await?;
     Ok((
         StatusCode::CREATED,
         Json(json!({"team_id": team, "user_id": user})),
@@ -52,22 +58,20 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
     params(("team_id" = String, Path), ("user_id" = String, Path, description = "A user's id, or `me`")),
     responses((status = 200, description = "Removed"), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER"),
         (status = 401, description = "TEAM_PERMISSION_REQUIRED"), (status = 404, description = "USER_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND")))]
-async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn delete(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let ids = path_ids(&mut form);
     let (team, user) = form.finish(ids)?;
-    check_right(&app, auth, team, user).await?;
-    users::find(&app, auth, user).await?;
+    check_right(&access, team, user).await?;
+    find_user(&access, user).await?;
     // The membership may be of another project's team.
-    let in_project = teams::by_id(app.pool(), auth.project_id(), team)
+    let in_project = teams::by_id(access.app.pool(), access.project_id(), team)
         .await?
         .is_some();
-    if !in_project || !teams::is_member(app.pool(), team, user).await? {
+    if !in_project || !teams::is_member(access.app.pool(), team, user).await? {
         return Err(KnownError::team_membership_not_found(team, user).into());
     }
-    let context = caller.event_context(&app, auth.project_id());
-    remove_member(&app, &context, team, user).await?;
+    remove_member(&access.app, access.event_context(), team, user).await?;
     Ok(success())
 }
 
@@ -80,13 +84,13 @@ fn path_ids(form: &mut Form<'_>) -> Option<(TeamId, UserId)> {
 }
 
 /// Everybody may leave; to remove others takes a permission.
-async fn check_right(app: &App, auth: &Auth, team: TeamId, user: UserId) -> Result<(), ApiError> {
-    if auth.access != AccessType::Client {
+async fn check_right(access: &ProjectAccess, team: TeamId, user: UserId) -> Result<(), ApiError> {
+    if access.access_type != AccessType::Client {
         return Ok(());
     }
-    let own = auth.own_user()?.user.user_id();
+    let own = access.own_user()?.user.user_id();
     if own == user {
         return Ok(());
     }
-    require_permission(app, team, own, REMOVE_MEMBERS).await
+    require_permission(&access.app, team, own, REMOVE_MEMBERS).await
 }

@@ -10,7 +10,7 @@ use muniment_projections::webhooks::queue::Message;
 use muniment_projections::webhooks::{Happened, Happening, Occasion, Tie};
 use serde_json::{Value, json};
 
-use crate::app::projects::LoadedProject;
+use crate::app::projects::directory::LoadedProject;
 use crate::app::webhooks::body;
 use crate::views::{ProjectPermission, ServerTeam, ServerUser, TeamPermission};
 

@@ -1,10 +1,10 @@
-//! What Stripe tells, and what becomes of it (contract 06 §9).
+//! What Stripe tells, and what becomes of it.
 //!
 //! Events arrive twice, late, or in the wrong order. So an event about a subscription only makes the
-//! server ask Stripe how things stand; everything else is noted under Stripe's own ids, and letters
+//! server ask Stripe how things stand; everything else is noted under Stripe's own ids, and emails
 //! go out under ids that follow from the event.
 
-mod letters;
+mod emails;
 mod one_time;
 mod subscriptions;
 

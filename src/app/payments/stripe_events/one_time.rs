@@ -4,7 +4,7 @@ use muniment_domain::PurchaseId;
 use muniment_domain::customer::{CustomerCommand, History, Payment};
 use muniment_projections::LedgerError;
 
-use super::letters::{Bill, PaymentLetter};
+use super::emails::{Bill, PaymentEmail};
 use super::{EventError, News, customer_in, given};
 use crate::app::payments::customers;
 
@@ -22,12 +22,12 @@ impl News<'_> {
         let quantity = given(&metadata, "purchaseQuantity").and_then(|text| text.parse().ok());
         let quantity = quantity.unwrap_or(1).max(1);
         let name = product.display_name.as_deref().unwrap_or(UNNAMED);
-        let letter = PaymentLetter::Receipt {
+        let email = PaymentEmail::Receipt {
             bill: self.bill(name, "amount_received"),
             quantity,
             link: self.text("/charges/data/0/receipt_url"),
         };
-        let letters = self.letters(&customer, &letter).await?;
+        let emails = self.emails_to(&customer, &email).await?;
         let payment = Payment {
             customer: customer.clone(),
             id: PurchaseId(self.app.random.uuid()),
@@ -44,8 +44,8 @@ impl News<'_> {
         let _turn = self.app.queues.lock(stream.0).await;
         log.transact(&self.context, |mut unit| async {
             customers::execute(&mut unit, &customer, command.clone()).await?;
-            for letter in &letters {
-                letter.request_once(&mut unit).await?;
+            for email in &emails {
+                email.request_once(&mut unit).await?;
             }
             Ok::<_, LedgerError>((unit, ()))
         })
@@ -59,12 +59,12 @@ impl News<'_> {
         let customer = customer_in(&metadata)?;
         let product = self.product(&metadata).await?;
         let name = product.display_name.as_deref().unwrap_or(UNNAMED);
-        let letter = PaymentLetter::Failed {
+        let email = PaymentEmail::Failed {
             bill: self.bill(name, "amount"),
             reason: self.text("/last_payment_error/message"),
         };
-        let letters = self.letters(&customer, &letter).await?;
-        self.post(&letters).await
+        let emails = self.emails_to(&customer, &email).await?;
+        self.enqueue(&emails).await
     }
 
     pub(super) fn bill(&self, product: &str, amount: &str) -> Bill {

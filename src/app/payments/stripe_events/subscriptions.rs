@@ -10,7 +10,7 @@ use muniment_domain::customer::{
 use muniment_projections::LedgerError;
 use muniment_projections::read_models::customers as rows;
 
-use super::letters::PaymentLetter;
+use super::emails::PaymentEmail;
 use super::{EventError, News, customer_in, from_seconds, given};
 use crate::app::payments::customers;
 use crate::clients::stripe::Subscription;
@@ -112,20 +112,20 @@ impl News<'_> {
     }
 
     async fn invoice_changed(&self, customer: &CustomerRef) -> Result<(), EventError> {
-        let letters = match self.invoice_letter() {
-            Some(letter) => self.letters(customer, &letter).await?,
+        let emails = match self.invoice_email() {
+            Some(email) => self.emails_to(customer, &email).await?,
             None => Vec::new(),
         };
         let Some((owner, command)) = self.invoice_report().await? else {
-            return self.post(&letters).await;
+            return self.enqueue(&emails).await;
         };
         let stream = owner.stream(&self.context.project_id);
         let _turn = self.app.queues.lock(stream.0).await;
         let log = &self.app.log;
         log.transact(&self.context, |mut unit| async {
             customers::execute(&mut unit, &owner, command.clone()).await?;
-            for letter in &letters {
-                letter.request_once(&mut unit).await?;
+            for email in &emails {
+                email.request_once(&mut unit).await?;
             }
             Ok::<_, LedgerError>((unit, ()))
         })
@@ -173,13 +173,13 @@ impl News<'_> {
         )))
     }
 
-    /// The letter that an event about an invoice is worth.
-    fn invoice_letter(&self) -> Option<PaymentLetter> {
+    /// The email to send about an event of an invoice, if any.
+    fn invoice_email(&self) -> Option<PaymentEmail> {
         let name = self.text("/lines/data/0/description");
         let name = name.as_deref().unwrap_or(UNNAMED);
         let page = self.text("/hosted_invoice_url");
         match self.event.kind.as_str() {
-            "invoice.payment_succeeded" => Some(PaymentLetter::Receipt {
+            "invoice.payment_succeeded" => Some(PaymentEmail::Receipt {
                 bill: self.bill(name, "amount_paid"),
                 quantity: self.object()["lines"]["data"][0]["quantity"]
                     .as_i64()
@@ -188,7 +188,7 @@ impl News<'_> {
             }),
             // As long as Stripe tries again, there is nothing to tell.
             "invoice.payment_failed" if self.object()["status"] == "uncollectible" => {
-                Some(PaymentLetter::InvoiceFailed {
+                Some(PaymentEmail::InvoiceFailed {
                     bill: self.bill(name, "amount_due"),
                     invoice_url: page,
                 })

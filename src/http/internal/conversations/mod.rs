@@ -1,10 +1,8 @@
-//! `/internal/conversations`: what agents and the users of their projects write to each other
-//! (contract 04 §10).
+//! `/internal/conversations`: what agents and the users of their projects write to each other.
 
 mod views;
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::support_conversation::{
@@ -13,18 +11,21 @@ use muniment_domain::support_conversation::{
 };
 use muniment_domain::{Patch, ProjectId, SupportConversationId, UserId};
 use muniment_projections::read_models::support_conversations::{self, Listing};
-use muniment_projections::read_models::{teams, users};
+use muniment_projections::read_models::teams;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use views::{SupportDetail, SupportOpened, SupportSummary};
 
 use crate::app::App;
+use crate::app::conversations;
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::Caller;
-use crate::http::request::input::{Checked, Fields, Form, Input, integer, one_of, text, uuid};
-use views::{SupportDetail, SupportOpened, SupportSummary};
+use crate::http::request::access::ClientAccess;
+use crate::http::request::fields::{Checked, Fields};
+use crate::http::request::input::{Form, Input};
+use crate::http::request::values::{integer, one_of, text, uuid};
 
 /// The longest page, which is also the usual one.
 const MAX_PAGE: i64 = 200;
@@ -41,10 +42,9 @@ pub fn router() -> OpenApiRouter<App> {
     params(("projectId" = String, Query), ("query" = Option<String>, Query), ("status" = Option<String>, Query),
         ("userId" = Option<String>, Query), ("limit" = Option<i64>, Query), ("offset" = Option<i64>, Query)),
     responses((status = 200, description = "A page", body = [SupportSummary]), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "PROJECT_NOT_FOUND")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
-    let user = form.internal_user(auth);
+async fn list(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
+    let user = form.internal_user(&access);
     let mut query = form.query();
     let project = query.required("projectId", project_id);
     let term = query.optional("query", text);
@@ -64,8 +64,8 @@ async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
         };
         Some((user?, project?, listing))
     })())?;
-    require_managed(&app, user, &project).await?;
-    let found = support_conversations::list(app.pool(), &project, &listing).await?;
+    require_managed(&access.app, user, &project).await?;
+    let found = support_conversations::list(access.app.pool(), &project, &listing).await?;
     let shown: Vec<SupportSummary> = found.into_iter().map(SupportSummary::of).collect();
     Ok(Json(json!({"conversations": shown})).into_response())
 }
@@ -73,10 +73,9 @@ async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
 /// Opens a conversation with a user of a project.
 #[utoipa::path(post, path = "/internal/conversations", tag = "internal", request_body = Value,
     responses((status = 200, description = "Opened", body = SupportOpened), (status = 400, description = "SCHEMA_ERROR, USER_ID_DOES_NOT_EXIST"), (status = 404, description = "PROJECT_NOT_FOUND")))]
-async fn open(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
-    let agent = form.internal_user(auth);
+async fn open(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
+    let agent = form.internal_user(&access);
     let mut body = form.body();
     let project = body.required("projectId", project_id);
     let customer = body.required("userId", uuid);
@@ -92,67 +91,54 @@ async fn open(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
             topic: topic?,
             priority: priority?,
             source: source?,
-            entry_point_id: app.random.uuid(),
-            message: agent_text(&app, agent?, message?),
+            entry_point_id: access.app.random.uuid(),
+            message: agent_text(&access.app, agent?, message?),
         })
     })())?;
-    require_managed(&app, opening.message.agent, &opening.project_id).await?;
-    let conversation_id = SupportConversationId(app.random.uuid());
-    let context = caller.event_context(&app, &opening.project_id);
-    let opening = &opening;
-    app.log
-        .transact(&context, |mut unit| async move {
-            let (project, customer) = (&opening.project_id, opening.customer);
-            let pool = unit.log().pool();
-            if users::by_id(pool, project, customer).await?.is_none() {
-                return Err(KnownError::user_id_does_not_exist(customer).into());
-            }
-            let command = SupportConversationCommand::Open(Box::new(opening.clone()));
-            unit.create::<SupportConversation>(&conversation_id, command)
-                .await?;
-            Ok::<_, ApiError>((unit, ()))
-        })
-        .await?;
+    require_managed(&access.app, opening.message.agent, &opening.project_id).await?;
+    let conversation_id = SupportConversationId(access.app.random.uuid());
+    let context = access.event_context_of(&opening.project_id);
+    conversations::open(&access.app, &context, conversation_id, &opening).await?;
     Ok(Json(SupportOpened { conversation_id }).into_response())
 }
 
 /// A conversation with everything that was said.
 #[utoipa::path(get, path = "/internal/conversations/{conversation_id}", tag = "internal", params(("conversation_id" = String, Path), ("projectId" = String, Query)),
     responses((status = 200, description = "The conversation", body = SupportDetail), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "PROJECT_NOT_FOUND, or an unknown conversation")))]
-async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id());
-    let user = form.internal_user(auth);
+async fn read(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
+    let user = form.internal_user(&access);
     let id = read_id(&mut form);
     let mut query = form.query();
     let project = query.required("projectId", project_id);
     query.close();
     let (user, id, project) = form.finish((|| Some((user?, id?, project?)))())?;
-    require_managed(&app, user, &project).await?;
-    detail(&app, &project, id).await
+    require_managed(&access.app, user, &project).await?;
+    detail(&access.app, &project, id).await
 }
 
 /// Answers, notes something down, or changes how the conversation stands.
 #[utoipa::path(patch, path = "/internal/conversations/{conversation_id}", tag = "internal", params(("conversation_id" = String, Path)), request_body = Value,
     responses((status = 200, description = "The conversation", body = SupportDetail), (status = 400, description = "SCHEMA_ERROR, or it has that status"), (status = 404, description = "PROJECT_NOT_FOUND, or an unknown conversation")))]
-async fn change(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.client()?;
-    let mut form = input.form(auth.user_id()).no_query();
-    let agent = form.internal_user(auth);
+async fn change(access: ClientAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
+    let agent = form.internal_user(&access);
     let id = read_id(&mut form);
     let mut body = form.body();
     let project = body.required("projectId", project_id);
     let change = read_change(&mut body);
     body.close();
     let (agent, id, project, change) = form.finish((|| Some((agent?, id?, project?, change?)))())?;
-    require_managed(&app, agent, &project).await?;
-    let known = support_conversations::by_id(app.pool(), &project, id).await?;
+    require_managed(&access.app, agent, &project).await?;
+    let known = support_conversations::by_id(access.app.pool(), &project, id).await?;
     known.ok_or_else(unknown)?;
-    let context = caller.event_context(&app, &project);
-    let command = change.into_command(&app, agent);
-    app.execute::<SupportConversation>(&context, &id, &command)
+    let context = access.event_context_of(&project);
+    let command = change.into_command(&access.app, agent);
+    access
+        .app
+        .execute::<SupportConversation>(&context, &id, &command)
         .await?;
-    detail(&app, &project, id).await
+    detail(&access.app, &project, id).await
 }
 
 async fn detail(app: &App, project: &ProjectId, id: SupportConversationId) -> ApiResult {

@@ -1,11 +1,8 @@
-//! `/internal/metrics`: a project at a glance, for its dashboard (contract 07 §7).
+//! What the dashboard asks about a project, and the sources that answer.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use axum::Json;
-use axum::extract::State;
-use axum::response::IntoResponse;
 use clickhouse::Client;
 use futures_util::{TryFutureExt, try_join};
 use muniment_domain::{Millis, ProjectId, UserId};
@@ -22,67 +19,36 @@ use muniment_projections::read_models::paging::Direction;
 use muniment_projections::read_models::users::{self, Listing, UserRecord, Visibility};
 use serde::Serialize;
 use serde_json::{Value, json};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
+use super::figures::{date, per_visitor, percent, rounded};
 use crate::app::App;
-use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{Input, query_boolean};
-use crate::timestamp;
+use crate::error::ApiError;
+use crate::http::request::caller::Auth;
 use crate::views::ServerUser;
 
 /// Users that signed up last.
 const NEWCOMERS: i64 = 100;
+
 /// Users that were seen last.
 const RECENTLY_ACTIVE: usize = 5;
+
 /// Users of all projects whom this process saw last, and the tables may not have yet.
 const JUST_SEEN: usize = 200;
-/// Letters that were asked for last.
+
+/// Emails that were asked for last.
 const RECENT_EMAILS: i64 = 100;
 
-/// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(read))
-}
-
-/// A project at a glance: its users, mail, money and traffic, and how they were over the last 31 days.
-#[utoipa::path(get, path = "/internal/metrics", tag = "internal",
-    params(("include_anonymous" = Option<bool>, Query)),
-    responses((status = 200, description = "Users, logins, and one overview each of users, payments, emails and analytics"),
-        (status = 400, description = "SCHEMA_ERROR")))]
-async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id());
-    let mut query = form.query();
-    let anonymous = query.or_default("include_anonymous", query_boolean, false);
-    query.close();
-    let question = Question {
-        app: &app,
-        auth,
-        now: app.now(),
-        window: Window::until(app.now()),
-        anonymous: if form.finish(anonymous)? {
-            Anonymous::Included
-        } else {
-            Anonymous::Excluded
-        },
-    };
-    let metrics = question.answer().await?;
-    Ok(Json(metrics).into_response())
-}
-
 /// What is asked, and when.
-struct Question<'q> {
-    app: &'q App,
-    auth: &'q Auth,
-    now: Millis,
-    window: Window,
-    anonymous: Anonymous,
+pub(super) struct Question<'q> {
+    pub(super) app: &'q App,
+    pub(super) auth: &'q Auth,
+    pub(super) now: Millis,
+    pub(super) window: Window,
+    pub(super) anonymous: Anonymous,
 }
 
 impl Question<'_> {
-    async fn answer(&self) -> Result<Value, ApiError> {
+    pub(super) async fn answer(&self) -> Result<Value, ApiError> {
         let store = self.app.analytics.as_ref().map(AnalyticsStore::owner);
         let (pool, project) = (self.app.pool(), self.project());
         let (counts, activity, invoices) = try_join!(
@@ -290,7 +256,7 @@ impl Question<'_> {
                 json!({
                     "id": email.id,
                     "status": email.status,
-                    // What a letter is about is sealed.
+                    // What an email is about is sealed.
                     "subject": "(no subject)",
                     "created_at_millis": email.created_at,
                 })
@@ -420,49 +386,7 @@ impl Browsing {
     }
 }
 
-/// Figures that the contract wants even then are left out of the answer.
+/// Figures that clients expect even then are left out of the answer.
 fn note(error: &clickhouse::error::Error) {
     tracing::warn!(%error, "the analytics store did not answer; some metrics are left out");
-}
-
-/// `YYYY-MM-DD`
-fn date(day: Millis) -> String {
-    timestamp::format(day).chars().take(10).collect()
-}
-
-/// A part in percent with two decimals, at most 100; none of nothing.
-#[allow(clippy::cast_precision_loss, reason = "for human eyes")]
-fn percent(part: i64, whole: i64) -> f64 {
-    let share = part as f64 / whole.max(1) as f64;
-    rounded(share * 100.0, 100.0).min(100.0)
-}
-
-/// In major units with two decimals.
-#[allow(clippy::cast_precision_loss, reason = "for human eyes")]
-fn per_visitor(cents: i64, visitors: u64) -> f64 {
-    if visitors == 0 {
-        return 0.0;
-    }
-    rounded(cents as f64 / 100.0 / visitors as f64, 100.0)
-}
-
-/// To so many parts of one.
-fn rounded(number: f64, parts: f64) -> f64 {
-    (number * parts).round() / parts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[allow(clippy::float_cmp, reason = "both are rounded the same way")]
-    fn rates_are_rounded_and_never_divide_by_nothing() {
-        assert_eq!(percent(1, 3), 33.33);
-        assert_eq!(percent(0, 0), 0.0);
-        assert_eq!(percent(3, 2), 100.0);
-        assert_eq!(per_visitor(1000, 3), 3.33);
-        assert_eq!(per_visitor(1000, 0), 0.0);
-        assert_eq!(date(Millis(0)), "1970-01-01");
-    }
 }

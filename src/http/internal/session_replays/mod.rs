@@ -1,8 +1,8 @@
 //! `/internal/session-replays`: recordings of what users saw, for administrators.
 
+mod parameters;
+
 use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use muniment_domain::ProjectId;
@@ -15,12 +15,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use self::parameters::{Parameters, leading_integer, lenient_limit, non_empty};
 use crate::app::App;
 use crate::app::session_replays::events;
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
-use crate::http::request::caller::Caller;
-use crate::http::request::input::{Fields, Input, text};
+use crate::http::request::access::AdminAccess;
+use crate::http::request::input::Input;
+use crate::http::request::values::text;
 
 /// How many objects are fetched at once.
 const FETCHES: usize = 10;
@@ -44,14 +46,13 @@ pub fn router() -> OpenApiRouter<App> {
         ("click_count_min" = Option<String>, Query)),
     responses((status = 200, description = "`{items, pagination}`"), (status = 400, description = "A filter that cannot be read"),
         (status = 404, description = "ITEM_NOT_FOUND: the cursor")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id());
+async fn list(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let parameters = Parameters::read(&mut form.query());
     let parameters = form.finish(Some(parameters))?;
     let mut filter = parameters.filter()?;
     if let Some(clicks) = parameters.clicks()? {
-        filter.ids = Some(with_clicks(&app, auth.project_id(), clicks).await?);
+        filter.ids = Some(with_clicks(&access.app, access.project_id(), clicks).await?);
     }
     if filter.ids.as_ref().is_some_and(Vec::is_empty) {
         return Ok(page(&[] as &[Value], None));
@@ -64,7 +65,14 @@ async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
         Some(Ok(id)) => Some(id),
         Some(Err(_)) => return Err(unknown().into()),
     };
-    let found = listing::replays(app.pool(), auth.project_id(), &filter, after, limit).await?;
+    let found = listing::replays(
+        access.app.pool(),
+        access.project_id(),
+        &filter,
+        after,
+        limit,
+    )
+    .await?;
     let slice = found.ok_or_else(unknown)?;
     let next = slice.items.last().filter(|_| slice.more).map(|it| it.id);
     let items: Vec<Value> = slice.items.iter().map(shown).collect();
@@ -99,183 +107,19 @@ fn shown(replay: &Replay) -> Value {
     })
 }
 
-/// The query of the listing, as sent. An empty parameter counts as absent.
-struct Parameters {
-    limit: Option<String>,
-    cursor: Option<String>,
-    user_ids: Option<String>,
-    team_ids: Option<String>,
-    duration_min: Option<String>,
-    duration_max: Option<String>,
-    last_event_from: Option<String>,
-    last_event_to: Option<String>,
-    click_count_min: Option<String>,
-}
-
-impl Parameters {
-    fn read(query: &mut Fields<'_>) -> Self {
-        let mut read = |name| non_empty(query.optional(name, text).flatten());
-        let limit = read("limit");
-        let cursor = read("cursor");
-        let user_ids = read("user_ids");
-        let team_ids = read("team_ids");
-        let duration_min = read("duration_ms_min");
-        let duration_max = read("duration_ms_max");
-        let last_event_from = read("last_event_at_from_millis");
-        let last_event_to = read("last_event_at_to_millis");
-        let click_count_min = read("click_count_min");
-        Self {
-            limit,
-            cursor,
-            user_ids,
-            team_ids,
-            duration_min,
-            duration_max,
-            last_event_from,
-            last_event_to,
-            click_count_min,
-        }
-    }
-
-    fn filter(&self) -> Result<Filter, ApiError> {
-        let users = ids("user_ids", self.user_ids.as_deref())?;
-        let teams = ids("team_ids", self.team_ids.as_deref())?;
-        let duration_min = count("duration_ms_min", self.duration_min.as_deref())?;
-        let duration_max = count("duration_ms_max", self.duration_max.as_deref())?;
-        in_order(
-            ("duration_ms_min", duration_min),
-            ("duration_ms_max", duration_max),
-        )?;
-        let (from, to) = ("last_event_at_from_millis", "last_event_at_to_millis");
-        let last_event_from = number(from, self.last_event_from.as_deref())?;
-        let last_event_to = number(to, self.last_event_to.as_deref())?;
-        in_order((from, last_event_from), (to, last_event_to))?;
-        Ok(Filter {
-            users,
-            teams,
-            duration_min,
-            duration_max,
-            last_event_from,
-            last_event_to,
-            ids: None,
-        })
-    }
-
-    /// The least number of clicks, if it is any at all.
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked to be whole and not negative; beyond 2^53 nothing matches"
-    )]
-    fn clicks(&self) -> Result<Option<u64>, ApiError> {
-        let clicks = count("click_count_min", self.click_count_min.as_deref())?;
-        Ok(clicks
-            .filter(|least| *least > 0.0)
-            .map(|least| least as u64))
-    }
-}
-
-fn non_empty(parameter: Option<String>) -> Option<String> {
-    parameter.filter(|text| !text.is_empty())
-}
-
-/// A limit that is never an error: whole digits at the beginning count, anything else is `default`.
-fn lenient_limit(parameter: Option<&str>, default: i64, max: i64) -> i64 {
-    leading_integer(parameter.unwrap_or_default())
-        .unwrap_or(default)
-        .clamp(1, max)
-}
-
-/// The whole number at the beginning of a text, however long it goes on (`parseInt` of ECMA-262).
-fn leading_integer(text: &str) -> Option<i64> {
-    let text = text.trim_start();
-    let (is_negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let end = digits
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(digits.len());
-    let digits = &digits[..end];
-    if digits.is_empty() {
-        return None;
-    }
-    // Beyond `i64` there are digits only.
-    let size = digits.parse().unwrap_or(i64::MAX);
-    Some(if is_negative { -size } else { size })
-}
-
-/// Version 4 UUIDs in lower case, with commas in between.
-fn ids(name: &str, parameter: Option<&str>) -> Result<Option<Vec<Uuid>>, ApiError> {
-    let Some(list) = parameter else {
-        return Ok(None);
-    };
-    let items = list.split(',').map(str::trim).filter(|id| !id.is_empty());
-    let ids: Option<Vec<Uuid>> = items.map(random_id).collect();
-    match ids {
-        Some(ids) if ids.is_empty() => Ok(None),
-        Some(ids) => Ok(Some(ids)),
-        None => Err(bad_filter(
-            name,
-            "must be UUIDs of version 4 in lower case, with commas between them",
-        )),
-    }
-}
-
-fn random_id(text: &str) -> Option<Uuid> {
-    let id = Uuid::try_parse(text).ok()?;
-    let is_random = id.get_version_num() == 4 && id.get_variant() == uuid::Variant::RFC4122;
-    (is_random && id.to_string() == text).then_some(id)
-}
-
-/// A number that is not negative.
-fn number(name: &str, parameter: Option<&str>) -> Result<Option<f64>, ApiError> {
-    let Some(text) = parameter else {
-        return Ok(None);
-    };
-    let number = text.trim().parse::<f64>().ok();
-    match number.filter(|number| number.is_finite() && *number >= 0.0) {
-        Some(number) => Ok(Some(number)),
-        None => Err(bad_filter(name, "must be a number that is not negative")),
-    }
-}
-
-/// A whole number that is not negative.
-fn count(name: &str, parameter: Option<&str>) -> Result<Option<f64>, ApiError> {
-    match number(name, parameter)? {
-        Some(number) if number.fract() != 0.0 => Err(bad_filter(name, "must be a whole number")),
-        count => Ok(count),
-    }
-}
-
-fn in_order(least: (&str, Option<f64>), most: (&str, Option<f64>)) -> Result<(), ApiError> {
-    match (least.1, most.1) {
-        (Some(from), Some(to)) if from > to => {
-            let problem = format!("must not be greater than {}", most.0);
-            Err(bad_filter(least.0, &problem))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn bad_filter(name: &str, problem: &str) -> ApiError {
-    ApiError::text(StatusCode::BAD_REQUEST, format!("{name} {problem}."))
-}
-
 /// One recording.
 #[utoipa::path(get, path = "/internal/session-replays/{session_replay_id}", tag = "internal",
     params(("session_replay_id" = String, Path)),
     responses((status = 200, description = "As in the listing"), (status = 404, description = "ITEM_NOT_FOUND")))]
-async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn read(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let id = form.params().required("session_replay_id", text);
     let id = form.finish(id)?;
     let filter = Filter {
         ids: Some(Uuid::try_parse(&id).into_iter().collect()),
         ..Filter::default()
     };
-    let found = listing::replays(app.pool(), auth.project_id(), &filter, None, 1).await?;
+    let found = listing::replays(access.app.pool(), access.project_id(), &filter, None, 1).await?;
     let replay = found.and_then(|slice| slice.items.into_iter().next());
     let replay = replay.ok_or_else(|| KnownError::recording_not_found(&id))?;
     Ok(Json(shown(&replay)).into_response())
@@ -285,22 +129,21 @@ async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
 #[utoipa::path(get, path = "/internal/session-replays/{session_replay_id}/chunks", tag = "internal",
     params(("session_replay_id" = String, Path), ("limit" = Option<String>, Query), ("cursor" = Option<String>, Query, description = "The last chunk of the page before")),
     responses((status = 200, description = "`{items, pagination}`"), (status = 404, description = "ITEM_NOT_FOUND: the recording, or the cursor")))]
-async fn list_chunks(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id());
+async fn list_chunks(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let id = form.params().required("session_replay_id", text);
     let mut query = form.query();
     let limit = query.optional("limit", text);
     let cursor = query.optional("cursor", text);
     query.close();
     let (id, limit, cursor) = form.finish((|| Some((id?, limit?, cursor?)))())?;
-    let replay = find(&app, auth.project_id(), &id).await?;
+    let replay = find(&access.app, access.project_id(), &id).await?;
     let cursor = match non_empty(cursor) {
         None => None,
-        Some(cursor) => Some(find_chunk(&app, replay, &cursor).await?),
+        Some(cursor) => Some(find_chunk(&access.app, replay, &cursor).await?),
     };
     let limit = lenient_limit(limit.as_deref(), 100, 500);
-    let slice = listing::chunks(app.pool(), replay, cursor.as_ref(), limit).await?;
+    let slice = listing::chunks(access.app.pool(), replay, cursor.as_ref(), limit).await?;
     let next = slice.items.last().filter(|_| slice.more).map(|it| it.id);
     let items: Vec<ChunkView> = slice.items.iter().map(ChunkView::in_listing).collect();
     Ok(page(&items, next))
@@ -310,23 +153,22 @@ async fn list_chunks(State(app): State<App>, caller: Caller, input: Input) -> Ap
 #[utoipa::path(get, path = "/internal/session-replays/{session_replay_id}/chunks/{chunk_id}/events", tag = "internal",
     params(("session_replay_id" = String, Path), ("chunk_id" = String, Path)),
     responses((status = 200, description = "`{events}`"), (status = 404, description = "ITEM_NOT_FOUND")))]
-async fn read_chunk(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn read_chunk(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut params = form.params();
     let replay = params.required("session_replay_id", text);
     let chunk = params.required("chunk_id", text);
     params.close();
     let (replay, chunk_id) = form.finish((|| Some((replay?, chunk?)))())?;
     let missing = || KnownError::recording_not_found(&chunk_id);
-    let replay = find(&app, auth.project_id(), &replay)
+    let replay = find(&access.app, access.project_id(), &replay)
         .await
         .map_err(|error| match error {
             ApiError::Known(_) => missing().into(),
             error => error,
         })?;
-    let chunk = find_chunk(&app, replay, &chunk_id).await?;
-    let events = events(&app, replay, &chunk).await?;
+    let chunk = find_chunk(&access.app, replay, &chunk_id).await?;
+    let events = events(&access.app, replay, &chunk).await?;
     Ok(Json(EventsView { events }).into_response())
 }
 
@@ -334,17 +176,16 @@ async fn read_chunk(State(app): State<App>, caller: Caller, input: Input) -> Api
 #[utoipa::path(get, path = "/internal/session-replays/{session_replay_id}/events", tag = "internal",
     params(("session_replay_id" = String, Path), ("offset" = Option<String>, Query, description = "Chunks to leave out"), ("limit" = Option<String>, Query, description = "Chunks whose events are wanted")),
     responses((status = 200, description = "`{chunks, chunk_events}`"), (status = 404, description = "ITEM_NOT_FOUND")))]
-async fn read_all(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id());
+async fn read_all(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let id = form.params().required("session_replay_id", text);
     let mut query = form.query();
     let offset = query.optional("offset", text);
     let limit = query.optional("limit", text);
     query.close();
     let (id, offset, limit) = form.finish((|| Some((id?, offset?, limit?)))())?;
-    let replay = find(&app, auth.project_id(), &id).await?;
-    let chunks = listing::chunks(app.pool(), replay, None, i64::MAX)
+    let replay = find(&access.app, access.project_id(), &id).await?;
+    let chunks = listing::chunks(access.app.pool(), replay, None, i64::MAX)
         .await?
         .items;
     let at_least = |parameter: Option<String>, least: i64| {
@@ -355,7 +196,7 @@ async fn read_all(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
     let limit = at_least(limit, 1).map_or(usize::MAX, whole_size);
     let wanted = chunks.iter().skip(offset).take(limit).cloned();
     let fetches: Vec<_> = wanted
-        .map(|chunk| chunk_events(&app, replay, chunk))
+        .map(|chunk| chunk_events(&access.app, replay, chunk))
         .collect();
     let chunk_events: Vec<ChunkEventsView> = stream::iter(fetches)
         .buffered(FETCHES)
@@ -449,45 +290,4 @@ struct ChunkEventsView {
 struct RecordingView {
     chunks: Vec<ChunkView>,
     chunk_events: Vec<ChunkEventsView>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_are_read_leniently() {
-        for (text, read) in [
-            ("", 50),
-            ("x", 50),
-            ("7", 7),
-            (" 7.9x", 7),
-            ("0", 1),
-            ("-3", 1),
-            ("+3", 3),
-            ("1000", 200),
-            ("99999999999999999999999", 200),
-        ] {
-            assert_eq!(lenient_limit(Some(text), 50, 200), read, "{text}");
-        }
-    }
-
-    #[test]
-    fn filters_are_read_strictly() {
-        let id = "6fb53bb8-4f2f-4b1c-9d27-1d4a61d1f0de";
-        let list = format!(" {id} ,, {id}");
-        assert_eq!(ids("x", Some(&list)).unwrap().unwrap().len(), 2);
-        assert_eq!(ids("x", Some(",")).unwrap(), None);
-        for bad in [
-            "me",
-            &id.to_uppercase(),
-            "6fb53bb8-4f2f-1b1c-9d27-1d4a61d1f0de",
-        ] {
-            assert!(ids("x", Some(bad)).is_err(), "{bad}");
-        }
-        assert_eq!(number("x", Some("1.5")).unwrap(), Some(1.5));
-        for bad in ["1.5", "-1", "x", "inf", "NaN"] {
-            assert!(count("x", Some(bad)).is_err(), "{bad}");
-        }
-    }
 }

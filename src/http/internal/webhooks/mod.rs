@@ -1,17 +1,19 @@
-//! `/internal/webhooks`: where the project's webhooks go, and how that went. The contract leaves
-//! this to Svix; these routes are our own, and answer 400 where a Svix server delivers.
+//! `/internal/webhooks`: where the project's webhooks go, and how that went. These routes are our own,
+//! beside those of Svix, and answer 400 where a Svix server delivers.
+
+mod views;
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::Millis;
 use muniment_projections::webhooks::endpoints::{self, Endpoint};
-use muniment_projections::webhooks::queue::{self, AttemptListing, LoggedAttempt, Message, Place};
+use muniment_projections::webhooks::queue::{self, AttemptListing, Message, Place};
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::views::{attempt_view, endpoint_view, message_view};
 use crate::app::App;
 use crate::app::webhooks::management::{self, Refusal};
 use crate::app::webhooks::settings::{self, EndpointChange};
@@ -19,8 +21,10 @@ use crate::app::webhooks::{Webhooks, new_secret};
 use crate::clients::delivery_client::DeliveryClient;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::{success, whole_list};
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::input::{Fields, Input, boolean, integer, one_of, text};
+use crate::http::request::access::{AdminAccess, ProjectAccess};
+use crate::http::request::fields::Fields;
+use crate::http::request::input::Input;
+use crate::http::request::values::{boolean, integer, one_of, text};
 
 /// Attempts on a page, unless something else is asked for, and at most.
 const PAGE: (i64, i64) = (50, 250);
@@ -42,11 +46,10 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// The project's endpoints, oldest first.
 #[utoipa::path(get, path = "/internal/webhooks/endpoints", tag = "webhooks", responses((status = 200, description = "Endpoints")))]
-async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    input.form(auth.user_id()).no_query().finish(Some(()))?;
-    delivery_client(&app)?;
-    let endpoints = endpoints::of_project(app.pool(), auth.project_id()).await?;
+async fn list(access: AdminAccess, input: Input) -> ApiResult {
+    access.form(&input).no_query().finish(Some(()))?;
+    delivery_client(&access.app)?;
+    let endpoints = endpoints::of_project(access.app.pool(), access.project_id()).await?;
     let items: Vec<Value> = endpoints.iter().map(endpoint_view).collect();
     Ok(whole_list(&items))
 }
@@ -54,9 +57,8 @@ async fn list(State(app): State<App>, caller: Caller, input: Input) -> ApiResult
 /// Makes an endpoint. Without a secret, one is drawn.
 #[utoipa::path(post, path = "/internal/webhooks/endpoints", tag = "webhooks", request_body = Value,
     responses((status = 201, description = "The endpoint"), (status = 400, description = "SCHEMA_ERROR, or there are too many")))]
-async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn create(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut body = form.body();
     let url = body.required("url", settings::endpoint_url);
     let secret = body.optional("secret", settings::signing_secret);
@@ -67,7 +69,7 @@ async fn create(State(app): State<App>, caller: Caller, input: Input) -> ApiResu
         url: Some(url),
         ..change
     };
-    let (endpoint, _) = register(&app, auth, change, secret).await?;
+    let (endpoint, _) = register(&access, change, secret).await?;
     Ok((StatusCode::CREATED, Json(endpoint_view(&endpoint))).into_response())
 }
 
@@ -88,16 +90,15 @@ pub(crate) fn read_place(body: &mut Fields<'_>) -> Option<EndpointChange> {
 /// # Errors
 /// Text 400 when there are too many, text 502 when Svix does not answer.
 pub(crate) async fn register_anywhere(
-    app: &App,
-    auth: &Auth,
+    access: &ProjectAccess,
     wanted: EndpointChange,
 ) -> Result<String, ApiError> {
-    let Webhooks::Svix(server) = &app.webhooks else {
-        return Ok(register(app, auth, wanted, None).await?.1);
+    let Webhooks::Svix(server) = &access.app.webhooks else {
+        return Ok(register(access, wanted, None).await?.1);
     };
-    let secret = new_secret(&app.random);
+    let secret = new_secret(&access.app.random);
     let url = wanted.url.unwrap_or_default();
-    let created = server.create_endpoint(auth.project_id(), url, wanted.description, &secret);
+    let created = server.create_endpoint(access.project_id(), url, wanted.description, &secret);
     created
         .await
         .map_err(|error| ApiError::text(StatusCode::BAD_GATEWAY, error.to_string()))?;
@@ -109,77 +110,71 @@ pub(crate) async fn register_anywhere(
 /// # Errors
 /// Text 400 when there are too many, or a Svix server delivers the webhooks.
 async fn register(
-    app: &App,
-    auth: &Auth,
+    access: &ProjectAccess,
     settings: EndpointChange,
     secret: Option<String>,
 ) -> Result<(Endpoint, String), ApiError> {
-    delivery_client(app)?;
-    Ok(management::create(app, auth.project_id(), settings, secret).await?)
+    delivery_client(&access.app)?;
+    Ok(management::create(&access.app, access.project_id(), settings, secret).await?)
 }
 
 /// One endpoint.
 #[utoipa::path(get, path = "/internal/webhooks/endpoints/{endpoint_id}", tag = "webhooks", params(("endpoint_id" = String, Path)),
     responses((status = 200, description = "The endpoint"), (status = 404, description = "There is none")))]
-async fn read(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let endpoint = named_endpoint(&app, auth, &input).await?;
+async fn read(access: AdminAccess, input: Input) -> ApiResult {
+    let endpoint = named_endpoint(&access, &input).await?;
     Ok(Json(endpoint_view(&endpoint)).into_response())
 }
 
 /// Changes an endpoint. One that is enabled again starts with a clean record.
 #[utoipa::path(patch, path = "/internal/webhooks/endpoints/{endpoint_id}", tag = "webhooks", params(("endpoint_id" = String, Path)), request_body = Value,
     responses((status = 200, description = "The endpoint"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "There is none")))]
-async fn update(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn update(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let id = form.params().required("endpoint_id", text);
     let mut body = form.body();
     let url = body.optional("url", settings::endpoint_url);
     let change = read_change(&mut body);
     body.close();
     let (id, url, change) = form.finish((|| Some((id?, url?, change?)))())?;
-    delivery_client(&app)?;
-    let endpoint = find(&app, auth, &id).await?;
+    delivery_client(&access.app)?;
+    let endpoint = find(&access, &id).await?;
     let change = EndpointChange { url, ..change };
-    let endpoint = management::change(&app, endpoint, change).await?;
+    let endpoint = management::change(&access.app, endpoint, change).await?;
     Ok(Json(endpoint_view(&endpoint)).into_response())
 }
 
 /// Deletes an endpoint with its attempts.
 #[utoipa::path(delete, path = "/internal/webhooks/endpoints/{endpoint_id}", tag = "webhooks", params(("endpoint_id" = String, Path)),
     responses((status = 200, description = "Deleted"), (status = 404, description = "There is none")))]
-async fn delete(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let endpoint = named_endpoint(&app, auth, &input).await?;
-    endpoints::delete(app.pool(), &endpoint.id).await?;
+async fn delete(access: AdminAccess, input: Input) -> ApiResult {
+    let endpoint = named_endpoint(&access, &input).await?;
+    endpoints::delete(access.app.pool(), &endpoint.id).await?;
     Ok(success())
 }
 
 /// The secret that messages to the endpoint are signed with.
 #[utoipa::path(get, path = "/internal/webhooks/endpoints/{endpoint_id}/secret", tag = "webhooks", params(("endpoint_id" = String, Path)),
     responses((status = 200, description = "`{secret}`"), (status = 404, description = "There is no such endpoint")))]
-async fn read_secret(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let endpoint = named_endpoint(&app, auth, &input).await?;
-    let secret = management::secret(&app, &endpoint).await?;
+async fn read_secret(access: AdminAccess, input: Input) -> ApiResult {
+    let endpoint = named_endpoint(&access, &input).await?;
+    let secret = management::secret(&access.app, &endpoint).await?;
     Ok(Json(json!({"secret": secret})).into_response())
 }
 
 /// Replaces the secret. For a day, messages are signed with the old one as well.
 #[utoipa::path(post, path = "/internal/webhooks/endpoints/{endpoint_id}/secret/rotate", tag = "webhooks", params(("endpoint_id" = String, Path)), request_body = Value,
     responses((status = 200, description = "`{secret}`"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "There is no such endpoint")))]
-async fn rotate_secret(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn rotate_secret(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let id = form.params().required("endpoint_id", text);
     let mut body = form.optional_body();
     let secret = body.nullable("secret", settings::signing_secret);
     body.close();
     let (id, secret) = form.finish((|| Some((id?, secret?)))())?;
-    delivery_client(&app)?;
-    let endpoint = find(&app, auth, &id).await?;
-    let secret = management::rotate_secret(&app, &endpoint, secret.into_value()).await?;
+    delivery_client(&access.app)?;
+    let endpoint = find(&access, &id).await?;
+    let secret = management::rotate_secret(&access.app, &endpoint, secret.into_value()).await?;
     Ok(Json(json!({"secret": secret})).into_response())
 }
 
@@ -187,18 +182,17 @@ async fn rotate_secret(State(app): State<App>, caller: Caller, input: Input) -> 
 #[utoipa::path(get, path = "/internal/webhooks/endpoints/{endpoint_id}/stats", tag = "webhooks",
     params(("endpoint_id" = String, Path), ("since_millis" = Option<i64>, Query)),
     responses((status = 200, description = "`{success, pending, fail}`"), (status = 404, description = "There is no such endpoint")))]
-async fn stats(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id());
+async fn stats(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let id = form.params().required("endpoint_id", text);
     let mut query = form.query();
     let since = query.or_default("since_millis", integer(0..=i64::MAX), 0);
     query.close();
     let (id, since) = form.finish((|| Some((id?, since?)))())?;
-    delivery_client(&app)?;
-    let endpoint = find(&app, auth, &id).await?;
+    delivery_client(&access.app)?;
+    let endpoint = find(&access, &id).await?;
     let stats = queue::stats(
-        app.pool(),
+        access.app.pool(),
         &endpoint.id,
         (Millis(since), Millis(MAX_MILLIS)),
     )
@@ -212,9 +206,8 @@ async fn stats(State(app): State<App>, caller: Caller, input: Input) -> ApiResul
     params(("endpoint_id" = Option<String>, Query), ("message_id" = Option<String>, Query), ("status" = Option<String>, Query, description = "`success` or `fail`"),
         ("event_type" = Option<String>, Query), ("cursor" = Option<String>, Query), ("limit" = Option<i64>, Query, description = "1 to 250")),
     responses((status = 200, description = "Attempts"), (status = 400, description = "SCHEMA_ERROR")))]
-async fn attempts(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id());
+async fn attempts(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input);
     let mut query = form.query();
     let endpoint = query.optional("endpoint_id", text);
     let message = query.optional("message_id", text);
@@ -234,8 +227,8 @@ async fn attempts(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
             ..AttemptListing::default()
         })
     })())?;
-    delivery_client(&app)?;
-    let mut logged = queue::attempts(app.pool(), auth.project_id(), &listing).await?;
+    delivery_client(&access.app)?;
+    let mut logged = queue::attempts(access.app.pool(), access.project_id(), &listing).await?;
     let limit = usize::try_from(listing.limit).unwrap_or(usize::MAX);
     let next = logged.get(limit).map(|logged| logged.attempt.id.clone());
     logged.truncate(limit);
@@ -249,10 +242,15 @@ async fn attempts(State(app): State<App>, caller: Caller, input: Input) -> ApiRe
 /// Sends again what failed, of the messages of a stretch of time.
 #[utoipa::path(post, path = "/internal/webhooks/endpoints/{endpoint_id}/recover", tag = "webhooks", params(("endpoint_id" = String, Path)), request_body = Value,
     responses((status = 202, description = "`{count}` messages will be sent"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "There is no such endpoint")))]
-async fn recover(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let (endpoint, stretch) = endpoint_and_stretch(&app, auth, &input).await?;
-    let count = management::recover(&app, delivery_client(&app)?, &endpoint, stretch).await?;
+async fn recover(access: AdminAccess, input: Input) -> ApiResult {
+    let (endpoint, stretch) = endpoint_and_stretch(&access, &input).await?;
+    let count = management::recover(
+        &access.app,
+        delivery_client(&access.app)?,
+        &endpoint,
+        stretch,
+    )
+    .await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"count": count}))).into_response())
 }
 
@@ -260,42 +258,51 @@ async fn recover(State(app): State<App>, caller: Caller, input: Input) -> ApiRes
 /// made from the log anew, so the endpoint may be younger than what it is told.
 #[utoipa::path(post, path = "/internal/webhooks/endpoints/{endpoint_id}/replay", tag = "webhooks", params(("endpoint_id" = String, Path)), request_body = Value,
     responses((status = 202, description = "It will be sent"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "There is no such endpoint")))]
-async fn replay(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let (endpoint, stretch) = endpoint_and_stretch(&app, auth, &input).await?;
-    management::replay(&app, delivery_client(&app)?, &endpoint, stretch).await?;
+async fn replay(access: AdminAccess, input: Input) -> ApiResult {
+    let (endpoint, stretch) = endpoint_and_stretch(&access, &input).await?;
+    management::replay(
+        &access.app,
+        delivery_client(&access.app)?,
+        &endpoint,
+        stretch,
+    )
+    .await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"success": true}))).into_response())
 }
 
 /// One message.
 #[utoipa::path(get, path = "/internal/webhooks/messages/{message_id}", tag = "webhooks", params(("message_id" = String, Path)),
     responses((status = 200, description = "The message"), (status = 404, description = "There is none")))]
-async fn message(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn message(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let id = form.params().required("message_id", text);
     let id = form.finish(id)?;
-    delivery_client(&app)?;
-    Ok(Json(message_view(&find_message(&app, auth, &id).await?)).into_response())
+    delivery_client(&access.app)?;
+    Ok(Json(message_view(&find_message(&access, &id).await?)).into_response())
 }
 
 /// Sends a message to an endpoint once more.
 #[utoipa::path(post, path = "/internal/webhooks/messages/{message_id}/endpoints/{endpoint_id}/resend", tag = "webhooks",
     params(("message_id" = String, Path), ("endpoint_id" = String, Path)),
     responses((status = 202, description = "It will be sent"), (status = 404, description = "There is no such message, or no such endpoint")))]
-async fn resend(State(app): State<App>, caller: Caller, input: Input) -> ApiResult {
-    let auth = caller.admin()?;
-    let mut form = input.form(auth.user_id()).no_query();
+async fn resend(access: AdminAccess, input: Input) -> ApiResult {
+    let mut form = access.form(&input).no_query();
     let mut params = form.params();
     let message = params.required("message_id", text);
     let endpoint = params.required("endpoint_id", text);
     params.close();
     form.optional_body().close();
     let (message, endpoint) = form.finish((|| Some((message?, endpoint?)))())?;
-    delivery_client(&app)?;
-    let message = find_message(&app, auth, &message).await?;
-    let endpoint = find(&app, auth, &endpoint).await?;
-    management::resend(&app, delivery_client(&app)?, &endpoint, &message).await?;
+    delivery_client(&access.app)?;
+    let message = find_message(&access, &message).await?;
+    let endpoint = find(&access, &endpoint).await?;
+    management::resend(
+        &access.app,
+        delivery_client(&access.app)?,
+        &endpoint,
+        &message,
+    )
+    .await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"success": true}))).into_response())
 }
 
@@ -310,40 +317,39 @@ fn delivery_client(app: &App) -> Result<&DeliveryClient, ApiError> {
     }
 }
 
-async fn find(app: &App, auth: &Auth, id: &str) -> Result<Endpoint, ApiError> {
-    let endpoint = management::find(app, auth.project_id(), id).await?;
+async fn find(access: &ProjectAccess, id: &str) -> Result<Endpoint, ApiError> {
+    let endpoint = management::find(&access.app, access.project_id(), id).await?;
     endpoint.ok_or_else(|| ApiError::text(StatusCode::NOT_FOUND, "There is no such endpoint."))
 }
 
-async fn find_message(app: &App, auth: &Auth, id: &str) -> Result<Message, ApiError> {
-    let message = queue::message(app.pool(), auth.project_id(), id).await?;
+async fn find_message(access: &ProjectAccess, id: &str) -> Result<Message, ApiError> {
+    let message = queue::message(access.app.pool(), access.project_id(), id).await?;
     message.ok_or_else(|| ApiError::text(StatusCode::NOT_FOUND, "There is no such message."))
 }
 
-async fn named_endpoint(app: &App, auth: &Auth, input: &Input) -> Result<Endpoint, ApiError> {
-    let mut form = input.form(auth.user_id()).no_query();
+async fn named_endpoint(access: &ProjectAccess, input: &Input) -> Result<Endpoint, ApiError> {
+    let mut form = access.form(input).no_query();
     let id = form.params().required("endpoint_id", text);
     let id = form.finish(id)?;
-    delivery_client(app)?;
-    find(app, auth, &id).await
+    delivery_client(&access.app)?;
+    find(access, &id).await
 }
 
 type Stretch = (Millis, Millis);
 
 async fn endpoint_and_stretch(
-    app: &App,
-    auth: &Auth,
+    access: &ProjectAccess,
     input: &Input,
 ) -> Result<(Endpoint, Stretch), ApiError> {
-    let mut form = input.form(auth.user_id()).no_query();
+    let mut form = access.form(input).no_query();
     let id = form.params().required("endpoint_id", text);
     let mut body = form.body();
     let since = body.required("since_millis", integer(0..=MAX_MILLIS));
     let until = body.or_default("until_millis", integer(0..=MAX_MILLIS), MAX_MILLIS);
     body.close();
     let (id, since, until) = form.finish((|| Some((id?, since?, until?)))())?;
-    delivery_client(app)?;
-    let endpoint = find(app, auth, &id).await?;
+    delivery_client(&access.app)?;
+    let endpoint = find(access, &id).await?;
     Ok((endpoint, (Millis(since), Millis(until))))
 }
 
@@ -373,56 +379,4 @@ impl From<Refusal> for ApiError {
             }
         }
     }
-}
-
-fn endpoint_view(endpoint: &Endpoint) -> Value {
-    json!({
-        "id": endpoint.id,
-        "url": endpoint.url,
-        "description": endpoint.description,
-        "disabled": endpoint.is_disabled,
-        "filter_types": endpoint.filter_types,
-        "headers": endpoint.headers,
-        "failing_since_millis": endpoint.failing_since,
-        "created_at_millis": endpoint.created_at,
-        "updated_at_millis": endpoint.updated_at,
-    })
-}
-
-fn parsed(content: Option<&str>) -> Value {
-    content
-        .and_then(|content| serde_json::from_str(content).ok())
-        .unwrap_or_default()
-}
-
-fn message_view(message: &Message) -> Value {
-    json!({
-        "id": message.id,
-        "event_type": message.event_type,
-        "payload": parsed(message.content.as_deref()),
-        "created_at_millis": message.created_at,
-    })
-}
-
-fn attempt_view(logged: &LoggedAttempt) -> Value {
-    let LoggedAttempt {
-        attempt,
-        event_type,
-        content,
-        ..
-    } = logged;
-    json!({
-        "id": attempt.id,
-        "endpoint_id": attempt.endpoint_id,
-        "message_id": attempt.message_id,
-        "event_type": event_type,
-        "payload": parsed(content.as_deref()),
-        "url": attempt.url,
-        "status": attempt.status,
-        "response_status_code": attempt.response_status_code,
-        "response": attempt.response,
-        "response_duration_millis": attempt.duration_millis,
-        "trigger": if attempt.is_manual { "manual" } else { "scheduled" },
-        "created_at_millis": attempt.created_at,
-    })
 }

@@ -1,4 +1,4 @@
-//! Receipts, and the news that a payment failed (contract 06 §9.1).
+//! Receipts, and the news that a payment failed.
 
 use muniment_domain::OutgoingEmailId;
 use muniment_domain::customer::{CustomerRef, derived_uuid};
@@ -8,7 +8,7 @@ use muniment_projections::LedgerError;
 use muniment_projections::read_models::users;
 
 use super::{EventError, News};
-use crate::app::emails::NewLetter;
+use crate::app::emails::NewEmail;
 use crate::app::permissions::members_with;
 
 /// What stands for an amount that Stripe does not tell.
@@ -34,8 +34,8 @@ impl Bill {
     }
 }
 
-/// A letter about a payment.
-pub(super) enum PaymentLetter {
+/// An email about a payment.
+pub(super) enum PaymentEmail {
     /// It arrived.
     Receipt {
         bill: Bill,
@@ -51,7 +51,7 @@ pub(super) enum PaymentLetter {
     },
 }
 
-impl PaymentLetter {
+impl PaymentEmail {
     fn template(&self) -> Template {
         match self {
             Self::Receipt { .. } => Template::PaymentReceipt,
@@ -60,33 +60,33 @@ impl PaymentLetter {
     }
 
     /// What the template inserts. What is not known is left out.
-    fn fill(&self, letter: NewLetter) -> NewLetter {
+    fn fill(&self, email: NewEmail) -> NewEmail {
         let (bill, more) = match self {
             Self::Receipt { bill, link, .. } => (bill, ("receiptLink", link)),
             Self::Failed { bill, reason } => (bill, ("failureReason", reason)),
             Self::InvoiceFailed { bill, invoice_url } => (bill, ("invoiceUrl", invoice_url)),
         };
-        let mut letter = letter
+        let mut email = email
             .with("productName", &bill.product)
             .with("amount", &bill.amount);
         if let Self::Receipt { quantity, .. } = self {
-            letter = letter.with("quantity", &quantity.to_string());
+            email = email.with("quantity", &quantity.to_string());
         }
         match more {
-            (name, Some(value)) => letter.with(name, value),
-            (_, None) => letter,
+            (name, Some(value)) => email.with(name, value),
+            (_, None) => email,
         }
     }
 }
 
 impl News<'_> {
-    /// The letters to a customer: to the user, or to those who administrate the team. Nobody reads
-    /// the mail of custom customers. The same event asks for the same letters.
-    pub(super) async fn letters(
+    /// The emails to a customer: to the user, or to those who administrate the team. Nobody reads
+    /// those of custom customers. The same event asks for the same emails.
+    pub(super) async fn emails_to(
         &self,
         customer: &CustomerRef,
-        letter: &PaymentLetter,
-    ) -> Result<Vec<NewLetter>, EventError> {
+        email: &PaymentEmail,
+    ) -> Result<Vec<NewEmail>, EventError> {
         let (pool, project) = (self.app.pool(), &self.context.project_id);
         let readers = match customer {
             CustomerRef::User { user_id } => vec![*user_id],
@@ -97,7 +97,7 @@ impl News<'_> {
         };
         let addresses = users::primary_emails(pool, project, &readers).await?;
         let object = self.text("/id").unwrap_or_default();
-        let letters = addresses.into_iter().map(|(address, user)| {
+        let emails = addresses.into_iter().map(|(address, user)| {
             let (event, kind, user_text) = (&self.event.id, &self.event.kind, user.to_string());
             let parts = [
                 "stripe-letter",
@@ -108,21 +108,21 @@ impl News<'_> {
                 &user_text,
             ];
             let id = OutgoingEmailId(derived_uuid(&parts));
-            let blank = NewLetter::numbered(id, letter.template(), &address);
-            letter.fill(blank.about(Some(user)))
+            let blank = NewEmail::numbered(id, email.template(), &address);
+            email.fill(blank.about(Some(user)))
         });
-        Ok(letters.collect())
+        Ok(emails.collect())
     }
 
-    /// Asks for letters by themselves.
-    pub(super) async fn post(&self, letters: &[NewLetter]) -> Result<(), EventError> {
-        if letters.is_empty() {
+    /// Asks for emails in a unit of work of their own.
+    pub(super) async fn enqueue(&self, emails: &[NewEmail]) -> Result<(), EventError> {
+        if emails.is_empty() {
             return Ok(());
         }
         let log = &self.app.log;
         log.transact(&self.context, |mut unit| async {
-            for letter in letters {
-                letter.request_once(&mut unit).await?;
+            for email in emails {
+                email.request_once(&mut unit).await?;
             }
             Ok::<_, LedgerError>((unit, ()))
         })
