@@ -4,17 +4,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use muniment_event_store::keyed_lock::KeyedLock;
+use muniment_event_store::subscription::{BatchPolicy, Subscriber, follow, listen};
+use muniment_event_store::{LedgerError, MasterKey};
+use muniment_projections::MIGRATOR;
 use muniment_projections::analytics::AnalyticsStore;
 use muniment_projections::analytics::sync::erasure::keep_erasing;
 use muniment_projections::analytics::sync::usage::follow_use;
 use muniment_projections::analytics::sync::{self, Synchronizer};
-use muniment_projections::queues::Queues;
 use muniment_projections::read_models::users::loader::UserLoader;
 use muniment_projections::subscribers::{Erasure, Tally};
-use muniment_projections::subscription::{Pace, Subscriber, follow, listen};
 use muniment_projections::telemetry::recorder::Destination;
 use muniment_projections::telemetry::{Activity, Recorder, drain};
-use muniment_projections::{LedgerError, MIGRATOR, MasterKey};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::net::TcpListener;
@@ -164,7 +165,7 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         webhooks: Webhooks::new(&delivery.map_err(ServerError::Setting)?)?,
         portal_tokens: PortalTokens::new(&secret),
         stripe: stripe.transpose()?,
-        queues: Queues::default(),
+        customer_locks: KeyedLock::default(),
         trusted_proxy: settings.network.trusted_proxy,
         public_url,
         log,
@@ -293,10 +294,10 @@ fn start_own_workers(app: &App, workers: &Supervisor) {
 /// Starts the workers that follow the log, or a queue that was made from it.
 fn start_followers(app: &App, workers: &Supervisor) {
     let (log, clock) = (&app.log, &app.clock);
-    start_subscription(workers, log, "tally", Pace::default(), || Tally);
+    start_subscription(workers, log, "tally", BatchPolicy::default(), || Tally);
     let sealed = log.clone();
     let erasure = move || Erasure::new(&sealed);
-    start_subscription(workers, log, "erasure", Pace::default(), erasure);
+    start_subscription(workers, log, "erasure", BatchPolicy::default(), erasure);
     let mail = MailSender {
         log: log.clone(),
         projects: app.projects.clone(),
@@ -324,7 +325,13 @@ fn start_webhooks(app: &App, workers: &Supervisor) {
         webhooks: app.webhooks.clone(),
     };
     let make = move || producer.clone();
-    start_subscription(workers, log, "webhook-messages", Pace::default(), make);
+    start_subscription(
+        workers,
+        log,
+        "webhook-messages",
+        BatchPolicy::default(),
+        make,
+    );
     match &app.webhooks {
         Webhooks::Embedded(client) => {
             let dispatcher = Dispatcher {
@@ -376,9 +383,9 @@ fn start_analytics(app: &App, store: &AnalyticsStore, workers: &Supervisor) {
 
 fn start_subscription<S: Subscriber>(
     workers: &Supervisor,
-    log: &muniment_projections::EventLog,
+    log: &muniment_event_store::EventLog,
     name: &'static str,
-    pace: Pace,
+    pace: BatchPolicy,
     make: impl Fn() -> S + Send + Sync + 'static,
 ) {
     let log = log.clone();

@@ -10,7 +10,7 @@ use muniment::security::passwords::{Cost, Passwords};
 use muniment::security::secrets::Random;
 use muniment_domain::ProjectId;
 use muniment_domain::verification_code::Purpose;
-use muniment_projections::EventContext;
+use muniment_event_store::EventContext;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 

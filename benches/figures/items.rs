@@ -7,7 +7,7 @@ use muniment::clock::Clock;
 use muniment::server;
 use muniment_domain::ProjectId;
 use muniment_domain::project::{Level, Project, ProjectCommand};
-use muniment_projections::{EventContext, LedgerError, MasterKey};
+use muniment_event_store::{EventContext, LedgerError, MasterKey};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 

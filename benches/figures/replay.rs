@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use muniment::security::secrets::ServerSecret;
 use muniment::server;
-use muniment_projections::MasterKey;
+use muniment_event_store::MasterKey;
 use muniment_projections::maintenance::replay;
 
 /// The server must be gone: this measures the replay alone.

@@ -20,7 +20,7 @@ use muniment::security::passwords::Cost;
 use muniment::security::secrets::ServerSecret;
 use muniment::server::{self, Configuration, Mode};
 use muniment_domain::project::{Level, ProjectCommand};
-use muniment_projections::EventContext;
+use muniment_event_store::EventContext;
 use muniment_projections::analytics::AnalyticsStore;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};

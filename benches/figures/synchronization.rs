@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use muniment::clock::Clock;
 use muniment::security::secrets::Random;
 use muniment::server::{self, Follow};
-use muniment_projections::subscription::lags;
+use muniment_event_store::subscription::lags;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::net::TcpStream;

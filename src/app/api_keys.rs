@@ -11,9 +11,9 @@ use muniment_domain::project::StoredKey;
 use muniment_domain::team::Team;
 use muniment_domain::user::User;
 use muniment_domain::{ApiKeyId, Millis, UserId};
+use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::api_keys::{self, ApiKeyRow};
 use muniment_projections::read_models::users;
-use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 
 use super::App;
 use super::permissions::members_with;

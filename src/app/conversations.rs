@@ -8,8 +8,8 @@ use muniment_domain::support_conversation::{
     NewConversation, SupportConversation, SupportConversationCommand,
 };
 use muniment_domain::{AiConversationId, ProjectId, SupportConversationId, UserId};
+use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::{ai_conversations, support_conversations, users};
-use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 
 use super::App;
 use crate::error::known_error::KnownError;

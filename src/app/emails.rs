@@ -8,8 +8,8 @@ use muniment_domain::outgoing_email::{
 };
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{OutgoingEmailId, UserId};
+use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::teams::TeamRow;
-use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 
 use super::App;
 use crate::app::auth::codes::{MAILED_MILLIS, NewCode};

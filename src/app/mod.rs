@@ -17,12 +17,12 @@ pub mod webhooks;
 use std::sync::Arc;
 
 use muniment_domain::Millis;
-use muniment_projections::aggregates::Ledgered;
+use muniment_event_store::Ledgered;
+use muniment_event_store::keyed_lock::KeyedLock;
+use muniment_event_store::{EventContext, EventLog, LedgerError};
 use muniment_projections::analytics::AnalyticsStore;
-use muniment_projections::queues::Queues;
 use muniment_projections::read_models::users::loader::UserLoader;
 use muniment_projections::telemetry::{Activity, Recorder};
-use muniment_projections::{EventContext, EventLog, LedgerError};
 use uuid::Uuid;
 
 use crate::app::webhooks::Webhooks;
@@ -94,7 +94,7 @@ pub struct Parts {
     /// Tokens with which webhooks are managed by Svix's API.
     pub portal_tokens: PortalTokens,
     /// Turns of requests that change the same customer.
-    pub queues: Queues<Uuid>,
+    pub customer_locks: KeyedLock<Uuid>,
     /// The proxies whose word about a caller's address counts.
     pub trusted_proxy: Option<TrustedProxy>,
 }

@@ -5,8 +5,8 @@ use muniment_domain::project::{Project, ProjectCommand};
 use muniment_domain::team::{Team, TeamCommand, TeamError};
 use muniment_domain::user::{User, UserCommand, UserError};
 use muniment_domain::{PermissionId, ProjectId, TeamId, UserId};
+use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::permissions;
-use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 
 use super::App;
 use crate::error::ApiError;

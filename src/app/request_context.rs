@@ -1,6 +1,6 @@
 //! What use cases know of the request on whose behalf they work.
 
-use muniment_projections::EventContext;
+use muniment_event_store::EventContext;
 
 use super::App;
 use crate::app::auth::geo::GeoLocation;

@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use muniment_domain::MAIN_BRANCH;
-use muniment_projections::LedgerError;
+use muniment_event_store::LedgerError;
 use muniment_projections::objects::private_objects::{self, PrivateObject};
 use muniment_projections::session_replays::listing::Chunk;
 use muniment_projections::session_replays::{

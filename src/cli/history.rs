@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use muniment_domain::{Millis, ProjectId, UserId};
-use muniment_projections::Recorded;
+use muniment_event_store::RecordedEvent;
+use muniment_event_store::{EventLog, LedgerError};
 use muniment_projections::maintenance::history;
-use muniment_projections::{EventLog, LedgerError};
 use serde_json::Value;
 
 use super::Failure;
@@ -76,14 +76,14 @@ enum Subject {
 }
 
 impl Subject {
-    async fn timeline(&self, log: &EventLog) -> Result<Vec<Recorded>, LedgerError> {
+    async fn timeline(&self, log: &EventLog) -> Result<Vec<RecordedEvent>, LedgerError> {
         match self {
             Self::User(user) => history::timeline(log, *user).await,
             Self::Project(project) => history::project_timeline(log, project).await,
         }
     }
 
-    fn state_at(&self, timeline: &[Recorded], at: Millis) -> Option<Value> {
+    fn state_at(&self, timeline: &[RecordedEvent], at: Millis) -> Option<Value> {
         match self {
             Self::User(user) => history::state_at(timeline, *user, at),
             Self::Project(project) => history::project_state_at(timeline, project, at),
@@ -121,7 +121,7 @@ async fn find(log: &EventLog, user: &str) -> Result<UserId, Failure> {
     }
 }
 
-fn print_table(timeline: &[Recorded]) -> Result<(), Failure> {
+fn print_table(timeline: &[RecordedEvent]) -> Result<(), Failure> {
     println!("{:<24}  {:<24}  {:<42}  CHANGE", "TIME", "EVENT", "BY");
     for event in timeline {
         let unknown = "?".to_owned();

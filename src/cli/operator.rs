@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use muniment_event_store::{EventLog, MasterKey};
 use muniment_projections::analytics::{AnalyticsStore, sync};
 use muniment_projections::maintenance::replay::Progress;
 use muniment_projections::maintenance::verify::Difference;
-use muniment_projections::{EventLog, MasterKey};
 
 use super::Failure;
 use crate::config::AnalyticsSettings;

@@ -13,7 +13,7 @@ use muniment_domain::session::SessionError;
 use muniment_domain::team::TeamError;
 use muniment_domain::user::UserError;
 use muniment_domain::verification_code::VerificationCodeError;
-use muniment_projections::{LedgerError, Reservation};
+use muniment_event_store::{LedgerError, Reservation};
 
 use crate::error::known_error::KnownError;
 

@@ -6,8 +6,8 @@ use axum::response::IntoResponse;
 use muniment_domain::user::{ChannelChange, NewChannel, UserCommand, UserError};
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{ContactChannelId, EmailAddress, UserId};
+use muniment_event_store::{AccessType, LedgerError};
 use muniment_projections::read_models::users::{self, ContactChannelRow};
-use muniment_projections::{AccessType, LedgerError};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::response::IntoResponse;
 use muniment_domain::VaultEntryId;
 use muniment_domain::vault_entry::{VaultEntry, VaultEntryCommand, VaultValue, VaultValueSet};
-use muniment_projections::LedgerError;
+use muniment_event_store::LedgerError;
 use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

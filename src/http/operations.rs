@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use muniment_projections::subscription;
+use muniment_event_store::subscription;
 use muniment_projections::telemetry::spool;
 use muniment_projections::webhooks::queue;
 use serde_json::json;

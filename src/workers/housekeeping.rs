@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use muniment_domain::verification_code::{VerificationCode, VerificationCodeCommand};
+use muniment_event_store::{EventContext, EventLog, LedgerError};
 use muniment_projections::read_models::verification_codes;
-use muniment_projections::{EventContext, EventLog, LedgerError};
 
 use crate::clock::Clock;
 

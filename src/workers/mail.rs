@@ -13,8 +13,9 @@ use muniment_domain::outgoing_email::{
     EmailRequested, Failure, OutgoingEmail, OutgoingEmailCommand, OutgoingEmailError,
 };
 use muniment_domain::{OutgoingEmailId, ProjectId};
+use muniment_event_store::leader_lock::run_as_leader;
+use muniment_event_store::{EventContext, EventLog, LedgerError};
 use muniment_projections::read_models::outgoing_emails;
-use muniment_projections::{EventContext, EventLog, LedgerError, run_as_leader};
 use sqlx::PgConnection;
 
 use crate::app::projects::directory::{LoadedProject, ProjectDirectory};

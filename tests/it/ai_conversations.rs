@@ -2,7 +2,7 @@
 
 use muniment_domain::Personal;
 use muniment_domain::ai_conversation::AiConversationEvent;
-use muniment_projections::{LedgerEvent, MasterKey};
+use muniment_event_store::{LedgerEvent, MasterKey};
 use serde_json::{Value, json};
 
 use crate::support::{Call, TestServer, Tokens, eventually, secret, unique_email};

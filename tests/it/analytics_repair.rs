@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use muniment::server::Follow;
+use muniment_event_store::subscription::lags;
 use muniment_projections::analytics::sync::replay::replay;
 use muniment_projections::analytics::sync::verify::verify;
 use muniment_projections::analytics::{AnalyticsStore, Endpoint, Engine};
-use muniment_projections::subscription::lags;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 

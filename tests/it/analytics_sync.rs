@@ -1,6 +1,6 @@
 //! Contract 07 §4: the eleven synced tables say what the API says, a moment later.
 
-use muniment_projections::subscription::lags;
+use muniment_event_store::subscription::lags;
 use serde_json::{Value, json};
 
 use crate::support::{CALLBACK, PASSWORD, Project, TestServer, Tokens, eventually, unique_email};

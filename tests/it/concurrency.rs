@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use muniment_projections::Recorded;
-use muniment_projections::subscription::{Pace, Subscriber, follow};
-use muniment_projections::{LedgerError, MasterKey};
+use muniment_event_store::RecordedEvent;
+use muniment_event_store::subscription::{BatchPolicy, Subscriber, follow};
+use muniment_event_store::{LedgerError, MasterKey};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -80,7 +80,11 @@ impl Subscriber for Collector {
         "collector"
     }
 
-    async fn accept(&self, _: &mut PgConnection, batch: &[Recorded]) -> Result<(), LedgerError> {
+    async fn accept(
+        &self,
+        _: &mut PgConnection,
+        batch: &[RecordedEvent],
+    ) -> Result<(), LedgerError> {
         self.0
             .lock()
             .unwrap()
@@ -97,9 +101,9 @@ async fn a_subscriber_misses_no_append_that_commits_late() {
     let subscription = follow(
         log,
         collector.clone(),
-        Pace {
+        BatchPolicy {
             poll: Duration::from_millis(5),
-            ..Pace::default()
+            ..BatchPolicy::default()
         },
     );
     let appends = (0..200_u32).map(|n| {

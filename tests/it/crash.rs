@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use muniment::embedded::cache_folder::cache_folder;
 use muniment::server::Follow;
-use muniment_projections::Cursor;
+use muniment_event_store::Cursor;
 use muniment_projections::webhooks::happenings::happenings;
 use muniment_projections::webhooks::{Happened, Occasion};
 use serde_json::{Value, json};

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use muniment::server::Follow;
-use muniment_projections::Recorded;
+use muniment_event_store::RecordedEvent;
+use muniment_event_store::subscription::{BatchPolicy, Subscriber, follow, lags};
+use muniment_event_store::{LedgerError, LedgerEvent};
 use muniment_projections::analytics::AnalyticsError;
 use muniment_projections::maintenance::replay::replay;
 use muniment_projections::maintenance::verify::verify;
-use muniment_projections::subscription::{Pace, Subscriber, follow, lags};
-use muniment_projections::{LedgerError, LedgerEvent};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -209,7 +209,11 @@ impl Subscriber for Moody {
         "moody"
     }
 
-    async fn accept(&self, _: &mut PgConnection, batch: &[Recorded]) -> Result<(), LedgerError> {
+    async fn accept(
+        &self,
+        _: &mut PgConnection,
+        batch: &[RecordedEvent],
+    ) -> Result<(), LedgerError> {
         let failing = self
             .failures_left
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
@@ -242,11 +246,11 @@ async fn what_a_subscriber_cannot_take_goes_to_the_dead_letters() {
         hated,
         taken: Arc::default(),
     };
-    let pace = Pace {
+    let pace = BatchPolicy {
         attempts: 3,
         first_pause: Duration::from_millis(1),
         poll: Duration::from_millis(5),
-        ..Pace::default()
+        ..BatchPolicy::default()
     };
     let first = follow(server.log().clone(), moody.clone(), pace);
     // A second holder stands by: nothing is delivered twice.
@@ -313,7 +317,11 @@ impl Subscriber for Cut {
         "cut"
     }
 
-    async fn accept(&self, _: &mut PgConnection, batch: &[Recorded]) -> Result<(), LedgerError> {
+    async fn accept(
+        &self,
+        _: &mut PgConnection,
+        batch: &[RecordedEvent],
+    ) -> Result<(), LedgerError> {
         let failing = self
             .failures_left
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
@@ -341,11 +349,11 @@ async fn while_a_sink_is_away_no_event_is_to_blame() {
         failures_left: Arc::new(AtomicU32::new(40)),
         taken: Arc::default(),
     };
-    let pace = Pace {
+    let pace = BatchPolicy {
         attempts: 3,
         first_pause: Duration::from_millis(1),
         longest_pause: Duration::from_millis(4),
-        ..Pace::default()
+        ..BatchPolicy::default()
     };
     let _following = follow(server.log().clone(), cut.clone(), pace);
     eventually("everything arrives in the end", || async {

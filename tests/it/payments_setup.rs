@@ -5,7 +5,7 @@ use muniment::app::projects;
 use muniment::clients::stripe::{MOCK_KEY, StripeAccess};
 use muniment_domain::ProjectId;
 use muniment_domain::project::ProjectCommand;
-use muniment_projections::EventContext;
+use muniment_event_store::EventContext;
 use serde_json::{Value, json};
 
 use crate::stripe_server::{StripeServer, Trouble};

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use muniment::server::{self, Follow};
+use muniment_event_store::MasterKey;
+use muniment_projections::READ_TABLES;
 use muniment_projections::maintenance::replay::replay;
-use muniment_projections::{MasterKey, READ_TABLES};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};

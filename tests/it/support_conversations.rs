@@ -2,7 +2,7 @@
 
 use muniment_domain::support_conversation::{SupportConversation, SupportConversationCommand};
 use muniment_domain::{ProjectId, SupportConversationId};
-use muniment_projections::EventContext;
+use muniment_event_store::EventContext;
 use muniment_projections::read_models::support_conversations::{self, Listing};
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -9,7 +9,7 @@ use std::path::Path;
 use muniment::server::Follow;
 use muniment_domain::ProjectId;
 use muniment_domain::support_conversation::{SupportConversation, SupportConversationCommand};
-use muniment_projections::EventContext;
+use muniment_event_store::EventContext;
 use muniment_projections::maintenance::replay::replay;
 use serde_json::{Value, json};
 use sqlx::Row;
@@ -47,7 +47,7 @@ async fn read_back(recorded: &str) {
     sqlx::raw_sql(recorded).execute(&pool).await.unwrap();
     let log = muniment_projections::open_log(
         pool.clone(),
-        muniment_projections::MasterKey::derive(crate::support::secret().as_bytes()),
+        muniment_event_store::MasterKey::derive(crate::support::secret().as_bytes()),
     );
     replay(&log, &[], |_| ()).await.unwrap();
     pool.close().await;

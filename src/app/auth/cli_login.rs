@@ -5,7 +5,7 @@ use muniment_domain::cli_login::{
     CliLogin, CliLoginCommand, CliLoginError, CliLoginStarted, HandedToken,
 };
 use muniment_domain::{CliLoginId, Millis, SecretHash, SessionId, UserId};
-use muniment_projections::LedgerError;
+use muniment_event_store::LedgerError;
 use muniment_projections::read_models::users::{self, UserRecord};
 use muniment_projections::read_models::{cli_logins, sessions as session_rows};
 

@@ -5,8 +5,8 @@ use muniment_domain::verification_code::{
     VerificationCodeError,
 };
 use muniment_domain::{Millis, SecretHash, UserId, VerificationCodeId};
+use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::verification_codes::{self, VerificationCodeRow};
-use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 use serde_json::Value;
 use url::Url;
 

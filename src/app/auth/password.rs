@@ -6,9 +6,9 @@ use muniment_domain::session::{EndCause, SessionOrigin};
 use muniment_domain::user::{PasswordOccasion, User, UserCommand, UserError};
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{EmailAddress, SecretHash, SessionId, UserId};
+use muniment_event_store::{EventContext, LedgerError};
 use muniment_projections::read_models::sessions as session_rows;
 use muniment_projections::read_models::users::{self, UserRow};
-use muniment_projections::{EventContext, LedgerError};
 
 use super::codes::{self, Handling};
 use super::sessions;

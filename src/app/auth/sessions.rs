@@ -4,10 +4,10 @@ use muniment_domain::session::{
     EndCause, Session, SessionCommand, SessionError, SessionOrigin, SessionStarted,
 };
 use muniment_domain::{Millis, ProjectId, SecretHash, SessionId, UserId};
+use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::sessions;
 use muniment_projections::read_models::users::{UserRecord, UserRow};
 use muniment_projections::telemetry::event::IssuedToken;
-use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 
 use crate::app::App;
 use crate::app::auth::geo::GeoLocation;

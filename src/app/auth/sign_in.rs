@@ -4,7 +4,7 @@ use muniment_domain::UserId;
 use muniment_domain::session::SessionOrigin;
 use muniment_domain::user::{NewUser, User, UserCommand, UserError};
 use muniment_domain::verification_code::{Purpose, VerificationCode, VerificationCodeCommand};
-use muniment_projections::LedgerError;
+use muniment_event_store::LedgerError;
 use muniment_projections::read_models::users::UserRow;
 use serde::{Deserialize, Serialize};
 use serde_json::json;

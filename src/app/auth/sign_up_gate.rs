@@ -18,7 +18,7 @@ use muniment_domain::sign_up_rules::{
     self, ActionKind, Applicant, ConditionError, Evaluation, Verdict,
 };
 use muniment_domain::user::{AdminRestriction, NewUser, RiskScores, UserUpdate};
-use muniment_projections::EventContext;
+use muniment_event_store::EventContext;
 use muniment_projections::read_models::users::UserRow;
 use muniment_projections::telemetry::event::TriggeredRule;
 use muniment_projections::telemetry::sign_up_rules::{Triggering, record};

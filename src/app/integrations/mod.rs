@@ -14,7 +14,7 @@ pub mod transfer;
 use std::fmt;
 
 use muniment_domain::{KeySetId, Millis};
-use muniment_projections::sealing::DataKey;
+use muniment_event_store::sealing::DataKey;
 
 use crate::security::secrets::{KeyPrefix, ServerSecret};
 use clients::Clients;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use muniment_domain::project::{Level, Project, ProjectCommand, ProjectProfile};
 use muniment_domain::vault_entry::{VaultEntry, VaultEntryCommand, VaultValue, VaultValueSet};
 use muniment_domain::{KeySetId, ProjectId, VaultEntryId};
-use muniment_projections::{EventContext, LedgerError};
+use muniment_event_store::{EventContext, LedgerError};
 use serde_json::{Map, Value, json};
 
 use super::clients::Client;

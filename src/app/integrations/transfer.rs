@@ -6,8 +6,8 @@ use muniment_domain::project::{Project, ProjectCommand, ProjectError};
 use muniment_domain::team::TeamProfile;
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{ProjectId, TeamId};
+use muniment_event_store::{EventContext, LedgerError};
 use muniment_projections::read_models::users::UserRow;
-use muniment_projections::{EventContext, LedgerError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

@@ -8,9 +8,9 @@ use muniment_domain::verification_code::{
     Purpose, VerificationCode, VerificationCodeCommand, VerificationCodeError,
 };
 use muniment_domain::{Millis, ProjectId, PurchaseId, SecretHash, VerificationCodeId};
+use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::customers;
 use muniment_projections::read_models::verification_codes::{self, VerificationCodeRow};
-use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 
 use crate::app::App;
 use crate::app::auth::codes::tail_hash;
@@ -72,21 +72,21 @@ async fn change_in_turn(
     let command = CustomerCommand::ChangeItem(Box::new(change));
     // Who repeats the change waits until it is made or has failed, and then finds out which.
     let _repeats = match delivery {
-        Delivery::Repeatable => Some(app.queues.lock(change_id).await),
+        Delivery::Repeatable => Some(app.customer_locks.lock(change_id).await),
         Delivery::Single => None,
     };
     let mut done = Err(LedgerError::Conflict);
     for _ in 0..ATTEMPTS {
-        let turn = app.queues.lock(id.0).await;
+        let turn = app.customer_locks.lock(id.0).await;
         if delivery == Delivery::Repeatable
             && customers::is_change_known(app.pool(), change_id).await?
         {
             return Ok(());
         }
         let command = (project.clone(), command.clone());
-        let handed_in = app.log.submit::<Customer>(&context, &id, command).await?;
+        let pending = app.log.submit::<Customer>(&context, &id, command).await?;
         drop(turn);
-        done = handed_in.committed().await;
+        done = pending.committed().await;
         if !matches!(done, Err(LedgerError::Conflict)) {
             break;
         }
@@ -121,7 +121,7 @@ pub async fn carry_out(
     code: Option<VerificationCodeId>,
 ) -> Result<(), LedgerError> {
     let id = customer.stream(&context.project_id);
-    let _turn = app.queues.lock(id.0).await;
+    let _turn = app.customer_locks.lock(id.0).await;
     let mut done = Err(LedgerError::Conflict);
     for _ in 0..ROUNDS {
         done = app

@@ -6,8 +6,8 @@ use muniment_domain::customer::{
 };
 use muniment_domain::team::Team;
 use muniment_domain::{ProjectId, PurchaseId, TeamId};
+use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::customers;
-use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 use serde_json::{Map, Value, json};
 
 use crate::app::App;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use muniment_domain::ProjectId;
 use muniment_domain::customer::{CustomerRef, Product, owned};
 use muniment_domain::verification_code::{MAX_ATTEMPTS, Purpose};
-use muniment_projections::LedgerError;
+use muniment_event_store::LedgerError;
 use muniment_projections::read_models::customers;
 use muniment_projections::read_models::verification_codes::VerificationCodeRow;
 use serde::{Deserialize, Serialize};

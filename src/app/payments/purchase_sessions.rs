@@ -6,7 +6,7 @@ use muniment_domain::customer::{
 };
 use muniment_domain::verification_code::{VerificationCode, VerificationCodeCommand};
 use muniment_domain::{PurchaseId, VerificationCodeId};
-use muniment_projections::EventContext;
+use muniment_event_store::EventContext;
 use muniment_projections::read_models::customers;
 
 use super::checkout::{self, Charge, Sale};

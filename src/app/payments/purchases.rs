@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use muniment_domain::customer::{CustomerError, Purchase, WantedPurchase, check};
-use muniment_projections::LedgerError;
+use muniment_event_store::LedgerError;
 use muniment_projections::read_models::customers;
 
 use super::checkout;

@@ -5,9 +5,9 @@ use muniment_domain::customer::{
     CustomerCommand, CustomerError, History, PendingRefund, Purchase, PurchaseSource, RefundEntry,
     RefundPlan, RefundStep, derived_uuid,
 };
+use muniment_event_store::{EventContext, LedgerError};
 use muniment_projections::read_models::customers;
 use muniment_projections::read_models::customers::OwnedPurchase;
-use muniment_projections::{EventContext, LedgerError};
 
 use super::customers::carry_out;
 use super::stripe_customers::require_connected;
@@ -42,7 +42,7 @@ pub async fn refund(
     let RequestContext { app, project, .. } = request;
     // One at a time: the second finds what the first has done.
     let turn = derived_uuid(&["refund", project.id.as_str(), id]);
-    let _turn = app.queues.lock(turn).await;
+    let _turn = app.customer_locks.lock(turn).await;
     let found = match kind {
         RefundKind::Subscription => subscription(request, id).await?,
         RefundKind::OneTimePurchase => one_time_purchase(request, id).await?,

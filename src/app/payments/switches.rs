@@ -53,7 +53,7 @@ pub async fn switch(
     let stream = customer.stream(&project.id);
     // One at a time: the second finds what the first has done.
     let turn = derived_uuid(&["plan-switch", &stream.to_string()]);
-    let _turn = app.queues.lock(turn).await;
+    let _turn = app.customer_locks.lock(turn).await;
     let purchases = customers::purchases_of(app.pool(), stream).await?;
     let current = current(app, &purchases, &wanted.from, &from_product)?;
     let (price_id, price) = chosen(&to_product, wanted.price_id.as_deref())?;

@@ -8,8 +8,8 @@ use muniment_domain::customer::Catalogue;
 use muniment_domain::project::DefaultsOf;
 use muniment_domain::project::{ProjectConfig, ProjectProfile, StoredKey};
 use muniment_domain::{Millis, PermissionId, ProjectId, SecretHash, TeamId};
+use muniment_event_store::{EventLog, LedgerError};
 use muniment_projections::read_models::projects::{self, ProjectKeyRow, ProjectRow, SeenUntil};
-use muniment_projections::{EventLog, LedgerError};
 use sqlx::PgPool;
 
 /// How long a project is remembered. Changes end that earlier: see [`ProjectDirectory::keep_up`].

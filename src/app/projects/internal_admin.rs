@@ -4,8 +4,8 @@ use muniment_domain::permission::TEAM_ADMIN;
 use muniment_domain::team::{Entrance, MemberAdded, Team, TeamCommand};
 use muniment_domain::user::{NewPrimaryEmail, NewUser, OauthAccount, User};
 use muniment_domain::{ContactChannelId, EmailAddress, PermissionId, ProjectId, UserId};
+use muniment_event_store::{EventContext, LedgerError, Reservation};
 use muniment_projections::read_models::users;
-use muniment_projections::{EventContext, LedgerError, Reservation};
 use uuid::uuid;
 
 use super::seed::INTERNAL_TEAM;

@@ -9,7 +9,7 @@ use muniment_domain::project::{
     StoredKey, config,
 };
 use muniment_domain::{KeySetId, Millis, ProjectId, TeamId};
-use muniment_projections::{EventContext, LedgerError};
+use muniment_event_store::{EventContext, LedgerError};
 use serde_json::{Map, Value};
 
 use super::{App, conversations};

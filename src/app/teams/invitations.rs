@@ -9,11 +9,11 @@ use muniment_domain::verification_code::{
     Purpose, VerificationCode, VerificationCodeCommand, VerificationCodeError,
 };
 use muniment_domain::{TeamId, UserId, VerificationCodeId};
+use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::teams::invitations;
 use muniment_projections::read_models::teams::invitations::Invitation;
 use muniment_projections::read_models::teams::{self, TeamRow};
 use muniment_projections::read_models::users::UserRow;
-use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 use uuid::Uuid;
 
 use crate::app::App;

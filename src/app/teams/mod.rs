@@ -9,9 +9,9 @@ use muniment_domain::team::{
 };
 use muniment_domain::user::{User, UserCommand};
 use muniment_domain::{PermissionId, ProjectId, TeamId, UserId};
+use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::permissions::{self, Holding};
 use muniment_projections::read_models::teams;
-use muniment_projections::{EventContext, LedgerError, UnitOfWork};
 
 use super::projects::DefaultsOf;
 use super::projects::directory::LoadedProject;

@@ -7,8 +7,8 @@ use muniment_domain::session::EndCause;
 use muniment_domain::team::{Team, TeamCommand, TeamError, TeamProfile};
 use muniment_domain::user::{NewUser, User, UserCommand, UserUpdate};
 use muniment_domain::{Patch, PermissionId, TeamId, UserId};
+use muniment_event_store::{EventContext, LedgerError, Reservation, UnitOfWork};
 use muniment_projections::read_models::{teams, users};
-use muniment_projections::{EventContext, LedgerError, Reservation, UnitOfWork};
 
 use crate::app::auth::sessions::{self, NewSession};
 use crate::app::emails::CodeEmail;

@@ -4,8 +4,8 @@ use axum::http::StatusCode;
 use muniment_domain::user::{User, UserCommand, UserError};
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{EmailAddress, UserId};
+use muniment_event_store::{EventContext, LedgerError, Reservation};
 use muniment_projections::read_models::users::ContactChannelRow;
-use muniment_projections::{EventContext, LedgerError, Reservation};
 
 use crate::app::App;
 use crate::app::auth::codes::{self, Handling};

@@ -1,7 +1,7 @@
 //! Managing a project's endpoints and messages, whichever way it is asked for.
 
 use muniment_domain::{Millis, ProjectId};
-use muniment_projections::LedgerError;
+use muniment_event_store::LedgerError;
 use muniment_projections::webhooks::endpoints::{self, Endpoint};
 use muniment_projections::webhooks::queue::{self, Message};
 

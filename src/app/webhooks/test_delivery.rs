@@ -1,6 +1,6 @@
 //! Testing an endpoint with a message that tells of nothing.
 
-use muniment_projections::LedgerError;
+use muniment_event_store::LedgerError;
 use muniment_projections::webhooks::endpoints::{self, Endpoint};
 use muniment_projections::webhooks::event_types::TEST;
 use muniment_projections::webhooks::queue::{self, Attempt, DeliveryOutcome, Due, Message};

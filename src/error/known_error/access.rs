@@ -1,7 +1,7 @@
 //! Access to a project: access types, project keys and admin tokens.
 
 use muniment_domain::{Millis, ProjectId};
-use muniment_projections::AccessType;
+use muniment_event_store::AccessType;
 use serde_json::json;
 
 use super::KnownError;

@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 use muniment_domain::api_key::{ApiKeyKind, ApiKeyOwner, ApiKeyRevocation};
 use muniment_domain::permission::MANAGE_API_KEYS;
 use muniment_domain::{ApiKeyId, Millis, PermissionId, SecretHash, TeamId};
-use muniment_projections::AccessType;
+use muniment_event_store::AccessType;
 use muniment_projections::read_models::api_keys::{self, ApiKeyRow};
 use muniment_projections::read_models::permissions::{self, Holding};
 use serde_json::Value;

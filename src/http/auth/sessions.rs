@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::SessionId;
 use muniment_domain::session::{EndCause, SessionOrigin};
-use muniment_projections::AccessType;
+use muniment_event_store::AccessType;
 use muniment_projections::read_models::{sessions, users};
 use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;

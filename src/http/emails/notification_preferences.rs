@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 use muniment_domain::UserId;
 use muniment_domain::notification::{NotificationCategory, Preference};
 use muniment_domain::user::{User, UserCommand};
-use muniment_projections::AccessType;
+use muniment_event_store::AccessType;
 use muniment_projections::read_models::notifications;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use data_encoding::BASE64;
 use muniment_domain::ProjectId;
 use muniment_domain::project::{Level, ProjectCommand};
-use muniment_projections::EventContext;
+use muniment_event_store::EventContext;
 use serde_json::{Map, Value};
 
 use crate::app::App;

@@ -8,7 +8,7 @@ use muniment_domain::ai_conversation::{
     AiRole,
 };
 use muniment_domain::{AiConversationId, Millis, ProjectId, UserId};
-use muniment_projections::LedgerError;
+use muniment_event_store::LedgerError;
 use muniment_projections::read_models::ai_conversations;
 use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;

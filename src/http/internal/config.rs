@@ -9,8 +9,8 @@ use muniment_domain::project::schema::Setting;
 use muniment_domain::project::{
     ConfigSource, Level, ProjectCommand, ProjectConfig, legacy_overrides, validation,
 };
+use muniment_event_store::{AccessType, LedgerError};
 use muniment_projections::read_models::projects::{self, ProjectRow};
-use muniment_projections::{AccessType, LedgerError};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{OpenApi, RefOr};
 use utoipa_axum::router::OpenApiRouter;

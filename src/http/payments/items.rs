@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use muniment_domain::Millis;
 use muniment_domain::customer::{CustomerError, CustomerRef, CustomerType, Floor, ItemChange};
-use muniment_projections::LedgerError;
+use muniment_event_store::LedgerError;
 use muniment_projections::read_models::customers;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;

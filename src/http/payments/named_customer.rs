@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use muniment_domain::TeamId;
 use muniment_domain::customer::CustomerType;
 use muniment_domain::permission::TEAM_ADMIN;
-use muniment_projections::AccessType;
+use muniment_event_store::AccessType;
 
 use crate::app::payments::named_customer::NamedCustomer;
 use crate::app::teams::require_permission;

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use muniment_domain::customer::Product;
-use muniment_projections::AccessType;
+use muniment_event_store::AccessType;
 
 use super::inline_product;
 use crate::error::known_error::KnownError;

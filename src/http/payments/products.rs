@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::customer::{CustomerType, Owned, Product, Selection, owned};
-use muniment_projections::AccessType;
+use muniment_event_store::AccessType;
 use muniment_projections::read_models::customers;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::permission::{self, Scope};
 use muniment_domain::{PermissionId, TeamId, UserId};
-use muniment_projections::AccessType;
+use muniment_event_store::AccessType;
 use muniment_projections::read_models::permissions::{self, Depth, Listing};
 use muniment_projections::read_models::teams;
 use utoipa_axum::router::OpenApiRouter;

@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use muniment_domain::ProjectId;
-use muniment_projections::EventContext;
+use muniment_event_store::EventContext;
 use muniment_projections::read_models::users::UserRecord;
 
 use super::caller::{Auth, Caller};

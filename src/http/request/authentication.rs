@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, StatusCode};
 use muniment_domain::{MAIN_BRANCH, ProjectId, UserId};
-use muniment_projections::AccessType;
+use muniment_event_store::AccessType;
 use muniment_projections::read_models::teams;
 use muniment_projections::read_models::users;
 

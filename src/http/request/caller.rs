@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use muniment_domain::{ProjectId, SessionId, UserId};
+use muniment_event_store::{AccessType, Actor, EventContext};
 use muniment_projections::read_models::users::UserRecord;
-use muniment_projections::{AccessType, Actor, EventContext};
 
 use super::end_user::EndUser;
 use crate::app::App;

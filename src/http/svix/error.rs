@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use muniment_projections::{LedgerError, Reservation};
+use muniment_event_store::{LedgerError, Reservation};
 use serde_json::{Value, json};
 
 use crate::app::webhooks::management::Refusal;

@@ -2,7 +2,7 @@
 
 use muniment_domain::Patch;
 use muniment_domain::team::{TeamChange, TeamProfile};
-use muniment_projections::AccessType;
+use muniment_event_store::AccessType;
 use serde_json::Value;
 
 use crate::error::ApiError;

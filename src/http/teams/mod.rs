@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use muniment_domain::permission::{DELETE_TEAM, UPDATE_TEAM};
 use muniment_domain::{TeamId, UserId};
-use muniment_projections::AccessType;
+use muniment_event_store::AccessType;
 use muniment_projections::read_models::paging::Direction;
 use muniment_projections::read_models::teams::{self, Listing, TeamRow};
 use serde_json::{Value, json};

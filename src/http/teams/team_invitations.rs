@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 use muniment_domain::permission::{INVITE_MEMBERS, READ_MEMBERS, REMOVE_MEMBERS};
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{TeamId, UserId, VerificationCodeId};
-use muniment_projections::AccessType;
+use muniment_event_store::AccessType;
 use muniment_projections::read_models::teams::TeamRow;
 use muniment_projections::read_models::teams::invitations;
 use muniment_projections::read_models::users::UserRow;

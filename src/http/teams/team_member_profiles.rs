@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 use muniment_domain::permission::READ_MEMBERS;
 use muniment_domain::team::MemberProfileChange;
 use muniment_domain::{TeamId, UserId};
-use muniment_projections::AccessType;
+use muniment_event_store::AccessType;
 use muniment_projections::read_models::teams;
 use muniment_projections::read_models::teams::member_profiles::{self, MemberProfile};
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use muniment_domain::permission::REMOVE_MEMBERS;
 use muniment_domain::{TeamId, UserId};
-use muniment_projections::AccessType;
+use muniment_event_store::AccessType;
 use muniment_projections::read_models::teams;
 use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;

@@ -5,7 +5,7 @@ use muniment_domain::user::{
     AdminRestriction, Method, NewPrimaryEmail, NewUser, OauthAccount, RiskScores, UserUpdate,
 };
 use muniment_domain::{ContactChannelId, EmailAddress, Patch};
-use muniment_projections::AccessType;
+use muniment_event_store::AccessType;
 use serde_json::Value;
 
 use crate::app::App;

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use muniment_domain::user::UserUpdate;
 use muniment_domain::{TeamId, UserId};
-use muniment_projections::AccessType;
+use muniment_event_store::AccessType;
 use muniment_projections::read_models::paging::Direction;
 use muniment_projections::read_models::users::{self, Listing, UserRecord, Visibility};
 use serde_json::{Value, json};

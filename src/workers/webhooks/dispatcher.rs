@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use muniment_domain::{Millis, ProjectId};
+use muniment_event_store::leader_lock::run_as_leader;
+use muniment_event_store::{EventLog, LedgerError};
 use muniment_projections::webhooks::endpoints::{self, Endpoint, Failing};
 use muniment_projections::webhooks::queue::{self, Attempt, DeliveryOutcome, Due, Replay};
-use muniment_projections::{EventLog, LedgerError, run_as_leader};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -221,7 +222,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Queues a page of the oldest replay. Returns whether there was one.
+    /// KeyedLock a page of the oldest replay. Returns whether there was one.
     async fn replay_some(&self, connection: &mut PgConnection) -> Result<bool, LedgerError> {
         let Some(replay) = queue::next_replay(connection).await? else {
             return Ok(false);

@@ -5,12 +5,12 @@
 //! endpoint: should one want the past later, that is in the log.
 
 use muniment_domain::project::ProjectEvent;
-use muniment_projections::subscription::{Sight, Subscriber};
+use muniment_event_store::subscription::{EventView, Subscriber};
+use muniment_event_store::{EventLog, LedgerError, LedgerEvent, RecordedEvent};
 use muniment_projections::webhooks::endpoints::{self, Endpoint};
 use muniment_projections::webhooks::happenings::happenings;
 use muniment_projections::webhooks::queue::{self, Message};
 use muniment_projections::webhooks::submissions;
-use muniment_projections::{EventLog, LedgerError, LedgerEvent, Recorded};
 use sqlx::PgConnection;
 
 use super::payloads;
@@ -32,7 +32,7 @@ impl MessageProducer {
     async fn queue(
         &self,
         connection: &mut PgConnection,
-        batch: &[Recorded],
+        batch: &[RecordedEvent],
     ) -> Result<(), LedgerError> {
         let mut projects: Vec<String> = batch.iter().map(|e| e.project_id.to_string()).collect();
         projects.sort();
@@ -41,11 +41,11 @@ impl MessageProducer {
         if endpoints.is_empty() {
             return Ok(());
         }
-        let listened = |event: &&Recorded| {
+        let listened = |event: &&RecordedEvent| {
             let project = event.project_id.as_str();
             endpoints.iter().any(|e| e.project_id == project)
         };
-        let events: Vec<Recorded> = batch.iter().filter(listened).cloned().collect();
+        let events: Vec<RecordedEvent> = batch.iter().filter(listened).cloned().collect();
         let messages = messages(&self.log, &events).await?;
         let messages: Vec<Message> = messages
             .into_iter()
@@ -60,7 +60,7 @@ impl MessageProducer {
     async fn forget_projects(
         &self,
         connection: &mut PgConnection,
-        batch: &[Recorded],
+        batch: &[RecordedEvent],
     ) -> Result<(), LedgerError> {
         for event in batch {
             if let LedgerEvent::Project(ProjectEvent::ProjectDeleted {}) = &event.event {
@@ -77,14 +77,14 @@ impl Subscriber for MessageProducer {
     }
 
     /// Events say what is to be told; what messages show is read from whole streams.
-    fn view(&self) -> Sight {
-        Sight::Sealed
+    fn view(&self) -> EventView {
+        EventView::Sealed
     }
 
     async fn accept(
         &self,
         connection: &mut PgConnection,
-        batch: &[Recorded],
+        batch: &[RecordedEvent],
     ) -> Result<(), LedgerError> {
         match &self.webhooks {
             Webhooks::Embedded(delivery_client) => {
@@ -104,7 +104,7 @@ impl Subscriber for MessageProducer {
 /// The messages that tell of events.
 pub(super) async fn messages(
     log: &EventLog,
-    events: &[Recorded],
+    events: &[RecordedEvent],
 ) -> Result<Vec<Message>, LedgerError> {
     payloads::messages(happenings(log, events).await?)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use muniment_projections::LedgerError;
+use muniment_event_store::LedgerError;
 use muniment_projections::read_models::projects::ProjectRow;
 use muniment_projections::webhooks::queue::Message;
 use muniment_projections::webhooks::{Happened, Happening, Occasion, Tie};

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use muniment_domain::Millis;
+use muniment_event_store::LedgerError;
+use muniment_event_store::leader_lock::run_as_leader;
 use muniment_projections::webhooks::submissions::{self, Submission};
-use muniment_projections::{LedgerError, run_as_leader};
 use sqlx::{PgConnection, PgPool};
 
 use super::LOCK;

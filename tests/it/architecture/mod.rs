@@ -104,7 +104,6 @@ fn crate_of(file: &str) -> &str {
 }
 
 #[test]
-#[ignore = "today's source breaks these rules, until the folders have moved"]
 fn arrows_point_one_way() {
     let workspace = &*WORKSPACE;
     let mut wrong = Vec::new();
@@ -125,7 +124,6 @@ fn arrows_point_one_way() {
 }
 
 #[test]
-#[ignore = "today's source has larger circles, until the folders have moved"]
 fn circles_of_files_are_small() {
     let workspace = &*WORKSPACE;
     let circles = workspace.graph.circles();

@@ -4,7 +4,7 @@ use muniment_domain::OutgoingEmailId;
 use muniment_domain::customer::{CustomerRef, derived_uuid};
 use muniment_domain::outgoing_email::Template;
 use muniment_domain::permission::TEAM_ADMIN;
-use muniment_projections::LedgerError;
+use muniment_event_store::LedgerError;
 use muniment_projections::read_models::users;
 
 use super::{EventError, News};

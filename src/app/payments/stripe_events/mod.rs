@@ -10,8 +10,8 @@ mod subscriptions;
 
 use muniment_domain::customer::{CustomerRef, CustomerType, Product};
 use muniment_domain::{Millis, ProjectId};
+use muniment_event_store::{EventContext, LedgerError};
 use muniment_projections::read_models::customers;
-use muniment_projections::{EventContext, LedgerError};
 use serde_json::Value;
 
 use crate::app::App;

@@ -2,7 +2,7 @@
 
 use muniment_domain::PurchaseId;
 use muniment_domain::customer::{CustomerCommand, History, Payment};
-use muniment_projections::LedgerError;
+use muniment_event_store::LedgerError;
 
 use super::emails::{Bill, PaymentEmail};
 use super::{EventError, News, customer_in, given};
@@ -41,7 +41,7 @@ impl News<'_> {
         };
         let command = CustomerCommand::RecordPayment(Box::new(payment));
         let (log, stream) = (&self.app.log, customer.stream(&self.context.project_id));
-        let _turn = self.app.queues.lock(stream.0).await;
+        let _turn = self.app.customer_locks.lock(stream.0).await;
         log.transact(&self.context, |mut unit| async {
             customers::execute(&mut unit, &customer, command.clone()).await?;
             for email in &emails {

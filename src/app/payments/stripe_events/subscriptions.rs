@@ -7,7 +7,7 @@ use muniment_domain::customer::{
     Customer, CustomerCommand, CustomerRef, History, InvoiceReport, InvoiceStatus, Product,
     StripeSubscription, SubscriptionStatus, SubscriptionSync, derived_uuid,
 };
-use muniment_projections::LedgerError;
+use muniment_event_store::LedgerError;
 use muniment_projections::read_models::customers as rows;
 
 use super::emails::PaymentEmail;
@@ -52,7 +52,7 @@ impl News<'_> {
         let stream = customer.stream(&self.context.project_id);
         // Those that ask take turns; those that change items need not wait for Stripe.
         let turn = derived_uuid(&["stripe-sync", &stream.to_string()]);
-        let _turn = self.app.queues.lock(turn).await;
+        let _turn = self.app.customer_locks.lock(turn).await;
         for _ in 0..ROUNDS {
             let before = self.app.state::<Customer>(&self.context, &stream);
             let before = before.await?;
@@ -81,7 +81,7 @@ impl News<'_> {
         answer: &[StripeSubscription],
     ) -> Result<Noted, EventError> {
         let stream = customer.stream(&self.context.project_id);
-        let _turn = self.app.queues.lock(stream.0).await;
+        let _turn = self.app.customer_locks.lock(stream.0).await;
         let log = &self.app.log;
         log.transact(&self.context, |mut unit| async move {
             let state = unit.state::<Customer>(&stream).await?;
@@ -120,7 +120,7 @@ impl News<'_> {
             return self.enqueue(&emails).await;
         };
         let stream = owner.stream(&self.context.project_id);
-        let _turn = self.app.queues.lock(stream.0).await;
+        let _turn = self.app.customer_locks.lock(stream.0).await;
         let log = &self.app.log;
         log.transact(&self.context, |mut unit| async {
             customers::execute(&mut unit, &owner, command.clone()).await?;

@@ -1,7 +1,7 @@
 //! Support conversations as agents see them.
 
 use muniment_domain::{Millis, SupportConversationId};
-use muniment_projections::LedgerError;
+use muniment_event_store::LedgerError;
 use muniment_projections::read_models::support_conversations::{
     EntryPoint, SupportConversationRecord, SupportConversationRow, SupportMessageRecord,
     message_type,

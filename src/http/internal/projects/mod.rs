@@ -8,7 +8,7 @@ use axum::response::IntoResponse;
 use muniment_domain::permission::TEAM_ADMIN;
 use muniment_domain::project::{ProjectCommand, ProjectConfig, ProjectProfile};
 use muniment_domain::{PermissionId, ProjectId, TeamId, UserId};
-use muniment_projections::EventContext;
+use muniment_event_store::EventContext;
 use muniment_projections::read_models::permissions::{self, Holding};
 use muniment_projections::read_models::{projects, teams};
 use serde_json::{Map, Value, json};
