@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests may fail loudly")]
 
 use muniment_domain::Millis;
-use muniment_domain::customer::ledger::Source;
+use muniment_domain::customer::items::ledger::Source;
 use muniment_domain::customer::{
     DayInterval, Expiry, IncludedItem, ItemLedger, Quantity, Repeat, Subscription, Unit,
 };

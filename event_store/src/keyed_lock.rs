@@ -40,11 +40,14 @@ impl<K: Clone + Eq + Hash> KeyedLock<K> {
             let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(locks.entry(id.clone()).or_default())
         };
-        KeyedGuard {
+        // Made before the wait: dropped by a caller who gives up, it tidies up as well.
+        let mut guard = KeyedGuard {
             id,
-            guard: Some(lock.lock_owned().await),
+            guard: None,
             of: self.clone(),
-        }
+        };
+        guard.guard = Some(lock.lock_owned().await);
+        guard
     }
 }
 
@@ -82,6 +85,24 @@ mod tests {
         for task in tasks {
             assert_eq!(task.await.unwrap(), 0);
         }
+        assert!(locks.0.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_waiter_who_gives_up_leaves_nothing() {
+        let locks = KeyedLock::default();
+        let held = locks.lock(1).await;
+        let waiting = tokio::spawn({
+            let locks = locks.clone();
+            async move { locks.lock(1).await }
+        });
+        while Arc::strong_count(&locks.0.lock().unwrap()[&1]) < 3 {
+            tokio::task::yield_now().await;
+        }
+        // The guard goes to the waiter, who is gone before taking it.
+        waiting.abort();
+        drop(held);
+        assert!(waiting.await.is_err());
         assert!(locks.0.lock().unwrap().is_empty());
     }
 }

@@ -253,7 +253,7 @@ impl UnitOfWork {
     }
 
     /// Hands everything in, which must be about the one stream `id`, for a transaction that may
-    /// also carry what is decided on the outcome. From now on units see it that foresee.
+    /// also carry what is decided on the outcome. From now on speculative units see it.
     pub(crate) async fn submit(mut self, id: &str) -> Result<Option<Answer>, LedgerError> {
         if self.decided.is_empty() {
             return Ok(None);
@@ -281,7 +281,7 @@ impl UnitOfWork {
         })
     }
 
-    /// EventCollector goes aggregate by aggregate; the log shall tell the story as it was decided.
+    /// Events are collected aggregate by aggregate; the log keeps the order in which they were decided.
     fn in_order_of_decision(&self, events: Vec<SerializedEvent>) -> Vec<SerializedEvent> {
         let mut by_stream: HashMap<String, VecDeque<SerializedEvent>> = HashMap::new();
         for event in events {
@@ -353,7 +353,7 @@ impl<A: Aggregate + Clone> AggregateEntry<A> {
         self.before.outcome.as_ref()
     }
 
-    /// The state after this unit of work, which is still to be committed if it has a outcome.
+    /// The state after this unit of work, which is still to be committed if it has an outcome.
     pub(crate) fn after(self, outcome: Option<&CommitOutcome>) -> Versioned<A> {
         let sequence = self.before.sequence + self.events.len();
         let crossed = sequence / SNAPSHOT_EVERY > self.before.sequence / SNAPSHOT_EVERY;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use muniment_domain::outgoing_email::{
-    EmailRequested, Letter, OutgoingEmail, OutgoingEmailCommand, Template,
+    EmailContent, EmailRequested, OutgoingEmail, OutgoingEmailCommand, Template,
 };
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{OutgoingEmailId, UserId};
@@ -20,7 +20,7 @@ pub struct NewEmail {
     id: OutgoingEmailId,
     template: Template,
     subject: Option<UserId>,
-    letter: Letter,
+    letter: EmailContent,
 }
 
 impl NewEmail {
@@ -37,7 +37,7 @@ impl NewEmail {
             id,
             template,
             subject: None,
-            letter: Letter {
+            letter: EmailContent {
                 to: vec![to.to_owned()],
                 variables: BTreeMap::new(),
             },

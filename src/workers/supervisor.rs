@@ -178,7 +178,7 @@ mod tests {
                 let running = Running(Arc::clone(&running));
                 async move {
                     let _running = running;
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
             });
         }

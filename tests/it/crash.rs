@@ -10,8 +10,8 @@ use std::time::Duration;
 use muniment::embedded::cache_folder::cache_folder;
 use muniment::server::Follow;
 use muniment_event_store::Cursor;
-use muniment_projections::webhooks::happenings::happenings;
-use muniment_projections::webhooks::{Happened, Occasion};
+use muniment_projections::webhooks::webhook_events::webhook_events;
+use muniment_projections::webhooks::{Occasion, WebhookData};
 use serde_json::{Value, json};
 
 use crate::receiver::{Received, Receiver};
@@ -385,17 +385,19 @@ async fn implied_webhooks(
     project: &Project,
 ) -> HashMap<String, (String, String)> {
     let events = server.log().read_after(Cursor::default(), i64::MAX).await;
-    let happenings = happenings(server.log(), &events.unwrap()).await.unwrap();
-    let of_project = happenings
+    let webhook_events = webhook_events(server.log(), &events.unwrap())
+        .await
+        .unwrap();
+    let of_project = webhook_events
         .into_iter()
         .filter(|happening| happening.project_id.as_str() == project.id);
     let told = of_project.map(|happening| {
         let kind = match happening.what {
-            Happened::User { occasion, .. } => match occasion {
+            WebhookData::User { occasion, .. } => match occasion {
                 Occasion::Created => "user.created",
                 Occasion::Updated => "user.updated",
             },
-            Happened::Team { .. } => "team.created",
+            WebhookData::Team { .. } => "team.created",
             other => panic!("no part of the load: {other:?}"),
         };
         (happening.message_id, (kind.to_owned(), happening.subject))

@@ -145,9 +145,9 @@ async fn teams_memberships_and_permissions_are_told_of() {
     let path = format!("/teams/{team}");
     assert_eq!(created, server.server("GET", &path).expect(200).await);
     server.add_member(&team, &member).await;
-    let tie = json!({"team_id": team, "user_id": member.user_id});
+    let change = json!({"team_id": team, "user_id": member.user_id});
     let joined = receiver.first("team_membership.created").await;
-    assert_eq!(joined.data(), tie);
+    assert_eq!(joined.data(), change);
     let granted = receiver.first("team_permission.created").await;
     let permission = json!({"id": "team_member", "team_id": team, "user_id": member.user_id});
     assert_eq!(granted.data(), permission);

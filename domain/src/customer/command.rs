@@ -6,11 +6,11 @@ use super::error::CustomerError;
 use super::event::CustomerRef;
 use super::history::History;
 use super::invoice::InvoiceStatus;
-use super::money::Cents;
-use super::product::{Price, Product};
 use super::purchase::{Purchase, PurchaseSource};
 use super::refund::PendingRefund;
 use super::subscription::StripeSubscription;
+use crate::customer::products::money::Cents;
+use crate::customer::products::product::{Price, Product};
 use crate::{Millis, PurchaseId};
 
 /// A command to a customer.

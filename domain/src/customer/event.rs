@@ -9,9 +9,9 @@ use strum::{IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
 use super::invoice::Invoice;
-use super::ledger::ItemLedger;
-use super::product::{CustomerType, Product};
 use super::purchase::Purchase;
+use crate::customer::items::ledger::ItemLedger;
+use crate::customer::products::product::{CustomerType, Product};
 use crate::event::domain_event;
 use crate::{CustomerId, Millis, Personal, ProjectId, PurchaseId, TeamId, UserId};
 

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::ledger::{ItemLedger, Source};
 use super::purchase::Purchase;
-use super::quantity::Quantity;
 use crate::Millis;
+use crate::customer::items::ledger::{ItemLedger, Source};
+use crate::customer::items::quantity::Quantity;
 
 /// A customer's changes by hand, by item, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

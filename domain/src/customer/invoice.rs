@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::money::Cents;
+use crate::customer::products::money::Cents;
 use crate::{Millis, PurchaseId};
 
 /// The status of an invoice. The names are Stripe's.

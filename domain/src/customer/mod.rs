@@ -1,21 +1,16 @@
 //! The customer: a user, a team, or something that only the project's own servers know, with items
 //! and products. Its stream is the ledger.
 
-mod catalogue;
 mod command;
 mod error;
 mod event;
 mod history;
-mod interval;
 mod invoice;
-pub mod ledger;
-pub mod money;
+pub mod items;
 mod ownership;
 mod payment;
-pub mod product;
-mod product_version;
+pub mod products;
 mod purchase;
-mod quantity;
 mod refund;
 mod subscription;
 
@@ -25,7 +20,14 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
-pub use catalogue::{Catalogue, Item, ProductLine};
+pub use crate::customer::items::interval::{DayInterval, Unit};
+pub use crate::customer::items::ledger::ItemLedger;
+pub use crate::customer::items::quantity::Quantity;
+pub use crate::customer::products::catalogue::{Catalogue, Item, ProductLine};
+pub use crate::customer::products::product::{
+    Bases, Currency, CustomerType, Expiry, IncludedItem, Price, Prices, Product, Repeat,
+};
+pub use crate::customer::products::product_version::product_version_id;
 pub use command::{
     CustomerCommand, Floor, InvoiceReport, ItemChange, Payment, RefundStep, Selection,
     SubscriptionSync, WantedPurchase,
@@ -37,16 +39,9 @@ pub use event::{
     SubscriptionEnded, derived_uuid,
 };
 pub use history::{History, PastChange};
-pub use interval::{DayInterval, Unit};
 pub use invoice::{Invoice, InvoiceStatus};
-pub use ledger::ItemLedger;
 pub use ownership::{Owned, check, owned};
-pub use product::{
-    Bases, Currency, CustomerType, Expiry, IncludedItem, Price, Prices, Product, Repeat,
-};
-pub use product_version::product_version_id;
 pub use purchase::{Purchase, PurchaseSource};
-pub use quantity::Quantity;
 pub use refund::{PendingRefund, Refund, RefundEntry, RefundPlan, RefundProblem, Revocation};
 pub use subscription::{Start, StripeSubscription, Subscription, SubscriptionStatus};
 

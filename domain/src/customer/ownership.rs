@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use super::command::WantedPurchase;
 use super::error::CustomerError;
-use super::product::{Bases, Product};
 use super::purchase::Purchase;
+use crate::customer::products::product::{Bases, Product};
 use crate::{Millis, PurchaseId};
 
 /// A product that a customer owns.

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ledger::Source;
-use super::product::{Price, Product};
 use super::refund::{PendingRefund, Refund};
 use super::subscription::{Start, Subscription, SubscriptionStatus};
+use crate::customer::items::ledger::Source;
+use crate::customer::products::product::{Price, Product};
 use crate::{Millis, PurchaseId};
 
 /// A purchase, with the product as it was when it was bought.

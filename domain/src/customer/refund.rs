@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::money::Cents;
-use super::product::Price;
 use super::purchase::Purchase;
 use crate::Millis;
+use crate::customer::products::money::Cents;
+use crate::customer::products::product::Price;
 
 /// The index of the entry that grants a purchase's product: the only one that can be taken back.
 const PRODUCT_GRANT: i64 = 0;

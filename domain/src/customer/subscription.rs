@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::interval::{DayInterval, Unit};
-use super::product::Product;
 use crate::Millis;
+use crate::customer::items::interval::{DayInterval, Unit};
+use crate::customer::products::product::Product;
 
 /// The period of a subscription if the reported one makes no sense.
 const FALLBACK_PERIOD: DayInterval = DayInterval(1, Unit::Month);

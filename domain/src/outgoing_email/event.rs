@@ -76,12 +76,12 @@ pub struct EmailRequested {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<UserId>,
     /// Whom it goes to, and what is inserted into the text.
-    pub personal: Personal<Letter>,
+    pub personal: Personal<EmailContent>,
 }
 
 /// The personal part of [`EmailRequested`]: recipients and inserted texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Letter {
+pub struct EmailContent {
     /// The addresses that the email goes to.
     pub to: Vec<String>,
     /// The texts that the template inserts, by name.

@@ -9,7 +9,7 @@ use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
 pub use command::OutgoingEmailCommand;
-pub use event::{EmailRequested, Failure, Letter, OutgoingEmailEvent, Template};
+pub use event::{EmailContent, EmailRequested, Failure, OutgoingEmailEvent, Template};
 
 /// Why a command to an outgoing email was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -131,7 +131,7 @@ impl EventLog {
         recorded(stored, &HashMap::new())
     }
 
-    /// Like [`EventLog::read_sealed_after`], with the include_metadata left out as well.
+    /// Like [`EventLog::read_sealed_after`], without the metadata as well.
     pub async fn read_bare_after(
         &self,
         cursor: Cursor,

@@ -1,6 +1,6 @@
 //! What the outside world is told of what happened, and the queue it is sent from.
 //!
-//! - [`happenings`]: which events are told of, in one table, and what was the case then;
+//! - [`webhook_events`]: which events are told of, in one table, and what was the case then;
 //! - [`endpoints`]: where messages go; [`queue`]: messages, what is due, and how it went;
 //!   [`submissions`]: messages on their way to a Svix server.
 //!
@@ -8,11 +8,11 @@
 
 pub mod endpoints;
 pub mod event_types;
-pub mod happenings;
 pub mod queue;
 pub mod submissions;
+pub mod webhook_events;
 
-pub use happenings::{Happened, Happening, Occasion, Tie};
+pub use crate::webhooks::webhook_events::{Change, Occasion, WebhookData, WebhookEvent};
 
 use muniment_event_store::{ConstraintMeaning, LedgerError, Reservation};
 

@@ -3,7 +3,7 @@
 //! Nothing is theirs yet: that comes with the webhook that says it was paid. So what has to give way
 //! to a purchase gives way only once Stripe has agreed to sell it.
 
-use muniment_domain::customer::money::Cents;
+use muniment_domain::customer::products::money::Cents;
 use muniment_domain::customer::{CustomerRef, DayInterval, Price, Product, derived_uuid};
 use muniment_domain::{Millis, ProjectId, VerificationCodeId};
 

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use minijinja::{Environment, Error, Value, context};
-use muniment_domain::outgoing_email::{Letter, Template};
+use muniment_domain::outgoing_email::{EmailContent, Template};
 
 use super::catcher::Caught;
 
@@ -115,7 +115,7 @@ fn environment() -> Result<&'static Environment<'static>, Error> {
 pub(crate) fn render(
     template: Template,
     project: &str,
-    letter: &Letter,
+    letter: &EmailContent,
 ) -> Result<Rendered, Error> {
     let words = words(template);
     let environment = environment()?;
@@ -164,11 +164,11 @@ pub(crate) fn mailbox(messages: &[Caught]) -> Result<String, Error> {
 mod tests {
     use super::*;
 
-    fn letter(pairs: &[(&str, &str)]) -> Letter {
+    fn letter(pairs: &[(&str, &str)]) -> EmailContent {
         let variables = pairs
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Letter {
+        EmailContent {
             to: vec!["a@example.com".to_owned()],
             variables: variables.collect(),
         }

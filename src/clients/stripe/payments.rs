@@ -1,6 +1,6 @@
 //! Payments and refunds on a connected account.
 
-use muniment_domain::customer::money::Cents;
+use muniment_domain::customer::products::money::Cents;
 use serde_json::json;
 
 use super::objects::{Invoice, List, Metadata, PaymentIntent, Product, Refund};

@@ -1,7 +1,7 @@
 //! Subscriptions on a connected account.
 
 use muniment_domain::customer::DayInterval;
-use muniment_domain::customer::money::Cents;
+use muniment_domain::customer::products::money::Cents;
 use serde_json::{Value, json};
 
 use super::objects::{List, Metadata, Subscription};

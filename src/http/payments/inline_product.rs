@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use muniment_domain::customer::money::is_amount;
+use muniment_domain::customer::products::money::is_amount;
 use muniment_domain::customer::{
     Bases, Currency, CustomerType, DayInterval, Expiry, IncludedItem, Price, Prices, Product,
     Quantity, Repeat,

@@ -1,6 +1,6 @@
 //! `/internal/payments/transactions/refund`: money goes back, and products with it.
 
-use muniment_domain::customer::money::{Cents, minor_units};
+use muniment_domain::customer::products::money::{Cents, minor_units};
 use muniment_domain::customer::{Currency, RefundEntry, Revocation};
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use data_encoding::BASE64URL_NOPAD;
-use muniment_domain::customer::money::{amount_text, minor_units};
+use muniment_domain::customer::products::money::{amount_text, minor_units};
 use muniment_domain::customer::{Currency, CustomerType, Price, Purchase, PurchaseSource};
 use muniment_projections::read_models::customers::{
     self, Kinds, Transaction, TransactionKind, TransactionPage,

@@ -222,7 +222,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// KeyedLock a page of the oldest replay. Returns whether there was one.
+    /// Queues a page of the oldest replay. Returns whether there was one.
     async fn replay_some(&self, connection: &mut PgConnection) -> Result<bool, LedgerError> {
         let Some(replay) = queue::next_replay(connection).await? else {
             return Ok(false);

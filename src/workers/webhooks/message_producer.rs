@@ -8,9 +8,9 @@ use muniment_domain::project::ProjectEvent;
 use muniment_event_store::subscription::{EventView, Subscriber};
 use muniment_event_store::{EventLog, LedgerError, LedgerEvent, RecordedEvent};
 use muniment_projections::webhooks::endpoints::{self, Endpoint};
-use muniment_projections::webhooks::happenings::happenings;
 use muniment_projections::webhooks::queue::{self, Message};
 use muniment_projections::webhooks::submissions;
+use muniment_projections::webhooks::webhook_events::webhook_events;
 use sqlx::PgConnection;
 
 use super::payloads;
@@ -106,7 +106,7 @@ pub(super) async fn messages(
     log: &EventLog,
     events: &[RecordedEvent],
 ) -> Result<Vec<Message>, LedgerError> {
-    payloads::messages(happenings(log, events).await?)
+    payloads::messages(webhook_events(log, events).await?)
 }
 
 fn is_wanted(message: &Message, endpoints: &[Endpoint]) -> bool {

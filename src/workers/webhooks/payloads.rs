@@ -1,4 +1,4 @@
-//! What messages say: happenings in the shapes of the API.
+//! What messages say: webhook_events in the shapes of the API.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -7,23 +7,23 @@ use std::sync::Arc;
 use muniment_event_store::LedgerError;
 use muniment_projections::read_models::projects::ProjectRow;
 use muniment_projections::webhooks::queue::Message;
-use muniment_projections::webhooks::{Happened, Happening, Occasion, Tie};
+use muniment_projections::webhooks::{Change, Occasion, WebhookData, WebhookEvent};
 use serde_json::{Value, json};
 
 use crate::app::projects::directory::LoadedProject;
 use crate::app::webhooks::body;
 use crate::views::{ProjectPermission, ServerTeam, ServerUser, TeamPermission};
 
-/// The messages that tell of happenings.
-pub fn messages(happenings: Vec<Happening>) -> Result<Vec<Message>, LedgerError> {
+/// The messages that tell of webhook_events.
+pub fn messages(webhook_events: Vec<WebhookEvent>) -> Result<Vec<Message>, LedgerError> {
     let mut settings = Settings::default();
-    let messages = happenings.into_iter();
+    let messages = webhook_events.into_iter();
     messages
         .map(|happening| message(happening, &mut settings))
         .collect()
 }
 
-fn message(happening: Happening, settings: &mut Settings) -> Result<Message, LedgerError> {
+fn message(happening: WebhookEvent, settings: &mut Settings) -> Result<Message, LedgerError> {
     let (event_type, data) = said(happening.what, settings)?;
     Ok(Message {
         id: happening.message_id,
@@ -38,7 +38,7 @@ fn message(happening: Happening, settings: &mut Settings) -> Result<Message, Led
 }
 
 /// Projects with their settings read, which takes milliseconds where there are many of them: once
-/// for all happenings that share a row. The rows are kept, so that no other one gets their address.
+/// for all webhook_events that share a row. The rows are kept, so that no other one gets their address.
 #[derive(Default)]
 struct Settings(HashMap<*const ProjectRow, (Arc<ProjectRow>, LoadedProject)>);
 
@@ -55,9 +55,9 @@ impl Settings {
     }
 }
 
-fn said(what: Happened, settings: &mut Settings) -> Result<(&'static str, Value), LedgerError> {
+fn said(what: WebhookData, settings: &mut Settings) -> Result<(&'static str, Value), LedgerError> {
     Ok(match what {
-        Happened::User {
+        WebhookData::User {
             occasion,
             record,
             project,
@@ -70,39 +70,39 @@ fn said(what: Happened, settings: &mut Settings) -> Result<(&'static str, Value)
             };
             (event_type, json!(user))
         }
-        Happened::UserDeleted { user, teams } => {
+        WebhookData::UserDeleted { user, teams } => {
             let teams: Vec<Value> = teams.iter().map(|team| json!({"id": team})).collect();
             ("user.deleted", json!({"id": user, "teams": teams}))
         }
-        Happened::Team { occasion, team } => {
+        WebhookData::Team { occasion, team } => {
             let event_type = match occasion {
                 Occasion::Created => "team.created",
                 Occasion::Updated => "team.updated",
             };
             (event_type, json!(ServerTeam::from(*team)))
         }
-        Happened::TeamDeleted(team) => ("team.deleted", json!({"id": team})),
-        Happened::Membership(tie, team, user) => {
-            let event_type = match tie {
-                Tie::Created => "team_membership.created",
-                Tie::Deleted => "team_membership.deleted",
+        WebhookData::TeamDeleted(team) => ("team.deleted", json!({"id": team})),
+        WebhookData::Membership(change, team, user) => {
+            let event_type = match change {
+                Change::Created => "team_membership.created",
+                Change::Deleted => "team_membership.deleted",
             };
             (event_type, json!({"team_id": team, "user_id": user}))
         }
-        Happened::TeamPermission(tie, team, user, permission) => {
-            let event_type = match tie {
-                Tie::Created => "team_permission.created",
-                Tie::Deleted => "team_permission.deleted",
+        WebhookData::TeamPermission(change, team, user, permission) => {
+            let event_type = match change {
+                Change::Created => "team_permission.created",
+                Change::Deleted => "team_permission.deleted",
             };
             (
                 event_type,
                 json!(TeamPermission::new(team, user, &permission)),
             )
         }
-        Happened::ProjectPermission(tie, user, permission) => {
-            let event_type = match tie {
-                Tie::Created => "project_permission.created",
-                Tie::Deleted => "project_permission.deleted",
+        WebhookData::ProjectPermission(change, user, permission) => {
+            let event_type = match change {
+                Change::Created => "project_permission.created",
+                Change::Deleted => "project_permission.deleted",
             };
             (event_type, json!(ProjectPermission::new(user, &permission)))
         }

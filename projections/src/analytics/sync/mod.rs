@@ -1,7 +1,7 @@
 //! Keeping the analytics store's synced tables up to date with the log: the eleven of contract 07 §4,
 //! and three of payments that tenants do not see.
 //!
-//! A batch of events says which rows are touched ([`touched`]). Those that exist are read as they
+//! A batch of events says which rows are affected ([`affected_rows`]). Those that exist are read as they
 //! are now, from the read tables, and written; those that do not are marked as deleted
 //! ([`tables`]). So it does not matter whether a batch comes once or twice, nor how it is cut: what
 //! was touched last was read after it was touched last.
@@ -15,12 +15,12 @@
 //! - [`usage`]: when sessions were last used, which is not in the log.
 //! - [`erasure`]: removes what was kept of those who were deleted, from disk as well.
 
+pub(crate) mod affected_rows;
 pub mod erasure;
 pub mod replay;
 mod rows;
 mod subscriber;
 mod tables;
-mod touched;
 pub mod usage;
 pub mod verify;
 

@@ -13,8 +13,8 @@ use super::erasure;
 use super::rows::{SyncedRow, TableVisitor, each_table};
 use super::subscriber::{BATCH_POLICY, LOCK, NAME};
 use super::tables::{Tables, Version, select, synchronize};
-use super::touched::Touched;
 use crate::analytics::AnalyticsStore;
+use crate::analytics::sync::affected_rows::AffectedRows;
 use crate::maintenance::shadow_schema::{Progress, Schema, Shadow};
 use muniment_event_store::event::Cursor;
 use muniment_event_store::{EventLog, LedgerError};
@@ -100,7 +100,7 @@ async fn follow(log: &EventLog, fresh: &Tables, mut cursor: Cursor) -> Result<Cu
         let Some(last) = batch.last() else {
             return Ok(cursor);
         };
-        synchronize(log.pool(), &mut connection, fresh, Touched::by(&batch)).await?;
+        synchronize(log.pool(), &mut connection, fresh, AffectedRows::by(&batch)).await?;
         cursor = last.cursor;
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool};
 
 use super::tables::{Tables, synchronize};
-use super::touched::Touched;
 use crate::analytics::AnalyticsStore;
+use crate::analytics::sync::affected_rows::AffectedRows;
 use muniment_event_store::LedgerError;
 use muniment_event_store::event::RecordedEvent;
 use muniment_event_store::subscription::{BatchPolicy, EventView, Subscriber};
@@ -60,7 +60,13 @@ impl Subscriber for Synchronizer {
         batch: &[RecordedEvent],
     ) -> Result<(), LedgerError> {
         share_tables(&mut *connection).await?;
-        synchronize(&self.pool, connection, &self.tables, Touched::by(batch)).await
+        synchronize(
+            &self.pool,
+            connection,
+            &self.tables,
+            AffectedRows::by(batch),
+        )
+        .await
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reading the rows that were touched, and writing them to the store.
+//! Reading the rows that were affected, and writing them to the store.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use super::rows::{
     MemberProfileRow, PreferenceRow, ProjectPermissionRow, RefreshTokenRow, SubscriptionRow,
     SyncedRow, TeamPermissionRow, TeamRow, TransactionRow, UserRow,
 };
-use super::touched::Touched;
 use crate::analytics::AnalyticsError;
+use crate::analytics::sync::affected_rows::AffectedRows;
 use muniment_event_store::LedgerError;
 
 /// How long the store may take to receive a part of an insert.
@@ -210,15 +210,15 @@ impl<R: SyncedRow> Change<R> {
         Self { rows, gone }
     }
 
-    /// Those of the touched keys that no row has any more are gone.
+    /// Those of the affected keys that no row has any more are gone.
     fn without(
         mut self,
         columns: &'static str,
-        touched: &BTreeSet<R::Key>,
+        affected: &BTreeSet<R::Key>,
         values: impl FnOnce(Vec<R::Key>) -> Values,
     ) -> Self {
         let there: BTreeSet<R::Key> = self.rows.iter().map(SyncedRow::key).collect();
-        let gone: Vec<R::Key> = touched.difference(&there).cloned().collect();
+        let gone: Vec<R::Key> = affected.difference(&there).cloned().collect();
         if !gone.is_empty() {
             let values = values(gone);
             self.gone.push(Condition { columns, values });
@@ -241,30 +241,30 @@ impl<R: SyncedRow> Change<R> {
     }
 }
 
-/// Brings what was touched up to date in `tables`: table by table, and while the rows of one are
+/// Brings what was affected up to date in `tables`: table by table, and while the rows of one are
 /// read, those read before are written.
 pub(super) async fn synchronize(
     pool: &PgPool,
     connection: &mut PgConnection,
     tables: &Tables,
-    mut touched: Touched,
+    mut affected: AffectedRows,
 ) -> Result<(), LedgerError> {
     let version = Version::draw(pool).await?;
-    find_invitations(connection, &mut touched).await?;
-    let touched = Arc::new(touched);
+    find_invitations(connection, &mut affected).await?;
+    let affected = Arc::new(affected);
     let mut writing = Writing {
         tables: tables.clone(),
         version,
-        touched: Arc::clone(&touched),
+        affected: Arc::clone(&affected),
         tasks: JoinSet::new(),
     };
     let mut read = Reading {
         connection,
         version,
     };
-    change_accounts(&mut read, &mut writing, &touched).await?;
-    change_teams(&mut read, &mut writing, &touched).await?;
-    change_customers(&mut read, &mut writing, &touched).await?;
+    change_accounts(&mut read, &mut writing, &affected).await?;
+    change_teams(&mut read, &mut writing, &affected).await?;
+    change_customers(&mut read, &mut writing, &affected).await?;
     writing.finish().await
 }
 
@@ -272,7 +272,7 @@ pub(super) async fn synchronize(
 struct Writing {
     tables: Tables,
     version: Version,
-    touched: Arc<Touched>,
+    affected: Arc<AffectedRows>,
     tasks: JoinSet<Result<(), LedgerError>>,
 }
 
@@ -280,10 +280,10 @@ impl Writing {
     /// Begins to write a change. Whatever the table, what belonged to a project that ended is gone.
     fn start<R: SyncedRow + 'static>(&mut self, change: Change<R>) {
         let (tables, version) = (self.tables.clone(), self.version);
-        let touched = Arc::clone(&self.touched);
-        let ended = &touched.ended.projects;
+        let affected = Arc::clone(&self.affected);
+        let ended = &affected.ended.projects;
         let change = change.without_those_of("project_id", ended, Values::Texts);
-        let writing = async move { tables.write(version, &touched.projects, change).await };
+        let writing = async move { tables.write(version, &affected.projects, change).await };
         self.tasks.spawn(writing);
     }
 
@@ -299,46 +299,54 @@ impl Writing {
 async fn change_accounts(
     read: &mut Reading<'_>,
     writing: &mut Writing,
-    touched: &Touched,
+    affected: &AffectedRows,
 ) -> Result<(), LedgerError> {
-    let ended = &touched.ended;
+    let ended = &affected.ended;
     writing.start(
-        Change::<UserRow>::to(read.by_ids("u.id", &touched.users).await?).without(
+        Change::<UserRow>::to(read.by_ids("u.id", &affected.users).await?).without(
             "id",
-            &touched.users,
+            &affected.users,
             Values::Ids,
         ),
     );
     writing.start(
-        Change::<ContactChannelRow>::to(read.by_ids("c.user_id", &touched.channels_of).await?)
-            .without("id", &touched.channels, Values::Ids)
+        Change::<ContactChannelRow>::to(read.by_ids("c.user_id", &affected.channels_of).await?)
+            .without("id", &affected.channels, Values::Ids)
             .without_those_of("user_id", &ended.users, Values::Ids),
     );
     writing.start(
         Change::<ProjectPermissionRow>::to(
-            read.by_name("p.permission_id", "p.user_id", &touched.project_permissions)
-                .await?,
+            read.by_name(
+                "p.permission_id",
+                "p.user_id",
+                &affected.project_permissions,
+            )
+            .await?,
         )
-        .without("(user_id, id)", &touched.project_permissions, Values::Named)
+        .without(
+            "(user_id, id)",
+            &affected.project_permissions,
+            Values::Named,
+        )
         .without_those_of("user_id", &ended.users, Values::Ids),
     );
     writing.start(Change::<EmailRow>::to(
-        read.by_ids("e.id", &touched.emails).await?,
+        read.by_ids("e.id", &affected.emails).await?,
     ));
     writing.start(
         Change::<PreferenceRow>::to(
-            read.by_name("n.category_id::text", "n.user_id", &touched.preferences)
+            read.by_name("n.category_id::text", "n.user_id", &affected.preferences)
                 .await?,
         )
         .without_those_of("user_id", &ended.users, Values::Ids),
     );
     writing.start(
-        Change::<RefreshTokenRow>::to(read.by_ids("s.id", &touched.sessions).await?)
-            .without("id", &touched.sessions, Values::Ids)
+        Change::<RefreshTokenRow>::to(read.by_ids("s.id", &affected.sessions).await?)
+            .without("id", &affected.sessions, Values::Ids)
             .without_those_of("user_id", &ended.users, Values::Ids),
     );
     writing.start(
-        Change::<ConnectedAccountRow>::to(read.by_ids("u.id", &touched.users).await?)
+        Change::<ConnectedAccountRow>::to(read.by_ids("u.id", &affected.users).await?)
             .without_those_of("user_id", &ended.users, Values::Ids),
     );
     Ok(())
@@ -348,34 +356,34 @@ async fn change_accounts(
 async fn change_teams(
     read: &mut Reading<'_>,
     writing: &mut Writing,
-    touched: &Touched,
+    affected: &AffectedRows,
 ) -> Result<(), LedgerError> {
-    let ended = &touched.ended;
+    let ended = &affected.ended;
     writing.start(
-        Change::<TeamRow>::to(read.by_ids("t.id", &touched.teams).await?).without(
+        Change::<TeamRow>::to(read.by_ids("t.id", &affected.teams).await?).without(
             "id",
-            &touched.teams,
+            &affected.teams,
             Values::Ids,
         ),
     );
     writing.start(
-        Change::<MemberProfileRow>::to(read.by_membership(&touched.memberships).await?)
-            .without("(team_id, user_id)", &touched.memberships, Values::Pairs)
+        Change::<MemberProfileRow>::to(read.by_membership(&affected.memberships).await?)
+            .without("(team_id, user_id)", &affected.memberships, Values::Pairs)
             .without_those_of("team_id", &ended.teams, Values::Ids),
     );
     writing.start(
-        Change::<TeamPermissionRow>::to(read.by_membership(&touched.memberships).await?)
+        Change::<TeamPermissionRow>::to(read.by_membership(&affected.memberships).await?)
             .without(
                 "(team_id, user_id, id)",
-                &touched.team_permissions,
+                &affected.team_permissions,
                 Values::NamedPairs,
             )
             .without_those_of("(team_id, user_id)", &ended.memberships, Values::Pairs)
             .without_those_of("team_id", &ended.teams, Values::Ids),
     );
     writing.start(
-        Change::<InvitationRow>::to(read.invitations(touched).await?)
-            .without("id", &touched.invitations, Values::Ids)
+        Change::<InvitationRow>::to(read.invitations(affected).await?)
+            .without("id", &affected.invitations, Values::Ids)
             .without_those_of("team_id", &ended.teams, Values::Ids),
     );
     Ok(())
@@ -385,23 +393,23 @@ async fn change_teams(
 async fn change_customers(
     read: &mut Reading<'_>,
     writing: &mut Writing,
-    touched: &Touched,
+    affected: &AffectedRows,
 ) -> Result<(), LedgerError> {
-    let ended = &touched.ended;
+    let ended = &affected.ended;
     writing.start(
         Change::<ItemBalanceRow>::to(
-            read.by_name("b.item_id", "b.customer_key", &touched.item_balances)
+            read.by_name("b.item_id", "b.customer_key", &affected.item_balances)
                 .await?,
         )
         .without_those_of("customer_key", &ended.customers, Values::Ids),
     );
     writing.start(
-        Change::<SubscriptionRow>::to(read.by_ids("s.id", &touched.purchases).await?)
+        Change::<SubscriptionRow>::to(read.by_ids("s.id", &affected.purchases).await?)
             .without_those_of("customer_key", &ended.customers, Values::Ids),
     );
     writing.start(
-        Change::<TransactionRow>::to(read.transactions(touched).await?)
-            .without("id", &touched.transactions, Values::Ids)
+        Change::<TransactionRow>::to(read.transactions(affected).await?)
+            .without("id", &affected.transactions, Values::Ids)
             .without_those_of("customer_key", &ended.customers, Values::Ids),
     );
     Ok(())
@@ -467,14 +475,17 @@ impl Reading<'_> {
         self.fetch(sql).await
     }
 
-    /// Those that were touched, and those into teams that may have another name now.
-    async fn invitations(&mut self, touched: &Touched) -> Result<Vec<InvitationRow>, LedgerError> {
-        if touched.invitations.is_empty() && touched.teams.is_empty() {
+    /// Those that were affected, and those into teams that may have another name now.
+    async fn invitations(
+        &mut self,
+        affected: &AffectedRows,
+    ) -> Result<Vec<InvitationRow>, LedgerError> {
+        if affected.invitations.is_empty() && affected.teams.is_empty() {
             return Ok(Vec::new());
         }
-        let codes: Vec<Uuid> = touched.invitations.iter().copied().collect();
-        let teams: Vec<String> = touched.teams.iter().map(Uuid::to_string).collect();
-        let projects: Vec<String> = touched.projects.iter().cloned().collect();
+        let codes: Vec<Uuid> = affected.invitations.iter().copied().collect();
+        let teams: Vec<String> = affected.teams.iter().map(Uuid::to_string).collect();
+        let projects: Vec<String> = affected.projects.iter().cloned().collect();
         let mut sql = select::<InvitationRow>(self.version);
         sql.push(" WHERE v.id = ANY(").push_bind(codes);
         sql.push(") OR v.project_id = ANY(").push_bind(projects);
@@ -484,16 +495,16 @@ impl Reading<'_> {
         self.fetch(sql).await
     }
 
-    /// Those that were touched, and those that came of purchases that were.
+    /// Those that were affected, and those that came of purchases that were.
     async fn transactions(
         &mut self,
-        touched: &Touched,
+        affected: &AffectedRows,
     ) -> Result<Vec<TransactionRow>, LedgerError> {
-        if touched.transactions.is_empty() && touched.purchases.is_empty() {
+        if affected.transactions.is_empty() && affected.purchases.is_empty() {
             return Ok(Vec::new());
         }
-        let transactions: Vec<Uuid> = touched.transactions.iter().copied().collect();
-        let purchases: Vec<Uuid> = touched.purchases.iter().copied().collect();
+        let transactions: Vec<Uuid> = affected.transactions.iter().copied().collect();
+        let purchases: Vec<Uuid> = affected.purchases.iter().copied().collect();
         let mut sql = select::<TransactionRow>(self.version);
         sql.push(" WHERE t.id = ANY(").push_bind(transactions);
         sql.push(") OR t.origin_id = ANY(").push_bind(purchases);
@@ -516,12 +527,12 @@ impl Reading<'_> {
 /// Finds out which of the codes were invitations. A discarded one is in the log only.
 async fn find_invitations(
     connection: &mut PgConnection,
-    touched: &mut Touched,
+    affected: &mut AffectedRows,
 ) -> Result<(), LedgerError> {
-    if touched.codes.is_empty() {
+    if affected.codes.is_empty() {
         return Ok(());
     }
-    let codes: Vec<String> = touched.codes.iter().map(Uuid::to_string).collect();
+    let codes: Vec<String> = affected.codes.iter().map(Uuid::to_string).collect();
     let invitations = sqlx::query_scalar!(
         "SELECT aggregate_id FROM public.events
          WHERE aggregate_type = 'verification_code' AND aggregate_id = ANY($1) AND sequence = 1
@@ -531,6 +542,6 @@ async fn find_invitations(
     .fetch_all(connection)
     .await?;
     let ids = invitations.iter().filter_map(|id| Uuid::parse_str(id).ok());
-    touched.invitations.extend(ids);
+    affected.invitations.extend(ids);
     Ok(())
 }

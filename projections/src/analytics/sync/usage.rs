@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::subscriber::share_tables;
 use super::tables::{Tables, synchronize};
-use super::touched::Touched;
 use crate::analytics::AnalyticsStore;
+use crate::analytics::sync::affected_rows::AffectedRows;
 use muniment_event_store::LedgerError;
 use muniment_event_store::leader_lock::run_as_leader;
 
@@ -72,11 +72,11 @@ async fn write(
     let mut connection = pool.acquire().await?;
     let mut transaction = connection.begin().await?;
     share_tables(&mut transaction).await?;
-    let touched = Touched {
+    let affected = AffectedRows {
         sessions,
-        ..Touched::default()
+        ..AffectedRows::default()
     };
-    synchronize(pool, &mut transaction, tables, touched).await?;
+    synchronize(pool, &mut transaction, tables, affected).await?;
     transaction.commit().await?;
     Ok(())
 }

@@ -9,8 +9,8 @@ use serde::de::{self, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::interval::DayInterval;
-use super::quantity::Quantity;
+use crate::customer::items::interval::DayInterval;
+use crate::customer::items::quantity::Quantity;
 
 /// The name of a product that has none.
 const UNNAMED: &str = "Product";

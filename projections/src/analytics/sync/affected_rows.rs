@@ -16,7 +16,7 @@ use muniment_event_store::event::RecordedEvent;
 
 /// What a batch touches. A row that is named here and does not exist is gone.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Touched {
+pub(super) struct AffectedRows {
     /// The projects that the rest is of.
     pub(super) projects: BTreeSet<String>,
     pub(super) users: BTreeSet<Uuid>,
@@ -42,7 +42,7 @@ pub(super) struct Touched {
     pub(super) sessions: BTreeSet<Uuid>,
     /// Customer's key, item.
     pub(super) item_balances: BTreeSet<(Uuid, String)>,
-    /// Subscriptions and one-time purchases. What came of them is touched with them.
+    /// Subscriptions and one-time purchases. What came of them is affected with them.
     pub(super) purchases: BTreeSet<Uuid>,
     /// Changes by hand and invoices.
     pub(super) transactions: BTreeSet<Uuid>,
@@ -61,13 +61,13 @@ pub(super) struct Ended {
     pub(super) projects: BTreeSet<String>,
 }
 
-impl Touched {
+impl AffectedRows {
     pub(super) fn by(batch: &[RecordedEvent]) -> Self {
-        let mut touched = Self::default();
+        let mut affected = Self::default();
         for event in batch {
-            touched.note(event);
+            affected.note(event);
         }
-        touched
+        affected
     }
 
     /// An id that is no UUID cannot occur on these streams and is skipped.

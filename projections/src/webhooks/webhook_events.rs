@@ -38,9 +38,9 @@ pub enum Occasion {
     Updated,
 }
 
-/// What became of a tie between two things.
+/// What became of a change between two things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tie {
+pub enum Change {
     /// It was made.
     Created,
     /// It was cut.
@@ -49,7 +49,7 @@ pub enum Tie {
 
 /// Something that the outside world is told of.
 #[derive(Clone, Debug)]
-pub struct Happening {
+pub struct WebhookEvent {
     /// The id of the message about it: `msg_` and 27 characters made from the event's place in the
     /// log, so that it is the same however often the event is read.
     pub message_id: String,
@@ -60,19 +60,19 @@ pub struct Happening {
     /// The stream that it happened on.
     pub subject: String,
     /// What it is.
-    pub what: Happened,
+    pub what: WebhookData,
 }
 
 /// What happened, with the state it led to.
 #[derive(Clone, Debug)]
-pub enum Happened {
+pub enum WebhookData {
     /// A user was created or updated.
     User {
         /// Which of the two.
         occasion: Occasion,
         /// The user then.
         record: Box<UserRecord>,
-        /// The project then, whose settings decide how users are shown. Happenings between which it
+        /// The project then, whose settings decide how users are shown. Events between which it
         /// did not change share it.
         project: Arc<ProjectRow>,
     },
@@ -93,103 +93,106 @@ pub enum Happened {
     /// A team was deleted.
     TeamDeleted(TeamId),
     /// A user came into a team or left it.
-    Membership(Tie, TeamId, UserId),
+    Membership(Change, TeamId, UserId),
     /// A member was granted a permission in a team, or it was revoked.
-    TeamPermission(Tie, TeamId, UserId, PermissionId),
+    TeamPermission(Change, TeamId, UserId, PermissionId),
     /// A user was granted a permission in the project, or it was revoked.
-    ProjectPermission(Tie, UserId, PermissionId),
+    ProjectPermission(Change, UserId, PermissionId),
 }
 
 /// What an event is told as, before the state is looked up.
 #[derive(Clone, Debug, PartialEq)]
-enum Told {
+enum WebhookEventKind {
     User(Occasion),
     UserDeleted,
     Team(Occasion),
     TeamDeleted,
-    Membership(Tie, UserId),
-    TeamPermission(Tie, UserId, PermissionId),
-    ProjectPermission(Tie, PermissionId),
+    Membership(Change, UserId),
+    TeamPermission(Change, UserId, PermissionId),
+    ProjectPermission(Change, PermissionId),
 }
 
 /// The table: what each event is told as. Everything else is kept to ourselves.
-fn told_as(event: &LedgerEvent) -> Vec<Told> {
+fn kinds(event: &LedgerEvent) -> Vec<WebhookEventKind> {
     match event {
-        LedgerEvent::User(event) => told_as_of_user(event).into_iter().collect(),
-        LedgerEvent::Team(event) => told_as_of_team(event),
+        LedgerEvent::User(event) => kinds_of_user(event).into_iter().collect(),
+        LedgerEvent::Team(event) => kinds_of_team(event),
         _ => Vec::new(),
     }
 }
 
-fn told_as_of_user(event: &UserEvent) -> Option<Told> {
+fn kinds_of_user(event: &UserEvent) -> Option<WebhookEventKind> {
     Some(match event {
-        UserEvent::UserCreated(_) => Told::User(Occasion::Created),
+        UserEvent::UserCreated(_) => WebhookEventKind::User(Occasion::Created),
         UserEvent::UserUpdated(_)
         | UserEvent::PasswordChosen {
             occasion: PasswordOccasion::Reset,
             ..
-        } => Told::User(Occasion::Updated),
+        } => WebhookEventKind::User(Occasion::Updated),
         UserEvent::ProjectPermissionGranted {
             permission_id,
             cause: GrantCause::Granted,
-        } => Told::ProjectPermission(Tie::Created, permission_id.clone()),
+        } => WebhookEventKind::ProjectPermission(Change::Created, permission_id.clone()),
         UserEvent::ProjectPermissionRevoked {
             permission_id,
             cause: RevokeCause::Revoked,
-        } => Told::ProjectPermission(Tie::Deleted, permission_id.clone()),
-        UserEvent::UserDeleted {} => Told::UserDeleted,
+        } => WebhookEventKind::ProjectPermission(Change::Deleted, permission_id.clone()),
+        UserEvent::UserDeleted {} => WebhookEventKind::UserDeleted,
         _ => return None,
     })
 }
 
 /// The creator's membership is part of the team's creation, and renames by the system are no
 /// updates.
-fn told_as_of_team(event: &TeamEvent) -> Vec<Told> {
+fn kinds_of_team(event: &TeamEvent) -> Vec<WebhookEventKind> {
     let one = match event {
-        TeamEvent::TeamCreated(_) => Told::Team(Occasion::Created),
-        TeamEvent::TeamUpdated(_) => Told::Team(Occasion::Updated),
-        TeamEvent::TeamDeleted {} => Told::TeamDeleted,
+        TeamEvent::TeamCreated(_) => WebhookEventKind::Team(Occasion::Created),
+        TeamEvent::TeamUpdated(_) => WebhookEventKind::Team(Occasion::Updated),
+        TeamEvent::TeamDeleted {} => WebhookEventKind::TeamDeleted,
         TeamEvent::MemberAdded(added) if added.entrance == Entrance::Added => {
             let granted = added.permission_ids.iter();
-            let granted =
-                granted.map(|id| Told::TeamPermission(Tie::Created, added.user_id, id.clone()));
-            return std::iter::once(Told::Membership(Tie::Created, added.user_id))
+            let granted = granted.map(|id| {
+                WebhookEventKind::TeamPermission(Change::Created, added.user_id, id.clone())
+            });
+            return std::iter::once(WebhookEventKind::Membership(Change::Created, added.user_id))
                 .chain(granted)
                 .collect();
         }
-        TeamEvent::MemberRemoved { user_id } => Told::Membership(Tie::Deleted, *user_id),
+        TeamEvent::MemberRemoved { user_id } => {
+            WebhookEventKind::Membership(Change::Deleted, *user_id)
+        }
         TeamEvent::TeamPermissionGranted {
             user_id,
             permission_id,
-        } => Told::TeamPermission(Tie::Created, *user_id, permission_id.clone()),
+        } => WebhookEventKind::TeamPermission(Change::Created, *user_id, permission_id.clone()),
         TeamEvent::TeamPermissionRevoked {
             user_id,
             permission_id,
             cause: RevokeCause::Revoked,
-        } => Told::TeamPermission(Tie::Deleted, *user_id, permission_id.clone()),
+        } => WebhookEventKind::TeamPermission(Change::Deleted, *user_id, permission_id.clone()),
         _ => return Vec::new(),
     };
     vec![one]
 }
 
 /// What the outside world is told of these events, which are in the log's order.
-pub async fn happenings(
+pub async fn webhook_events(
     log: &EventLog,
     events: &[RecordedEvent],
-) -> Result<Vec<Happening>, LedgerError> {
-    let told: Vec<(&RecordedEvent, Vec<Told>)> = events
+) -> Result<Vec<WebhookEvent>, LedgerError> {
+    let told: Vec<(&RecordedEvent, Vec<WebhookEventKind>)> = events
         .iter()
-        .map(|event| (event, told_as(&event.event)))
+        .map(|event| (event, kinds(&event.event)))
         .filter(|(_, told)| !told.is_empty())
         .collect();
     let mut past = Past::read(log, &told).await?;
-    let mut happenings = Vec::new();
+    let mut webhook_events = Vec::new();
     for (event, told) in told {
         for (ordinal, told) in told.into_iter().enumerate() {
             let Some(what) = past.look_up(event, told) else {
                 continue;
             };
-            happenings.push(Happening {
+            webhook_events.push(WebhookEvent {
                 message_id: message_id(event, ordinal),
                 project_id: event.project_id.clone(),
                 at: event.recorded_at,
@@ -198,7 +201,7 @@ pub async fn happenings(
             });
         }
     }
-    Ok(happenings)
+    Ok(webhook_events)
 }
 
 /// Made from the event's place, not from the time or from chance.
@@ -253,7 +256,7 @@ impl Stream {
 impl Past {
     async fn read(
         log: &EventLog,
-        told: &[(&RecordedEvent, Vec<Told>)],
+        told: &[(&RecordedEvent, Vec<WebhookEventKind>)],
     ) -> Result<Self, LedgerError> {
         let mut users = HashSet::new();
         let mut teams = HashSet::new();
@@ -261,16 +264,16 @@ impl Past {
         for (event, told) in told {
             let id = event.aggregate_id.clone();
             match told.first() {
-                Some(Told::User(_)) => {
+                Some(WebhookEventKind::User(_)) => {
                     users.insert(id);
                     projects.insert(event.project_id.to_string());
                 }
-                Some(Told::UserDeleted) => {
+                Some(WebhookEventKind::UserDeleted) => {
                     // To know which teams were left, and how old they were.
                     users.insert(id.clone());
                     teams.extend(teams_left(log, &id).await?);
                 }
-                Some(Told::Team(_)) => {
+                Some(WebhookEventKind::Team(_)) => {
                     teams.insert(id);
                 }
                 _ => {}
@@ -330,32 +333,34 @@ impl Past {
         Some(stream)
     }
 
-    fn look_up(&mut self, event: &RecordedEvent, told: Told) -> Option<Happened> {
+    fn look_up(&mut self, event: &RecordedEvent, told: WebhookEventKind) -> Option<WebhookData> {
         let id = event.aggregate_id.parse::<Uuid>().ok()?;
         Some(match told {
-            Told::User(occasion) => {
+            WebhookEventKind::User(occasion) => {
                 let (record, project) = (self.user(event, id, occasion)?, self.project(event)?);
-                Happened::User {
+                WebhookData::User {
                     occasion,
                     record: Box::new(record),
                     project,
                 }
             }
-            Told::UserDeleted => Happened::UserDeleted {
+            WebhookEventKind::UserDeleted => WebhookData::UserDeleted {
                 user: UserId(id),
                 teams: self.teams_left_with(event, UserId(id)),
             },
-            Told::Team(occasion) => Happened::Team {
+            WebhookEventKind::Team(occasion) => WebhookData::Team {
                 occasion,
                 team: Box::new(self.team(event, id)?),
             },
-            Told::TeamDeleted => Happened::TeamDeleted(TeamId(id)),
-            Told::Membership(tie, user) => Happened::Membership(tie, TeamId(id), user),
-            Told::TeamPermission(tie, user, permission) => {
-                Happened::TeamPermission(tie, TeamId(id), user, permission)
+            WebhookEventKind::TeamDeleted => WebhookData::TeamDeleted(TeamId(id)),
+            WebhookEventKind::Membership(change, user) => {
+                WebhookData::Membership(change, TeamId(id), user)
             }
-            Told::ProjectPermission(tie, permission) => {
-                Happened::ProjectPermission(tie, UserId(id), permission)
+            WebhookEventKind::TeamPermission(change, user, permission) => {
+                WebhookData::TeamPermission(change, TeamId(id), user, permission)
+            }
+            WebhookEventKind::ProjectPermission(change, permission) => {
+                WebhookData::ProjectPermission(change, UserId(id), permission)
             }
         })
     }

@@ -20,10 +20,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::product::{Expiry, IncludedItem, Repeat};
 use super::quantity::Quantity;
-use super::subscription::Subscription;
 use crate::Millis;
+use crate::customer::products::product::{Expiry, IncludedItem, Repeat};
+use crate::customer::subscription::Subscription;
 
 /// The history of one item of one customer, as far as it matters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -297,7 +297,7 @@ impl ItemLedger {
     }
 
     /// Lets time come to `now`, without any change.
-    pub(super) fn settle(&mut self, now: Millis) {
+    pub(crate) fn settle(&mut self, now: Millis) {
         self.advance(now);
     }
 
