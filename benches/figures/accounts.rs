@@ -9,10 +9,10 @@ use crate::baselines::Baselines;
 use crate::load::{CONNECTIONS, body_of, exchange, load, report};
 use crate::server::Server;
 
-pub const PASSWORD: &str = "long enough";
+pub(crate) const PASSWORD: &str = "long enough";
 
 /// Beside what the machine can do.
-pub async fn measure(stage: &Stage, baselines: &Baselines) {
+pub(crate) async fn measure(stage: &Stage, baselines: &Baselines) {
     let (server, project, users) = (&stage.server, &stage.project, &stage.users);
     let update = |user: &Value, n: u64| {
         let body = json!({"display_name": format!("name {n}")}).to_string();
@@ -33,7 +33,7 @@ pub async fn measure(stage: &Stage, baselines: &Baselines) {
 }
 
 /// One user per connection.
-pub async fn sign_up(server: &Server, project: &str) -> Vec<Value> {
+pub(crate) async fn sign_up(server: &Server, project: &str) -> Vec<Value> {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let mut users = Vec::new();
     for _ in 0..CONNECTIONS {

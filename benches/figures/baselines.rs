@@ -14,7 +14,7 @@ use crate::load::MEASURED;
 use crate::server::execute;
 
 /// Rates per second.
-pub struct Baselines {
+pub(crate) struct Baselines {
     /// Rows that `pgbench` inserts one by one; none, where this Postgres came without it.
     pub inserts: Option<f64>,
     /// Tokens signed on one thread.
@@ -23,7 +23,7 @@ pub struct Baselines {
 
 impl Baselines {
     /// Measures them, and says so.
-    pub async fn measure(postgres: &PrivatePostgres, secret: &ServerSecret) -> Self {
+    pub(crate) async fn measure(postgres: &PrivatePostgres, secret: &ServerSecret) -> Self {
         let inserts = pgbench(postgres).await;
         let signatures = signing_loop(secret);
         let shown = inserts.map_or_else(|| "(absent)".to_owned(), |rate| format!("{rate:.0}"));

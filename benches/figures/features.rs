@@ -23,7 +23,7 @@ const SIGN_INS_BY_CODE: usize = 3_000;
 const TIMED_REFUSALS: usize = 41;
 
 /// One line per feature.
-pub async fn measure(stage: &Stage) {
+pub(crate) async fn measure(stage: &Stage) {
     let (server, project, users) = (&stage.server, &stage.project, &stage.users);
     let key = server
         .made(

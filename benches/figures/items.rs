@@ -22,7 +22,7 @@ const HISTORY: usize = 100_000;
 
 /// Of one hot item, and of many customers; with no history, and
 /// with a long one.
-pub async fn measure(stage: &Stage) {
+pub(crate) async fn measure(stage: &Stage) {
     let (server, project) = (&stage.server, &stage.project);
     configure(stage).await;
     let customers: Vec<Value> = (0..CONNECTIONS).map(|n| json!(n)).collect();

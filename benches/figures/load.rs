@@ -11,14 +11,14 @@ use tokio::net::TcpStream;
 
 use crate::server::Server;
 
-pub const CONNECTIONS: usize = 32;
-pub const MEASURED: Duration = Duration::from_secs(8);
-pub const WARM_UP: Duration = Duration::from_secs(2);
+pub(crate) const CONNECTIONS: usize = 32;
+pub(crate) const MEASURED: Duration = Duration::from_secs(8);
+pub(crate) const WARM_UP: Duration = Duration::from_secs(2);
 /// For the lines about single features.
-pub const BRIEFLY: Duration = Duration::from_secs(3);
-pub const BRIEF_WARM_UP: Duration = Duration::from_millis(500);
+pub(crate) const BRIEFLY: Duration = Duration::from_secs(3);
+pub(crate) const BRIEF_WARM_UP: Duration = Duration::from_millis(500);
 
-pub fn report(name: &str, rate: f64, base: Option<f64>, of: &str) {
+pub(crate) fn report(name: &str, rate: f64, base: Option<f64>, of: &str) {
     let ratio = base.map_or_else(String::new, |base| {
         format!("  {:.0} % {of}", 100.0 * rate / base)
     });
@@ -27,7 +27,7 @@ pub fn report(name: &str, rate: f64, base: Option<f64>, of: &str) {
 
 /// Sends one request and reads one answer. As little as possible, so that the load costs little of
 /// the processors that the server wants.
-pub async fn exchange(stream: &mut TcpStream, request: &[u8]) -> Vec<u8> {
+pub(crate) async fn exchange(stream: &mut TcpStream, request: &[u8]) -> Vec<u8> {
     stream.write_all(request).await.unwrap();
     let mut answer = Vec::with_capacity(4096);
     loop {
@@ -52,7 +52,7 @@ fn end_of(answer: &[u8]) -> Option<usize> {
     (answer.len() >= end).then_some(end)
 }
 
-pub fn body_of(answer: &[u8]) -> Value {
+pub(crate) fn body_of(answer: &[u8]) -> Value {
     let head = answer
         .windows(4)
         .position(|window| window == b"\r\n\r\n")
@@ -62,7 +62,7 @@ pub fn body_of(answer: &[u8]) -> Value {
 }
 
 /// Requests answered per second, over [`CONNECTIONS`] connections.
-pub async fn load(
+pub(crate) async fn load(
     server: &Server,
     users: &[Value],
     request: &impl Fn(&Value, u64) -> Vec<u8>,
@@ -71,7 +71,7 @@ pub async fn load(
 }
 
 /// Like [`load`], with so many different requests on each connection.
-pub async fn load_many(
+pub(crate) async fn load_many(
     server: &Server,
     users: &[Value],
     different: u64,
@@ -86,7 +86,7 @@ pub async fn load_many(
     .await
 }
 
-pub async fn load_for(
+pub(crate) async fn load_for(
     address: SocketAddr,
     users: &[Value],
     request: &impl Fn(&Value, u64) -> Vec<u8>,

@@ -16,7 +16,7 @@ const EVENTS_PER_BATCH: usize = 50;
 
 /// What browsers observe, per second: over HTTP into the spool, and from the spool into the embedded
 /// analytics engine. That server runs in this process, with subscribers of its own.
-pub async fn measure(stage: &Stage) {
+pub(crate) async fn measure(stage: &Stage) {
     let (url, secret, project) = (&stage.url, &stage.secret, &stage.project);
     let engine = start_engine().await;
     let app = assemble(url, 20, secret, Some(engine.store().clone())).await;

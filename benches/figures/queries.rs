@@ -13,7 +13,7 @@ const EVENTS: u64 = 10_000_000;
 const TIMED_QUERIES: usize = 21;
 
 /// Queries of one of a hundred projects, which have ten million events together.
-pub async fn measure() {
+pub(crate) async fn measure() {
     let engine = start_engine().await;
     let store = engine.store();
     let insert = format!(

@@ -8,7 +8,7 @@ use muniment_event_store::MasterKey;
 use muniment_projections::maintenance::replay;
 
 /// The server must be gone: this measures the replay alone.
-pub async fn measure(url: &str, secret: &ServerSecret) {
+pub(crate) async fn measure(url: &str, secret: &ServerSecret) {
     let pool = server::connect(url, 4).await.unwrap();
     let log = muniment_projections::open_log(pool, MasterKey::derive(secret.as_bytes()));
     let (mut folded, begun) = (0, Instant::now());

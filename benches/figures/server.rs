@@ -30,18 +30,18 @@ use crate::load::{body_of, exchange};
 
 /// Chains of permission definitions, each of which contains the next.
 const CHAINS: usize = 100;
-pub const DEPTH: usize = 10;
-pub const CLIENT_KEY: &str = "pck_benchmark";
-pub const SERVER_KEY: &str = "ssk_benchmark";
-pub const ADMIN_KEY: &str = "sak_benchmark";
+pub(crate) const DEPTH: usize = 10;
+pub(crate) const CLIENT_KEY: &str = "pck_benchmark";
+pub(crate) const SERVER_KEY: &str = "ssk_benchmark";
+pub(crate) const ADMIN_KEY: &str = "sak_benchmark";
 
-pub async fn execute(url: &str, sql: &str) {
+pub(crate) async fn execute(url: &str, sql: &str) {
     let mut connection = PgConnection::connect(url).await.unwrap();
     sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
 }
 
 /// An analytics engine, empty but for its schema.
-pub async fn start_engine() -> AnalyticsEngine {
+pub(crate) async fn start_engine() -> AnalyticsEngine {
     let program = Path::new(env!("CARGO_BIN_EXE_muniment"));
     let engine = AnalyticsEngine::start(program, Home::Temporary, &cache_folder())
         .await
@@ -50,7 +50,7 @@ pub async fn start_engine() -> AnalyticsEngine {
     engine
 }
 
-pub async fn assemble(
+pub(crate) async fn assemble(
     url: &str,
     connections: u32,
     secret: &ServerSecret,
@@ -77,7 +77,7 @@ pub async fn assemble(
 }
 
 /// Makes the schema and a project.
-pub async fn seed(url: &str, secret: &ServerSecret) -> App {
+pub(crate) async fn seed(url: &str, secret: &ServerSecret) -> App {
     let app = assemble(url, 4, secret, None).await;
     let keys = NewKeys {
         publishable_client_key: Some(CLIENT_KEY.to_owned()),
@@ -111,14 +111,14 @@ pub async fn seed(url: &str, secret: &ServerSecret) -> App {
 }
 
 /// The release build, serving.
-pub struct Server {
+pub(crate) struct Server {
     process: Child,
     pub address: SocketAddr,
 }
 
 impl Server {
     /// Starts it, and measures how long it takes to the first answer.
-    pub async fn start(url: &str, secret: &ServerSecret) -> (Self, Duration) {
+    pub(crate) async fn start(url: &str, secret: &ServerSecret) -> (Self, Duration) {
         let port = free_port();
         let begun = Instant::now();
         let process = Command::new(env!("CARGO_BIN_EXE_muniment"))
@@ -148,7 +148,7 @@ impl Server {
     }
 
     /// Resident memory, in MiB.
-    pub fn memory(&self) -> f64 {
+    pub(crate) fn memory(&self) -> f64 {
         let path = format!("/proc/{}/status", self.process.id());
         let status = fs::read_to_string(Path::new(&path)).unwrap_or_default();
         let line = status
@@ -163,7 +163,13 @@ impl Server {
             / 1024.0
     }
 
-    pub fn request(method: &str, path: &str, project: &str, user: &Value, body: &str) -> Vec<u8> {
+    pub(crate) fn request(
+        method: &str,
+        path: &str,
+        project: &str,
+        user: &Value,
+        body: &str,
+    ) -> Vec<u8> {
         let (access, refresh) = (
             user["access_token"].as_str(),
             user["refresh_token"].as_str(),
@@ -187,7 +193,7 @@ impl Server {
         .into_bytes()
     }
 
-    pub fn secret_request(method: &str, path: &str, project: &str, body: &str) -> Vec<u8> {
+    pub(crate) fn secret_request(method: &str, path: &str, project: &str, body: &str) -> Vec<u8> {
         format!(
             "{method} /api/v1{path} HTTP/1.1\r\nhost: x\r\nx-stack-access-type: server\r\n\
              x-stack-project-id: {project}\r\nx-stack-secret-server-key: {SERVER_KEY}\r\n\
@@ -203,7 +209,7 @@ impl Server {
     }
 
     /// Posts something with the secret key and demands that it works.
-    pub async fn made(&self, project: &str, path: &str, body: &Value) -> Value {
+    pub(crate) async fn made(&self, project: &str, path: &str, body: &Value) -> Value {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let request = Self::secret_request("POST", path, project, &body.to_string());
         let answer = exchange(&mut stream, &request).await;

@@ -22,7 +22,7 @@ const SIGN_UPS_AT_ONCE: usize = 10;
 const SIGN_UP_EVERY: Duration = Duration::from_millis(40);
 
 /// Everything that is in the log first, then the sign-ups.
-pub async fn measure(stage: &Stage) {
+pub(crate) async fn measure(stage: &Stage) {
     let (url, secret, project) = (&stage.url, &stage.secret, &stage.project);
     let engine = start_engine().await;
     let store = engine.store();

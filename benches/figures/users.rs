@@ -8,10 +8,10 @@ use crate::load::{CONNECTIONS, exchange};
 use crate::server::SERVER_KEY;
 
 /// How many.
-pub const COUNT: usize = 20_000 / CONNECTIONS * CONNECTIONS;
+pub(crate) const COUNT: usize = 20_000 / CONNECTIONS * CONNECTIONS;
 
 /// Fills the log with many streams.
-pub async fn create(stage: &Stage) {
+pub(crate) async fn create(stage: &Stage) {
     let mut tasks = Vec::new();
     for connection in 0..CONNECTIONS {
         let (address, project) = (stage.server.address, stage.project.clone());

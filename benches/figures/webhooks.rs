@@ -19,7 +19,7 @@ const WEBHOOK_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Those of all users made since then, made from the log, signed,
 /// sent to a receiver of our own, and logged.
-pub async fn measure(stage: &Stage, since: Millis) {
+pub(crate) async fn measure(stage: &Stage, since: Millis) {
     let (server, project) = (&stage.server, &stage.project);
     let count = Arc::new(AtomicU64::new(0));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

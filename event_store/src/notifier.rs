@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 const CHANNEL: &str = "muniment_events";
 
 /// Wakes those who follow the log.
-pub struct Notifier {
+pub(crate) struct Notifier {
     pending: Arc<Notify>,
     appended: watch::Sender<u64>,
 }

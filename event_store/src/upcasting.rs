@@ -4,7 +4,7 @@
 //! (`DomainEvent::event_version`) goes up and a step is added here that turns the stored payload
 //! into the next version's, for example:
 //!
-//! ```ignore
+//! ```text
 //! SemanticVersionEventUpcaster::new("UserUpdated", "1.1.0", Box::new(|mut payload| { …; payload }))
 //! ```
 //!

@@ -34,7 +34,7 @@ const MOCK_WEBHOOK_SECRET: &str = "mock_stripe_webhook_secret";
 
 /// The flags of `dev`.
 #[derive(Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Where the database, the secret and the keys are kept. Remove it to start afresh.
     #[arg(long, env = "MUNIMENT_DEV_DIR", default_value = ".muniment")]
     dir: PathBuf,
@@ -59,7 +59,7 @@ struct Keys {
 }
 
 /// Serves until it is asked to stop.
-pub async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode, Failure> {
+pub(super) async fn run(Arguments { dir, mut settings }: Arguments) -> Result<ExitCode, Failure> {
     settings.internal = settings
         .internal
         .or_stack_variables(|name| std::env::var(name).ok());

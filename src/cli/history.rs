@@ -16,7 +16,7 @@ use crate::timestamp;
 
 /// The flags of `history`.
 #[derive(Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     database: Database,
     /// The user: an id, or a present email address.
@@ -42,7 +42,7 @@ enum Format {
 }
 
 /// Prints the timeline, or the state.
-pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let log = arguments.database.log().await?;
     let subject = match (&arguments.user, &arguments.project) {
         (_, Some(project)) => Subject::Project(ProjectId::from_caller(project)),

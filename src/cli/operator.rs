@@ -22,7 +22,7 @@ const CONNECTIONS: u32 = 4;
 
 /// Which database, and the secret that its log is sealed with.
 #[derive(Args)]
-pub struct Database {
+pub(super) struct Database {
     /// Postgres, as `postgres://user:password@host:5432/database`.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: String,
@@ -43,7 +43,7 @@ impl Database {
 
 /// Whether a command is about the analytics store, and where that is.
 #[derive(Args)]
-pub struct Analytics {
+pub(super) struct Analytics {
     /// The tables of the analytics store that follow the log, instead of Postgres' read tables.
     #[arg(long)]
     analytics: bool,
@@ -67,14 +67,14 @@ impl Analytics {
 
 /// The flags of `migrate`.
 #[derive(Args)]
-pub struct MigrateArguments {
+pub(super) struct MigrateArguments {
     /// Postgres, as `postgres://user:password@host:5432/database`.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: String,
 }
 
 /// Brings the schema up to date.
-pub async fn migrate(arguments: MigrateArguments) -> Result<ExitCode, Failure> {
+pub(super) async fn migrate(arguments: MigrateArguments) -> Result<ExitCode, Failure> {
     let pool = server::connect(&arguments.database_url, CONNECTIONS).await?;
     server::migrate(&pool).await?;
     println!("The schema is up to date.");
@@ -83,7 +83,7 @@ pub async fn migrate(arguments: MigrateArguments) -> Result<ExitCode, Failure> {
 
 /// The flags of `replay`.
 #[derive(Args)]
-pub struct ReplayArguments {
+pub(super) struct ReplayArguments {
     #[command(flatten)]
     database: Database,
     #[command(flatten)]
@@ -94,7 +94,7 @@ pub struct ReplayArguments {
 }
 
 /// Rebuilds read models.
-pub async fn replay(arguments: ReplayArguments) -> Result<ExitCode, Failure> {
+pub(super) async fn replay(arguments: ReplayArguments) -> Result<ExitCode, Failure> {
     let store = arguments.analytics.store(&arguments.database)?;
     let log = arguments.database.log().await?;
     let bar = progress_bar();
@@ -123,7 +123,7 @@ pub async fn replay(arguments: ReplayArguments) -> Result<ExitCode, Failure> {
 
 /// The flags of `verify`.
 #[derive(Args)]
-pub struct VerifyArguments {
+pub(super) struct VerifyArguments {
     #[command(flatten)]
     database: Database,
     #[command(flatten)]
@@ -131,7 +131,7 @@ pub struct VerifyArguments {
 }
 
 /// Compares the read models with the log. Exits with 1 if they differ.
-pub async fn verify(arguments: VerifyArguments) -> Result<ExitCode, Failure> {
+pub(super) async fn verify(arguments: VerifyArguments) -> Result<ExitCode, Failure> {
     let store = arguments.analytics.store(&arguments.database)?;
     let log = arguments.database.log().await?;
     let bar = progress_bar();

@@ -16,13 +16,13 @@ use crate::server::Mode;
 
 /// The flags of `serve`.
 #[derive(Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     settings: Settings,
 }
 
 /// Serves until it is asked to stop.
-pub async fn run(Arguments { mut settings }: Arguments) -> Result<ExitCode, Failure> {
+pub(super) async fn run(Arguments { mut settings }: Arguments) -> Result<ExitCode, Failure> {
     settings.internal = settings
         .internal
         .or_stack_variables(|name| std::env::var(name).ok());

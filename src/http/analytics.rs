@@ -26,7 +26,7 @@ use crate::http::request::values::one_of;
 const MAX_EVENTS: usize = 500;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(take))
 }
 

@@ -25,7 +25,7 @@ use crate::security::limits::Limit;
 use crate::views::ContactChannelView;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(verify_code))

@@ -19,7 +19,7 @@ use crate::http::request::input::Input;
 use crate::http::request::values::{non_empty_text, text};
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(set))
         .routes(routes!(get))

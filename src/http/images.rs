@@ -16,7 +16,7 @@ use crate::error::ApiError;
 
 /// What an image belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Folder {
+pub(super) enum Folder {
     /// A user's profile.
     Users,
     /// A team's profile.
@@ -29,7 +29,7 @@ pub enum Folder {
 
 /// Where an image may come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ImageRule {
+pub(super) enum ImageRule {
     /// A data URL only: clients may not make others load what they please.
     UploadsOnly,
     /// A data URL, or a link that is kept as it is.
@@ -51,7 +51,7 @@ impl Folder {
 const MAX_SIZE: usize = 1_000_000;
 
 /// The routes of this file.
-pub fn router() -> Router<App> {
+pub(super) fn router() -> Router<App> {
     Router::new().route("/images/{folder}/{file}", get(serve))
 }
 
@@ -59,7 +59,7 @@ pub fn router() -> Router<App> {
 ///
 /// # Errors
 /// A plain 400 for anything but an image of a known format, or a link where links are allowed.
-pub async fn accept(
+pub(super) async fn accept(
     app: &App,
     folder: Folder,
     rule: ImageRule,

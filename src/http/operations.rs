@@ -31,7 +31,7 @@ impl Metrics {
 }
 
 /// The routes of this file.
-pub fn router(metrics: Metrics) -> Router<App> {
+pub(super) fn router(metrics: Metrics) -> Router<App> {
     Router::new()
         .route("/health", get(health).options(health_options))
         .route(

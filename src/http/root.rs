@@ -22,7 +22,7 @@ const OLDEST_SDK: [u64; 3] = [2, 8, 57];
 const COMPATIBLE_SDK: [u64; 3] = [2, 8, 108];
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(welcome))
         .routes(routes!(check_version))
@@ -31,7 +31,7 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// A welcome that tells callers how they are authenticated.
 #[utoipa::path(get, path = "/", tag = "root", responses((status = 200, description = "A text")))]
-pub async fn welcome(State(_): State<App>, caller: Caller, input: Input) -> ApiResult {
+pub(super) async fn welcome(State(_): State<App>, caller: Caller, input: Input) -> ApiResult {
     input.form(caller.user_id()).no_query().finish(Some(()))?;
     let authentication = caller.auth().map_or_else(|| "None".to_owned(), describe);
     Ok(plain(format!(

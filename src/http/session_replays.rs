@@ -23,7 +23,7 @@ const MAX_BYTES: usize = 1_000_000;
 const MAX_EVENTS: usize = 5_000;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(upload))
 }
 

@@ -19,7 +19,7 @@ use crate::http::request::input::Input;
 use crate::http::request::values::text;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(svix_token))
         .routes(routes!(send_test))

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::support::{analytics, eventually, start_engine};
 
 /// Asks as that project's branch `main`.
-pub async fn ask(
+pub(crate) async fn ask(
     store: &AnalyticsStore,
     project: &str,
     text: &str,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{CALLBACK, PASSWORD, Project, TestServer, Tokens, eventually, unique_email};
 
 /// The synced tables.
-pub const TABLES: [&str; 11] = [
+pub(crate) const TABLES: [&str; 11] = [
     "connected_accounts",
     "contact_channels",
     "email_outboxes",
@@ -22,7 +22,7 @@ pub const TABLES: [&str; 11] = [
 const MARKETING: &str = "4f6f8873-3d04-46bd-8bef-18338b1a1b4c";
 
 /// Waits until the store has everything that the log has.
-pub async fn synchronized(server: &TestServer) {
+pub(crate) async fn synchronized(server: &TestServer) {
     eventually("the analytics store has caught up", || async {
         let lags = lags(server.pool()).await.unwrap();
         lags.iter()
@@ -32,7 +32,7 @@ pub async fn synchronized(server: &TestServer) {
 }
 
 /// What a project's admin is answered.
-pub async fn answer(server: &TestServer, project: &Project, query: &str) -> Vec<Value> {
+pub(crate) async fn answer(server: &TestServer, project: &Project, query: &str) -> Vec<Value> {
     let call = server.admin_of(project, "POST", "/internal/analytics/query");
     let answer = call.body(json!({"query": query})).expect(200).await;
     answer["result"].as_array().unwrap().clone()
@@ -55,7 +55,10 @@ async fn count(server: &TestServer, rest: &str) -> u64 {
 }
 
 /// Everything that a project's admin can see of the synced tables.
-pub async fn everything(server: &TestServer, project: &Project) -> Vec<(&'static str, Vec<Value>)> {
+pub(crate) async fn everything(
+    server: &TestServer,
+    project: &Project,
+) -> Vec<(&'static str, Vec<Value>)> {
     let mut seen = Vec::new();
     for table in TABLES {
         let query = format!("SELECT * FROM {table} ORDER BY ALL");

@@ -14,7 +14,7 @@ const PRESENT: u8 = 0x01;
 const VERIFIED: u8 = 0x04;
 const WITH_CREDENTIAL: u8 = 0x40;
 
-pub struct Authenticator {
+pub(crate) struct Authenticator {
     key: SigningKey,
     pub credential_id: Vec<u8>,
     pub counter: u32,
@@ -23,7 +23,7 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    pub fn new(origin: &str) -> Self {
+    pub(crate) fn new(origin: &str) -> Self {
         Self {
             key: SigningKey::generate(),
             credential_id: uuid::Uuid::new_v4().as_bytes().to_vec(),
@@ -33,17 +33,17 @@ impl Authenticator {
         }
     }
 
-    pub fn without_verification(mut self) -> Self {
+    pub(crate) fn without_verification(mut self) -> Self {
         self.flags = PRESENT;
         self
     }
 
-    pub fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         BASE64URL_NOPAD.encode(&self.credential_id)
     }
 
     /// Answers `navigator.credentials.create()`.
-    pub fn create(&mut self, options: &Value) -> Value {
+    pub(crate) fn create(&mut self, options: &Value) -> Value {
         let client_data = self.client_data("webauthn.create", options);
         let mut data = self.data(self.flags | WITH_CREDENTIAL);
         data.extend([0; 16]);
@@ -71,7 +71,7 @@ impl Authenticator {
     }
 
     /// Answers `navigator.credentials.get()`.
-    pub fn get(&mut self, options: &Value) -> Value {
+    pub(crate) fn get(&mut self, options: &Value) -> Value {
         self.counter += 1;
         let client_data = self.client_data("webauthn.get", options);
         let data = self.data(self.flags);

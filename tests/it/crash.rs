@@ -25,24 +25,24 @@ const CALLERS: usize = 6;
 const WEBHOOK_ROUNDS: usize = 8;
 
 /// The real binary, serving. Killed when dropped.
-pub struct Binary {
+pub(crate) struct Binary {
     process: Child,
     pub base: String,
 }
 
 impl Binary {
-    pub async fn serve(database_url: &str) -> Self {
+    pub(crate) async fn serve(database_url: &str) -> Self {
         Self::serve_with(database_url, &[]).await
     }
 
     /// Serves with more settings than the usual ones.
-    pub async fn serve_with(database_url: &str, settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn serve_with(database_url: &str, settings: &[(&str, &str)]) -> Self {
         Self::run(&["serve"], database_url, settings).await
     }
 
     /// Everything for development but Postgres, with what is kept in `dir`: the analytics engine
     /// is a child of this process.
-    pub async fn develop(database_url: &str, dir: &Path) -> Self {
+    pub(crate) async fn develop(database_url: &str, dir: &Path) -> Self {
         let dir = dir.to_str().unwrap();
         let cache = cache_folder();
         let settings = [
@@ -89,11 +89,11 @@ impl Binary {
         }
     }
 
-    pub fn process_id(&self) -> u32 {
+    pub(crate) fn process_id(&self) -> u32 {
         self.process.id()
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
@@ -108,27 +108,27 @@ impl Drop for Binary {
 
 /// What the server said it had done.
 #[derive(Default)]
-pub struct Acknowledged {
+pub(crate) struct Acknowledged {
     pub users: Vec<(String, String)>,
     pub teams: Vec<(String, String)>,
     pub names: Vec<(String, String)>,
 }
 
 /// Somebody who calls a server for a project, until the server is gone.
-pub struct Caller {
+pub(crate) struct Caller {
     pub base: String,
     pub project: Project,
     pub http: reqwest::Client,
 }
 
 impl Caller {
-    pub fn client(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn client(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         self.call(method, path)
             .header("x-stack-access-type", "client")
             .header("x-stack-publishable-client-key", &self.project.client)
     }
 
-    pub fn server(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn server(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         self.call(method, path)
             .header("x-stack-access-type", "server")
             .header("x-stack-secret-server-key", &self.project.server)
@@ -144,7 +144,7 @@ impl Caller {
     }
 
     /// Signs somebody up with that address.
-    pub async fn sign_up(&self, email: &str) -> Option<Tokens> {
+    pub(crate) async fn sign_up(&self, email: &str) -> Option<Tokens> {
         let body = json!({"email": email, "password": PASSWORD});
         let request = self.client("POST", "/auth/password/sign-up").json(&body);
         Some(Tokens::of(&answer_to(request).await?))
@@ -152,14 +152,14 @@ impl Caller {
 }
 
 /// What is answered, if anything is and it is no error.
-pub async fn answer_to(request: reqwest::RequestBuilder) -> Option<Value> {
+pub(crate) async fn answer_to(request: reqwest::RequestBuilder) -> Option<Value> {
     let response = request.send().await.ok()?;
     response.status().is_success().then_some(())?;
     response.json().await.ok()
 }
 
 /// Signs up, founds a team and renames the user until the server is gone.
-pub async fn load(caller: Caller, done: Arc<Mutex<Acknowledged>>) {
+pub(crate) async fn load(caller: Caller, done: Arc<Mutex<Acknowledged>>) {
     while load_once(&caller, &done).await.is_some() {}
 }
 
@@ -209,7 +209,7 @@ fn callers(
 
 /// Waits until a round has had `least` answers and some more. On a busy machine as on an idle one
 /// there is load then, and the moment is any.
-pub async fn until_loaded(done: &Mutex<Acknowledged>, least: usize) {
+pub(crate) async fn until_loaded(done: &Mutex<Acknowledged>, least: usize) {
     let wanted = acknowledged(done) + least + usize::from(rand::random::<u8>() % 30);
     eventually("the round has load", || async {
         acknowledged(done) >= wanted
@@ -265,7 +265,7 @@ async fn twenty_crashes_lose_and_duplicate_nothing() {
 }
 
 /// Sees that what was acknowledged is there.
-pub async fn check(server: &TestServer, project: &Project, done: &Acknowledged) {
+pub(crate) async fn check(server: &TestServer, project: &Project, done: &Acknowledged) {
     let users = server.server_of(project, "GET", "/users").expect(200).await;
     let field = |id: &str, name: &str| {
         let user = users["items"]
@@ -341,7 +341,7 @@ async fn crashes_lose_no_webhook_and_change_no_id() {
 /// Waits until every webhook that the log implies has arrived, and sees that each has the id that
 /// its event's place in the log gives it, each time, and that nothing else has arrived. Yields how
 /// many there are.
-pub async fn assert_told(
+pub(crate) async fn assert_told(
     server: &TestServer,
     project: &Project,
     received: impl Fn() -> Vec<Received>,

@@ -12,14 +12,14 @@ use tempfile::TempDir;
 use crate::processes::{children, kill};
 
 /// The cluster. Fully durable, as in production.
-pub struct MortalPostgres {
+pub(crate) struct MortalPostgres {
     running: Option<PrivatePostgres>,
     place: TempDir,
 }
 
 impl MortalPostgres {
     /// Starts it with an empty database of that name.
-    pub async fn start(database: &str) -> Self {
+    pub(crate) async fn start(database: &str) -> Self {
         // Its user must get there, also when that is not ours.
         let place = tempfile::tempdir_in("/var/tmp").unwrap();
         fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
@@ -37,14 +37,14 @@ impl MortalPostgres {
     }
 
     /// The URL of a database, now and after each revival.
-    pub fn url(&self, database: &str) -> String {
+    pub(crate) fn url(&self, database: &str) -> String {
         let socket = self.socket();
         let socket = socket.to_str().unwrap();
         format!("postgres://postgres@localhost/{database}?host={socket}")
     }
 
     /// Kills its first process and all others at once, as when the machine runs out of memory.
-    pub async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         let file = self.home().join("data/postmaster.pid");
         let postmaster = fs::read_to_string(file).unwrap();
         let postmaster = postmaster.lines().next().unwrap().to_owned();
@@ -56,7 +56,7 @@ impl MortalPostgres {
     }
 
     /// Starts it again, if it does not run.
-    pub async fn revive(&mut self) {
+    pub(crate) async fn revive(&mut self) {
         if self.running.is_some() {
             return;
         }

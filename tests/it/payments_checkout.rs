@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use crate::stripe_server::{StripeServer, Trouble, WEBHOOK_SECRET, signature};
 use crate::support::{Call, DASHBOARD_URL, TestServer};
 
-pub const CREATE: &str = "/payments/purchases/create-purchase-url";
-pub const VALIDATE: &str = "/payments/purchases/validate-code";
-pub const SESSION: &str = "/payments/purchases/purchase-session";
+pub(crate) const CREATE: &str = "/payments/purchases/create-purchase-url";
+pub(crate) const VALIDATE: &str = "/payments/purchases/validate-code";
+pub(crate) const SESSION: &str = "/payments/purchases/purchase-session";
 const ACME: &str = "/payments/products/custom/acme";
 
 fn catalogue() -> Value {
@@ -38,13 +38,13 @@ fn catalogue() -> Value {
     })
 }
 
-pub async fn configured(server: &TestServer) {
+pub(crate) async fn configured(server: &TestServer) {
     let body = json!({"config_override_string": catalogue().to_string()});
     let call = server.admin("PATCH", "/internal/config/override/branch");
     call.body(body).expect(200).await;
 }
 
-pub async fn start() -> (StripeServer, TestServer) {
+pub(crate) async fn start() -> (StripeServer, TestServer) {
     let stripe = StripeServer::open().await;
     let server = TestServer::start_charging(stripe.access()).await;
     stripe.set_now(server.clock.now().0 / 1000);
@@ -53,12 +53,12 @@ pub async fn start() -> (StripeServer, TestServer) {
     (stripe, server)
 }
 
-pub fn sell(server: &TestServer, product: &str) -> Call {
+pub(crate) fn sell(server: &TestServer, product: &str) -> Call {
     let body = json!({"customer_type": "custom", "customer_id": "acme", "product_id": product});
     server.server("POST", CREATE).body(body)
 }
 
-pub async fn code(server: &TestServer, product: &str) -> String {
+pub(crate) async fn code(server: &TestServer, product: &str) -> String {
     let answer = sell(server, product).expect(200).await;
     let url = answer["url"].as_str().unwrap();
     url.strip_prefix(&format!("{DASHBOARD_URL}/purchase/"))
@@ -66,18 +66,18 @@ pub async fn code(server: &TestServer, product: &str) -> String {
         .to_owned()
 }
 
-pub fn look(server: &TestServer, code: &str) -> Call {
+pub(crate) fn look(server: &TestServer, code: &str) -> Call {
     server
         .call("POST", VALIDATE)
         .body(json!({"full_code": code}))
 }
 
-pub fn pay(server: &TestServer, code: &str, price: &str) -> Call {
+pub(crate) fn pay(server: &TestServer, code: &str, price: &str) -> Call {
     let body = json!({"full_code": code, "price_id": price});
     server.call("POST", SESSION).body(body)
 }
 
-pub fn account(stripe: &StripeServer) -> String {
+pub(crate) fn account(stripe: &StripeServer) -> String {
     stripe.all("account")[0]["id"].as_str().unwrap().to_owned()
 }
 

@@ -9,7 +9,7 @@ use crate::support::{Call, TestServer, unique_email};
 
 const DAY: i64 = 86_400_000;
 
-pub async fn start() -> TestServer {
+pub(crate) async fn start() -> TestServer {
     let server = TestServer::start_charging(StripeAccess::with_key(MOCK_KEY)).await;
     server.set_up_payments().await;
     let monthly = json!({"monthly": {"USD": "9.99", "interval": [1, "month"]}});
@@ -46,16 +46,16 @@ pub async fn start() -> TestServer {
 
 const ACME: &str = "/payments/products/custom/acme";
 
-pub fn grant(server: &TestServer, product: &str) -> Call {
+pub(crate) fn grant(server: &TestServer, product: &str) -> Call {
     let body = json!({"product_id": product});
     server.server("POST", ACME).body(body)
 }
 
-pub async fn list(server: &TestServer) -> Value {
+pub(crate) async fn list(server: &TestServer) -> Value {
     server.server("GET", ACME).expect(200).await
 }
 
-pub async fn seats(server: &TestServer) -> Value {
+pub(crate) async fn seats(server: &TestServer) -> Value {
     let call = server.server("GET", "/payments/items/custom/acme/seats");
     call.expect(200).await["quantity"].clone()
 }

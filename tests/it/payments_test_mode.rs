@@ -14,13 +14,13 @@ fn sell(server: &TestServer, product: &str) -> Call {
         .body(body)
 }
 
-pub async fn code(server: &TestServer, product: &str) -> String {
+pub(crate) async fn code(server: &TestServer, product: &str) -> String {
     let answer = sell(server, product).expect(200).await;
     let url = answer["url"].as_str().unwrap();
     url.rsplit_once('/').unwrap().1.to_owned()
 }
 
-pub fn try_out(server: &TestServer, code: &str, price: &str) -> Call {
+pub(crate) fn try_out(server: &TestServer, code: &str, price: &str) -> Call {
     let path = "/internal/payments/test-mode-purchase-session";
     server
         .call("POST", path)

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::support::eventually;
 
 /// The ids of the processes that a process has started and that still run.
-pub fn children(parent: &str) -> Vec<String> {
+pub(crate) fn children(parent: &str) -> Vec<String> {
     let Ok(tasks) = fs::read_dir(format!("/proc/{parent}/task")) else {
         return Vec::new();
     };
@@ -18,7 +18,7 @@ pub fn children(parent: &str) -> Vec<String> {
 }
 
 /// Kills processes without warning, and waits until they are gone.
-pub async fn kill(ids: &[String]) {
+pub(crate) async fn kill(ids: &[String]) {
     // Some may have ended by themselves, for want of the others.
     let _ = Command::new("kill").arg("-9").args(ids).output().unwrap();
     eventually("the processes are gone", || async {

@@ -17,35 +17,35 @@ use crate::support::eventually;
 
 /// A message as it arrived.
 #[derive(Clone, Debug)]
-pub struct Received {
+pub(crate) struct Received {
     pub path: String,
     pub headers: HeaderMap,
     pub bytes: Vec<u8>,
 }
 
 impl Received {
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
 
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         self.header("svix-id")
     }
 
-    pub fn body(&self) -> Value {
+    pub(crate) fn body(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap()
     }
 
-    pub fn kind(&self) -> String {
+    pub(crate) fn kind(&self) -> String {
         self.body()["type"].as_str().unwrap().to_owned()
     }
 
-    pub fn data(&self) -> Value {
+    pub(crate) fn data(&self) -> Value {
         self.body()["data"].clone()
     }
 
     /// Whether it was signed with that secret. Tests move the clock, so the time is not looked at.
-    pub fn is_signed_with(&self, secret: &str) -> bool {
+    pub(crate) fn is_signed_with(&self, secret: &str) -> bool {
         let webhook = Webhook::new(secret).unwrap();
         webhook
             .verify_ignoring_timestamp(&self.bytes, &self.headers)
@@ -60,7 +60,7 @@ struct Shared {
 }
 
 /// The receiver. Gone when dropped.
-pub struct Receiver {
+pub(crate) struct Receiver {
     address: SocketAddr,
     shared: Shared,
     serving: JoinHandle<()>,
@@ -73,7 +73,7 @@ impl Drop for Receiver {
 }
 
 impl Receiver {
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let shared = Shared::default();
         *shared.status.lock().unwrap() = 200;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -85,44 +85,44 @@ impl Receiver {
         }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/webhook", self.address)
     }
 
     /// Answers with that status from now on.
-    pub fn answer(&self, status: u16) {
+    pub(crate) fn answer(&self, status: u16) {
         *self.shared.status.lock().unwrap() = status;
     }
 
     /// Stops listening: connections are refused.
-    pub async fn break_down(&mut self) {
+    pub(crate) async fn break_down(&mut self) {
         self.serving.abort();
         let _ = (&mut self.serving).await;
     }
 
     /// Listens again.
-    pub async fn recover(&mut self) {
+    pub(crate) async fn recover(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.serving = serve(listener, self.shared.clone());
     }
 
-    pub fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<Received> {
         self.shared.received.lock().unwrap().clone()
     }
 
-    pub fn of_kind(&self, kind: &str) -> Vec<Received> {
+    pub(crate) fn of_kind(&self, kind: &str) -> Vec<Received> {
         let mut received = self.received();
         received.retain(|message| message.kind() == kind);
         received
     }
 
     /// Waits for the nth message (from 1) of a kind.
-    pub async fn nth(&self, kind: &str, nth: usize) -> Received {
+    pub(crate) async fn nth(&self, kind: &str, nth: usize) -> Received {
         eventually(kind, || async { self.of_kind(kind).len() >= nth }).await;
         self.of_kind(kind)[nth - 1].clone()
     }
 
-    pub async fn first(&self, kind: &str) -> Received {
+    pub(crate) async fn first(&self, kind: &str) -> Received {
         self.nth(kind, 1).await
     }
 }

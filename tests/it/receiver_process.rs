@@ -23,7 +23,7 @@ const ADDRESS_VARIABLE: &str = "MUNIMENT_TEST_RECEIVER_ADDRESS";
 const FILE_VARIABLE: &str = "MUNIMENT_TEST_RECEIVER_FILE";
 
 /// The receiver. Killed when dropped.
-pub struct ReceiverProcess {
+pub(crate) struct ReceiverProcess {
     address: SocketAddr,
     running: Option<Child>,
     /// One file for each of its lives.
@@ -31,7 +31,7 @@ pub struct ReceiverProcess {
 }
 
 impl ReceiverProcess {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let mut receiver = Self {
             address: free.local_addr().unwrap(),
@@ -43,12 +43,12 @@ impl ReceiverProcess {
         receiver
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/webhook", self.address)
     }
 
     /// Kills it without warning.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.running.take() {
             process.kill().unwrap();
             process.wait().unwrap();
@@ -56,7 +56,7 @@ impl ReceiverProcess {
     }
 
     /// Starts it again at the same address, if it does not run.
-    pub async fn revive(&mut self) {
+    pub(crate) async fn revive(&mut self) {
         if self.running.is_some() {
             return;
         }
@@ -77,7 +77,7 @@ impl ReceiverProcess {
 
     /// All that it acknowledged, in all its lives, and perhaps one message of each life that it
     /// was about to acknowledge.
-    pub fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<Received> {
         let texts = self
             .lives()
             .into_iter()

@@ -7,10 +7,10 @@ use crate::stripe_server::{StripeServer, WEBHOOK_SECRET, signature};
 use crate::support::{Call, TestServer, Tokens, database, unique_email};
 
 /// Where Stripe tells what happened.
-pub const WEBHOOKS: &str = "/integrations/stripe/webhooks";
-pub const REFUND: &str = "/internal/payments/transactions/refund";
+pub(crate) const WEBHOOKS: &str = "/integrations/stripe/webhooks";
+pub(crate) const REFUND: &str = "/internal/payments/transactions/refund";
 
-pub struct Shop {
+pub(crate) struct Shop {
     pub stripe: StripeServer,
     pub server: TestServer,
     /// A customer.
@@ -19,11 +19,11 @@ pub struct Shop {
 }
 
 impl Shop {
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self::open_on(&database().await).await
     }
 
-    pub async fn open_on(url: &str) -> Self {
+    pub(crate) async fn open_on(url: &str) -> Self {
         let stripe = StripeServer::open().await;
         let follow = Follow::Everything;
         let server = TestServer::start_charging_on(url, follow, stripe.access()).await;
@@ -40,7 +40,7 @@ impl Shop {
     }
 
     /// Puts the goods on the shelves, and gives the project its account at Stripe.
-    pub async fn stock(&self) {
+    pub(crate) async fn stock(&self) {
         self.advance(0);
         let body = json!({"config_override_string": goods().to_string()});
         let call = self
@@ -51,24 +51,24 @@ impl Shop {
     }
 
     /// Ada, as a customer.
-    pub fn customer(&self) -> [&str; 2] {
+    pub(crate) fn customer(&self) -> [&str; 2] {
         ["user", &self.ada.user_id]
     }
 
     /// The connected account.
-    pub fn account(&self) -> String {
+    pub(crate) fn account(&self) -> String {
         let account = &self.stripe.all("account")[0];
         account["id"].as_str().unwrap().to_owned()
     }
 
     /// Time passes, here and at Stripe.
-    pub fn advance(&self, millis: i64) {
+    pub(crate) fn advance(&self, millis: i64) {
         self.server.clock.advance(millis);
         self.stripe.set_now(self.server.clock.now().0 / 1000);
     }
 
     /// The first half of a purchase: the secret with which its page can pay.
-    pub async fn begin(
+    pub(crate) async fn begin(
         &self,
         customer: [&str; 2],
         product: &str,
@@ -95,7 +95,7 @@ impl Shop {
     }
 
     /// A purchase in test mode.
-    pub async fn try_out(&self, customer: [&str; 2], product: &str, price: &str) {
+    pub(crate) async fn try_out(&self, customer: [&str; 2], product: &str, price: &str) {
         let code = self.code(customer, product).await;
         let wanted = json!({"full_code": code, "price_id": price});
         let path = "/internal/payments/test-mode-purchase-session";
@@ -107,13 +107,13 @@ impl Shop {
     }
 
     /// A whole purchase.
-    pub async fn buy(&self, customer: [&str; 2], product: &str, price: &str, count: i64) {
+    pub(crate) async fn buy(&self, customer: [&str; 2], product: &str, price: &str, count: i64) {
         let secret = self.begin(customer, product, price, count).await;
         self.hear(&self.stripe.pay(&secret)).await;
     }
 
     /// Somebody saves a card.
-    pub async fn save_card(&self, kind: &str, id: &str) {
+    pub(crate) async fn save_card(&self, kind: &str, id: &str) {
         let path = format!("/payments/payment-method/{kind}/{id}/setup-intent");
         let begun = self.server.server("POST", &path).body(json!({}));
         let begun = begun.expect(200).await;
@@ -122,12 +122,12 @@ impl Shop {
     }
 
     /// An event on its way, rightly signed.
-    pub fn tell(&self, event: &Value) -> Call {
+    pub(crate) fn tell(&self, event: &Value) -> Call {
         deliver(&self.server, event)
     }
 
     /// Events arrive.
-    pub async fn hear(&self, events: &[Value]) {
+    pub(crate) async fn hear(&self, events: &[Value]) {
         for event in events {
             let answer = self.tell(event).expect(200).await;
             assert_eq!(answer, json!({"received": true}));
@@ -135,12 +135,12 @@ impl Shop {
     }
 
     /// News of an object arrives.
-    pub async fn hear_of(&self, kind: &str, id: &str) {
+    pub(crate) async fn hear_of(&self, kind: &str, id: &str) {
         self.hear(&[self.stripe.event(kind, id)]).await;
     }
 
     /// Changes how much of an item a customer has.
-    pub async fn change_item(&self, [kind, id]: [&str; 2], item: &str, change: Value) {
+    pub(crate) async fn change_item(&self, [kind, id]: [&str; 2], item: &str, change: Value) {
         let path = format!("/payments/items/{kind}/{id}/{item}/update-quantity");
         let path = format!("{path}?allow_negative=true");
         let call = self.server.server("POST", &path).body(change);
@@ -148,13 +148,13 @@ impl Shop {
     }
 
     /// Asks for a refund of a purchase of that kind.
-    pub fn refund(&self, kind: &str, id: &str, entries: &Value) -> Call {
+    pub(crate) fn refund(&self, kind: &str, id: &str, entries: &Value) -> Call {
         let body = json!({"type": kind, "id": id, "refund_entries": entries});
         self.server.admin("POST", REFUND).body(body)
     }
 
     /// The user's products: id, quantity and type.
-    pub async fn products(&self, customer: [&str; 2]) -> Value {
+    pub(crate) async fn products(&self, customer: [&str; 2]) -> Value {
         let [kind, id] = customer;
         let path = format!("/payments/products/{kind}/{id}");
         let listed = self.server.server("GET", &path).expect(200).await;
@@ -164,35 +164,35 @@ impl Shop {
             .collect()
     }
 
-    pub async fn item(&self, customer: [&str; 2], item: &str) -> Value {
+    pub(crate) async fn item(&self, customer: [&str; 2], item: &str) -> Value {
         let [kind, id] = customer;
         let path = format!("/payments/items/{kind}/{id}/{item}");
         self.server.server("GET", &path).expect(200).await["quantity"].clone()
     }
 
     /// All transactions, newest first.
-    pub async fn transactions(&self) -> Vec<Value> {
+    pub(crate) async fn transactions(&self) -> Vec<Value> {
         let path = "/internal/payments/transactions";
         let page = self.server.admin("GET", path).expect(200).await;
         page["transactions"].as_array().unwrap().clone()
     }
 
     /// The id of the newest purchase.
-    pub async fn newest_purchase(&self) -> String {
+    pub(crate) async fn newest_purchase(&self) -> String {
         let transactions = self.transactions().await;
         let mut purchases = transactions.iter().filter(|it| it["type"] == "purchase");
         purchases.next().unwrap()["id"].as_str().unwrap().to_owned()
     }
 
     /// The subscription that Stripe knows of since the last one.
-    pub fn subscription(&self) -> String {
+    pub(crate) fn subscription(&self) -> String {
         let all = self.stripe.all("subscription");
         all.last().unwrap()["id"].as_str().unwrap().to_owned()
     }
 }
 
 /// An event on its way to a server, rightly signed.
-pub fn deliver(server: &TestServer, event: &Value) -> Call {
+pub(crate) fn deliver(server: &TestServer, event: &Value) -> Call {
     let body = event.to_string();
     let signed = signature(WEBHOOK_SECRET, &body, server.clock.now().0 / 1000);
     let call = server.call("POST", WEBHOOKS);

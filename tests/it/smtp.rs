@@ -12,7 +12,7 @@ use muniment::clients::mail::transport::MailServer;
 
 /// A message that was taken.
 #[derive(Clone, Debug)]
-pub struct Mail {
+pub(crate) struct Mail {
     pub to: Vec<String>,
     pub from: String,
     pub subject: String,
@@ -22,7 +22,7 @@ pub struct Mail {
 
 impl Mail {
     /// The first URL in the plain part.
-    pub fn link(&self) -> String {
+    pub(crate) fn link(&self) -> String {
         let mut words = self.text.split_whitespace();
         words
             .find(|word| word.starts_with("http"))
@@ -31,7 +31,7 @@ impl Mail {
     }
 
     /// The code in the link.
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         let url = url::Url::parse(&self.link()).unwrap();
         let (_, code) = url.query_pairs().find(|(name, _)| name == "code").unwrap();
         code.into_owned()
@@ -40,14 +40,14 @@ impl Mail {
 
 /// What to do with the next message.
 #[derive(Clone, Debug)]
-pub enum Mood {
+pub(crate) enum Mood {
     /// Answer the message with this line.
     Reply(&'static str),
 }
 
 /// A mail server and what it took.
 #[derive(Clone)]
-pub struct MailBox(Arc<Shared>);
+pub(crate) struct MailBox(Arc<Shared>);
 
 struct Shared {
     port: u16,
@@ -57,7 +57,7 @@ struct Shared {
 }
 
 impl MailBox {
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mailbox = Self(Arc::new(Shared {
             port: listener.local_addr().unwrap().port(),
@@ -75,7 +75,7 @@ impl MailBox {
         mailbox
     }
 
-    pub fn server(&self) -> MailServer {
+    pub(crate) fn server(&self) -> MailServer {
         MailServer {
             host: "127.0.0.1".to_owned(),
             port: self.0.port,
@@ -84,16 +84,16 @@ impl MailBox {
     }
 
     /// The server, as settings name one.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("smtp://127.0.0.1:{}", self.0.port)
     }
 
     /// What to do with the next messages, one after the other.
-    pub fn next_moods(&self, moods: impl IntoIterator<Item = Mood>) {
+    pub(crate) fn next_moods(&self, moods: impl IntoIterator<Item = Mood>) {
         self.0.moods.lock().unwrap().extend(moods);
     }
 
-    pub fn to(&self, address: &str) -> Vec<Mail> {
+    pub(crate) fn to(&self, address: &str) -> Vec<Mail> {
         let taken = self.0.taken.lock().unwrap();
         let mine = taken
             .iter()
@@ -102,7 +102,7 @@ impl MailBox {
     }
 
     /// Waits for the `count`th message to the address.
-    pub async fn nth(&self, address: &str, count: usize) -> Mail {
+    pub(crate) async fn nth(&self, address: &str, count: usize) -> Mail {
         let waiting = async {
             loop {
                 let arrived = self.0.arrived.notified();
@@ -117,7 +117,7 @@ impl MailBox {
             .unwrap_or_else(|_| panic!("no mail came to {address}"))
     }
 
-    pub async fn first(&self, address: &str) -> Mail {
+    pub(crate) async fn first(&self, address: &str) -> Mail {
         self.nth(address, 1).await
     }
 

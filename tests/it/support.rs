@@ -37,15 +37,15 @@ static ENGINE: OnceCell<AnalyticsEngine> = OnceCell::const_new();
 const TEMPLATE: &str = "muniment_template";
 
 /// Keys of the `internal` project.
-pub const INTERNAL_CLIENT: &str = "pck_internal-client-key";
-pub const INTERNAL_SERVER: &str = "ssk_internal-server-key";
-pub const INTERNAL_ADMIN: &str = "sak_internal-admin-key";
+pub(crate) const INTERNAL_CLIENT: &str = "pck_internal-client-key";
+pub(crate) const INTERNAL_SERVER: &str = "ssk_internal-server-key";
+pub(crate) const INTERNAL_ADMIN: &str = "sak_internal-admin-key";
 
 /// Where tests say that the API and the dashboard are.
-pub const PUBLIC_URL: &str = "http://localhost:8102";
-pub const DASHBOARD_URL: &str = "https://dashboard.example.com";
+pub(crate) const PUBLIC_URL: &str = "http://localhost:8102";
+pub(crate) const DASHBOARD_URL: &str = "https://dashboard.example.com";
 /// Where logins of the platform `host` lead.
-pub const PLATFORM_CALLBACK: &str = "https://host.example.com/callback?kept=1";
+pub(crate) const PLATFORM_CALLBACK: &str = "https://host.example.com/callback?kept=1";
 
 /// The hosting platforms that are registered.
 fn integration_clients() -> Value {
@@ -78,7 +78,7 @@ async fn cluster() -> &'static PrivatePostgres {
 }
 
 /// The engine that all tests share. It ends with the process.
-pub async fn engine() -> &'static AnalyticsEngine {
+pub(crate) async fn engine() -> &'static AnalyticsEngine {
     ENGINE
         .get_or_init(|| async {
             let engine = start_engine().await;
@@ -89,7 +89,7 @@ pub async fn engine() -> &'static AnalyticsEngine {
 }
 
 /// An engine of one's own, to be killed and the like. It has no schema yet.
-pub async fn start_engine() -> AnalyticsEngine {
+pub(crate) async fn start_engine() -> AnalyticsEngine {
     let program = Path::new(env!("CARGO_BIN_EXE_muniment"));
     AnalyticsEngine::start(program, Home::Temporary, &cache_folder())
         .await
@@ -100,7 +100,7 @@ pub async fn start_engine() -> AnalyticsEngine {
 const SERVER_VARIABLE: &str = "MUNIMENT_TEST_CLICKHOUSE_URL";
 
 /// The store that all tests share, by connections of the test's own: they end with its runtime.
-pub async fn analytics() -> AnalyticsStore {
+pub(crate) async fn analytics() -> AnalyticsStore {
     let settings = AnalyticsSettings {
         clickhouse_url: std::env::var(SERVER_VARIABLE).ok(),
     };
@@ -113,12 +113,12 @@ pub async fn analytics() -> AnalyticsStore {
 }
 
 /// The URL of a fresh database with the schema in it.
-pub async fn database() -> String {
+pub(crate) async fn database() -> String {
     copy_of(TEMPLATE).await
 }
 
 /// The URL of a copy of the database of that name, to which nobody may be connected.
-pub async fn copy_of(original: &str) -> String {
+pub(crate) async fn copy_of(original: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let postgres = cluster().await;
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -131,7 +131,7 @@ pub async fn copy_of(original: &str) -> String {
 }
 
 /// Ends all connections to a database and allows no more, so that it can be copied.
-pub async fn close_off(name: &str) {
+pub(crate) async fn close_off(name: &str) {
     let postgres = cluster().await;
     let mut connection = PgConnection::connect(&postgres.url("postgres"))
         .await
@@ -145,12 +145,12 @@ pub async fn close_off(name: &str) {
 }
 
 /// The secret that tests run with.
-pub fn secret() -> ServerSecret {
+pub(crate) fn secret() -> ServerSecret {
     ServerSecret::generate(&Random::seeded(42))
 }
 
 /// How a test's server may differ from the usual one.
-pub struct Variant {
+pub(crate) struct Variant {
     pub follow: Follow,
     pub quotas: Quotas,
     pub trusted_proxy: Option<TrustedProxy>,
@@ -162,7 +162,7 @@ pub struct Variant {
 
 impl Variant {
     /// What most tests want: everything runs.
-    pub async fn usual() -> Self {
+    pub(crate) async fn usual() -> Self {
         Self {
             follow: Follow::Everything,
             quotas: Quotas::default(),
@@ -176,7 +176,7 @@ impl Variant {
 }
 
 /// A server with an `internal` project and one project to test with.
-pub struct TestServer {
+pub(crate) struct TestServer {
     server: Server,
     http: reqwest::Client,
     pub clock: Clock,
@@ -186,7 +186,7 @@ pub struct TestServer {
 
 /// A project and its keys.
 #[derive(Clone, Debug)]
-pub struct Project {
+pub(crate) struct Project {
     pub id: String,
     pub client: String,
     pub server: String,
@@ -195,14 +195,14 @@ pub struct Project {
 
 /// What a sign-in yields.
 #[derive(Clone, Debug)]
-pub struct Tokens {
+pub(crate) struct Tokens {
     pub user_id: String,
     pub access: String,
     pub refresh: String,
 }
 
 impl Tokens {
-    pub fn of(body: &Value) -> Self {
+    pub(crate) fn of(body: &Value) -> Self {
         let text = |name: &str| body[name].as_str().unwrap().to_owned();
         Self {
             user_id: text("user_id"),
@@ -213,16 +213,16 @@ impl Tokens {
 }
 
 impl TestServer {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_on(&database().await, Follow::Everything).await
     }
 
-    pub async fn start_on(url: &str, follow: Follow) -> Self {
+    pub(crate) async fn start_on(url: &str, follow: Follow) -> Self {
         Self::start_limited(url, follow, Quotas::default(), None).await
     }
 
     /// A server with that analytics store, or none.
-    pub async fn start_analysing(analytics: Option<AnalyticsStore>) -> Self {
+    pub(crate) async fn start_analysing(analytics: Option<AnalyticsStore>) -> Self {
         let variant = Variant {
             analytics,
             ..Variant::usual().await
@@ -231,7 +231,7 @@ impl TestServer {
     }
 
     /// A server that delivers webhooks that way.
-    pub async fn start_delivering(url: &str, webhooks: Delivery) -> Self {
+    pub(crate) async fn start_delivering(url: &str, webhooks: Delivery) -> Self {
         let variant = Variant {
             webhooks,
             ..Variant::usual().await
@@ -240,11 +240,11 @@ impl TestServer {
     }
 
     /// A server that takes payments through that Stripe.
-    pub async fn start_charging(stripe: StripeAccess) -> Self {
+    pub(crate) async fn start_charging(stripe: StripeAccess) -> Self {
         Self::start_charging_on(&database().await, Follow::Everything, stripe).await
     }
 
-    pub async fn start_charging_on(url: &str, follow: Follow, stripe: StripeAccess) -> Self {
+    pub(crate) async fn start_charging_on(url: &str, follow: Follow, stripe: StripeAccess) -> Self {
         let variant = Variant {
             follow,
             stripe: Some(stripe),
@@ -254,7 +254,7 @@ impl TestServer {
     }
 
     /// A server with limits of its own, behind proxies.
-    pub async fn start_limited(
+    pub(crate) async fn start_limited(
         url: &str,
         follow: Follow,
         quotas: Quotas,
@@ -270,7 +270,7 @@ impl TestServer {
     }
 
     /// A server that differs from the usual one.
-    pub async fn start_with(url: &str, variant: Variant) -> Self {
+    pub(crate) async fn start_with(url: &str, variant: Variant) -> Self {
         let Variant {
             follow,
             quotas,
@@ -284,11 +284,11 @@ impl TestServer {
         let clock = Clock::fixed(Clock::system().now());
         let mail = MailBox::open().await;
         let mut settings = Settings::defaults().unwrap();
-        settings.network.public_url = PUBLIC_URL.to_owned();
+        PUBLIC_URL.clone_into(&mut settings.network.public_url);
         settings.network.dashboard_url = Some(DASHBOARD_URL.to_owned());
         settings.network.trusted_proxy = trusted_proxy;
         settings.integrations.integration_clients = Some(integration_clients().to_string());
-        settings.mail.email_sender = "noreply@muniment.example.com".to_owned();
+        "noreply@muniment.example.com".clone_into(&mut settings.mail.email_sender);
         settings.limits.rate_limits = quotas;
         let address_policy = match webhooks {
             Delivery::Embedded(policy) => policy,
@@ -348,33 +348,33 @@ impl TestServer {
         started
     }
 
-    pub fn app(&self) -> &muniment::app::App {
+    pub(crate) fn app(&self) -> &muniment::app::App {
         self.server.app()
     }
 
-    pub fn log(&self) -> &EventLog {
+    pub(crate) fn log(&self) -> &EventLog {
         &self.server.app().log
     }
 
-    pub fn pool(&self) -> &PgPool {
+    pub(crate) fn pool(&self) -> &PgPool {
         self.log().pool()
     }
 
-    pub async fn flush_activity(&self) {
+    pub(crate) async fn flush_activity(&self) {
         let now = self.clock.now();
         self.server.app().activity.flush_all(now).await.unwrap();
     }
 
-    pub fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         format!("http://{}", self.server.address())
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.server.stop().await;
     }
 
     /// The `internal` project.
-    pub fn internal(&self) -> Project {
+    pub(crate) fn internal(&self) -> Project {
         Project {
             id: "internal".to_owned(),
             client: INTERNAL_CLIENT.to_owned(),
@@ -384,7 +384,7 @@ impl TestServer {
     }
 
     /// Makes a project the way its owner does: sign up to `internal`, create, issue keys.
-    pub async fn new_project(&self, config: Value) -> Project {
+    pub(crate) async fn new_project(&self, config: Value) -> Project {
         let owner = self.sign_up_to(&self.internal(), &unique_email()).await;
         let internal = self.internal();
         let me = self
@@ -434,7 +434,7 @@ impl TestServer {
     }
 
     /// A call without any authentication.
-    pub fn call(&self, method: &str, path: &str) -> Call {
+    pub(crate) fn call(&self, method: &str, path: &str) -> Call {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         Call(
             self.http
@@ -443,45 +443,45 @@ impl TestServer {
     }
 
     /// A call to a path outside the API.
-    pub fn page(&self, method: &str, path: &str) -> Call {
+    pub(crate) fn page(&self, method: &str, path: &str) -> Call {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         Call(self.http.request(method, format!("{}{path}", self.base())))
     }
 
-    pub fn client_of(&self, project: &Project, method: &str, path: &str) -> Call {
+    pub(crate) fn client_of(&self, project: &Project, method: &str, path: &str) -> Call {
         self.call(method, path)
             .header("x-stack-access-type", "client")
             .header("x-stack-project-id", &project.id)
             .header("x-stack-publishable-client-key", &project.client)
     }
 
-    pub fn server_of(&self, project: &Project, method: &str, path: &str) -> Call {
+    pub(crate) fn server_of(&self, project: &Project, method: &str, path: &str) -> Call {
         self.call(method, path)
             .header("x-stack-access-type", "server")
             .header("x-stack-project-id", &project.id)
             .header("x-stack-secret-server-key", &project.server)
     }
 
-    pub fn admin_of(&self, project: &Project, method: &str, path: &str) -> Call {
+    pub(crate) fn admin_of(&self, project: &Project, method: &str, path: &str) -> Call {
         self.call(method, path)
             .header("x-stack-access-type", "admin")
             .header("x-stack-project-id", &project.id)
             .header("x-stack-super-secret-admin-key", &project.admin)
     }
 
-    pub fn client(&self, method: &str, path: &str) -> Call {
+    pub(crate) fn client(&self, method: &str, path: &str) -> Call {
         self.client_of(&self.project, method, path)
     }
 
-    pub fn server(&self, method: &str, path: &str) -> Call {
+    pub(crate) fn server(&self, method: &str, path: &str) -> Call {
         self.server_of(&self.project, method, path)
     }
 
-    pub fn admin(&self, method: &str, path: &str) -> Call {
+    pub(crate) fn admin(&self, method: &str, path: &str) -> Call {
         self.admin_of(&self.project, method, path)
     }
 
-    pub async fn sign_up_to(&self, project: &Project, email: &str) -> Tokens {
+    pub(crate) async fn sign_up_to(&self, project: &Project, email: &str) -> Tokens {
         let body = self
             .client_of(project, "POST", "/auth/password/sign-up")
             .body(json!({"email": email, "password": PASSWORD}))
@@ -490,17 +490,17 @@ impl TestServer {
         Tokens::of(&body)
     }
 
-    pub async fn sign_up(&self, email: &str) -> Tokens {
+    pub(crate) async fn sign_up(&self, email: &str) -> Tokens {
         self.sign_up_to(&self.project, email).await
     }
 
-    pub async fn anonymous(&self) -> Tokens {
+    pub(crate) async fn anonymous(&self) -> Tokens {
         let call = self.client("POST", "/auth/anonymous/sign-up");
         Tokens::of(&call.expect(200).await)
     }
 
     /// Switches on every way to sign in, and trusts local hosts.
-    pub async fn offer_everything(&self) {
+    pub(crate) async fn offer_everything(&self) {
         self.configure(json!({
             "magic_link_enabled": true,
             "passkey_enabled": true,
@@ -511,7 +511,7 @@ impl TestServer {
     }
 
     /// Asks for a sign-in code and waits for the mail. Yields the whole code.
-    pub async fn sign_in_code(&self, email: &str) -> String {
+    pub(crate) async fn sign_in_code(&self, email: &str) -> String {
         let nth = self.mail.to(email).len() + 1;
         self.client("POST", "/auth/otp/send-sign-in-code")
             .body(json!({"email": email, "callback_url": CALLBACK}))
@@ -521,19 +521,19 @@ impl TestServer {
     }
 
     /// Changes the test project's settings.
-    pub async fn configure(&self, config: Value) {
+    pub(crate) async fn configure(&self, config: Value) {
         let call = self.admin("PATCH", "/internal/projects/current");
         call.body(json!({"config": config})).expect(200).await;
     }
 
     /// Gives the test project an account at Stripe.
-    pub async fn set_up_payments(&self) {
+    pub(crate) async fn set_up_payments(&self) {
         let call = self.admin("POST", "/internal/payments/setup");
         call.body(json!({})).expect(200).await;
     }
 
     /// Writes settings of the test project as they are kept: dotted keys and their values.
-    pub async fn override_settings(&self, changes: Value) {
+    pub(crate) async fn override_settings(&self, changes: Value) {
         let app = self.server.app();
         let id = ProjectId::from_caller(&self.project.id);
         let context = EventContext::system(id.clone(), "test", app.now());
@@ -546,7 +546,7 @@ impl TestServer {
             .unwrap();
     }
 
-    pub async fn create_team(&self, owner: &Tokens) -> String {
+    pub(crate) async fn create_team(&self, owner: &Tokens) -> String {
         let call = self
             .client("POST", "/teams")
             .user(owner)
@@ -555,14 +555,14 @@ impl TestServer {
     }
 
     /// Lets a user into a team, as an ordinary member.
-    pub async fn add_member(&self, team: &str, user: &Tokens) {
+    pub(crate) async fn add_member(&self, team: &str, user: &Tokens) {
         let path = format!("/team-memberships/{team}/{}", user.user_id);
         let call = self.server("POST", &path).body(json!({}));
         call.expect(201).await;
     }
 
     /// Whether the read models say what the log says.
-    pub async fn assert_verified(&self) {
+    pub(crate) async fn assert_verified(&self) {
         let differences = muniment_projections::maintenance::verify::verify(self.log(), |_| ())
             .await
             .unwrap();
@@ -571,46 +571,46 @@ impl TestServer {
 }
 
 /// Where links in mails lead.
-pub const CALLBACK: &str = "http://localhost:3000/handler?after=x";
+pub(crate) const CALLBACK: &str = "http://localhost:3000/handler?after=x";
 
 /// The password of every test user.
-pub const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// An address nobody else uses.
-pub fn unique_email() -> String {
+pub(crate) fn unique_email() -> String {
     format!("{}@example.com", Random::system().request_id())
 }
 
 /// A request that is being put together.
-pub struct Call(reqwest::RequestBuilder);
+pub(crate) struct Call(reqwest::RequestBuilder);
 
 impl Call {
     /// The method, and the path with its query.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let request = self.0.try_clone().unwrap().build().unwrap();
         let url = request.url();
         let query = url.query().map_or(String::new(), |it| format!("?{it}"));
         format!("{} {}{query}", request.method(), url.path())
     }
 
-    pub fn header(self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(self, name: &str, value: &str) -> Self {
         Self(self.0.header(name, value))
     }
 
-    pub fn user(self, tokens: &Tokens) -> Self {
+    pub(crate) fn user(self, tokens: &Tokens) -> Self {
         self.header("x-stack-access-token", &tokens.access)
             .header("x-stack-allow-anonymous-user", "true")
     }
 
-    pub fn body(self, body: Value) -> Self {
+    pub(crate) fn body(self, body: Value) -> Self {
         Self(self.0.json(&body))
     }
 
-    pub fn raw(self, content_type: &str, body: impl Into<reqwest::Body>) -> Self {
+    pub(crate) fn raw(self, content_type: &str, body: impl Into<reqwest::Body>) -> Self {
         Self(self.0.header("content-type", content_type).body(body))
     }
 
-    pub async fn send(self) -> Answer {
+    pub(crate) async fn send(self) -> Answer {
         let response = self.0.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         Answer {
@@ -621,20 +621,20 @@ impl Call {
     }
 
     /// Sends, and demands that status.
-    pub async fn expect(self, status: u16) -> Value {
+    pub(crate) async fn expect(self, status: u16) -> Value {
         let answer = self.send().await;
         assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
         answer.json()
     }
 
     /// Sends, and demands that status, whatever is said beside.
-    pub async fn expect_status(self, status: u16) {
+    pub(crate) async fn expect_status(self, status: u16) {
         let answer = self.send().await;
         assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
     }
 
     /// Sends, and demands that known error. Yields its details.
-    pub async fn refused(self, status: u16, code: &str) -> Value {
+    pub(crate) async fn refused(self, status: u16, code: &str) -> Value {
         let answer = self.send().await;
         assert_eq!(
             answer.known_error(),
@@ -651,7 +651,7 @@ impl Call {
     }
 
     /// Sends, and demands an error without a code.
-    pub async fn refused_in_words(self, status: u16) {
+    pub(crate) async fn refused_in_words(self, status: u16) {
         let answer = self.send().await;
         assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
         assert_eq!(answer.known_error(), None, "{}", answer.text);
@@ -664,32 +664,32 @@ impl Call {
 }
 
 /// An answer.
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: StatusCode,
     pub headers: reqwest::header::HeaderMap,
     pub text: String,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
 
-    pub fn known_error(&self) -> Option<&str> {
+    pub(crate) fn known_error(&self) -> Option<&str> {
         self.headers
             .get("x-stack-known-error")
             .map(|value| value.to_str().unwrap())
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 }
 
 /// Tries until it holds, or half a minute has passed: for what subscribers do in the background.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     while !holds().await {
         assert!(

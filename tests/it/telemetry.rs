@@ -19,24 +19,24 @@ use crate::support::{
     Call, PASSWORD, TestServer, Tokens, Variant, analytics, database, eventually, unique_email,
 };
 
-pub const SEGMENT: &str = "6fb53bb8-4f2f-7b1c-9d27-1d4a61d1f0de";
-pub const BATCH: &str = "0b1c2d3e-4f2f-4b1c-8d27-1d4a61d1f0de";
+pub(crate) const SEGMENT: &str = "6fb53bb8-4f2f-7b1c-9d27-1d4a61d1f0de";
+pub(crate) const BATCH: &str = "0b1c2d3e-4f2f-4b1c-8d27-1d4a61d1f0de";
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64)";
 
 /// A server whose test project takes what browsers observe.
-pub async fn observing() -> TestServer {
+pub(crate) async fn observing() -> TestServer {
     let server = TestServer::start().await;
     enable(&server).await;
     server
 }
 
-pub async fn enable(server: &TestServer) {
+pub(crate) async fn enable(server: &TestServer) {
     let changes = json!({"apps.installed.analytics.enabled": true});
     server.override_settings(changes).await;
 }
 
 /// A store that does not answer.
-pub fn away() -> AnalyticsStore {
+pub(crate) fn away() -> AnalyticsStore {
     AnalyticsStore::new(Endpoint {
         engine: Engine::Server,
         url: "http://127.0.0.1:1".to_owned(),
@@ -47,7 +47,7 @@ pub fn away() -> AnalyticsStore {
 }
 
 /// Yields a new access token for the session.
-pub async fn refresh(server: &TestServer, user: &Tokens) -> String {
+pub(crate) async fn refresh(server: &TestServer, user: &Tokens) -> String {
     let answer = server
         .client("POST", "/auth/sessions/current/refresh")
         .header("x-stack-refresh-token", &user.refresh)
@@ -57,7 +57,7 @@ pub async fn refresh(server: &TestServer, user: &Tokens) -> String {
 }
 
 /// The rows of a question to the analytics store.
-pub async fn select(store: &AnalyticsStore, sql: &str) -> Vec<Value> {
+pub(crate) async fn select(store: &AnalyticsStore, sql: &str) -> Vec<Value> {
     let mut rows = store.owner().query(sql).fetch_bytes("JSONEachRow").unwrap();
     let text = rows.collect().await.unwrap();
     text.split(|byte| *byte == b'\n')
@@ -67,7 +67,7 @@ pub async fn select(store: &AnalyticsStore, sql: &str) -> Vec<Value> {
 }
 
 /// The test project's events of a type, the oldest first, once there are so many.
-pub async fn events(server: &TestServer, event_type: &str, count: usize) -> Vec<Value> {
+pub(crate) async fn events(server: &TestServer, event_type: &str, count: usize) -> Vec<Value> {
     let store = analytics().await;
     let sql = format!(
         "SELECT * FROM events WHERE project_id = '{}' AND event_type = '{event_type}'

@@ -30,7 +30,7 @@ const EVENTS: [&str; 10] = [
 ];
 
 /// Weeks of a shop, with a user and a team of theirs. Yields by what it is found again.
-pub async fn trade(shop: &Shop, team: &str) -> Value {
+pub(crate) async fn trade(shop: &Shop, team: &str) -> Value {
     let ada = shop.customer();
     let team = ["team", team];
     let start = shop.server.clock.now();
@@ -196,7 +196,12 @@ impl Ledger<'_> {
 }
 
 /// Reads what [`trade`] left.
-pub async fn read_trade(server: &TestServer, project: &Project, user: &Tokens, keys: &Value) {
+pub(crate) async fn read_trade(
+    server: &TestServer,
+    project: &Project,
+    user: &Tokens,
+    keys: &Value,
+) {
     let team = keys["team"].as_str().unwrap();
     let ledger = Ledger {
         server,

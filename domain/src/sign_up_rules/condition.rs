@@ -19,7 +19,7 @@ use super::nesting::{self, MAX_NESTING};
 use super::pattern;
 
 /// The longest condition, in bytes.
-pub const MAX_LENGTH: usize = 10_000;
+pub(super) const MAX_LENGTH: usize = 10_000;
 /// How many patterns a condition may try: each may take a millisecond before it gives up.
 const MAX_PATTERNS: usize = 32;
 /// The variables that are texts, which alone have methods.

@@ -2,16 +2,16 @@
 
 use muniment_domain::customer::{DayInterval, Expiry, Repeat, Unit};
 
-pub const DAY: i64 = 86_400_000;
+pub(crate) const DAY: i64 = 86_400_000;
 
 /// Every row.
 #[derive(Default)]
-pub struct Model {
+pub(crate) struct Model {
     pub changes: Vec<(i64, i64, Option<i64>)>,
     pub purchases: Vec<Row>,
 }
 
-pub struct Row {
+pub(crate) struct Row {
     pub start: i64,
     pub end: Option<i64>,
     pub amount: i64,
@@ -57,7 +57,7 @@ impl Row {
 }
 
 impl Model {
-    pub fn quantity(&self, now: i64) -> i64 {
+    pub(crate) fn quantity(&self, now: i64) -> i64 {
         let mut grants: Vec<(i64, Option<i64>, i64)> = Vec::new();
         let mut removals: Vec<(i64, i64)> = Vec::new();
         for (at, delta, ends) in self.changes.iter().filter(|change| change.0 <= now) {

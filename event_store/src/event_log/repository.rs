@@ -98,7 +98,7 @@ impl PersistedEventRepository for EventLog {
         Ok(stream)
     }
 
-    /// Refused: read models of all aggregates are rebuilt by [`muniment_projections::maintenance::replay`], in pages.
+    /// Refused: read models of all aggregates are rebuilt by the replay of the projections, in pages.
     async fn stream_all_events<A: Aggregate>(&self) -> Result<ReplayStream, PersistenceError> {
         Err(unknown(LedgerError::Refused(
             "use `muniment replay` to read the whole log".to_owned(),

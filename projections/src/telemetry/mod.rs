@@ -3,7 +3,7 @@
 //!
 //! - [`activity`]: when sessions and users were last active, and where from.
 //! - [`event`]: what happens in browsers and at sign-in, for the analytics store; [`recorder`] takes
-//!   it, [`spool`] keeps it on disk, and [`drain`] moves it on.
+//!   it, [`spool`] keeps it on disk, and [`mod@drain`] moves it on.
 
 pub mod activity;
 pub mod drain;

@@ -1,6 +1,6 @@
 //! Which events the outside world is told of, and what was the case then.
 //!
-//! A happening shows the state right after the unit of work that it belongs to: the streams are
+//! An event shows the state right after the unit of work that it belongs to: the streams are
 //! folded up to there, by the projectors of the read models. When it is read does not matter, with
 //! one exception: of somebody who was erased in the meantime, the log has no personal data to show.
 

@@ -162,24 +162,6 @@ pub async fn execute(
     unit.execute::<Customer>(&id, (project, command)).await
 }
 
-/// Ends a subscription that no payment provider knows of, because something takes its place: what it
-/// grants ends at once. Of one that has ended already, nothing happens.
-///
-/// # Errors
-/// When the database fails.
-pub async fn end_now(
-    app: &App,
-    context: &EventContext,
-    customer: &CustomerRef,
-    subscription: PurchaseId,
-) -> Result<(), LedgerError> {
-    let command = CustomerCommand::EndNow {
-        subscription,
-        now: context.now,
-    };
-    carry_out(app, context, customer, &command, None).await
-}
-
 /// Notes what Stripe says of one of the customer's subscriptions, known or new. It becomes so at
 /// once, without waiting for a webhook.
 ///

@@ -25,12 +25,12 @@ pub(super) struct Mock {
 }
 
 impl Mock {
-    pub fn new(random: Random) -> Self {
+    pub(super) fn new(random: Random) -> Self {
         Self { random }
     }
 
     /// What Stripe would say if all went well.
-    pub fn answer(&self, call: &Call) -> Value {
+    pub(super) fn answer(&self, call: &Call) -> Value {
         let params = &call.params;
         let id = || call.path.rsplit('/').next().unwrap_or_default();
         match call.name {

@@ -58,7 +58,7 @@ enum Attempt {
 impl Http {
     /// # Errors
     /// When the key cannot stand in a header, or the client cannot be made.
-    pub fn new(
+    pub(super) fn new(
         key: &str,
         base: &str,
         first_pause: Duration,
@@ -88,7 +88,7 @@ impl Http {
     /// Makes the call, again if it makes sense, as Stripe's own libraries do
     /// (<https://docs.stripe.com/error-low-level>). Writes carry an idempotency key, so that one
     /// whose answer was lost is not done twice.
-    pub async fn send(&self, call: &Call) -> Result<Value, StripeError> {
+    pub(super) async fn send(&self, call: &Call) -> Result<Value, StripeError> {
         let key = (call.method == Method::POST).then(|| {
             call.idempotency_key
                 .clone()

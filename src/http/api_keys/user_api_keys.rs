@@ -10,7 +10,7 @@ use crate::http::request::access::{ClientAccess, ServerAccess};
 use crate::http::request::input::Input;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(read, update))

@@ -11,7 +11,7 @@ use crate::http::request::access::ClientAccess;
 use crate::security::limits::Limit;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(sign_up))
 }
 

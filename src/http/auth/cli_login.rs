@@ -23,7 +23,7 @@ const MAX_LIFETIME: i64 = 86_400_000;
 const LIFETIME: i64 = 7_200_000;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(begin))
         .routes(routes!(poll))

@@ -18,7 +18,11 @@ use crate::security::limits::Limit;
 ///
 /// # Errors
 /// What is wrong with the code.
-pub async fn check_code(access: &ProjectAccess, input: &Input, purpose: Purpose) -> ApiResult {
+pub(crate) async fn check_code(
+    access: &ProjectAccess,
+    input: &Input,
+    purpose: Purpose,
+) -> ApiResult {
     let code = read_code(access, input)?;
     access.limit(Limit::CodeCheckFromIp)?;
     let (app, context) = (&access.app, access.event_context());
@@ -30,7 +34,7 @@ pub async fn check_code(access: &ProjectAccess, input: &Input, purpose: Purpose)
 ///
 /// # Errors
 /// `SCHEMA_ERROR`.
-pub fn read_code(access: &ProjectAccess, input: &Input) -> ApiResult<String> {
+pub(crate) fn read_code(access: &ProjectAccess, input: &Input) -> ApiResult<String> {
     let mut form = access.form(input);
     let mut body = form.body();
     let code = body.required("code", verification_code);
@@ -42,7 +46,7 @@ pub fn read_code(access: &ProjectAccess, input: &Input) -> ApiResult<String> {
 ///
 /// # Errors
 /// 429.
-pub fn limit_sending(access: &ProjectAccess, to: &EmailAddress) -> ApiResult<()> {
+pub(crate) fn limit_sending(access: &ProjectAccess, to: &EmailAddress) -> ApiResult<()> {
     access.limit(Limit::CodeSendingFromIp)?;
     let key = (access.project_id().as_str(), to.as_str());
     let app = &access.app;
@@ -51,7 +55,7 @@ pub fn limit_sending(access: &ProjectAccess, to: &EmailAddress) -> ApiResult<()>
 }
 
 /// The longer of the two shapes in which tokens are handed out.
-pub fn full(signed_in: &SignedIn) -> Response {
+pub(crate) fn full(signed_in: &SignedIn) -> Response {
     Json(json!({
         "access_token": signed_in.access_token,
         "refresh_token": signed_in.refresh_token,

@@ -13,7 +13,7 @@ use crate::http::request::values::{one_of, text, verification_code};
 use crate::security::limits::Limit;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(sign_in))
 }
 

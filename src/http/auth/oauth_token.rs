@@ -25,7 +25,7 @@ use crate::http::request::input::{Form, Input};
 const PUBLIC_CLIENT: &str = "__stack_public_client__";
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(token))
 }
 

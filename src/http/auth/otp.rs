@@ -19,7 +19,7 @@ use crate::http::request::values::{strict_email, url_text};
 use crate::security::limits::Limit;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(send))
         .routes(routes!(sign_in))

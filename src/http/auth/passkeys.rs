@@ -16,7 +16,7 @@ use crate::http::request::values::{json_object, verification_code};
 use crate::security::limits::Limit;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(begin_registration))
         .routes(routes!(register))

@@ -29,7 +29,7 @@ use crate::security::limits::Limit;
 const MAX_PASSWORD: usize = 70;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(sign_up))
         .routes(routes!(sign_in))

@@ -27,7 +27,7 @@ use crate::views::SessionView;
 const MAX_LIFETIME_MILLIS: i64 = 31_708_800_000;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(sign_out))

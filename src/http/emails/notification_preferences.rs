@@ -21,7 +21,7 @@ use crate::http::users::find::find_user;
 use crate::views::NotificationPreferenceView;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(update))

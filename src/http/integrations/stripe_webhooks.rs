@@ -18,7 +18,7 @@ use crate::http::request::caller::Caller;
 use crate::http::request::input::Input;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(receive))
 }
 

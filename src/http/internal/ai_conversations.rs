@@ -28,7 +28,7 @@ use crate::timestamp;
 const LISTED: i64 = 50;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, start))
         .routes(routes!(read, rename, delete))

@@ -41,7 +41,7 @@ const TIMING_PAUSES: [Duration; 7] = [
 ];
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(query))
         .routes(routes!(timing))

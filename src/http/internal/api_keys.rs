@@ -20,7 +20,7 @@ use crate::http::request::values::{boolean, integer, only_true, text, uuid};
 use crate::views;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(read, update))

@@ -1,6 +1,6 @@
 //! `/internal/config`: settings as their documents.
 //!
-//! Which settings they may hold, and what they mean, is [`schema`]'s to say.
+//! Which settings they may hold, and what they mean, is [`muniment_domain::project::schema`]'s to say.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -31,7 +31,7 @@ use crate::http::request::values::{one_of, text};
 const MAX_DOCUMENT: usize = 1_000_000;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(rendered))
         .routes(routes!(read, replace, merge))

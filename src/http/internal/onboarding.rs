@@ -17,7 +17,7 @@ use crate::http::request::values::{boolean, integer};
 const SHOWN: i64 = 10;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(preview))
 }
 

@@ -30,7 +30,7 @@ const HOUR_MILLIS: i64 = 3_600_000;
 const HOURS: i64 = 48;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(test))
         .routes(routes!(stats))

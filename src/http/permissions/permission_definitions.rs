@@ -38,7 +38,7 @@ const SYSTEM: [(&str, &str); 6] = [
 ];
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_team, create_team))
         .routes(routes!(update_team, delete_team))

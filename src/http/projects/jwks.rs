@@ -16,7 +16,7 @@ use crate::http::request::values::{query_boolean, text};
 use crate::security::tokens::Include;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(key_set))
         .routes(routes!(of_anonymous_users))

@@ -13,7 +13,7 @@ use crate::http::request::input::Input;
 use crate::views::ClientProject;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(current))
         .merge(jwks::router())

@@ -1,7 +1,7 @@
 //! Access to a project, which a handler names among its arguments: what stands in the signature has
 //! been checked when the first line runs.
 //!
-//! ```ignore
+//! ```text
 //! async fn delete(access: ServerAccess, input: Input) -> ApiResult {
 //!     let mut form = access.form(&input).no_query();
 //!     …
@@ -31,7 +31,7 @@ use crate::security::limits::Limit;
 
 /// A request by somebody with access to a project. Handlers get it inside of [`ClientAccess`],
 /// [`ServerAccess`] or [`AdminAccess`], which say how much access it took.
-pub struct ProjectAccess {
+pub(crate) struct ProjectAccess {
     /// The application.
     pub app: App,
     /// The caller, with what is known of them whether they have access or not.
@@ -51,26 +51,26 @@ impl Deref for ProjectAccess {
 impl ProjectAccess {
     /// Begins to read the request; `me` is the signed-in user.
     #[must_use]
-    pub fn form<'i>(&self, input: &'i Input) -> Form<'i> {
+    pub(crate) fn form<'i>(&self, input: &'i Input) -> Form<'i> {
         input.form(self.auth.user_id())
     }
 
     /// What the events of this request carry in the project's log. Their time is that of the first
     /// call.
-    pub fn event_context(&self) -> &EventContext {
+    pub(crate) fn event_context(&self) -> &EventContext {
         self.context
             .get_or_init(|| self.event_context_of(self.auth.project_id()))
     }
 
     /// What events of this request carry in the log of another project.
     #[must_use]
-    pub fn event_context_of(&self, project: &ProjectId) -> EventContext {
+    pub(crate) fn event_context_of(&self, project: &ProjectId) -> EventContext {
         self.caller.event_context(&self.app, project)
     }
 
     /// The request as use cases see it.
     #[must_use]
-    pub fn request_context(&self) -> RequestContext<'_> {
+    pub(crate) fn request_context(&self) -> RequestContext<'_> {
         RequestContext {
             app: &self.app,
             context: self.event_context(),
@@ -81,7 +81,7 @@ impl ProjectAccess {
 
     /// Where the end user seems to be.
     #[must_use]
-    pub fn geo(&self) -> Option<&GeoLocation> {
+    pub(crate) fn geo(&self) -> Option<&GeoLocation> {
         self.caller.end_user().geo.as_ref()
     }
 
@@ -89,7 +89,7 @@ impl ProjectAccess {
     ///
     /// # Errors
     /// 429 when there is none left.
-    pub fn limit(&self, limit: Limit) -> Result<(), ApiError> {
+    pub(crate) fn limit(&self, limit: Limit) -> Result<(), ApiError> {
         self.caller.limit(&self.app, limit)
     }
 }
@@ -113,13 +113,13 @@ async fn establish(
 }
 
 /// Access of any kind: the caller is a client, a server or an administrator.
-pub struct ClientAccess(ProjectAccess);
+pub(crate) struct ClientAccess(ProjectAccess);
 
 /// Access of servers and administrators.
-pub struct ServerAccess(ProjectAccess);
+pub(crate) struct ServerAccess(ProjectAccess);
 
 /// Access of administrators.
-pub struct AdminAccess(ProjectAccess);
+pub(crate) struct AdminAccess(ProjectAccess);
 
 macro_rules! extract_access {
     ($($access:ident: $check:path;)*) => {$(
@@ -149,7 +149,7 @@ extract_access! {
 
 /// Access of any kind by a signed-in user, to their own account. Without a user the answer is
 /// `CANNOT_GET_OWN_USER_WITHOUT_USER`.
-pub struct OwnUserAccess {
+pub(crate) struct OwnUserAccess {
     access: ProjectAccess,
     /// The user.
     pub own: Arc<UserRecord>,

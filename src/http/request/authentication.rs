@@ -25,7 +25,7 @@ const PUBLIC_CLIENT: &str = "__stack_public_client__";
 ///
 /// # Errors
 /// The first check that fails.
-pub async fn establish(
+pub(crate) async fn establish(
     app: &App,
     headers: &HeaderMap,
     peer: Option<IpAddr>,

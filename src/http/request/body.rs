@@ -20,13 +20,13 @@ use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
 /// The largest body accepted, in bytes.
-pub const LIMIT: usize = 1024 * 1024;
+pub(crate) const LIMIT: usize = 1024 * 1024;
 /// How much more is read of a body that is too large, so that the caller gets to see the answer.
 const DRAIN_LIMIT: usize = 16 * LIMIT;
 
 /// A body, read by its content type.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Body {
+pub(crate) enum Body {
     /// There is none, or it has no content type.
     #[default]
     Absent,
@@ -48,7 +48,7 @@ pub enum Body {
 /// An object whose `events` are left as the text they came as: they are passed on, never looked into,
 /// and may be nested deeper than any other body.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Observations {
+pub(crate) struct Observations {
     /// The other fields.
     pub fields: Map<String, Value>,
     /// The events, as JSON.
@@ -59,7 +59,7 @@ pub struct Observations {
 
 /// What becomes of a body of JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
+pub(crate) enum Reading {
     /// All of it is read.
     Everything,
     /// All but the events in it, which may come compressed.
@@ -71,7 +71,7 @@ pub enum Reading {
 impl Reading {
     /// How the bodies are read that are sent to a path.
     #[must_use]
-    pub fn at(path: &str) -> Self {
+    pub(crate) fn at(path: &str) -> Self {
         if path.ends_with("/analytics/events/batch") {
             Self::Events
         } else if path.ends_with("/session-replays/batch") {
@@ -84,7 +84,7 @@ impl Reading {
 
 /// A body as it was sent, for signatures. Empty if it was not read.
 #[derive(Clone, Debug, Default)]
-pub struct Sent(pub Bytes);
+pub(crate) struct Sent(pub Bytes);
 
 impl<S: Send + Sync> FromRequestParts<S> for Sent {
     type Rejection = Infallible;
@@ -98,7 +98,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Sent {
 ///
 /// # Errors
 /// `BODY_PARSING_ERROR`.
-pub async fn read(
+pub(crate) async fn read(
     method: &Method,
     headers: &HeaderMap,
     body: HttpBody,

@@ -18,7 +18,7 @@ use crate::security::limits::Limit;
 
 /// The caller of a request. What they sent to prove who they are has been checked.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub(crate) struct Caller {
     pub(super) auth: Option<Auth>,
     pub(super) request_id: String,
     pub(super) address: Option<IpAddr>,
@@ -29,7 +29,7 @@ pub struct Caller {
 
 /// A caller with access to a project.
 #[derive(Clone, Debug)]
-pub struct Auth {
+pub(crate) struct Auth {
     /// With which access.
     pub access_type: AccessType,
     /// To which project.
@@ -42,7 +42,7 @@ pub struct Auth {
 
 /// The user that the access token names, and the session it was issued for.
 #[derive(Clone, Debug)]
-pub struct CurrentSession {
+pub(crate) struct CurrentSession {
     /// The user as they are now.
     pub record: Arc<UserRecord>,
     /// The session, which may have ended by now.
@@ -52,19 +52,19 @@ pub struct CurrentSession {
 impl Auth {
     /// The signed-in user.
     #[must_use]
-    pub fn user(&self) -> Option<&UserRecord> {
+    pub(crate) fn user(&self) -> Option<&UserRecord> {
         self.user.as_ref().map(|current| &*current.record)
     }
 
     /// The signed-in user's id.
     #[must_use]
-    pub fn user_id(&self) -> Option<UserId> {
+    pub(crate) fn user_id(&self) -> Option<UserId> {
         self.user().map(|record| record.user.user_id())
     }
 
     /// The project's id.
     #[must_use]
-    pub fn project_id(&self) -> &ProjectId {
+    pub(crate) fn project_id(&self) -> &ProjectId {
         &self.project.id
     }
 
@@ -72,7 +72,7 @@ impl Auth {
     ///
     /// # Errors
     /// `CANNOT_GET_OWN_USER_WITHOUT_USER`.
-    pub fn own_user(&self) -> Result<&UserRecord, ApiError> {
+    pub(crate) fn own_user(&self) -> Result<&UserRecord, ApiError> {
         self.user()
             .ok_or_else(|| KnownError::cannot_get_own_user_without_user().into())
     }
@@ -81,7 +81,7 @@ impl Auth {
     ///
     /// # Errors
     /// `USER_AUTHENTICATION_REQUIRED`.
-    pub fn signed_in(&self) -> Result<&UserRecord, ApiError> {
+    pub(crate) fn signed_in(&self) -> Result<&UserRecord, ApiError> {
         self.user()
             .ok_or_else(|| KnownError::user_authentication_required().into())
     }
@@ -92,7 +92,7 @@ impl Caller {
     ///
     /// # Errors
     /// `ACCESS_TYPE_REQUIRED`.
-    pub fn client(&self) -> Result<&Auth, ApiError> {
+    pub(crate) fn client(&self) -> Result<&Auth, ApiError> {
         self.at_least(&[AccessType::Client, AccessType::Server, AccessType::Admin])
     }
 
@@ -100,7 +100,7 @@ impl Caller {
     ///
     /// # Errors
     /// `ACCESS_TYPE_REQUIRED`, `INSUFFICIENT_ACCESS_TYPE`.
-    pub fn server(&self) -> Result<&Auth, ApiError> {
+    pub(crate) fn server(&self) -> Result<&Auth, ApiError> {
         self.at_least(&[AccessType::Server, AccessType::Admin])
     }
 
@@ -108,7 +108,7 @@ impl Caller {
     ///
     /// # Errors
     /// `ACCESS_TYPE_REQUIRED`, `INSUFFICIENT_ACCESS_TYPE`.
-    pub fn admin(&self) -> Result<&Auth, ApiError> {
+    pub(crate) fn admin(&self) -> Result<&Auth, ApiError> {
         self.at_least(&[AccessType::Admin])
     }
 
@@ -125,19 +125,19 @@ impl Caller {
 
     /// The caller's access, if any.
     #[must_use]
-    pub fn auth(&self) -> Option<&Auth> {
+    pub(crate) fn auth(&self) -> Option<&Auth> {
         self.auth.as_ref()
     }
 
     /// The signed-in user's id, if any.
     #[must_use]
-    pub fn user_id(&self) -> Option<UserId> {
+    pub(crate) fn user_id(&self) -> Option<UserId> {
         self.auth.as_ref().and_then(Auth::user_id)
     }
 
     /// The refresh token sent along.
     #[must_use]
-    pub fn refresh_token(&self) -> Option<&str> {
+    pub(crate) fn refresh_token(&self) -> Option<&str> {
         self.refresh_token.as_deref()
     }
 
@@ -146,7 +146,7 @@ impl Caller {
     ///
     /// # Errors
     /// 429 when there is none left.
-    pub fn limit(&self, app: &App, limit: Limit) -> Result<(), ApiError> {
+    pub(crate) fn limit(&self, app: &App, limit: Limit) -> Result<(), ApiError> {
         let access = self.auth.as_ref().map(|auth| auth.access_type);
         match (access, self.address) {
             (Some(AccessType::Server | AccessType::Admin), _) | (_, None) => Ok(()),
@@ -156,19 +156,19 @@ impl Caller {
 
     /// Where the end user is, if a browser sent the request.
     #[must_use]
-    pub fn end_user(&self) -> &EndUser {
+    pub(crate) fn end_user(&self) -> &EndUser {
         &self.end_user
     }
 
     /// The request's id.
     #[must_use]
-    pub fn request_id(&self) -> &str {
+    pub(crate) fn request_id(&self) -> &str {
         &self.request_id
     }
 
     /// The circumstances under which events of this request are appended.
     #[must_use]
-    pub fn event_context(&self, app: &App, project: &ProjectId) -> EventContext {
+    pub(crate) fn event_context(&self, app: &App, project: &ProjectId) -> EventContext {
         let access = self.auth.as_ref().map(|auth| auth.access_type);
         EventContext {
             project_id: project.clone(),

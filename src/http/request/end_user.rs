@@ -15,7 +15,7 @@ use crate::config::TrustedProxy;
 
 /// The end user's address and where it is.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct EndUser {
+pub(crate) struct EndUser {
     /// The address, in its canonical text form.
     pub ip: Option<String>,
     /// The address, and where that is.
@@ -25,7 +25,7 @@ pub struct EndUser {
 /// Reads the end user's address and where it is from a request. Only browsers have end users: what other
 /// programs send is their own host's address.
 #[must_use]
-pub fn locate(
+pub(crate) fn locate(
     headers: &HeaderMap,
     trusted: Option<&TrustedProxy>,
     peer: Option<IpAddr>,
@@ -64,7 +64,7 @@ fn is_browser(headers: &HeaderMap) -> bool {
 /// The address that a request came from to the outermost trusted proxy; without one, or around it,
 /// of the peer on the connection.
 #[must_use]
-pub fn client_address(
+pub(crate) fn client_address(
     headers: &HeaderMap,
     trusted: Option<&TrustedProxy>,
     peer: Option<IpAddr>,

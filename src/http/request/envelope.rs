@@ -15,7 +15,7 @@ use crate::error::{ApiError, INTERNAL};
 
 /// The id of a request; in the request's extensions.
 #[derive(Clone, Debug)]
-pub struct RequestId(pub String);
+pub(crate) struct RequestId(pub String);
 
 const ALLOW_METHODS: &str = "GET, POST, PUT, PATCH, DELETE, OPTIONS";
 const ALLOW_HEADERS: &str = "content-type, authorization, x-stack-project-id, x-stack-branch-id, \
@@ -40,7 +40,7 @@ const ACTUAL_STATUS: HeaderName = HeaderName::from_static("x-stack-actual-status
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-stack-request-id");
 
 /// Wraps the answering of a request.
-pub async fn wrap(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn wrap(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = app.random.request_id();
     accept_new_prefix(request.headers_mut());
     let wishes = Wishes::read(request.headers());
@@ -180,7 +180,7 @@ async fn indent(response: Response) -> Response {
 
 /// The answer when a handler panicked: a bug, but the connection and the server live on.
 #[allow(clippy::needless_pass_by_value, reason = "the layer hands it over")]
-pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = panic
         .downcast_ref::<String>()
         .map(String::as_str)

@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 use super::values::uuid;
 
 /// A field's value, or nothing if it violates something, which was noted then.
-pub type Checked<T> = Option<T>;
+pub(crate) type Checked<T> = Option<T>;
 
 /// Something that is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
+pub(crate) struct Violation {
     /// Where: `body.items[0].id`
     pub path: String,
     /// What: `is required`
@@ -37,7 +37,7 @@ impl Findings {
 }
 
 /// The fields of an object that is being read. Ends with [`Fields::close`].
-pub struct Fields<'f> {
+pub(crate) struct Fields<'f> {
     path: String,
     object: Map<String, Value>,
     read: BTreeSet<String>,
@@ -75,17 +75,17 @@ impl<'f> Fields<'f> {
     }
 
     /// Ends the reading of this object.
-    pub fn close(self) {
+    pub(crate) fn close(self) {
         drop(self);
     }
 
     /// Ends the reading of this object, whatever else is in it: it may be for newer servers.
-    pub fn close_leniently(mut self) {
+    pub(crate) fn close_leniently(mut self) {
         self.read.extend(self.object.keys().cloned());
     }
 
     /// Declares a field known without reading it.
-    pub fn ignore(&mut self, name: &str) {
+    pub(crate) fn ignore(&mut self, name: &str) {
         self.read.insert(name.to_owned());
     }
 
@@ -115,7 +115,7 @@ impl<'f> Fields<'f> {
     }
 
     /// A field that must be there.
-    pub fn required<T>(&mut self, name: &str, parser: impl Parser<T>) -> Checked<T> {
+    pub(crate) fn required<T>(&mut self, name: &str, parser: impl Parser<T>) -> Checked<T> {
         match self.take(name) {
             None => self.missing(name),
             Some(Value::Null) => self.null(name),
@@ -129,7 +129,7 @@ impl<'f> Fields<'f> {
     }
 
     /// A field that may be missing, but not null.
-    pub fn optional<T>(&mut self, name: &str, parser: impl Parser<T>) -> Checked<Option<T>> {
+    pub(crate) fn optional<T>(&mut self, name: &str, parser: impl Parser<T>) -> Checked<Option<T>> {
         match self.take(name) {
             None => Some(None),
             Some(Value::Null) => self.null(name),
@@ -138,12 +138,17 @@ impl<'f> Fields<'f> {
     }
 
     /// A field that may be missing and then has a value of its own.
-    pub fn or_default<T>(&mut self, name: &str, parser: impl Parser<T>, default: T) -> Checked<T> {
+    pub(crate) fn or_default<T>(
+        &mut self,
+        name: &str,
+        parser: impl Parser<T>,
+        default: T,
+    ) -> Checked<T> {
         Some(self.optional(name, parser)?.unwrap_or(default))
     }
 
     /// A field that may be missing, null or a value.
-    pub fn nullable<T>(&mut self, name: &str, parser: impl Parser<T>) -> Checked<Patch<T>> {
+    pub(crate) fn nullable<T>(&mut self, name: &str, parser: impl Parser<T>) -> Checked<Patch<T>> {
         match self.take(name) {
             None => Some(Patch::Keep),
             Some(Value::Null) => Some(Patch::Clear),
@@ -152,7 +157,7 @@ impl<'f> Fields<'f> {
     }
 
     /// A field that must be there, but may be null.
-    pub fn required_nullable<T>(
+    pub(crate) fn required_nullable<T>(
         &mut self,
         name: &str,
         parser: impl Parser<T>,
@@ -165,7 +170,7 @@ impl<'f> Fields<'f> {
     }
 
     /// An object that must be there.
-    pub fn required_object<T>(
+    pub(crate) fn required_object<T>(
         &mut self,
         name: &str,
         read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
@@ -177,7 +182,7 @@ impl<'f> Fields<'f> {
     }
 
     /// An object that may be missing.
-    pub fn optional_object<T>(
+    pub(crate) fn optional_object<T>(
         &mut self,
         name: &str,
         read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
@@ -206,7 +211,7 @@ impl<'f> Fields<'f> {
     }
 
     /// A list of objects that must be there.
-    pub fn required_list<T>(
+    pub(crate) fn required_list<T>(
         &mut self,
         name: &str,
         read: impl Fn(&mut Fields<'_>) -> Option<T>,
@@ -218,7 +223,7 @@ impl<'f> Fields<'f> {
     }
 
     /// A list of objects that may be missing.
-    pub fn optional_list<T>(
+    pub(crate) fn optional_list<T>(
         &mut self,
         name: &str,
         read: impl Fn(&mut Fields<'_>) -> Option<T>,
@@ -240,7 +245,7 @@ impl<'f> Fields<'f> {
     }
 
     /// A list of plain values that must be there.
-    pub fn required_values<T>(
+    pub(crate) fn required_values<T>(
         &mut self,
         name: &str,
         parser: impl Parser<T> + Copy,
@@ -252,7 +257,7 @@ impl<'f> Fields<'f> {
     }
 
     /// A list of plain values that may be missing.
-    pub fn optional_values<T>(
+    pub(crate) fn optional_values<T>(
         &mut self,
         name: &str,
         parser: impl Parser<T> + Copy,
@@ -274,7 +279,7 @@ impl<'f> Fields<'f> {
     }
 
     /// A user's id, or `me` for the signed-in user's.
-    pub fn required_user_id_or_me(&mut self, name: &str) -> Option<UserId> {
+    pub(crate) fn required_user_id_or_me(&mut self, name: &str) -> Option<UserId> {
         match self.optional_user_id_or_me(name)? {
             Some(id) => Some(id),
             None => self.missing(name),
@@ -282,7 +287,7 @@ impl<'f> Fields<'f> {
     }
 
     /// A user's id, `me` for the signed-in user's, or nothing.
-    pub fn optional_user_id_or_me(&mut self, name: &str) -> Checked<Option<UserId>> {
+    pub(crate) fn optional_user_id_or_me(&mut self, name: &str) -> Checked<Option<UserId>> {
         if self.object.get(name).and_then(Value::as_str) == Some("me") {
             self.ignore(name);
             self.findings.own_user_missing |= self.findings.current_user.is_none();
@@ -317,5 +322,5 @@ pub(crate) fn has_nul(value: &Value) -> bool {
 }
 
 /// Reads a value that is not null, or says what it must be.
-pub trait Parser<T>: FnOnce(&Value) -> Result<T, String> {}
+pub(crate) trait Parser<T>: FnOnce(&Value) -> Result<T, String> {}
 impl<T, F: FnOnce(&Value) -> Result<T, String>> Parser<T> for F {}

@@ -12,7 +12,7 @@ use crate::error::known_error::KnownError;
 ///
 /// # Errors
 /// `ANALYTICS_NOT_ENABLED`, `USER_AUTHENTICATION_REQUIRED`, in this order.
-pub fn observed_session(auth: &Auth) -> Result<&CurrentSession, ApiError> {
+pub(crate) fn observed_session(auth: &Auth) -> Result<&CurrentSession, ApiError> {
     if !auth.project.config.apps.installed.analytics.enabled {
         return Err(KnownError::analytics_not_enabled().into());
     }
@@ -24,7 +24,7 @@ pub fn observed_session(auth: &Auth) -> Result<&CurrentSession, ApiError> {
 ///
 /// # Errors
 /// For anything else.
-pub fn browser_id(value: &Value) -> Result<String, String> {
+pub(crate) fn browser_id(value: &Value) -> Result<String, String> {
     let id = text(value)?;
     let is_uuid = id.len() == 36
         && id.bytes().enumerate().all(|(at, byte)| match at {
@@ -42,7 +42,7 @@ pub fn browser_id(value: &Value) -> Result<String, String> {
 ///
 /// # Errors
 /// For anything else.
-pub fn millis(value: &Value) -> Result<i64, String> {
+pub(crate) fn millis(value: &Value) -> Result<i64, String> {
     integer(0..=i64::MAX)(value)
 }
 

@@ -29,7 +29,7 @@ use crate::error::known_error::KnownError;
 
 /// A request's parts, as sent.
 #[derive(Clone, Debug)]
-pub struct Input {
+pub(crate) struct Input {
     /// Its method.
     pub method: Method,
     /// Its path.
@@ -81,7 +81,7 @@ pub(super) fn bad_path(_: RawPathParamsRejection) -> ApiError {
 impl Input {
     /// Begins to read, on behalf of the signed-in user, if there is one.
     #[must_use]
-    pub fn form(&self, current_user: Option<UserId>) -> Form<'_> {
+    pub(crate) fn form(&self, current_user: Option<UserId>) -> Form<'_> {
         Form {
             input: self,
             findings: Findings {
@@ -94,31 +94,31 @@ impl Input {
 }
 
 /// A request that is being read.
-pub struct Form<'i> {
+pub(crate) struct Form<'i> {
     input: &'i Input,
     findings: Findings,
 }
 
 impl<'i> Form<'i> {
     /// The parameters in the path.
-    pub fn params(&mut self) -> Fields<'_> {
+    pub(crate) fn params(&mut self) -> Fields<'_> {
         Fields::new("params", &self.input.params, &mut self.findings)
     }
 
     /// The query.
-    pub fn query(&mut self) -> Fields<'_> {
+    pub(crate) fn query(&mut self) -> Fields<'_> {
         Fields::new("query", &self.input.query, &mut self.findings)
     }
 
     /// Declares that the endpoint knows no query parameters.
     #[must_use]
-    pub fn no_query(mut self) -> Self {
+    pub(crate) fn no_query(mut self) -> Self {
         self.query().close();
         self
     }
 
     /// The body, which must be an object.
-    pub fn body(&mut self) -> Fields<'_> {
+    pub(crate) fn body(&mut self) -> Fields<'_> {
         match &self.input.body {
             Body::Json(Value::Object(object)) | Body::Form(object) => {
                 Fields::new("body", object, &mut self.findings)
@@ -134,7 +134,7 @@ impl<'i> Form<'i> {
     }
 
     /// The body, which may be missing and then has no fields.
-    pub fn optional_body(&mut self) -> Fields<'_> {
+    pub(crate) fn optional_body(&mut self) -> Fields<'_> {
         match &self.input.body {
             Body::Absent => Fields::within("body".to_owned(), Map::new(), &mut self.findings),
             _ => self.body(),
@@ -142,7 +142,7 @@ impl<'i> Form<'i> {
     }
 
     /// The items of `events` in a body of observations, each as the text it came as.
-    pub fn events(&mut self) -> Checked<Vec<&'i RawValue>> {
+    pub(crate) fn events(&mut self) -> Checked<Vec<&'i RawValue>> {
         let Body::Observations(Observations { events, .. }) = &self.input.body else {
             // That it is no object is noted with its fields.
             return None;
@@ -159,12 +159,12 @@ impl<'i> Form<'i> {
     }
 
     /// An object that is part of something of which only this is read.
-    pub fn part(&mut self, path: String, object: Map<String, Value>) -> Fields<'_> {
+    pub(crate) fn part(&mut self, path: String, object: Map<String, Value>) -> Fields<'_> {
         Fields::within(path, object, &mut self.findings)
     }
 
     /// The signed-in user, whom the endpoint wants as it wants a field.
-    pub fn signed_in<'a>(&mut self, auth: &'a Auth) -> Option<&'a UserRecord> {
+    pub(crate) fn signed_in<'a>(&mut self, auth: &'a Auth) -> Option<&'a UserRecord> {
         let user = auth.user();
         if user.is_none() {
             self.findings
@@ -174,7 +174,7 @@ impl<'i> Form<'i> {
     }
 
     /// The signed-in user of the project `internal`, whom the endpoint wants as it wants a field.
-    pub fn internal_user(&mut self, auth: &Auth) -> Checked<UserId> {
+    pub(crate) fn internal_user(&mut self, auth: &Auth) -> Checked<UserId> {
         if !auth.project_id().is_internal() {
             self.violation("auth.project", "must be the project `internal`");
         }
@@ -182,7 +182,7 @@ impl<'i> Form<'i> {
     }
 
     /// Notes a violation that no single field shows.
-    pub fn violation(&mut self, path: &str, problem: &str) {
+    pub(crate) fn violation(&mut self, path: &str, problem: &str) {
         self.findings.note(path, problem);
     }
 
@@ -191,7 +191,7 @@ impl<'i> Form<'i> {
     /// # Errors
     /// `CANNOT_GET_OWN_USER_WITHOUT_USER` when `me` was said and nobody is signed in, whatever else
     /// is wrong; else `SCHEMA_ERROR` with all violations.
-    pub fn finish<T>(self, value: Option<T>) -> Result<T, ApiError> {
+    pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, ApiError> {
         if self.findings.own_user_missing {
             return Err(KnownError::cannot_get_own_user_without_user().into());
         }
@@ -208,7 +208,7 @@ impl<'i> Form<'i> {
     ///
     /// # Errors
     /// All violations.
-    pub fn check<T>(self, value: Option<T>) -> Result<T, Vec<Violation>> {
+    pub(crate) fn check<T>(self, value: Option<T>) -> Result<T, Vec<Violation>> {
         match value {
             Some(value) if self.findings.violations.is_empty() => Ok(value),
             _ => Err(self.findings.violations),

@@ -18,7 +18,7 @@ const MAX_URL: usize = 1_000_000;
 ///
 /// # Errors
 /// For lists and objects.
-pub fn text(value: &Value) -> Result<String, String> {
+pub(crate) fn text(value: &Value) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string()),
@@ -28,7 +28,7 @@ pub fn text(value: &Value) -> Result<String, String> {
 }
 
 /// A text of at most `max` UTF-16 code units.
-pub fn text_max(max: usize) -> impl Fn(&Value) -> Result<String, String> + Copy {
+pub(crate) fn text_max(max: usize) -> impl Fn(&Value) -> Result<String, String> + Copy {
     move |value| {
         let text = text(value)?;
         if text.encode_utf16().count() > max {
@@ -42,7 +42,7 @@ pub fn text_max(max: usize) -> impl Fn(&Value) -> Result<String, String> + Copy 
 ///
 /// # Errors
 /// For anything else.
-pub fn non_empty_text(value: &Value) -> Result<String, String> {
+pub(crate) fn non_empty_text(value: &Value) -> Result<String, String> {
     let text = text(value)?;
     if text.is_empty() {
         Err("must not be empty".to_owned())
@@ -55,7 +55,7 @@ pub fn non_empty_text(value: &Value) -> Result<String, String> {
 ///
 /// # Errors
 /// For anything else.
-pub fn boolean(value: &Value) -> Result<bool, String> {
+pub(crate) fn boolean(value: &Value) -> Result<bool, String> {
     match value {
         Value::Bool(flag) => Ok(*flag),
         Value::String(text) if text == "true" || text == "1" => Ok(true),
@@ -68,7 +68,7 @@ pub fn boolean(value: &Value) -> Result<bool, String> {
 ///
 /// # Errors
 /// For anything else.
-pub fn query_boolean(value: &Value) -> Result<bool, String> {
+pub(crate) fn query_boolean(value: &Value) -> Result<bool, String> {
     match value.as_str() {
         Some("true") => Ok(true),
         Some("false") => Ok(false),
@@ -80,7 +80,7 @@ pub fn query_boolean(value: &Value) -> Result<bool, String> {
 ///
 /// # Errors
 /// For anything else.
-pub fn only_true(value: &Value) -> Result<bool, String> {
+pub(crate) fn only_true(value: &Value) -> Result<bool, String> {
     if boolean(value)? {
         Ok(true)
     } else {
@@ -89,7 +89,7 @@ pub fn only_true(value: &Value) -> Result<bool, String> {
 }
 
 /// A whole number in a range, also as text.
-pub fn integer(range: RangeInclusive<i64>) -> impl Fn(&Value) -> Result<i64, String> {
+pub(crate) fn integer(range: RangeInclusive<i64>) -> impl Fn(&Value) -> Result<i64, String> {
     move |value| {
         let (min, max) = (range.start(), range.end());
         let number = whole_number(value).ok_or("must be a whole number")?;
@@ -128,7 +128,7 @@ fn exact(number: f64) -> Option<i64> {
 ///
 /// # Errors
 /// For anything else.
-pub fn uuid(value: &Value) -> Result<Uuid, String> {
+pub(crate) fn uuid(value: &Value) -> Result<Uuid, String> {
     let text = text(value)?;
     let parsed = Some(&text).filter(|text| text.len() == 36);
     let parsed = parsed.and_then(|text| Uuid::try_parse(text).ok());
@@ -146,7 +146,7 @@ fn is_accepted(id: &Uuid) -> bool {
 ///
 /// # Errors
 /// For anything else.
-pub fn verification_code(value: &Value) -> Result<String, String> {
+pub(crate) fn verification_code(value: &Value) -> Result<String, String> {
     let text = text(value)?;
     if text.chars().count() == codes::LENGTH {
         return Ok(text.to_lowercase());
@@ -158,7 +158,7 @@ pub fn verification_code(value: &Value) -> Result<String, String> {
 ///
 /// # Errors
 /// For anything else.
-pub fn json_object(value: &Value) -> Result<Value, String> {
+pub(crate) fn json_object(value: &Value) -> Result<Value, String> {
     if value.is_object() {
         Ok(value.clone())
     } else {
@@ -167,7 +167,9 @@ pub fn json_object(value: &Value) -> Result<Value, String> {
 }
 
 /// One of a few texts.
-pub fn one_of(choices: &'static [&'static str]) -> impl Fn(&Value) -> Result<&'static str, String> {
+pub(crate) fn one_of(
+    choices: &'static [&'static str],
+) -> impl Fn(&Value) -> Result<&'static str, String> {
     move |value| {
         let text = text(value)?;
         let found = choices.iter().copied().find(|choice| *choice == text);
@@ -179,7 +181,7 @@ pub fn one_of(choices: &'static [&'static str]) -> impl Fn(&Value) -> Result<&'s
 ///
 /// # Errors
 /// For anything else.
-pub fn permission_id(value: &Value) -> Result<PermissionId, String> {
+pub(crate) fn permission_id(value: &Value) -> Result<PermissionId, String> {
     let id = text(value)?;
     if permission::is_permission_id(&id) {
         return Ok(PermissionId::new(id));
@@ -191,7 +193,7 @@ pub fn permission_id(value: &Value) -> Result<PermissionId, String> {
 ///
 /// # Errors
 /// For anything else.
-pub fn definable_permission_id(value: &Value) -> Result<PermissionId, String> {
+pub(crate) fn definable_permission_id(value: &Value) -> Result<PermissionId, String> {
     let id = text(value)?;
     if permission::is_definable(&id) {
         return Ok(PermissionId::new(id));
@@ -204,7 +206,7 @@ pub fn definable_permission_id(value: &Value) -> Result<PermissionId, String> {
 /// # Errors
 /// Never: any value will do.
 #[allow(clippy::unnecessary_wraps, reason = "it is a parser like the others")]
-pub fn json_value(value: &Value) -> Result<Value, String> {
+pub(crate) fn json_value(value: &Value) -> Result<Value, String> {
     Ok(value.clone())
 }
 
@@ -212,7 +214,7 @@ pub fn json_value(value: &Value) -> Result<Value, String> {
 ///
 /// # Errors
 /// For anything else.
-pub fn strict_email(value: &Value) -> Result<EmailAddress, String> {
+pub(crate) fn strict_email(value: &Value) -> Result<EmailAddress, String> {
     EmailAddress::strict(&text(value)?).ok_or_else(|| "must be an email address".to_owned())
 }
 
@@ -220,7 +222,7 @@ pub fn strict_email(value: &Value) -> Result<EmailAddress, String> {
 ///
 /// # Errors
 /// For anything else.
-pub fn lenient_email(value: &Value) -> Result<EmailAddress, String> {
+pub(crate) fn lenient_email(value: &Value) -> Result<EmailAddress, String> {
     EmailAddress::lenient(&text(value)?).ok_or_else(|| "must be an email address".to_owned())
 }
 
@@ -228,7 +230,7 @@ pub fn lenient_email(value: &Value) -> Result<EmailAddress, String> {
 ///
 /// # Errors
 /// For anything else.
-pub fn url_text(value: &Value) -> Result<String, String> {
+pub(crate) fn url_text(value: &Value) -> Result<String, String> {
     let text = text(value)?;
     let is_url = !text.contains(' ') && url::Url::parse(&text).is_ok();
     if !is_url {
@@ -244,7 +246,7 @@ pub fn url_text(value: &Value) -> Result<String, String> {
 ///
 /// # Errors
 /// For anything else.
-pub fn country(value: &Value) -> Result<String, String> {
+pub(crate) fn country(value: &Value) -> Result<String, String> {
     country_code(&text(value)?).ok_or_else(|| "must be a country code of two letters".to_owned())
 }
 
@@ -252,7 +254,7 @@ pub fn country(value: &Value) -> Result<String, String> {
 ///
 /// # Errors
 /// For anything else.
-pub fn base64(value: &Value) -> Result<Vec<u8>, String> {
+pub(crate) fn base64(value: &Value) -> Result<Vec<u8>, String> {
     let text = text(value)?;
     data_encoding::BASE64
         .decode(text.as_bytes())

@@ -18,7 +18,7 @@ const APPLICATION: &str = "app_id";
 
 /// A caller with a token that works, for the application in the path if there is one there.
 #[derive(Clone)]
-pub struct Access {
+pub(super) struct Access {
     /// What the token stands for.
     pub portal: Portal,
     /// What delivers.
@@ -28,7 +28,7 @@ pub struct Access {
 impl Access {
     /// The project whose webhooks may be managed.
     #[must_use]
-    pub fn project(&self) -> &ProjectId {
+    pub(super) fn project(&self) -> &ProjectId {
         &self.portal.project
     }
 
@@ -36,7 +36,7 @@ impl Access {
     ///
     /// # Errors
     /// `not_found`.
-    pub async fn endpoint(&self, app: &App, name: &str) -> SvixResult<Endpoint> {
+    pub(super) async fn endpoint(&self, app: &App, name: &str) -> SvixResult<Endpoint> {
         let found = management::find(app, self.project(), name).await?;
         found.ok_or_else(|| SvixError::not_found("The application has no such endpoint."))
     }
@@ -45,7 +45,7 @@ impl Access {
     ///
     /// # Errors
     /// `not_found`.
-    pub async fn message(&self, app: &App, name: &str) -> SvixResult<Message> {
+    pub(super) async fn message(&self, app: &App, name: &str) -> SvixResult<Message> {
         let found = queue::message(app.pool(), self.project(), name).await?;
         found.ok_or_else(|| SvixError::not_found("The application has no such message."))
     }

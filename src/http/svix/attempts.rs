@@ -20,7 +20,7 @@ use crate::http::request::values::{integer, query_boolean, text};
 const STATUSES: [&str; 4] = ["success", "pending", "fail", "sending"];
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(by_endpoint))
         .routes(routes!(by_message))

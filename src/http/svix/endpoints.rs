@@ -28,7 +28,7 @@ const ENDPOINT: &str = "endpoint_id";
 const MAX_RATE: i64 = 10_000;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(read, replace, update, delete))

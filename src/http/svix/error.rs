@@ -11,11 +11,11 @@ use crate::error::ApiError;
 use crate::http::request::fields::Violation;
 
 /// What handlers return.
-pub type SvixResult<T = Response> = Result<T, SvixError>;
+pub(super) type SvixResult<T = Response> = Result<T, SvixError>;
 
 /// The failure of a request.
 #[derive(Debug)]
-pub enum SvixError {
+pub(super) enum SvixError {
     /// `{code, detail}`
     Refused(StatusCode, &'static str, String),
     /// 422 `{detail: [{loc, msg, type}]}`
@@ -27,7 +27,7 @@ pub enum SvixError {
 impl SvixError {
     /// The token is none, or does not work any more.
     #[must_use]
-    pub fn unauthenticated() -> Self {
+    pub(super) fn unauthenticated() -> Self {
         let detail = "Send a token of POST /webhooks/svix-token as Authorization: Bearer.";
         Self::Refused(
             StatusCode::UNAUTHORIZED,
@@ -38,13 +38,13 @@ impl SvixError {
 
     /// There is no such thing for the holder of the token.
     #[must_use]
-    pub fn not_found(detail: impl Into<String>) -> Self {
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
         Self::Refused(StatusCode::NOT_FOUND, "not_found", detail.into())
     }
 
     /// Something of that name is there.
     #[must_use]
-    pub fn conflict(detail: &str) -> Self {
+    pub(super) fn conflict(detail: &str) -> Self {
         Self::Refused(StatusCode::CONFLICT, "conflict", detail.to_owned())
     }
 }

@@ -19,7 +19,7 @@ use crate::http::request::input::Input;
 use crate::http::request::values::{json_object, query_boolean};
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(create))
         .routes(routes!(read))
@@ -88,7 +88,7 @@ async fn resend(State(app): State<App>, access: Access, input: Input) -> SvixRes
 
 /// Whether what was said is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
+pub(super) enum Content {
     /// It is.
     Shown,
     /// It is left out.
@@ -96,7 +96,7 @@ pub enum Content {
 }
 
 /// Reads `with_content`.
-pub fn read_content(query: &mut Fields<'_>) -> Checked<Content> {
+pub(super) fn read_content(query: &mut Fields<'_>) -> Checked<Content> {
     let shown = query.or_default("with_content", query_boolean, true)?;
     Some(if shown {
         Content::Shown
@@ -106,7 +106,7 @@ pub fn read_content(query: &mut Fields<'_>) -> Checked<Content> {
 }
 
 /// Shows a message.
-pub fn view(message: &Message, content: Content) -> Value {
+pub(super) fn view(message: &Message, content: Content) -> Value {
     let payload = match (content, message.content.as_deref()) {
         (Content::Shown, Some(content)) => serde_json::from_str(content).unwrap_or_default(),
         _ => json!({}),

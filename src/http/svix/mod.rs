@@ -21,7 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::app::App;
 
 /// The routes of this folder.
-pub fn router() -> OpenApiRouter<App> {
+pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(applications::router())
         .merge(endpoints::router())

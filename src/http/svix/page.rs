@@ -13,7 +13,7 @@ const LIMIT: (i64, i64) = (50, 250);
 
 /// Where a page begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Position {
+pub(super) enum Position {
     /// At the beginning.
     Start,
     /// After that item.
@@ -24,7 +24,7 @@ pub enum Position {
 
 /// A page that is asked for.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub(super) struct Page {
     /// How many items at most.
     pub limit: i64,
     /// Where it begins.
@@ -33,7 +33,7 @@ pub struct Page {
 
 impl Page {
     /// Reads it from a query.
-    pub fn read(query: &mut Fields<'_>) -> Checked<Self> {
+    pub(super) fn read(query: &mut Fields<'_>) -> Checked<Self> {
         let limit = query.or_default("limit", integer(1..=LIMIT.1), LIMIT.0);
         let iterator = query.optional("iterator", text);
         let position = match iterator?.filter(|iterator| !iterator.is_empty()) {
@@ -51,7 +51,7 @@ impl Page {
 
     /// Cuts the page out of all there is, by the items' ids. Says whether more follows in the
     /// direction of the page.
-    pub fn cut<T>(&self, mut all: Vec<T>, id: impl Fn(&T) -> &str) -> (Vec<T>, Rest) {
+    pub(super) fn cut<T>(&self, mut all: Vec<T>, id: impl Fn(&T) -> &str) -> (Vec<T>, Rest) {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let place = |name: &str| all.iter().position(|item| id(item) == name);
         let (from, to) = match &self.position {
@@ -77,7 +77,7 @@ impl Page {
 
 /// What follows a page in its direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rest {
+pub(super) enum Rest {
     /// More.
     More,
     /// Nothing.
@@ -85,7 +85,7 @@ pub enum Rest {
 }
 
 /// A list, with the ids of its first and last item.
-pub fn list(data: &[Value], rest: Rest) -> Response {
+pub(super) fn list(data: &[Value], rest: Rest) -> Response {
     let id = |item: Option<&Value>| Some(item?["id"].as_str()?.to_owned());
     let body = json!({
         "data": data,

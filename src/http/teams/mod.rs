@@ -36,7 +36,7 @@ use crate::views::{ClientTeam, ServerTeam};
 const MAX_PAGE: i64 = 200;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(read, update, delete))

@@ -32,7 +32,7 @@ use crate::security::limits::Limit;
 use crate::views::TeamInvitation;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(send_code))

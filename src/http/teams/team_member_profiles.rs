@@ -27,7 +27,7 @@ use crate::http::users::find::find_user;
 use crate::views::{ClientMemberProfile, ServerMemberProfile};
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(read, update))

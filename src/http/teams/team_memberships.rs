@@ -23,7 +23,7 @@ use crate::http::teams::find::find_team;
 use crate::http::users::find::find_user;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(create, delete))
 }
 

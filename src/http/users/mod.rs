@@ -28,7 +28,7 @@ use crate::http::request::values::{boolean, integer, one_of, query_boolean, text
 use crate::views::{CurrentUser, ServerUser};
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(read_me, update_me, delete_me))

@@ -28,7 +28,7 @@ const SPREAD: i64 = 12 * HOUR;
 const PATIENCE: i64 = 5 * 24 * HOUR;
 
 /// What becomes of a message after an attempt that ended at `now`.
-pub fn outcome(due: &Due, attempt: &Attempt, now: Millis) -> DeliveryOutcome {
+pub(super) fn outcome(due: &Due, attempt: &Attempt, now: Millis) -> DeliveryOutcome {
     if attempt.is_success() {
         return DeliveryOutcome::Delivered;
     }
@@ -52,7 +52,7 @@ fn after_failure(failures: i32, now: Millis) -> DeliveryOutcome {
 
 /// Whether an endpoint is still worth trying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndpointHealth {
+pub(super) enum EndpointHealth {
     /// It works, or has not been failing for long.
     WorthTrying,
     /// It has been failing for too long, and is to be disabled.
@@ -60,7 +60,7 @@ pub enum EndpointHealth {
 }
 
 /// An endpoint's record after another failure.
-pub fn after_another_failure(record: Failing, now: Millis) -> (Failing, EndpointHealth) {
+pub(super) fn after_another_failure(record: Failing, now: Millis) -> (Failing, EndpointHealth) {
     if let Some(since) = record.since {
         let health = if now.0 - since.0 >= PATIENCE {
             EndpointHealth::GivenUp

@@ -1,4 +1,4 @@
-//! What messages say: webhook_events in the shapes of the API.
+//! What messages say: events in the shapes of the API.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,8 +14,8 @@ use crate::app::projects::directory::LoadedProject;
 use crate::app::webhooks::body;
 use crate::views::{ProjectPermission, ServerTeam, ServerUser, TeamPermission};
 
-/// The messages that tell of webhook_events.
-pub fn messages(webhook_events: Vec<WebhookEvent>) -> Result<Vec<Message>, LedgerError> {
+/// The messages that tell of events.
+pub(super) fn messages(webhook_events: Vec<WebhookEvent>) -> Result<Vec<Message>, LedgerError> {
     let mut settings = Settings::default();
     let messages = webhook_events.into_iter();
     messages
@@ -38,7 +38,7 @@ fn message(happening: WebhookEvent, settings: &mut Settings) -> Result<Message, 
 }
 
 /// Projects with their settings read, which takes milliseconds where there are many of them: once
-/// for all webhook_events that share a row. The rows are kept, so that no other one gets their address.
+/// for all events that share a row. The rows are kept, so that no other one gets their address.
 #[derive(Default)]
 struct Settings(HashMap<*const ProjectRow, (Arc<ProjectRow>, LoadedProject)>);
 

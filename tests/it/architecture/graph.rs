@@ -10,10 +10,10 @@ use std::fmt::{self, Display};
 use super::source::{Import, Scope, Source};
 
 /// The text of every file, by its path from the root of the repository.
-pub type Files = BTreeMap<String, String>;
+pub(super) type Files = BTreeMap<String, String>;
 
 /// Where a crate begins.
-pub struct CrateRoot {
+pub(super) struct CrateRoot {
     /// The name by which other crates import it.
     pub name: String,
     /// Its first file.
@@ -22,7 +22,7 @@ pub struct CrateRoot {
 
 /// One file uses a name of another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Arrow {
+pub(super) struct Arrow {
     pub from: String,
     pub to: String,
     pub name: String,
@@ -35,7 +35,7 @@ impl Display for Arrow {
 }
 
 /// What the files of all crates use of one another.
-pub struct Graph {
+pub(super) struct Graph {
     pub arrows: BTreeSet<Arrow>,
     /// The length of each file that belongs to a crate, without tests.
     pub lines: BTreeMap<String, usize>,
@@ -79,7 +79,7 @@ struct Target {
 const ALIASES: u32 = 8;
 
 impl Graph {
-    pub fn read(files: &Files, roots: &[CrateRoot]) -> Self {
+    pub(super) fn read(files: &Files, roots: &[CrateRoot]) -> Self {
         let mut modules = Modules {
             files,
             all: Vec::new(),
@@ -96,7 +96,7 @@ impl Graph {
     }
 
     /// Sets of files of which each leads to each other, largest first.
-    pub fn circles(&self) -> Vec<BTreeSet<&str>> {
+    pub(super) fn circles(&self) -> Vec<BTreeSet<&str>> {
         let mut next: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for arrow in &self.arrows {
             next.entry(&arrow.from).or_default().insert(&arrow.to);
@@ -117,7 +117,7 @@ impl Graph {
     }
 
     /// The arrows between the files of a circle.
-    pub fn within(&self, circle: &BTreeSet<&str>) -> Vec<&Arrow> {
+    pub(super) fn within(&self, circle: &BTreeSet<&str>) -> Vec<&Arrow> {
         let is_in = |file: &str| circle.contains(file);
         let arrows = self.arrows.iter();
         arrows

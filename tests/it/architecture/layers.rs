@@ -2,7 +2,7 @@
 
 /// Files that belong together.
 #[derive(Debug)]
-pub struct Layer {
+pub(super) struct Layer {
     name: &'static str,
     /// Folders, or files without their ending.
     places: &'static str,
@@ -107,7 +107,7 @@ const LAYERS: [Layer; 15] = [
 ];
 
 /// The layer that a file belongs to.
-pub fn layer_of(file: &str) -> Option<&'static Layer> {
+pub(super) fn layer_of(file: &str) -> Option<&'static Layer> {
     let is_in = |place: &str| {
         let rest = file.strip_prefix(place);
         rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
@@ -117,7 +117,7 @@ pub fn layer_of(file: &str) -> Option<&'static Layer> {
 }
 
 /// Whether a file may use another; anything may, if one of them belongs to no layer.
-pub fn allows(from: &str, to: &str) -> bool {
+pub(super) fn allows(from: &str, to: &str) -> bool {
     let (Some(from), Some(to)) = (layer_of(from), layer_of(to)) else {
         return true;
     };

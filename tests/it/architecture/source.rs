@@ -11,7 +11,7 @@ use super::tokens::Token::{self, Bracketed, Sign, Word};
 
 /// A file, or an inline module of one.
 #[derive(Debug, Default)]
-pub struct Scope {
+pub(super) struct Scope {
     /// `mod name;`
     pub declared: Vec<String>,
     /// `#[cfg(test)] mod name;`
@@ -27,21 +27,21 @@ pub struct Scope {
 
 /// One leaf of a `use`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Import {
+pub(super) struct Import {
     pub path: Vec<String>,
     /// What it is called here; `None` for `*`.
     pub name: Option<String>,
 }
 
 /// A file as it was read.
-pub struct Source {
+pub(super) struct Source {
     pub scope: Scope,
     /// Its length without what only tests compile.
     pub lines: usize,
 }
 
 impl Source {
-    pub fn read(text: &str) -> Self {
+    pub(super) fn read(text: &str) -> Self {
         let mut reader = Reader::default();
         let scope = reader.module(&tokens::read(text));
         let cut: usize = reader.cut.into_iter().map(Iterator::count).sum();

@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-pub enum Token {
+pub(super) enum Token {
     /// A keyword or a name.
     Word(String),
     /// One character, and its line.
@@ -12,14 +12,14 @@ pub enum Token {
 }
 
 /// What a pair of brackets encloses.
-pub struct Group {
+pub(super) struct Group {
     pub open: char,
     pub tokens: Vec<Token>,
     pub lines: RangeInclusive<usize>,
 }
 
 /// Reads a file that compiles.
-pub fn read(text: &str) -> Vec<Token> {
+pub(super) fn read(text: &str) -> Vec<Token> {
     let mut reader = Reader {
         rest: text,
         line: 1,

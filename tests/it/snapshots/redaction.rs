@@ -32,19 +32,19 @@ const REAL_MILLIS: u128 = 24 * 60 * 60 * 1000;
 
 /// What some ids are called.
 #[derive(Default)]
-pub struct Redaction {
+pub(super) struct Redaction {
     names: Vec<(String, String)>,
 }
 
 impl Redaction {
     /// From now on the value appears by that name.
-    pub fn name(&mut self, name: &str, value: &str) {
+    pub(super) fn name(&mut self, name: &str, value: &str) {
         self.names.push((value.to_owned(), format!("[{name}]")));
     }
 
     /// Replaces what differs from run to run: by its name, or by its kind and a number. The same
     /// value has the same placeholder throughout the text.
-    pub fn apply(&self, text: &str) -> String {
+    pub(super) fn apply(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (value, name) in &self.names {
             text = text.replace(value, name);

@@ -6,7 +6,7 @@ use super::answers::{Done, invalid};
 use super::values::text;
 use super::world::World;
 
-pub fn new_account(world: &mut World, params: &Value) -> Done {
+pub(super) fn new_account(world: &mut World, params: &Value) -> Done {
     if text(&params["country"]).len() != 2 {
         return invalid("Country is invalid", "country");
     }
@@ -46,7 +46,7 @@ pub fn new_account(world: &mut World, params: &Value) -> Done {
     Ok(account)
 }
 
-pub fn account_link(world: &mut World, params: &Value) -> Done {
+pub(super) fn account_link(world: &mut World, params: &Value) -> Done {
     let account = text(&params["account"]);
     world.find("", "account", account)?;
     for name in ["refresh_url", "return_url"] {
@@ -61,7 +61,7 @@ pub fn account_link(world: &mut World, params: &Value) -> Done {
     Ok(json!({"object": "account_link", "created": world.now, "url": url}))
 }
 
-pub fn account_session(world: &mut World, params: &Value) -> Done {
+pub(super) fn account_session(world: &mut World, params: &Value) -> Done {
     let account = text(&params["account"]).to_owned();
     world.find("", "account", &account)?;
     let components = params["components"]
@@ -75,7 +75,7 @@ pub fn account_session(world: &mut World, params: &Value) -> Done {
     Ok(json!({"object": "account_session", "account": account, "client_secret": secret}))
 }
 
-pub fn switch_methods(world: &mut World, account: &str, id: &str, params: &Value) -> Done {
+pub(super) fn switch_methods(world: &mut World, account: &str, id: &str, params: &Value) -> Done {
     let mut configuration = world.find(account, "payment_method_configuration", id)?;
     for (method, wanted) in params.as_object().into_iter().flatten() {
         let preference = &wanted["display_preference"]["preference"];

@@ -5,11 +5,11 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 /// A refusal, as Stripe words it.
-pub struct Refused(pub u16, pub Value);
+pub(super) struct Refused(pub u16, pub Value);
 
-pub type Done = Result<Value, Refused>;
+pub(super) type Done = Result<Value, Refused>;
 
-pub fn refuse<T>(
+pub(super) fn refuse<T>(
     status: u16,
     kind: &str,
     code: &str,
@@ -25,11 +25,11 @@ pub fn refuse<T>(
     Err(Refused(status, json!({"error": error})))
 }
 
-pub fn invalid<T>(message: &str, param: &str) -> Result<T, Refused> {
+pub(super) fn invalid<T>(message: &str, param: &str) -> Result<T, Refused> {
     refuse(400, "invalid_request_error", "", message, param)
 }
 
-pub fn missing<T>(kind: &str, id: &str) -> Result<T, Refused> {
+pub(super) fn missing<T>(kind: &str, id: &str) -> Result<T, Refused> {
     let message = format!("No such {kind}: '{id}'");
     refuse(
         404,
@@ -40,7 +40,7 @@ pub fn missing<T>(kind: &str, id: &str) -> Result<T, Refused> {
     )
 }
 
-pub fn answer(done: Done) -> Response {
+pub(super) fn answer(done: Done) -> Response {
     let (status, body) = match done {
         Ok(body) => (200, body),
         Err(Refused(status, body)) => (status, body),

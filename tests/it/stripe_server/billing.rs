@@ -10,7 +10,7 @@ use super::world::{MONTH, World};
 /// The least that can be charged, in cents.
 const LEAST_AMOUNT: i64 = 50;
 
-pub fn new_payment_intent(world: &mut World, account: &str, params: &Value) -> Done {
+pub(super) fn new_payment_intent(world: &mut World, account: &str, params: &Value) -> Done {
     let customer = world.living_customer(account, &params["customer"])?;
     let amount = number(&params["amount"]);
     if amount < LEAST_AMOUNT {
@@ -43,7 +43,7 @@ pub fn new_payment_intent(world: &mut World, account: &str, params: &Value) -> D
     ))
 }
 
-pub fn new_product(world: &mut World, account: &str, params: &Value) -> Done {
+pub(super) fn new_product(world: &mut World, account: &str, params: &Value) -> Done {
     if text(&params["name"]).is_empty() {
         return invalid("Missing required param: name.", "name");
     }
@@ -95,7 +95,7 @@ fn declined() -> Done {
     refuse(402, "card_error", "card_declined", message, "")
 }
 
-pub fn new_subscription(world: &mut World, account: &str, params: &Value) -> Done {
+pub(super) fn new_subscription(world: &mut World, account: &str, params: &Value) -> Done {
     let customer = world.living_customer(account, &params["customer"])?;
     let item_id = world.id("si");
     let mut item = item(world, account, params, &item_id, &json!({"quantity": 1}))?;
@@ -130,7 +130,12 @@ pub fn new_subscription(world: &mut World, account: &str, params: &Value) -> Don
     Ok(expanded(world, &id, params))
 }
 
-pub fn update_subscription(world: &mut World, account: &str, id: &str, params: &Value) -> Done {
+pub(super) fn update_subscription(
+    world: &mut World,
+    account: &str,
+    id: &str,
+    params: &Value,
+) -> Done {
     let before = world.find(account, "subscription", id)?;
     if before["status"] == "canceled" {
         let message =
@@ -182,7 +187,7 @@ fn expanded(world: &World, id: &str, params: &Value) -> Value {
     subscription
 }
 
-pub fn subscriptions(world: &World, account: &str, params: &Value) -> Value {
+pub(super) fn subscriptions(world: &World, account: &str, params: &Value) -> Value {
     let mut all = world.all("subscription", Some(account));
     all.retain(|it| it["customer"] == params["customer"]);
     // Those that ended are shown to whoever asks for them only.
@@ -192,7 +197,7 @@ pub fn subscriptions(world: &World, account: &str, params: &Value) -> Value {
     page(all, params)
 }
 
-pub fn invoice(world: &World, account: &str, id: &str, params: &Value) -> Done {
+pub(super) fn invoice(world: &World, account: &str, id: &str, params: &Value) -> Done {
     let mut invoice = world.find(account, "invoice", id)?;
     if !object(&params["expand"])
         .values()
@@ -204,13 +209,13 @@ pub fn invoice(world: &World, account: &str, id: &str, params: &Value) -> Done {
     Ok(invoice)
 }
 
-pub fn refunds(world: &World, account: &str, params: &Value) -> Value {
+pub(super) fn refunds(world: &World, account: &str, params: &Value) -> Value {
     let mut all = world.all("refund", Some(account));
     all.retain(|it| it["payment_intent"] == params["payment_intent"]);
     page(all, params)
 }
 
-pub fn new_refund(world: &mut World, account: &str, params: &Value) -> Done {
+pub(super) fn new_refund(world: &mut World, account: &str, params: &Value) -> Done {
     let intent_id = text(&params["payment_intent"]).to_owned();
     let intent = world.find(account, "payment_intent", &intent_id)?;
     if intent["status"] != "succeeded" {

@@ -18,7 +18,7 @@ use super::{Asked, KEY, Trouble, accounts, billing, customers};
 /// The version of the API that this server speaks.
 const VERSION: &str = "2025-08-27.basil";
 
-pub fn serve(listener: TcpListener, world: Arc<Mutex<World>>) -> JoinHandle<()> {
+pub(super) fn serve(listener: TcpListener, world: Arc<Mutex<World>>) -> JoinHandle<()> {
     let routes = Router::new().fallback(take).with_state(world);
     tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() })
 }

@@ -6,7 +6,7 @@ use super::answers::{Done, invalid};
 use super::values::{object, page, text};
 use super::world::World;
 
-pub fn new_customer(world: &mut World, account: &str, params: &Value) -> Value {
+pub(super) fn new_customer(world: &mut World, account: &str, params: &Value) -> Value {
     let id = world.id("cus");
     if world.search_lags {
         world.unindexed.insert(id.clone());
@@ -23,18 +23,18 @@ pub fn new_customer(world: &mut World, account: &str, params: &Value) -> Value {
     )
 }
 
-pub fn living(mut customers: Vec<Value>) -> Vec<Value> {
+pub(super) fn living(mut customers: Vec<Value>) -> Vec<Value> {
     customers.retain(|customer| customer["deleted"] != true);
     customers
 }
 
 /// Newest first, a page after the object of that id.
-pub fn customers(world: &World, account: &str, params: &Value) -> Value {
+pub(super) fn customers(world: &World, account: &str, params: &Value) -> Value {
     page(living(world.all("customer", Some(account))), params)
 }
 
 /// Understands `metadata['customerId']:'…'`.
-pub fn search(world: &World, account: &str, params: &Value) -> Done {
+pub(super) fn search(world: &World, account: &str, params: &Value) -> Done {
     let query = text(&params["query"]);
     let quoted = query
         .strip_prefix("metadata['customerId']:'")
@@ -59,7 +59,7 @@ pub fn search(world: &World, account: &str, params: &Value) -> Done {
     Ok(json!({"object": "search_result", "has_more": false, "data": found}))
 }
 
-pub fn update_customer(world: &mut World, account: &str, id: &str, params: &Value) -> Done {
+pub(super) fn update_customer(world: &mut World, account: &str, id: &str, params: &Value) -> Done {
     let mut customer = world.find(account, "customer", id)?;
     world.living_customer(account, &json!(id))?;
     for (name, value) in object(&params["metadata"]) {
@@ -78,14 +78,14 @@ pub fn update_customer(world: &mut World, account: &str, id: &str, params: &Valu
     Ok(world.change(id, &customer))
 }
 
-pub fn cards(world: &World, account: &str, id: &str, params: &Value) -> Done {
+pub(super) fn cards(world: &World, account: &str, id: &str, params: &Value) -> Done {
     world.find(account, "customer", id)?;
     let mut cards = world.all("payment_method", Some(account));
     cards.retain(|card| card["customer"] == id && card["type"] == params["type"]);
     Ok(page(cards, params))
 }
 
-pub fn new_card(world: &mut World, account: &str, params: &Value) -> Done {
+pub(super) fn new_card(world: &mut World, account: &str, params: &Value) -> Done {
     let token = text(&params["card"]["token"]).to_owned();
     if params["type"] != "card" || token.is_empty() {
         return invalid("Missing required param: card.", "card");
@@ -93,13 +93,13 @@ pub fn new_card(world: &mut World, account: &str, params: &Value) -> Done {
     Ok(world.card(account, &token, &Value::Null))
 }
 
-pub fn attach_card(world: &mut World, account: &str, id: &str, params: &Value) -> Done {
+pub(super) fn attach_card(world: &mut World, account: &str, id: &str, params: &Value) -> Done {
     let customer = world.living_customer(account, &params["customer"])?;
     world.find(account, "payment_method", id)?;
     Ok(world.change(id, &json!({"customer": customer})))
 }
 
-pub fn new_setup_intent(world: &mut World, account: &str, params: &Value) -> Done {
+pub(super) fn new_setup_intent(world: &mut World, account: &str, params: &Value) -> Done {
     let customer = world.living_customer(account, &params["customer"])?;
     let id = world.id("seti");
     Ok(world.store(

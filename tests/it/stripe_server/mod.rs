@@ -29,15 +29,15 @@ use values::merge;
 use world::World;
 
 /// The platform's key.
-pub const KEY: &str = "sk_test_of_the_platform";
+pub(crate) const KEY: &str = "sk_test_of_the_platform";
 /// What signs webhooks.
-pub const WEBHOOK_SECRET: &str = "whsec_of_the_tests";
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_of_the_tests";
 /// The token of a card that is declined.
-pub const DECLINED_CARD: &str = "tok_chargeDeclined";
+pub(crate) const DECLINED_CARD: &str = "tok_chargeDeclined";
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub(crate) struct Asked {
     pub method: Method,
     pub path: String,
     pub params: Value,
@@ -47,7 +47,7 @@ pub struct Asked {
 
 /// Trouble with one request.
 #[derive(Clone, Debug)]
-pub enum Trouble {
+pub(crate) enum Trouble {
     /// It is answered with that status and nothing is done.
     Status(u16),
     /// It is done, but the answer is lost on the way.
@@ -63,7 +63,7 @@ pub enum Trouble {
 }
 
 /// The server. Gone when dropped.
-pub struct StripeServer {
+pub(crate) struct StripeServer {
     address: SocketAddr,
     world: Arc<Mutex<World>>,
     serving: JoinHandle<()>,
@@ -76,7 +76,7 @@ impl Drop for StripeServer {
 }
 
 impl StripeServer {
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let world = Arc::new(Mutex::new(World {
@@ -91,7 +91,7 @@ impl StripeServer {
     }
 
     /// What a server of ours needs to reach this one. It repeats calls without long pauses.
-    pub fn access(&self) -> StripeAccess {
+    pub(crate) fn access(&self) -> StripeAccess {
         StripeAccess {
             webhook_secret: Some(WEBHOOK_SECRET.to_owned()),
             api_base: Some(format!("http://{}", self.address)),
@@ -105,89 +105,89 @@ impl StripeServer {
     }
 
     /// Sets the server's time, in seconds since 1970.
-    pub fn set_now(&self, seconds: i64) {
+    pub(crate) fn set_now(&self, seconds: i64) {
         self.world().now = seconds;
     }
 
     /// Stops listening: connections are refused.
-    pub async fn break_down(&mut self) {
+    pub(crate) async fn break_down(&mut self) {
         self.serving.abort();
         let _ = (&mut self.serving).await;
     }
 
     /// Listens again.
-    pub async fn recover(&mut self) {
+    pub(crate) async fn recover(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.serving = serve(listener, Arc::clone(&self.world));
     }
 
     /// A day passes: what was answered under idempotency keys is forgotten.
-    pub fn forget_keys(&self) {
+    pub(crate) fn forget_keys(&self) {
         self.world().replays.clear();
     }
 
     /// Befalls the next requests to paths that start so, one each: `/v1/refunds`, or with a method,
     /// `POST /v1/refunds`.
-    pub fn trouble(&self, path: &str, trouble: &[Trouble]) {
+    pub(crate) fn trouble(&self, path: &str, trouble: &[Trouble]) {
         let trouble = trouble.iter().map(|it| (path.to_owned(), it.clone()));
         self.world().trouble.extend(trouble);
     }
 
     /// Whether some trouble is still to come.
-    pub fn is_troubled(&self) -> bool {
+    pub(crate) fn is_troubled(&self) -> bool {
         !self.world().trouble.is_empty()
     }
 
     /// From now on the search does not find customers that are made.
-    pub fn let_search_lag(&self) {
+    pub(crate) fn let_search_lag(&self) {
         self.world().search_lags = true;
     }
 
     /// The search catches up.
-    pub fn index(&self) {
+    pub(crate) fn index(&self) {
         let mut world = self.world();
         world.search_lags = false;
         world.unindexed.clear();
     }
 
     /// All requests so far.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.world().asked.clone()
     }
 
     /// The requests of that method to paths that start so.
-    pub fn asked_for(&self, method: &str, path: &str) -> Vec<Asked> {
+    pub(crate) fn asked_for(&self, method: &str, path: &str) -> Vec<Asked> {
         let mut asked = self.asked();
         asked.retain(|it| it.method.as_str() == method && it.path.starts_with(path));
         asked
     }
 
     /// An object as it is now.
-    pub fn object(&self, id: &str) -> Value {
+    pub(crate) fn object(&self, id: &str) -> Value {
         let world = self.world();
         let stored = world.objects.get(id);
         stored.unwrap_or_else(|| panic!("no {id}")).value.clone()
     }
 
     /// All objects of a kind, as `customer`, oldest first.
-    pub fn all(&self, kind: &str) -> Vec<Value> {
+    pub(crate) fn all(&self, kind: &str) -> Vec<Value> {
         self.world().all(kind, None)
     }
 
     /// Changes fields of an object behind everybody's back.
-    pub fn change(&self, id: &str, fields: Value) {
+    pub(crate) fn change(&self, id: &str, fields: Value) {
         let mut world = self.world();
         let stored = world.objects.get_mut(id).unwrap();
         merge(&mut stored.value, &fields);
     }
 
     /// Puts an object there that nobody asked for, in a connected account.
-    pub fn put(&self, account: &str, value: Value) {
+    pub(crate) fn put(&self, account: &str, value: Value) {
         self.world().store(account, value);
     }
 
     /// The intent whose client secret that is: of a payment, or of saving a card.
-    pub fn by_secret(&self, client_secret: &str) -> Value {
+    pub(crate) fn by_secret(&self, client_secret: &str) -> Value {
         let world = self.world();
         let mut objects = world.objects.values();
         let found = objects.find(|it| it.value["client_secret"] == client_secret);
@@ -198,7 +198,7 @@ impl StripeServer {
     }
 
     /// Lets the owner of an account tell Stripe what it has to know, so that it can charge.
-    pub fn onboard(&self, account: &str) {
+    pub(crate) fn onboard(&self, account: &str) {
         self.change(
             account,
             json!({"charges_enabled": true, "details_submitted": true, "payouts_enabled": true}),
@@ -207,7 +207,7 @@ impl StripeServer {
 
     /// Somebody pays, by the secret that the purchase session gave: a payment by itself, or the
     /// invoice behind it. Yields Stripe's events.
-    pub fn pay(&self, client_secret: &str) -> Vec<Value> {
+    pub(crate) fn pay(&self, client_secret: &str) -> Vec<Value> {
         let intent = self.by_secret(client_secret);
         let id = intent["id"].as_str().unwrap();
         match intent["invoice"].as_str() {
@@ -217,7 +217,7 @@ impl StripeServer {
     }
 
     /// Somebody's card is declined, by the secret that the purchase session gave.
-    pub fn decline(&self, client_secret: &str) -> Vec<Value> {
+    pub(crate) fn decline(&self, client_secret: &str) -> Vec<Value> {
         let intent = self.by_secret(client_secret);
         let id = intent["id"].as_str().unwrap();
         let error = json!({
@@ -233,7 +233,7 @@ impl StripeServer {
     }
 
     /// Somebody saves a card, by the secret of a setup intent. Yields the card's id.
-    pub fn save_card(&self, client_secret: &str) -> String {
+    pub(crate) fn save_card(&self, client_secret: &str) -> String {
         let intent = self.by_secret(client_secret);
         let id = intent["id"].as_str().unwrap();
         let mut world = self.world();
@@ -248,7 +248,7 @@ impl StripeServer {
     }
 
     /// A period of a subscription passes, and the next one is invoiced and paid.
-    pub fn renew(&self, subscription: &str) -> Vec<Value> {
+    pub(crate) fn renew(&self, subscription: &str) -> Vec<Value> {
         let mut world = self.world();
         let invoice = world.next_period(subscription);
         world.pay_invoice(&invoice)
@@ -256,7 +256,7 @@ impl StripeServer {
 
     /// A period of a subscription passes, and the card is declined. The invoice stays with that
     /// status: `open` if Stripe will try again, `uncollectible` if it gave up.
-    pub fn fail_renewal(&self, subscription: &str, invoice_status: &str) -> Vec<Value> {
+    pub(crate) fn fail_renewal(&self, subscription: &str, invoice_status: &str) -> Vec<Value> {
         let mut world = self.world();
         let invoice = world.next_period(subscription);
         let unpaid = json!({"status": invoice_status});
@@ -272,7 +272,7 @@ impl StripeServer {
     }
 
     /// The owner of the account ends a subscription in the dashboard.
-    pub fn cancel(&self, subscription: &str) -> Vec<Value> {
+    pub(crate) fn cancel(&self, subscription: &str) -> Vec<Value> {
         self.world()
             .cancel(subscription)
             .unwrap_or_else(|_| panic!("{subscription} has ended"));
@@ -281,13 +281,13 @@ impl StripeServer {
     }
 
     /// An event about an object, as Stripe would send it.
-    pub fn event(&self, kind: &str, id: &str) -> Value {
+    pub(crate) fn event(&self, kind: &str, id: &str) -> Value {
         self.world().event(kind, id).remove(0)
     }
 }
 
 /// What signs a webhook's body at that time, in seconds since 1970: the `stripe-signature` header.
-pub fn signature(secret: &str, body: &str, at: i64) -> String {
+pub(crate) fn signature(secret: &str, body: &str, at: i64) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(format!("{at}.{body}").as_bytes());
     let bytes = mac.finalize().into_bytes();

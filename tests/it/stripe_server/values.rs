@@ -2,35 +2,35 @@
 
 use serde_json::{Map, Value, json};
 
-pub fn list(data: Vec<Value>) -> Value {
+pub(super) fn list(data: Vec<Value>) -> Value {
     json!({"object": "list", "has_more": false, "data": data})
 }
 
-pub fn text(value: &Value) -> &str {
+pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
 /// A number, also one that came in a form.
-pub fn number(value: &Value) -> i64 {
+pub(super) fn number(value: &Value) -> i64 {
     match value {
         Value::String(digits) => digits.parse().unwrap(),
         other => other.as_i64().unwrap_or_default(),
     }
 }
 
-pub fn object(value: &Value) -> Map<String, Value> {
+pub(super) fn object(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
 }
 
 /// Puts fields over those of an object.
-pub fn merge(value: &mut Value, fields: &Value) {
+pub(super) fn merge(value: &mut Value, fields: &Value) {
     for (name, field) in object(fields) {
         value[name] = field;
     }
 }
 
 /// Reads `items[0][quantity]=2` as `{"items": {"0": {"quantity": "2"}}}`.
-pub fn decode(encoded: &str) -> Value {
+pub(super) fn decode(encoded: &str) -> Value {
     let mut decoded = json!({});
     for (name, value) in url::form_urlencoded::parse(encoded.as_bytes()) {
         let (first, rest) = name.split_once('[').unwrap_or((&name, ""));
@@ -44,7 +44,7 @@ pub fn decode(encoded: &str) -> Value {
 }
 
 /// A page of objects, newest first, after the object of that id.
-pub fn page(mut all: Vec<Value>, params: &Value) -> Value {
+pub(super) fn page(mut all: Vec<Value>, params: &Value) -> Value {
     all.reverse();
     let limit = match text(&params["limit"]) {
         "" => 10,

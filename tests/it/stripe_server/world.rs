@@ -9,10 +9,10 @@ use super::values::{merge, number, text};
 use super::{Asked, Trouble};
 
 /// A month of this server's calendar, in seconds.
-pub const MONTH: i64 = 30 * 86_400;
+pub(super) const MONTH: i64 = 30 * 86_400;
 
 #[derive(Default)]
-pub struct World {
+pub(super) struct World {
     /// Objects by id, with the connected account they belong to.
     pub objects: BTreeMap<String, Stored>,
     /// Answers by account and idempotency key, with the parameters they were given for.
@@ -29,14 +29,14 @@ pub struct World {
 }
 
 #[derive(Clone, Debug)]
-pub struct Stored {
+pub(super) struct Stored {
     pub account: String,
     pub nth: u64,
     pub value: Value,
 }
 
 impl World {
-    pub fn all(&self, kind: &str, account: Option<&str>) -> Vec<Value> {
+    pub(super) fn all(&self, kind: &str, account: Option<&str>) -> Vec<Value> {
         let mut found: Vec<&Stored> = self
             .objects
             .values()
@@ -47,12 +47,12 @@ impl World {
         found.into_iter().map(|it| it.value.clone()).collect()
     }
 
-    pub fn id(&mut self, prefix: &str) -> String {
+    pub(super) fn id(&mut self, prefix: &str) -> String {
         self.made += 1;
         format!("{prefix}_{:04}", self.made)
     }
 
-    pub fn store(&mut self, account: &str, mut value: Value) -> Value {
+    pub(super) fn store(&mut self, account: &str, mut value: Value) -> Value {
         self.made += 1;
         if value["created"].is_null() {
             value["created"] = json!(self.now);
@@ -67,7 +67,7 @@ impl World {
         value
     }
 
-    pub fn find(&self, account: &str, kind: &str, id: &str) -> Done {
+    pub(super) fn find(&self, account: &str, kind: &str, id: &str) -> Done {
         let stored = self.objects.get(id);
         let stored = stored.filter(|it| it.account == account && it.value["object"] == kind);
         match stored {
@@ -76,7 +76,7 @@ impl World {
         }
     }
 
-    pub fn living_customer(&self, account: &str, id: &Value) -> Result<String, Refused> {
+    pub(super) fn living_customer(&self, account: &str, id: &Value) -> Result<String, Refused> {
         let id = text(id);
         let customer = self.find(account, "customer", id)?;
         if customer["deleted"] == true {
@@ -85,13 +85,13 @@ impl World {
         Ok(id.to_owned())
     }
 
-    pub fn change(&mut self, id: &str, fields: &Value) -> Value {
+    pub(super) fn change(&mut self, id: &str, fields: &Value) -> Value {
         let stored = self.objects.get_mut(id).unwrap();
         merge(&mut stored.value, fields);
         stored.value.clone()
     }
 
-    pub fn event(&mut self, kind: &str, id: &str) -> Vec<Value> {
+    pub(super) fn event(&mut self, kind: &str, id: &str) -> Vec<Value> {
         let event = self.id("evt");
         let stored = &self.objects[id];
         vec![json!({
@@ -104,7 +104,7 @@ impl World {
         })]
     }
 
-    pub fn pay(&mut self, intent: &str) -> Vec<Value> {
+    pub(super) fn pay(&mut self, intent: &str) -> Vec<Value> {
         let amount = self.objects[intent].value["amount"].clone();
         let charge = json!({"receipt_url": format!("https://pay.stripe.com/receipts/{intent}")});
         let paid = json!({
@@ -117,7 +117,7 @@ impl World {
     }
 
     /// Pays an invoice, and sets its subscription going.
-    pub fn pay_invoice(&mut self, invoice: &str) -> Vec<Value> {
+    pub(super) fn pay_invoice(&mut self, invoice: &str) -> Vec<Value> {
         let value = self.objects[invoice].value.clone();
         let payment = &value["payments"]["data"][0]["payment"]["payment_intent"];
         let mut events = self.pay(text(payment));
@@ -135,7 +135,7 @@ impl World {
     }
 
     /// Moves a subscription to its next period, and yields the invoice for it.
-    pub fn next_period(&mut self, subscription: &str) -> String {
+    pub(super) fn next_period(&mut self, subscription: &str) -> String {
         let stored = self.objects[subscription].clone();
         let mut items = stored.value["items"].clone();
         let start = number(&items["data"][0]["current_period_end"]);
@@ -148,7 +148,7 @@ impl World {
     }
 
     /// An invoice for the present period of a subscription, open, and the newest.
-    pub fn invoice(&mut self, account: &str, subscription: &str, reason: &str) -> Value {
+    pub(super) fn invoice(&mut self, account: &str, subscription: &str, reason: &str) -> Value {
         let value = self.objects[subscription].value.clone();
         let item = &value["items"]["data"][0];
         let total = number(&item["price"]["unit_amount"]) * number(&item["quantity"]);
@@ -201,7 +201,7 @@ impl World {
         invoice
     }
 
-    pub fn cancel(&mut self, id: &str) -> Done {
+    pub(super) fn cancel(&mut self, id: &str) -> Done {
         if self.objects[id].value["status"] == "canceled" {
             return missing("subscription", id);
         }
@@ -210,7 +210,7 @@ impl World {
         Ok(self.change(id, &ended))
     }
 
-    pub fn card(&mut self, account: &str, token: &str, customer: &Value) -> Value {
+    pub(super) fn card(&mut self, account: &str, token: &str, customer: &Value) -> Value {
         let id = self.id("pm");
         self.store(
             account,

@@ -5,7 +5,7 @@ pub(crate) mod rows;
 use muniment_domain::project::{
     ConfigSource, KeySetIssued, Overrides, PermissionDefined, ProjectEvent, StoredKey,
 };
-use muniment_domain::{KeySetId, ProjectId, TeamId, UserId};
+use muniment_domain::{KeySetId, ProjectId, UserId};
 use serde_json::json;
 use sqlx::PgPool;
 
@@ -39,11 +39,6 @@ pub async fn owned_by(pool: &PgPool, user: UserId) -> Result<Vec<ProjectRow>, Le
     .fetch_all(pool)
     .await?;
     Ok(rows)
-}
-
-/// Whether the user is in the team that owns the project.
-pub async fn is_owner(pool: &PgPool, team: TeamId, user: UserId) -> Result<bool, LedgerError> {
-    crate::read_models::teams::is_member(pool, team, user).await
 }
 
 /// Where a follower of changes stands: every transaction before it has been seen.

@@ -31,7 +31,7 @@ use crate::http::request::values::{integer, one_of, text, uuid};
 const MAX_PAGE: i64 = 200;
 
 /// The routes of this folder.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, open))
         .routes(routes!(read, change))

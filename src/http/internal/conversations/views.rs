@@ -16,7 +16,7 @@ use crate::timestamp;
 /// A conversation in a list.
 #[derive(Serialize, ToSchema, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
-pub struct SupportSummary {
+pub(super) struct SupportSummary {
     conversation_id: Uuid,
     /// Null once the customer's account is gone.
     user_id: Option<Uuid>,
@@ -49,7 +49,7 @@ pub struct SupportSummary {
 /// What is noted about a conversation.
 #[derive(Serialize, ToSchema, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
-pub struct SupportMetadata {
+pub(super) struct SupportMetadata {
     assigned_to_user_id: Option<String>,
     assigned_to_display_name: Option<String>,
     tags: Vec<String>,
@@ -64,7 +64,7 @@ pub struct SupportMetadata {
 /// A message.
 #[derive(Serialize, ToSchema, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
-pub struct SupportMessage {
+pub(super) struct SupportMessage {
     id: Uuid,
     conversation_id: Uuid,
     user_id: Option<Uuid>,
@@ -84,7 +84,7 @@ pub struct SupportMessage {
 /// Who sent a message.
 #[derive(Serialize, ToSchema, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
-pub struct SupportSender {
+pub(super) struct SupportSender {
     /// `user` or `agent`.
     r#type: String,
     id: Option<Uuid>,
@@ -95,7 +95,7 @@ pub struct SupportSender {
 /// A way by which messages get into a conversation.
 #[derive(Serialize, ToSchema, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
-pub struct SupportEntryPoint {
+pub(super) struct SupportEntryPoint {
     id: Uuid,
     channel_type: String,
     adapter_key: String,
@@ -109,7 +109,7 @@ pub struct SupportEntryPoint {
 /// A conversation with everything that was said.
 #[derive(Serialize, ToSchema, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
-pub struct SupportDetail {
+pub(super) struct SupportDetail {
     conversation: SupportSummary,
     /// Oldest first.
     messages: Vec<SupportMessage>,
@@ -120,7 +120,7 @@ pub struct SupportDetail {
 /// The conversation that was opened.
 #[derive(Serialize, ToSchema, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
-pub struct SupportOpened {
+pub(super) struct SupportOpened {
     #[schema(value_type = Uuid)]
     pub(super) conversation_id: SupportConversationId,
 }
@@ -132,7 +132,7 @@ fn time(millis: i64) -> String {
 impl SupportSummary {
     /// Shows a conversation.
     #[must_use]
-    pub fn of(record: SupportConversationRecord) -> Self {
+    pub(super) fn of(record: SupportConversationRecord) -> Self {
         let row = record.conversation;
         Self {
             conversation_id: row.id,
@@ -232,7 +232,7 @@ impl SupportDetail {
     ///
     /// # Errors
     /// When the row is damaged.
-    pub fn of(
+    pub(super) fn of(
         record: SupportConversationRecord,
         messages: Vec<SupportMessageRecord>,
     ) -> Result<Self, LedgerError> {

@@ -17,7 +17,7 @@ use crate::http::request::input::Input;
 use crate::http::request::values::query_boolean;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(read))
 }
 

@@ -32,7 +32,7 @@ use crate::views::AdminProject;
 
 /// The permission that it takes to give a project away.
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(read, update, delete))

@@ -28,7 +28,7 @@ use crate::http::request::values::text;
 const FETCHES: usize = 10;
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(read))

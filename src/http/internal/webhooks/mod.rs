@@ -30,7 +30,7 @@ use crate::http::request::values::{boolean, integer, one_of, text};
 const PAGE: (i64, i64) = (50, 250);
 
 /// The routes of this file.
-pub fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(read, update, delete))
