@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::event::{OauthAccount, Passkey, PasswordOccasion, RiskScores};
+use super::profile::{profile_fields, with_changes, with_values, without_profile};
 use crate::notification::{NotificationCategory, Preference};
 use crate::permission::{GrantCause, GrantChange};
 use crate::{ContactChannelId, EmailAddress, Millis, Patch, PermissionId, ProjectId, TeamId};
@@ -115,65 +116,51 @@ pub struct AdminRestriction {
     pub private_details: Patch<String>,
 }
 
-/// A user to create: the content of [`UserCommand::Create`].
-#[derive(Clone, Debug)]
-pub struct NewUser {
-    /// The project the user belongs to.
-    pub project_id: ProjectId,
-    /// When the user signs up.
-    pub now: Millis,
-    /// Whether the user has not signed up yet, but keeps data until they do.
-    pub is_anonymous: bool,
-    /// The name that others see.
-    pub display_name: Option<String>,
-    /// The address of a profile picture.
-    pub profile_image_url: Option<String>,
-    /// Metadata that the user's own client may read and write.
-    pub client_metadata: Value,
-    /// Metadata that the user's own client may read, but not write.
-    pub client_read_only_metadata: Value,
-    /// Metadata that only servers and administrators see.
-    pub server_metadata: Value,
-    /// The primary email address, if the account has one from the start.
-    pub primary_email: Option<NewPrimaryEmail>,
-    /// The password's hash, if the account has a password from the start.
-    pub password_hash: Option<String>,
-    /// The TOTP secret, base64. Stored, but not demanded before an update switches it on.
-    pub totp_secret: Option<String>,
-    /// Whether the user may sign in with a code by email.
-    pub otp_enabled: bool,
-    /// The restriction that the user starts with, if any.
-    pub restriction: AdminRestriction,
-    /// The country that the user signs up from: two letters, ISO 3166-1 alpha-2.
-    pub country_code: Option<String>,
-    /// How likely the sign-up is to be abuse.
-    pub risk_scores: RiskScores,
-    /// The accounts at OAuth providers that the user signs in with.
-    pub oauth_accounts: Vec<OauthAccount>,
+profile_fields! {
+    with_values {
+        /// A user to create: the content of [`UserCommand::Create`].
+        #[derive(Clone, Debug)]
+        pub struct NewUser {
+            /// The project the user belongs to.
+            pub project_id: ProjectId,
+            /// When the user signs up.
+            pub now: Millis,
+            /// Whether the user has not signed up yet, but keeps data until they do.
+            pub is_anonymous: bool,
+            /// The primary email address, if the account has one from the start.
+            pub primary_email: Option<NewPrimaryEmail>,
+            /// The password's hash, if the account has a password from the start.
+            pub password_hash: Option<String>,
+            /// The TOTP secret, base64. Stored, but not demanded before an update switches it on.
+            pub totp_secret: Option<String>,
+            /// Whether the user may sign in with a code by email.
+            pub otp_enabled: bool,
+            /// The restriction that the user starts with, if any.
+            pub restriction: AdminRestriction,
+            /// How likely the sign-up is to be abuse.
+            pub risk_scores: RiskScores,
+            /// The accounts at OAuth providers that the user signs in with.
+            pub oauth_accounts: Vec<OauthAccount>,
+        }
+    }
 }
 
 impl NewUser {
     /// A user of `project_id` with no other data than the time of signing up.
     #[must_use]
     pub fn blank(project_id: ProjectId, now: Millis) -> Self {
-        Self {
+        profile_fields! { without_profile {
             project_id,
             now,
             is_anonymous: false,
-            display_name: None,
-            profile_image_url: None,
-            client_metadata: Value::Null,
-            client_read_only_metadata: Value::Null,
-            server_metadata: Value::Null,
             primary_email: None,
             password_hash: None,
             totp_secret: None,
             otp_enabled: false,
             restriction: AdminRestriction::default(),
-            country_code: None,
             risk_scores: RiskScores::default(),
             oauth_accounts: Vec::new(),
-        }
+        } }
     }
 }
 
@@ -194,69 +181,56 @@ impl Method {
     }
 }
 
-/// A change of a user's own fields: the content of [`UserCommand::Update`]. What is absent or kept
-/// does not change.
-#[derive(Clone, Debug)]
-pub struct UserUpdate {
-    /// When the update happens.
-    pub now: Millis,
-    /// The id of the channel that a new primary address will have.
-    pub new_channel_id: ContactChannelId,
-    /// Whether the project offers sign-in by password.
-    pub password_sign_in: Method,
-    /// Whether the project offers sign-in by code.
-    pub otp_sign_in: Method,
-    /// Whether the user, anonymous until now, has signed up with this update.
-    pub sign_up: bool,
-    /// The name that others see.
-    pub display_name: Patch<String>,
-    /// The address of a profile picture.
-    pub profile_image_url: Patch<String>,
-    /// Metadata that the user's own client may read and write; replaced as a whole.
-    pub client_metadata: Patch<Value>,
-    /// Metadata that the user's own client may read, but not write; replaced as a whole.
-    pub client_read_only_metadata: Patch<Value>,
-    /// Metadata that only servers and administrators see; replaced as a whole.
-    pub server_metadata: Patch<Value>,
-    /// The primary email address; the old one is kept as an ordinary channel.
-    pub primary_email: Patch<EmailAddress>,
-    /// Whether the primary address counts as verified.
-    pub primary_email_verified: Option<bool>,
-    /// Whether the user may sign in with the primary address.
-    pub primary_email_auth_enabled: Option<bool>,
-    /// The hash of a new password, or `Clear` to remove the password.
-    pub password_hash: Patch<String>,
-    /// Whether the user may sign in with a code by email.
-    pub otp_enabled: Option<bool>,
-    /// The TOTP secret, base64; `Clear` switches the second factor off.
-    pub totp_secret: Patch<String>,
-    /// Whether to remove the passkey.
-    pub remove_passkey: bool,
-    /// The team that is shown first. The caller has checked the membership.
-    pub selected_team_id: Patch<TeamId>,
-    /// The restriction to put on the user, or to lift.
-    pub restriction: AdminRestriction,
-    /// The user's country: two letters, ISO 3166-1 alpha-2.
-    pub country_code: Patch<String>,
-    /// Risk scores that replace those of the sign-up.
-    pub risk_scores: Option<RiskScores>,
+profile_fields! {
+    with_changes {
+        /// A change of a user's own fields: the content of [`UserCommand::Update`]. What is absent or kept
+        /// does not change.
+        #[derive(Clone, Debug)]
+        pub struct UserUpdate {
+            /// When the update happens.
+            pub now: Millis,
+            /// The id of the channel that a new primary address will have.
+            pub new_channel_id: ContactChannelId,
+            /// Whether the project offers sign-in by password.
+            pub password_sign_in: Method,
+            /// Whether the project offers sign-in by code.
+            pub otp_sign_in: Method,
+            /// Whether the user, anonymous until now, has signed up with this update.
+            pub sign_up: bool,
+            /// The primary email address; the old one is kept as an ordinary channel.
+            pub primary_email: Patch<EmailAddress>,
+            /// Whether the primary address counts as verified.
+            pub primary_email_verified: Option<bool>,
+            /// Whether the user may sign in with the primary address.
+            pub primary_email_auth_enabled: Option<bool>,
+            /// The hash of a new password, or `Clear` to remove the password.
+            pub password_hash: Patch<String>,
+            /// Whether the user may sign in with a code by email.
+            pub otp_enabled: Option<bool>,
+            /// The TOTP secret, base64; `Clear` switches the second factor off.
+            pub totp_secret: Patch<String>,
+            /// Whether to remove the passkey.
+            pub remove_passkey: bool,
+            /// The team that is shown first. The caller has checked the membership.
+            pub selected_team_id: Patch<TeamId>,
+            /// The restriction to put on the user, or to lift.
+            pub restriction: AdminRestriction,
+            /// Risk scores that replace those of the sign-up.
+            pub risk_scores: Option<RiskScores>,
+        }
+    }
 }
 
 impl UserUpdate {
     /// An update that changes nothing yet.
     #[must_use]
     pub fn nothing(now: Millis, new_channel_id: ContactChannelId) -> Self {
-        Self {
+        profile_fields! { without_profile {
             now,
             new_channel_id,
             password_sign_in: Method::Offered,
             otp_sign_in: Method::Offered,
             sign_up: false,
-            display_name: Patch::Keep,
-            profile_image_url: Patch::Keep,
-            client_metadata: Patch::Keep,
-            client_read_only_metadata: Patch::Keep,
-            server_metadata: Patch::Keep,
             primary_email: Patch::Keep,
             primary_email_verified: None,
             primary_email_auth_enabled: None,
@@ -266,8 +240,7 @@ impl UserUpdate {
             remove_passkey: false,
             selected_team_id: Patch::Keep,
             restriction: AdminRestriction::default(),
-            country_code: Patch::Keep,
             risk_scores: None,
-        }
+        } }
     }
 }

@@ -5,6 +5,7 @@ use super::event::{
     InitialChannel, NewHash, NewPerson, PasswordOccasion, PersonChange, UserCreated, UserEvent,
     UserUpdated,
 };
+use super::profile::{profile_fields, profile_of};
 use super::{User, UserError};
 use crate::lifecycle::Lifecycle;
 use crate::permission::{GrantCause, GrantChange, RevokeCause};
@@ -121,18 +122,12 @@ impl User {
             totp_enabled: switched(&update.totp_secret),
             has_password: switched(&update.password_hash),
             selected_team_id: update.selected_team_id,
-            personal: PersonChange {
-                display_name: update.display_name,
-                profile_image_url: update.profile_image_url,
-                client_metadata: update.client_metadata,
-                client_read_only_metadata: update.client_read_only_metadata,
-                server_metadata: update.server_metadata,
+            personal: profile_fields! { profile_of { update => PersonChange {
                 password_hash: update.password_hash,
                 totp_secret: update.totp_secret,
-                country_code: update.country_code,
                 restricted_by_admin_reason: note(update.restriction.reason),
                 restricted_by_admin_private_details: note(update.restriction.private_details),
-            }
+            } } }
             .into(),
         })));
         Ok(events)
@@ -237,20 +232,14 @@ fn created(new: NewUser) -> UserEvent {
         otp_enabled: new.otp_enabled,
         restricted_by_admin: new.restriction.restricted.unwrap_or(false),
         risk_scores: new.risk_scores,
-        personal: NewPerson {
-            display_name: new.display_name,
-            profile_image_url: new.profile_image_url,
-            client_metadata: new.client_metadata,
-            client_read_only_metadata: new.client_read_only_metadata,
-            server_metadata: new.server_metadata,
+        personal: profile_fields! { profile_of { new => NewPerson {
             primary_email: new.primary_email.map(|email| email.address.to_string()),
             password_hash: new.password_hash,
             totp_secret: new.totp_secret,
-            country_code: new.country_code,
             restricted_by_admin_reason: new.restriction.reason.into_value(),
             restricted_by_admin_private_details: new.restriction.private_details.into_value(),
             oauth_accounts: new.oauth_accounts,
-        }
+        } } }
         .into(),
     }))
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use strum::{IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
+use super::profile::{profile_fields, with_stored_changes, with_values};
 use crate::event::domain_event;
 use crate::notification::{NotificationCategory, Preference};
 use crate::permission::{GrantCause, RevokeCause};
@@ -157,34 +158,26 @@ pub struct UserCreated {
     pub personal: Personal<NewPerson>,
 }
 
-/// The personal part of [`UserCreated`]: everything that says who the user is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct NewPerson {
-    /// The name that others see.
-    pub display_name: Option<String>,
-    /// The address of a profile picture.
-    pub profile_image_url: Option<String>,
-    /// Metadata that the user's own client may read and write.
-    pub client_metadata: Value,
-    /// Metadata that the user's own client may read, but not write.
-    pub client_read_only_metadata: Value,
-    /// Metadata that only servers and administrators see.
-    pub server_metadata: Value,
-    /// The primary email address, normalised.
-    pub primary_email: Option<String>,
-    /// The password's hash, in PHC or modular crypt format.
-    pub password_hash: Option<String>,
-    /// The TOTP secret, base64 (RFC 4648 §4).
-    pub totp_secret: Option<String>,
-    /// The country that the user signed up from: two letters, ISO 3166-1 alpha-2.
-    pub country_code: Option<String>,
-    /// The reason for a restriction that the user is shown.
-    pub restricted_by_admin_reason: Option<String>,
-    /// Details of a restriction that only the operator sees.
-    pub restricted_by_admin_private_details: Option<String>,
-    /// The accounts at OAuth providers that the user signs in with.
-    pub oauth_accounts: Vec<OauthAccount>,
+profile_fields! {
+    with_values {
+        /// The personal part of [`UserCreated`]: everything that says who the user is.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(default)]
+        pub struct NewPerson {
+            /// The primary email address, normalised.
+            pub primary_email: Option<String>,
+            /// The password's hash, in PHC or modular crypt format.
+            pub password_hash: Option<String>,
+            /// The TOTP secret, base64 (RFC 4648 §4).
+            pub totp_secret: Option<String>,
+            /// The reason for a restriction that the user is shown.
+            pub restricted_by_admin_reason: Option<String>,
+            /// Details of a restriction that only the operator sees.
+            pub restricted_by_admin_private_details: Option<String>,
+            /// The accounts at OAuth providers that the user signs in with.
+            pub oauth_accounts: Vec<OauthAccount>,
+        }
+    }
 }
 
 /// The content of [`UserEvent::UserUpdated`]. Fields that did not change are left out.
@@ -215,40 +208,26 @@ pub struct UserUpdated {
     pub personal: Personal<PersonChange>,
 }
 
-/// The personal part of [`UserUpdated`]: the changed fields that say who the user is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PersonChange {
-    /// The name that others see.
-    #[serde(skip_serializing_if = "Patch::is_keep")]
-    pub display_name: Patch<String>,
-    /// The address of a profile picture.
-    #[serde(skip_serializing_if = "Patch::is_keep")]
-    pub profile_image_url: Patch<String>,
-    /// Metadata that the user's own client may read and write; replaced as a whole.
-    #[serde(skip_serializing_if = "Patch::is_keep")]
-    pub client_metadata: Patch<Value>,
-    /// Metadata that the user's own client may read, but not write; replaced as a whole.
-    #[serde(skip_serializing_if = "Patch::is_keep")]
-    pub client_read_only_metadata: Patch<Value>,
-    /// Metadata that only servers and administrators see; replaced as a whole.
-    #[serde(skip_serializing_if = "Patch::is_keep")]
-    pub server_metadata: Patch<Value>,
-    /// The hash of a new password, or none if the password was removed.
-    #[serde(skip_serializing_if = "Patch::is_keep")]
-    pub password_hash: Patch<String>,
-    /// The TOTP secret, base64, or none if the second factor was switched off.
-    #[serde(skip_serializing_if = "Patch::is_keep")]
-    pub totp_secret: Patch<String>,
-    /// The user's country: two letters, ISO 3166-1 alpha-2.
-    #[serde(skip_serializing_if = "Patch::is_keep")]
-    pub country_code: Patch<String>,
-    /// The reason for a restriction that the user is shown.
-    #[serde(skip_serializing_if = "Patch::is_keep")]
-    pub restricted_by_admin_reason: Patch<String>,
-    /// Details of a restriction that only the operator sees.
-    #[serde(skip_serializing_if = "Patch::is_keep")]
-    pub restricted_by_admin_private_details: Patch<String>,
+profile_fields! {
+    with_stored_changes {
+        /// The personal part of [`UserUpdated`]: the changed fields that say who the user is.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(default)]
+        pub struct PersonChange {
+            /// The hash of a new password, or none if the password was removed.
+            #[serde(skip_serializing_if = "Patch::is_keep")]
+            pub password_hash: Patch<String>,
+            /// The TOTP secret, base64, or none if the second factor was switched off.
+            #[serde(skip_serializing_if = "Patch::is_keep")]
+            pub totp_secret: Patch<String>,
+            /// The reason for a restriction that the user is shown.
+            #[serde(skip_serializing_if = "Patch::is_keep")]
+            pub restricted_by_admin_reason: Patch<String>,
+            /// Details of a restriction that only the operator sees.
+            #[serde(skip_serializing_if = "Patch::is_keep")]
+            pub restricted_by_admin_private_details: Patch<String>,
+        }
+    }
 }
 
 /// The personal part of the events that store a password's hash.

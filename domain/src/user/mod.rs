@@ -4,6 +4,7 @@ mod channels;
 mod command;
 mod decisions;
 mod event;
+mod profile;
 
 use std::collections::{BTreeMap, BTreeSet};
 
