@@ -11,7 +11,7 @@ use crate::support::{CALLBACK, PASSWORD, TestServer, Tokens, unique_email};
 const GUESSES: u32 = 10_000;
 const AT_ONCE: usize = 32;
 
-/// How many guesses got each answer: let in, refused by the contract's error, refused for a while.
+/// How many guesses got each answer: let in, refused by the API's error, refused for a while.
 #[derive(Debug, Default, PartialEq)]
 struct Tally {
     in_: u32,

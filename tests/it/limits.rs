@@ -1,4 +1,4 @@
-//! Limits against abuse (contract 01 §1.11), and whose address they go by.
+//! Limits against abuse, and whose address they go by.
 
 use muniment::security::limits::Quotas;
 use muniment::server::Follow;

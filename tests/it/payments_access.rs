@@ -1,4 +1,4 @@
-//! Who reaches whose items, products, cards and invoices (contract 06 §2): the same rules on every
+//! Who reaches whose items, products, cards and invoices: the same rules on every
 //! route that names a customer.
 
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Who pays, and with which card (contract 06 §8.2, §10).
+//! Who pays, and with which card.
 
 use futures_util::future::join_all;
 use muniment::clients::stripe::{MOCK_KEY, StripeAccess};

@@ -1,4 +1,4 @@
-//! From a purchase code to the secret that pays, and what it becomes (contract 06 §6.4, §8.3).
+//! From a purchase code to the secret that pays, and what it becomes.
 
 use muniment::clients::stripe::{MOCK_KEY, StripeAccess};
 use serde_json::{Value, json};

@@ -1,5 +1,4 @@
-//! A process dies between what Stripe did and what was to be noted of it (contract 06 §5.4 and
-//! §11.2). Whoever asks again has what one request comes to, and nobody pays or is paid twice.
+//! A process dies between what Stripe did and what was to be noted of it. Whoever asks again has what one request comes to, and nobody pays or is paid twice.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Checkout links, and the codes in them (contract 06 §6.1–§6.3, §13).
+//! Checkout links, and the codes in them.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};

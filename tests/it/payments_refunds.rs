@@ -1,4 +1,4 @@
-//! Refunds (contract 06 §11.2).
+//! Refunds.
 
 use serde_json::{Value, json};
 

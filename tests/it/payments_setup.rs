@@ -1,4 +1,4 @@
-//! The project's account at Stripe, and the ways to pay it offers (contract 06 §8.6–§8.9).
+//! The project's account at Stripe, and the ways to pay it offers.
 
 use futures_util::future::join_all;
 use muniment::app::projects;

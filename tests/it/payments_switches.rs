@@ -1,4 +1,4 @@
-//! Subscriptions at Stripe that are switched, replaced and cancelled (contract 06 §5.2–§5.4), and
+//! Subscriptions at Stripe that are switched, replaced and cancelled, and
 //! the invoices of a customer (§10).
 
 use serde_json::{Value, json};

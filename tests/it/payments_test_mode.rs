@@ -1,4 +1,4 @@
-//! Purchases in test mode, and purchases that are blocked (contract 06 §6.5, §7).
+//! Purchases in test mode, and purchases that are blocked.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Transactions across their sources (contract 06 §11.1).
+//! Transactions across their sources.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What Stripe tells, and what becomes of it (contract 06 §8.5, §9), told by a Stripe of the tests'
+//! What Stripe tells, and what becomes of it, told by a Stripe of the tests'
 //! own: twice, late and in the wrong order.
 
 use futures_util::future::join_all;

@@ -1,4 +1,4 @@
-//! The analytics store (contract 07 §4): a ClickHouse server, or the embedded engine, which speaks
+//! The analytics store: a ClickHouse server, or the embedded engine, which speaks
 //! the same protocol.
 //!
 //! Tables live in the database `analytics_internal`, which only the owner may read. Tenants see

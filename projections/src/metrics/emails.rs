@@ -92,7 +92,7 @@ pub async fn daily_outcomes(
 pub struct RecentEmail {
     /// Its id.
     pub id: Uuid,
-    /// How it stands, by the names of the contract's email statuses (contract 05 §3.3).
+    /// How it stands, by the names of the API's email statuses.
     pub status: &'static str,
     /// When it was asked for, in milliseconds since the Unix epoch.
     pub created_at: i64,

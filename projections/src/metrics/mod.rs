@@ -1,4 +1,4 @@
-//! What a project's owner sees of it at a glance: users, mail, money, traffic (contract 07 §7).
+//! What a project's owner sees of it at a glance: users, mail, money, traffic.
 //!
 //! One file per source of figures. Those of [`traffic`] come from the analytics store; all others
 //! from the read tables, each figure by one statement over the whole project.

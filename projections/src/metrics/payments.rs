@@ -18,7 +18,7 @@ pub struct Purchases {
 }
 
 impl Purchases {
-    /// How many subscriptions are running (contract 06 §5.0).
+    /// How many subscriptions are running.
     #[must_use]
     pub fn active_subscriptions(&self) -> i64 {
         let of = |status| self.subscriptions.get(status).copied().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Recordings of what users saw, and the chunks they arrive in (contract 07 §3).
+//! Recordings of what users saw, and the chunks they arrive in.
 //!
 //! Telemetry: browsers send it, the log has nothing of it, `replay` and `verify` leave it alone. It
 //! goes when its user or project goes: at once from every listing, which knows users only, and for

@@ -1,4 +1,4 @@
-//! An event for the analytics store's table `events` (contract 07 §1 and §2).
+//! An event for the analytics store's table `events`.
 
 use muniment_domain::sign_up_rules::{ActionKind, AuthMethod};
 use muniment_domain::{Millis, ProjectId, SessionId, UserId};
@@ -48,7 +48,7 @@ pub struct IssuedToken {
     pub is_anonymous: bool,
     /// For which session.
     pub session: SessionId,
-    /// The end user's address and place, in the contract's `ip_info`.
+    /// The end user's address and place, as callers know it: `ip_info`.
     pub ip_info: Option<Value>,
     /// When.
     pub at: Millis,

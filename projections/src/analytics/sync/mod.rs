@@ -1,4 +1,4 @@
-//! Keeping the analytics store's synced tables up to date with the log: the eleven of contract 07 §4,
+//! Keeping the analytics store's synced tables up to date with the log: those behind the views of tenants,
 //! and three of payments that tenants do not see.
 //!
 //! A batch of events says which rows are affected ([`affected_rows`]). Those that exist are read as they

@@ -396,9 +396,9 @@ pub(super) struct EmailRow {
     sync_is_deleted: bool,
 }
 
-// Letters are rendered when they are sent. Their subject lines are not kept, and there are neither
-// drafts, themes nor pauses yet; SMTP tells nothing after a letter was taken. The category is the
-// transactional one of contract 03 §7.
+// Emails are rendered when they are sent. Their subject lines are not kept, and there are neither
+// drafts, themes nor pauses yet; SMTP tells nothing after an email was taken. All of them are of the
+// transactional notification category.
 synced!(
     EmailRow,
     "email_outboxes",

@@ -103,7 +103,7 @@ synced!(
      FROM customer_subscriptions s"
 );
 
-/// What `GET /internal/payments/transactions` lists (contract 06 §11.1): purchases, further periods
+/// What `GET /internal/payments/transactions` lists: purchases, further periods
 /// of subscriptions, and changes by hand. Of products `quantity` says how many, of items by how
 /// much theirs changed.
 #[derive(Debug, PartialEq, Row, Serialize, Deserialize, FromRow)]
