@@ -4,8 +4,8 @@
 //! one of them allows or refuses the sign-up:
 //!
 //! ```
-//! use crate::sign_up_rules::{Applicant, AuthMethod, DefaultAction, decide};
-//! # use crate::sign_up_rules::Rules;
+//! use muniment_domain::sign_up_rules::{Applicant, AuthMethod, DefaultAction, decide};
+//! # use muniment_domain::sign_up_rules::Rules;
 //! let rules: Rules = serde_json::from_value(serde_json::json!({
 //!     "no-throwaways": {
 //!         "enabled": true,

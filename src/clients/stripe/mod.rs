@@ -5,7 +5,8 @@
 //! a project's account.
 //!
 //! ```no_run
-//! # async fn example(stripe: crate::clients::stripe::Stripe) -> Result<(), crate::clients::stripe::StripeError> {
+//! # use muniment::clients::stripe::{Stripe, StripeError};
+//! # async fn example(stripe: Stripe) -> Result<(), StripeError> {
 //! let account = stripe.retrieve_account("acct_1").await?;
 //! let customers = stripe.on(&account.id).search_customers("ada").await?;
 //! # Ok(()) }
