@@ -1,6 +1,13 @@
 //! What a handler can fail with, and how that looks on the wire.
 
+mod documented;
 pub(crate) mod known_error;
+
+/// The known errors by type, and what shows them in the API's reference.
+pub(crate) mod codes {
+    pub(crate) use super::documented::*;
+    pub(crate) use super::known_error::*;
+}
 
 use std::error::Error;
 
@@ -42,6 +49,24 @@ impl ApiError {
     #[must_use]
     pub fn text(status: StatusCode, message: impl Into<String>) -> Self {
         Self::Text(status, message.into())
+    }
+
+    /// A request that is refused for a reason without a code.
+    #[must_use]
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::Text(StatusCode::BAD_REQUEST, message.into())
+    }
+
+    /// A request for what there is not, without a code.
+    #[must_use]
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::Text(StatusCode::NOT_FOUND, message.into())
+    }
+
+    /// A request for what the caller may not have, without a code.
+    #[must_use]
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::Text(StatusCode::FORBIDDEN, message.into())
     }
 
     /// An error that is ours.

@@ -15,6 +15,7 @@ mod emails;
 mod images;
 mod integrations;
 mod internal;
+pub(crate) mod openapi;
 mod operations;
 mod payments;
 mod permissions;
@@ -39,7 +40,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
 use crate::clients::mail::Carrier;
@@ -72,7 +72,7 @@ struct Documentation;
 /// The whole server: the API in all versions, and the operator's pages.
 pub fn router(app: App, metrics: Metrics) -> Router {
     let (api, documentation) = api().split_for_parts();
-    let documentation = documented(documentation);
+    let documentation = openapi::document(&documentation, VERSIONS[0]);
     let mut versions = Router::new();
     for prefix in VERSIONS {
         let trailing_slash = format!("{prefix}/");
@@ -98,7 +98,7 @@ pub fn router(app: App, metrics: Metrics) -> Router {
         .merge(operations::router(metrics))
         .merge(mailbox)
         .merge(images::router())
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", documentation))
+        .merge(openapi::pages(documentation, &[]))
         .fallback_service(api.with_state(app.clone()))
         .with_state(app)
 }
@@ -122,13 +122,6 @@ fn api() -> OpenApiRouter<App> {
         .merge(data_vault::router())
         .merge(integrations::router())
         .merge(internal::router())
-}
-
-/// The paths as callers see them: below the version that everybody uses.
-fn documented(mut documentation: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
-    documentation.servers = Some(vec![utoipa::openapi::Server::new(VERSIONS[0])]);
-    internal::config::document(&mut documentation);
-    documentation
 }
 
 /// Reads the body and establishes the caller, for every path.

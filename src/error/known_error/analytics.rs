@@ -1,27 +1,35 @@
 //! Queries over analytics.
 
-use serde_json::json;
+use super::code::{Code, codes};
+use super::{ItemNotFound, KnownError};
 
-use super::KnownError;
+codes! {
+    /// The analytics store refused a query. The text is what the caller may know of why.
+    AnalyticsQueryError: BAD_REQUEST "ANALYTICS_QUERY_ERROR" {
+        /// What the analytics store said, as far as the caller may know.
+        error: String,
+    };
+}
 
 impl KnownError {
     /// The analytics store refused a query. The text is what the caller may know of why.
     #[must_use]
     pub fn analytics_query_error(text: String) -> Self {
-        let details = json!({"error": text});
-        Self::bad_request("ANALYTICS_QUERY_ERROR", text).with(details)
+        AnalyticsQueryError {
+            error: text.clone(),
+        }
+        .says(text)
     }
 
     /// No query of that id has finished, or it is another project's.
     #[must_use]
     pub fn analytics_query_not_found(query_id: &str) -> Self {
-        Self::not_found(
-            "ITEM_NOT_FOUND",
-            format!(
-                "No query {query_id} of this project has finished. Use the query_id of an answer; \
+        ItemNotFound {
+            item_id: query_id.to_owned(),
+        }
+        .says(format!(
+            "No query {query_id} of this project has finished. Use the query_id of an answer; \
                  queries that failed have no timing."
-            ),
-        )
-        .with(json!({"item_id": query_id}))
+        ))
     }
 }

@@ -2,19 +2,73 @@
 
 use muniment_domain::permission::Scope;
 use muniment_domain::{PermissionId, TeamId, UserId};
-use serde_json::json;
+use uuid::Uuid;
 
 use super::KnownError;
+use super::code::{Code, codes};
+
+codes! {
+    /// A member without the permission.
+    TeamPermissionRequired: UNAUTHORIZED "TEAM_PERMISSION_REQUIRED" {
+        /// The team.
+        team_id: Uuid,
+        /// The user.
+        user_id: Uuid,
+        /// The permission that is missing.
+        permission_id: String,
+    };
+
+    /// The member was not granted the permission directly.
+    TeamPermissionNotFound: UNAUTHORIZED "TEAM_PERMISSION_NOT_FOUND" {
+        /// The team.
+        team_id: Uuid,
+        /// The user.
+        user_id: Uuid,
+        /// The permission.
+        permission_id: String,
+    };
+
+    /// No permission of that id, or not one that this can be done with.
+    PermissionNotFound: NOT_FOUND "PERMISSION_NOT_FOUND" {
+        /// The id.
+        permission_id: String,
+    };
+
+    /// A permission of the other scope.
+    WrongPermissionScope: NOT_FOUND "WRONG_PERMISSION_SCOPE" {
+        /// The permission.
+        permission_id: String,
+        /// Where it should apply: in a `team`, or in the whole `project`.
+        expected_scope: &'static str,
+        /// Where it applies.
+        actual_scope: &'static str,
+    };
+
+    /// A definition that contains what does not exist in its scope.
+    ContainedPermissionNotFound: BAD_REQUEST "CONTAINED_PERMISSION_NOT_FOUND" {
+        /// The contained permission.
+        permission_id: String,
+    };
+
+    /// A definition under an id that is taken.
+    PermissionIdAlreadyExists: BAD_REQUEST "PERMISSION_ID_ALREADY_EXISTS" {
+        /// The id.
+        permission_id: String,
+    };
+}
 
 impl KnownError {
     /// A member without the permission.
     #[must_use]
     pub fn team_permission_required(team: TeamId, user: UserId, permission: &PermissionId) -> Self {
-        Self::unauthorized(
-            "TEAM_PERMISSION_REQUIRED",
-            format!("User {user} needs the permission {permission} in team {team}."),
-        )
-        .with(json!({"team_id": team, "user_id": user, "permission_id": permission}))
+        TeamPermissionRequired {
+            team_id: team.0,
+            user_id: user.0,
+            permission_id: permission.to_string(),
+        }
+        .says(format!(
+            "User {user} needs the permission {permission} in team {team}."
+        ))
     }
 
     /// The member was not granted the permission directly.
@@ -24,23 +78,25 @@ impl KnownError {
         user: UserId,
         permission: &PermissionId,
     ) -> Self {
-        Self::unauthorized(
-            "TEAM_PERMISSION_NOT_FOUND",
-            format!(
-                "The permission {permission} is not granted to user {user} in team {team} directly."
-            ),
-        )
-        .with(json!({"team_id": team, "user_id": user, "permission_id": permission}))
+        TeamPermissionNotFound {
+            team_id: team.0,
+            user_id: user.0,
+            permission_id: permission.to_string(),
+        }
+        .says(format!(
+            "The permission {permission} is not granted to user {user} in team {team} directly."
+        ))
     }
 
     /// No permission of that id, or not one that this can be done with.
     #[must_use]
     pub fn permission_not_found(permission: &PermissionId) -> Self {
-        Self::not_found(
-            "PERMISSION_NOT_FOUND",
-            format!("There is no permission {permission} that this could be done with."),
-        )
-        .with(json!({"permission_id": permission}))
+        PermissionNotFound {
+            permission_id: permission.to_string(),
+        }
+        .says(format!(
+            "There is no permission {permission} that this could be done with."
+        ))
     }
 
     /// A permission of the other scope.
@@ -51,34 +107,35 @@ impl KnownError {
         actual: Scope,
     ) -> Self {
         let (expected, actual) = (expected.as_str(), actual.as_str());
-        Self::not_found(
-            "WRONG_PERMISSION_SCOPE",
-            format!("{permission} is a {actual} permission; a {expected} permission is needed."),
-        )
-        .with(json!({
-            "permission_id": permission,
-            "expected_scope": expected,
-            "actual_scope": actual,
-        }))
+        WrongPermissionScope {
+            permission_id: permission.to_string(),
+            expected_scope: expected,
+            actual_scope: actual,
+        }
+        .says(format!(
+            "{permission} is a {actual} permission; a {expected} permission is needed."
+        ))
     }
 
     /// A definition that contains what does not exist in its scope.
     #[must_use]
     pub fn contained_permission_not_found(permission: &PermissionId) -> Self {
-        Self::bad_request(
-            "CONTAINED_PERMISSION_NOT_FOUND",
-            format!("The contained permission {permission} is not defined in the same scope."),
-        )
-        .with(json!({"permission_id": permission}))
+        ContainedPermissionNotFound {
+            permission_id: permission.to_string(),
+        }
+        .says(format!(
+            "The contained permission {permission} is not defined in the same scope."
+        ))
     }
 
     /// A definition under an id that is taken.
     #[must_use]
     pub fn permission_id_already_exists(permission: &PermissionId) -> Self {
-        Self::bad_request(
-            "PERMISSION_ID_ALREADY_EXISTS",
-            format!("A permission {permission} is defined already. Choose another id."),
-        )
-        .with(json!({"permission_id": permission}))
+        PermissionIdAlreadyExists {
+            permission_id: permission.to_string(),
+        }
+        .says(format!(
+            "A permission {permission} is defined already. Choose another id."
+        ))
     }
 }

@@ -1,23 +1,32 @@
 //! Requests that cannot be read.
 
-use serde_json::json;
-
 use super::KnownError;
+use super::code::{Code, codes};
+
+codes! {
+    /// The body is no JSON, too large, or of a type that is not accepted.
+    BodyParsingError: BAD_REQUEST "BODY_PARSING_ERROR";
+
+    /// Fields are missing, wrong or unknown.
+    SchemaError: BAD_REQUEST "SCHEMA_ERROR" {
+        /// The text for people.
+        message: String,
+    };
+}
 
 impl KnownError {
     /// The body is no JSON, too large, or of a type that is not accepted.
     #[must_use]
     pub fn body_parsing_error(why: &str) -> Self {
-        Self::bad_request(
-            "BODY_PARSING_ERROR",
-            format!("The request body could not be read: {why}"),
-        )
+        BodyParsingError.says(format!("The request body could not be read: {why}"))
     }
 
     /// Fields are missing, wrong or unknown.
     #[must_use]
     pub fn schema_error(message: String) -> Self {
-        let details = json!({"message": message});
-        Self::bad_request("SCHEMA_ERROR", message).with(details)
+        SchemaError {
+            message: message.clone(),
+        }
+        .says(message)
     }
 }

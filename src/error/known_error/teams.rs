@@ -1,47 +1,69 @@
 //! Teams, their members and invitations.
 
-use axum::http::StatusCode;
 use muniment_domain::{RestrictedReason, TeamId, UserId};
-use serde_json::json;
+use uuid::Uuid;
 
 use super::KnownError;
+use super::code::{Code, codes};
+use crate::views::Restriction;
+
+codes! {
+    /// The team does not exist.
+    TeamNotFound: NOT_FOUND "TEAM_NOT_FOUND" {
+        /// The id, which may not even be a UUID.
+        pub(super) team_id: String,
+    };
+
+    /// The user is not in the team.
+    TeamMembershipNotFound: NOT_FOUND "TEAM_MEMBERSHIP_NOT_FOUND" {
+        /// The team.
+        team_id: Uuid,
+        /// The user.
+        user_id: Uuid,
+    };
+
+    /// The user is in the team already.
+    TeamMembershipAlreadyExists: CONFLICT "TEAM_MEMBERSHIP_ALREADY_EXISTS";
+
+    /// Somebody who may not use the project yet, and so may not accept an invitation.
+    TeamInvitationRestrictedUserNotAllowed: FORBIDDEN "TEAM_INVITATION_RESTRICTED_USER_NOT_ALLOWED" {
+        #[schema(inline)]
+        restricted_reason: Restriction,
+    };
+}
 
 impl KnownError {
     /// The team does not exist.
     #[must_use]
     pub fn team_not_found(team: TeamId) -> Self {
-        Self::not_found("TEAM_NOT_FOUND", format!("The project has no team {team}."))
-            .with(json!({"team_id": team}))
+        TeamNotFound {
+            team_id: team.to_string(),
+        }
+        .says(format!("The project has no team {team}."))
     }
 
     /// The user is not in the team.
     #[must_use]
     pub fn team_membership_not_found(team: TeamId, user: UserId) -> Self {
-        Self::not_found(
-            "TEAM_MEMBERSHIP_NOT_FOUND",
-            format!("User {user} is not a member of team {team}."),
-        )
-        .with(json!({"team_id": team, "user_id": user}))
+        TeamMembershipNotFound {
+            team_id: team.0,
+            user_id: user.0,
+        }
+        .says(format!("User {user} is not a member of team {team}."))
     }
 
     /// The user is in the team already.
     #[must_use]
     pub fn team_membership_already_exists() -> Self {
-        Self::new(
-            StatusCode::CONFLICT,
-            "TEAM_MEMBERSHIP_ALREADY_EXISTS",
-            "The user is a member of the team already.",
-        )
+        TeamMembershipAlreadyExists.says("The user is a member of the team already.")
     }
 
     /// Somebody who may not use the project yet, and so may not accept an invitation.
     #[must_use]
     pub fn team_invitation_restricted_user(reason: RestrictedReason) -> Self {
-        Self::new(
-            StatusCode::FORBIDDEN,
-            "TEAM_INVITATION_RESTRICTED_USER_NOT_ALLOWED",
-            "The user is restricted, and cannot accept invitations before that is lifted.",
-        )
-        .with(json!({"restricted_reason": reason}))
+        TeamInvitationRestrictedUserNotAllowed {
+            restricted_reason: reason.into(),
+        }
+        .says("The user is restricted, and cannot accept invitations before that is lifted.")
     }
 }

@@ -4,15 +4,68 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use muniment_domain::EmailAddress;
 use muniment_domain::verification_code::Purpose;
+use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::app::auth::codes::{self, Handling};
 use crate::app::auth::sign_in::SignedIn;
 use crate::error::ApiResult;
+use crate::error::codes::{
+    Text, VerificationCodeAlreadyUsed, VerificationCodeExpired, VerificationCodeMaxAttemptsReached,
+    VerificationCodeNotFound,
+};
 use crate::http::request::access::ProjectAccess;
+use crate::http::request::declare::request;
 use crate::http::request::input::Input;
-use crate::http::request::values::verification_code;
+use crate::http::request::presence::required;
+use crate::http::request::shape::scalars::verification_code;
+use crate::http::request::values;
 use crate::security::limits::Limit;
+
+request! {
+    /// A code that somebody got by mail.
+    pub(crate) struct MailedCode {
+        query(open) {}
+        body {
+            /// The code, 45 characters; in capitals or not.
+            code: String = required(verification_code());
+        }
+    }
+}
+
+/// How a code can fail.
+pub(crate) type CodeErrors = (
+    VerificationCodeNotFound,
+    VerificationCodeExpired,
+    VerificationCodeAlreadyUsed,
+    VerificationCodeMaxAttemptsReached,
+    Text<429>,
+);
+
+/// A code would work.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CodeIsValid {
+    /// Always true: of one that would not, an error is told.
+    is_code_valid: bool,
+}
+
+/// Says whether a code would work, without using it up. The look counts as an attempt.
+///
+/// # Errors
+/// What is wrong with the code: [`CodeErrors`].
+pub(crate) async fn check_mailed_code(
+    access: &ProjectAccess,
+    MailedCode { code }: MailedCode,
+    purpose: Purpose,
+) -> ApiResult<Json<CodeIsValid>> {
+    access.limit(Limit::CodeCheckFromIp)?;
+    let (app, context) = (&access.app, access.event_context());
+    codes::take(app, context, purpose, &code, Handling::Check).await?;
+    Ok(Json(CodeIsValid {
+        is_code_valid: true,
+    }))
+}
 
 /// Says whether a code would work, without using it up. The look counts as an attempt.
 ///
@@ -37,7 +90,7 @@ pub(crate) async fn check_code(
 pub(crate) fn read_code(access: &ProjectAccess, input: &Input) -> ApiResult<String> {
     let mut form = access.form(input);
     let mut body = form.body();
-    let code = body.required("code", verification_code);
+    let code = body.required("code", values::verification_code);
     body.close();
     form.finish(code)
 }

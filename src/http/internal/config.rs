@@ -5,14 +5,10 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use muniment_domain::project::schema::Setting;
-use muniment_domain::project::{
-    ConfigSource, Level, ProjectCommand, ProjectConfig, legacy_overrides, validation,
-};
+use muniment_domain::project::{ConfigSource, Level, ProjectCommand, legacy_overrides, validation};
 use muniment_event_store::{AccessType, LedgerError};
 use muniment_projections::read_models::projects::{self, ProjectRow};
 use serde_json::{Map, Value, json};
-use utoipa::openapi::{OpenApi, RefOr};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -37,17 +33,6 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(read, replace, merge))
         .routes(routes!(reset))
         .routes(routes!(source, unlink))
-}
-
-/// Describes the configuration in the reference: the schema follows from the same lines as the
-/// checks do.
-pub(crate) fn document(documentation: &mut OpenApi) {
-    let schema = serde_json::from_value(ProjectConfig::SHAPE.json_schema());
-    if let (Ok(schema), Some(components)) = (schema, documentation.components.as_mut()) {
-        components
-            .schemas
-            .insert("ProjectConfig".to_owned(), RefOr::T(schema));
-    }
 }
 
 /// The configuration in effect, as text: a `ProjectConfig` in JSON.

@@ -26,7 +26,12 @@ use crate::app::App;
 use crate::app::auth::geo::GeoLocation;
 use crate::app::request_context::RequestContext;
 use crate::error::ApiError;
+use crate::error::codes::{
+    AccessTypeRequired, CannotGetOwnUserWithoutUser, InsufficientAccessType,
+};
 use crate::error::known_error::KnownError;
+use crate::http::openapi::describe::{OperationDescription, OperationInput};
+use crate::http::openapi::security::Credentials;
 use crate::security::limits::Limit;
 
 /// A request by somebody with access to a project. Handlers get it inside of [`ClientAccess`],
@@ -122,7 +127,14 @@ pub(crate) struct ServerAccess(ProjectAccess);
 pub(crate) struct AdminAccess(ProjectAccess);
 
 macro_rules! extract_access {
-    ($($access:ident: $check:path;)*) => {$(
+    ($($access:ident: $check:path, $credentials:ident, $errors:ty;)*) => {$(
+        impl OperationInput for $access {
+            fn describe(operation: &mut OperationDescription) {
+                operation.credentials = Credentials::$credentials;
+                operation.fails_with::<$errors>();
+            }
+        }
+
         impl Deref for $access {
             type Target = ProjectAccess;
 
@@ -142,9 +154,9 @@ macro_rules! extract_access {
 }
 
 extract_access! {
-    ClientAccess: Caller::client;
-    ServerAccess: Caller::server;
-    AdminAccess: Caller::admin;
+    ClientAccess: Caller::client, Client, AccessTypeRequired;
+    ServerAccess: Caller::server, Server, (AccessTypeRequired, InsufficientAccessType);
+    AdminAccess: Caller::admin, Admin, (AccessTypeRequired, InsufficientAccessType);
 }
 
 /// Access of any kind by a signed-in user, to their own account. Without a user the answer is
@@ -160,6 +172,13 @@ impl Deref for OwnUserAccess {
 
     fn deref(&self) -> &ProjectAccess {
         &self.access
+    }
+}
+
+impl OperationInput for OwnUserAccess {
+    fn describe(operation: &mut OperationDescription) {
+        operation.credentials = Credentials::ClientWithUser;
+        operation.fails_with::<(AccessTypeRequired, CannotGetOwnUserWithoutUser)>();
     }
 }
 

@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 use muniment_domain::{Patch, UserId};
 use serde_json::{Map, Value};
 
+use super::declare::{Audience, Openness};
+use super::presence::Presence;
+use super::shape::Place;
 use super::values::uuid;
 
 /// A field's value, or nothing if it violates something, which was noted then.
@@ -21,14 +24,18 @@ pub(crate) struct Violation {
 }
 
 /// What is wrong so far.
-pub(super) struct Findings {
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
     pub(super) current_user: Option<UserId>,
+    /// Whether the caller is a client. Nobody in particular may send everything.
+    pub(super) is_client: bool,
     pub(super) violations: Vec<Violation>,
     pub(super) own_user_missing: bool,
 }
 
 impl Findings {
-    pub(super) fn note(&mut self, path: &str, problem: &str) {
+    /// Notes something that is wrong with what stands at `path`: `body.items[0].id`.
+    pub(crate) fn note(&mut self, path: &str, problem: &str) {
         self.violations.push(Violation {
             path: path.to_owned(),
             problem: problem.to_owned(),
@@ -41,12 +48,16 @@ pub(crate) struct Fields<'f> {
     path: String,
     object: Map<String, Value>,
     read: BTreeSet<String>,
+    openness: Openness,
     findings: &'f mut Findings,
 }
 
 impl Drop for Fields<'_> {
     /// Whatever was not read is unknown.
     fn drop(&mut self) {
+        if self.openness == Openness::Open {
+            return;
+        }
         let unknown = self.object.keys().filter(|key| !self.read.contains(*key));
         for key in unknown {
             self.findings
@@ -70,8 +81,30 @@ impl<'f> Fields<'f> {
             path,
             object,
             read: BTreeSet::new(),
+            openness: Openness::Closed,
             findings,
         }
+    }
+
+    /// The same, passing over what is not read or not.
+    pub(super) fn with_openness(mut self, openness: Openness) -> Self {
+        self.openness = openness;
+        self
+    }
+
+    /// A declared field. One that the caller may not know of is not read, which makes it unknown.
+    pub(crate) fn field<P: Presence>(
+        &mut self,
+        name: &str,
+        audience: Audience,
+        presence: &P,
+    ) -> Checked<P::Value> {
+        if audience == Audience::Servers && self.findings.is_client {
+            return presence.absent();
+        }
+        let value = self.take(name);
+        let path = format!("{}.{name}", self.path);
+        presence.read(value.as_ref(), &mut Place::new(path, self.findings))
     }
 
     /// Ends the reading of this object.
@@ -81,7 +114,7 @@ impl<'f> Fields<'f> {
 
     /// Ends the reading of this object, whatever else is in it: it may be for newer servers.
     pub(crate) fn close_leniently(mut self) {
-        self.read.extend(self.object.keys().cloned());
+        self.openness = Openness::Open;
     }
 
     /// Declares a field known without reading it.

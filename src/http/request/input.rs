@@ -17,12 +17,14 @@ use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use muniment_domain::UserId;
+use muniment_event_store::AccessType;
 use muniment_projections::read_models::users::UserRecord;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::body::{Body, Observations};
-use super::caller::Auth;
+use super::caller::{Auth, Caller};
+use super::declare::{Mode, Need};
 use super::fields::{Checked, Fields, Findings, Violation};
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
@@ -84,18 +86,29 @@ impl Input {
     pub(crate) fn form(&self, current_user: Option<UserId>) -> Form<'_> {
         Form {
             input: self,
+            caller: None,
             findings: Findings {
                 current_user,
-                violations: Vec::new(),
-                own_user_missing: false,
+                ..Findings::default()
             },
         }
+    }
+
+    /// Begins to read a declared request of a caller.
+    #[must_use]
+    pub(super) fn form_by<'i>(&'i self, caller: &'i Caller) -> Form<'i> {
+        let access = caller.auth().map(|auth| auth.access_type);
+        let mut form = self.form(caller.user_id());
+        form.caller = Some(caller);
+        form.findings.is_client = access == Some(AccessType::Client);
+        form
     }
 }
 
 /// A request that is being read.
 pub(crate) struct Form<'i> {
     input: &'i Input,
+    caller: Option<&'i Caller>,
     findings: Findings,
 }
 
@@ -139,6 +152,37 @@ impl<'i> Form<'i> {
             Body::Absent => Fields::within("body".to_owned(), Map::new(), &mut self.findings),
             _ => self.body(),
         }
+    }
+
+    /// Something that a declared request wants of its caller.
+    pub(crate) fn need<N: Need>(&mut self, need: &N) -> Checked<N::Value> {
+        need.find(self.caller?, &mut self.findings)
+    }
+
+    /// The declared part of the path. What the path names besides is for others to read.
+    pub(crate) fn path_section(&mut self, modes: &[&str]) -> Fields<'_> {
+        self.params().with_openness(Mode::named(modes).openness)
+    }
+
+    /// The declared part of the query.
+    pub(crate) fn query_section(&mut self, modes: &[&str]) -> Fields<'_> {
+        self.query().with_openness(Mode::named(modes).openness)
+    }
+
+    /// The declared body.
+    pub(crate) fn body_section(&mut self, modes: &[&str]) -> Fields<'_> {
+        let mode = Mode::named(modes);
+        let fields = if mode.required {
+            self.body()
+        } else {
+            self.optional_body()
+        };
+        fields.with_openness(mode.openness)
+    }
+
+    /// What fields of a declared request have to do with each other.
+    pub(crate) fn check_agreement<R>(&mut self, request: &R, check: fn(&R, &mut Findings)) {
+        check(request, &mut self.findings);
     }
 
     /// The items of `events` in a body of observations, each as the text it came as.

@@ -15,12 +15,14 @@ use crate::error::known_error::KnownError;
 use crate::http::images::{self, ImageRule};
 use crate::http::request::access::ProjectAccess;
 use crate::http::request::caller::Auth;
-use crate::http::request::fields::Fields;
-use crate::http::request::input::Input;
-use crate::http::request::values::{
+use crate::http::request::declare::fields;
+use crate::http::request::fields::Findings;
+use crate::http::request::presence::{nullable, optional, required};
+use crate::http::request::shape::scalars::{
     base64, boolean, country, integer, json_value, lenient_email, non_empty_text, text, text_max,
     url_text,
 };
+use crate::http::request::shape::{Shape, object};
 use crate::security::passwords;
 
 /// The longest name, in UTF-16 code units.
@@ -29,73 +31,107 @@ const MAX_NAME: usize = 256;
 /// The longest password, in UTF-16 code units.
 const MAX_PASSWORD: usize = 70;
 
-/// The fields that creating and changing a user have in common.
-pub(super) struct UserFields {
-    display_name: Patch<String>,
-    profile_image_url: Patch<String>,
-    client_metadata: Patch<Value>,
-    client_read_only_metadata: Patch<Value>,
-    server_metadata: Patch<Value>,
-    primary_email: Patch<EmailAddress>,
-    primary_email_verified: Option<bool>,
-    primary_email_auth_enabled: Option<bool>,
-    password: Patch<String>,
-    password_hash: Option<String>,
-    otp_auth_enabled: Option<bool>,
-    passkey_auth_enabled: Option<bool>,
-    totp_secret: Patch<String>,
-    restriction: AdminRestriction,
-    country_code: Patch<String>,
-    risk_scores: Option<RiskScores>,
+fields! {
+    /// The fields that creating and changing a user have in common.
+    pub(super) struct UserFields {
+        /// The name shown to others. An empty one counts as null.
+        display_name: Patch<String> = nullable(text_max(MAX_NAME));
+        /// The picture, as a URL or, to upload it, as a `data:` URL of an image.
+        profile_image_url: Patch<String> = nullable(url_text());
+        /// Whatever the user and the application's clients want to keep. Others do not see it.
+        client_metadata: Patch<Value> = nullable(json_value());
+        /// What the user and clients see, but servers alone may change.
+        client_read_only_metadata: Patch<Value> = nullable(json_value()), servers;
+        /// What servers alone see and change.
+        server_metadata: Patch<Value> = nullable(json_value()), servers;
+        /// The primary email address.
+        primary_email: Patch<EmailAddress> = nullable(lenient_email());
+        /// Whether the primary email address is verified.
+        primary_email_verified: Option<bool> = optional(boolean()), servers;
+        /// Whether the primary email address may be used to sign in.
+        primary_email_auth_enabled: Option<bool> = optional(boolean()), servers;
+        /// A new password. Null takes the password away.
+        password: Patch<String> = nullable(text_max(MAX_PASSWORD)), servers;
+        /// The hash of a password, as another system computed it. Not together with `password`.
+        password_hash: Option<String> = optional(non_empty_text()), servers;
+        /// Whether the user may sign in by a code or link sent to the primary email address.
+        otp_auth_enabled: Option<bool> = optional(boolean());
+        /// `false` removes the passkeys. A passkey is registered by its owner.
+        passkey_auth_enabled: Option<bool> = optional(boolean());
+        /// The secret of the second factor (RFC 6238), in base64. Null switches it off.
+        totp_secret_base64: Patch<Vec<u8>> = nullable(base64());
+        /// Whether an administrator restricts the user.
+        restricted_by_admin: Option<bool> = optional(boolean()), servers;
+        /// Why, as the user may read it. Needs `restricted_by_admin: true` beside it.
+        restricted_by_admin_reason: Patch<String> = nullable(text()), servers;
+        /// Why, for administrators. Needs `restricted_by_admin: true` beside it.
+        restricted_by_admin_private_details: Patch<String> = nullable(text()), servers;
+        /// The user's country (ISO 3166-1 alpha-2).
+        country_code: Patch<String> = nullable(country()), servers;
+        /// How risky the user seems, by occasion.
+        risk_scores: Option<RiskScoresByOccasion> = optional(object()), servers;
+    }
+
+    /// Risk scores by occasion.
+    pub(super) struct RiskScoresByOccasion {
+        /// Those of the sign-up.
+        sign_up: SignUpRisks = required(object());
+    }
+
+    /// The risk scores of a sign-up.
+    pub(crate) struct SignUpRisks {
+        /// How likely it is that a program signed up.
+        bot: u8 = required(score());
+        /// How likely it is that a free trial is being abused.
+        free_trial_abuse: u8 = required(score());
+    }
+
+    /// An account at an OAuth provider.
+    pub(super) struct OauthAccountFields {
+        /// The provider's id in the project.
+        id: String = required(text());
+        /// The account's id at the provider.
+        account_id: String = required(text());
+        /// The email the provider gave.
+        email: Patch<String> = nullable(text());
+    }
+}
+
+/// A risk score.
+fn score() -> impl Shape<Value = u8> {
+    let out_of_range = |_| "must be between 0 and 100".to_owned();
+    integer(0..=100).refine(move |score| u8::try_from(score).map_err(out_of_range))
+}
+
+impl From<&SignUpRisks> for RiskScores {
+    fn from(risks: &SignUpRisks) -> Self {
+        Self {
+            bot: risks.bot,
+            free_trial_abuse: risks.free_trial_abuse,
+        }
+    }
 }
 
 impl UserFields {
-    pub(super) fn read(body: &mut Fields<'_>, access: AccessType) -> Option<Self> {
-        let display_name = body.nullable("display_name", text_max(MAX_NAME));
-        let profile_image_url = body.nullable("profile_image_url", url_text);
-        let client_metadata = body.nullable("client_metadata", json_value);
-        let primary_email = body.nullable("primary_email", lenient_email);
-        let otp_auth_enabled = body.optional("otp_auth_enabled", boolean);
-        let passkey_auth_enabled = body.optional("passkey_auth_enabled", boolean);
-        let totp_secret = body.nullable("totp_secret_base64", base64);
-        let trusted = match access {
-            AccessType::Client => Some(TrustedFields::default()),
-            AccessType::Server | AccessType::Admin => TrustedFields::read(body),
-        };
-        let trusted = trusted?;
-        Some(Self {
-            display_name: blank_is_null(display_name?),
-            profile_image_url: profile_image_url?,
-            client_metadata: client_metadata?,
-            client_read_only_metadata: trusted.client_read_only_metadata,
-            server_metadata: trusted.server_metadata,
-            primary_email: primary_email?,
-            primary_email_verified: trusted.primary_email_verified,
-            primary_email_auth_enabled: trusted.primary_email_auth_enabled,
-            password: trusted.password,
-            password_hash: trusted.password_hash,
-            otp_auth_enabled: otp_auth_enabled?,
-            passkey_auth_enabled: passkey_auth_enabled?,
-            totp_secret: map_patch(totp_secret?, |bytes| data_encoding::BASE64.encode(&bytes)),
-            restriction: trusted.restriction,
-            country_code: trusted.country_code,
-            risk_scores: trusted.risk_scores,
-        })
+    /// A note on a restriction goes with the restriction, in one and the same body.
+    pub(super) fn check_restriction(&self, findings: &mut Findings) {
+        if self.restricted_by_admin == Some(true) {
+            return;
+        }
+        if self.restricted_by_admin_reason.is_set() {
+            findings.note("body.restricted_by_admin_reason", NEEDS_FLAG);
+        }
+        if self.restricted_by_admin_private_details.is_set() {
+            findings.note("body.restricted_by_admin_private_details", NEEDS_FLAG);
+        }
     }
 
-    /// A note on a restriction goes with the restriction, in one and the same body.
-    pub(super) fn check_restriction(&self, input: &Input) -> Result<(), ApiError> {
-        if self.restriction.restricted == Some(true) {
-            return Ok(());
+    fn restriction(&self) -> AdminRestriction {
+        AdminRestriction {
+            restricted: self.restricted_by_admin,
+            reason: self.restricted_by_admin_reason.clone(),
+            private_details: self.restricted_by_admin_private_details.clone(),
         }
-        let mut form = input.form(None);
-        if self.restriction.reason.is_set() {
-            form.violation("body.restricted_by_admin_reason", NEEDS_FLAG);
-        }
-        if self.restriction.private_details.is_set() {
-            form.violation("body.restricted_by_admin_private_details", NEEDS_FLAG);
-        }
-        form.finish(Some(()))
     }
 
     fn image_rule(auth: &Auth) -> ImageRule {
@@ -136,9 +172,10 @@ impl UserFields {
         self,
         access: &ProjectAccess,
         is_anonymous: bool,
-        oauth_accounts: Vec<OauthAccount>,
+        oauth_providers: Vec<OauthAccountFields>,
     ) -> Result<NewUser, ApiError> {
         let config = &access.project.config;
+        let restriction = self.restriction();
         let password_hash = self.hash(&access.app).await?.into_value();
         if password_hash.is_some() && !config.auth.password.allow_sign_in {
             return Err(bad_request(
@@ -151,7 +188,11 @@ impl UserFields {
                 "Sign-in by email code is switched off in this project.",
             ));
         }
-        check_providers(&access.project, &oauth_accounts)?;
+        check_providers(&access.project, &oauth_providers)?;
+        let risk_scores = self
+            .risk_scores
+            .as_ref()
+            .map(|scores| (&scores.sign_up).into());
         let is_verified = self.primary_email_verified.unwrap_or(false);
         let used_for_auth = self.primary_email_auth_enabled.unwrap_or(false);
         let address = self.primary_email.into_value();
@@ -160,13 +201,12 @@ impl UserFields {
                 "primary_email_verified and primary_email_auth_enabled need a primary_email.",
             ));
         }
-        let oauth_accounts = oauth_accounts
-            .into_iter()
-            .map(|account| OauthAccount {
-                id: access.app.random.uuid(),
-                ..account
-            })
-            .collect();
+        let oauth_accounts = oauth_providers.into_iter().map(|account| OauthAccount {
+            id: access.app.random.uuid(),
+            provider_config_id: account.id,
+            account_id: account.account_id,
+            email: account.email.into_value(),
+        });
         let primary_email = address.map(|address| NewPrimaryEmail {
             channel_id: ContactChannelId(access.app.random.uuid()),
             address,
@@ -181,7 +221,7 @@ impl UserFields {
         );
         Ok(NewUser {
             is_anonymous,
-            display_name: self.display_name.into_value(),
+            display_name: blank_is_null(self.display_name).into_value(),
             profile_image_url: image.await?.into_value(),
             client_metadata: self.client_metadata.into_value().unwrap_or_default(),
             client_read_only_metadata: self
@@ -191,12 +231,12 @@ impl UserFields {
             server_metadata: self.server_metadata.into_value().unwrap_or_default(),
             primary_email,
             password_hash,
-            totp_secret: self.totp_secret.into_value(),
+            totp_secret: in_base64(self.totp_secret_base64).into_value(),
             otp_enabled,
-            restriction: self.restriction,
+            restriction,
             country_code: self.country_code.into_value(),
-            risk_scores: self.risk_scores.unwrap_or_default(),
-            oauth_accounts,
+            risk_scores: risk_scores.unwrap_or_default(),
+            oauth_accounts: oauth_accounts.collect(),
             ..NewUser::blank(access.project.id.clone(), access.app.now())
         })
     }
@@ -209,6 +249,7 @@ impl UserFields {
         }
         let config = &access.project.config;
         let password_hash = self.hash(&access.app).await?;
+        let restriction = self.restriction();
         let image = images::accept(
             &access.app,
             images::Folder::Users,
@@ -219,7 +260,7 @@ impl UserFields {
         Ok(UserUpdate {
             password_sign_in: Method::offered_if(config.auth.password.allow_sign_in),
             otp_sign_in: Method::offered_if(config.auth.otp.allow_sign_in),
-            display_name: self.display_name,
+            display_name: blank_is_null(self.display_name),
             profile_image_url,
             client_metadata: self.client_metadata,
             client_read_only_metadata: self.client_read_only_metadata,
@@ -229,10 +270,10 @@ impl UserFields {
             primary_email_auth_enabled: self.primary_email_auth_enabled,
             password_hash,
             otp_enabled: self.otp_auth_enabled,
-            totp_secret: self.totp_secret,
-            restriction: self.restriction,
+            totp_secret: in_base64(self.totp_secret_base64),
+            restriction,
             country_code: self.country_code,
-            risk_scores: self.risk_scores,
+            risk_scores: self.risk_scores.map(|scores| (&scores.sign_up).into()),
             remove_passkey: self.passkey_auth_enabled == Some(false),
             ..UserUpdate::nothing(access.app.now(), ContactChannelId(access.app.random.uuid()))
         })
@@ -241,83 +282,18 @@ impl UserFields {
 
 const NEEDS_FLAG: &str = "needs `restricted_by_admin: true` in the same request";
 
-/// The fields that only servers and administrators may write.
-#[derive(Default)]
-struct TrustedFields {
-    client_read_only_metadata: Patch<Value>,
-    server_metadata: Patch<Value>,
-    primary_email_verified: Option<bool>,
-    primary_email_auth_enabled: Option<bool>,
-    password: Patch<String>,
-    password_hash: Option<String>,
-    restriction: AdminRestriction,
-    country_code: Patch<String>,
-    risk_scores: Option<RiskScores>,
-}
-
-impl TrustedFields {
-    fn read(body: &mut Fields<'_>) -> Option<Self> {
-        let client_read_only_metadata = body.nullable("client_read_only_metadata", json_value);
-        let server_metadata = body.nullable("server_metadata", json_value);
-        let verified = body.optional("primary_email_verified", boolean);
-        let auth_enabled = body.optional("primary_email_auth_enabled", boolean);
-        let password = body.nullable("password", text_max(MAX_PASSWORD));
-        let password_hash = body.optional("password_hash", non_empty_text);
-        let restricted = body.optional("restricted_by_admin", boolean);
-        let reason = body.nullable("restricted_by_admin_reason", text);
-        let private_details = body.nullable("restricted_by_admin_private_details", text);
-        let country_code = body.nullable("country_code", country);
-        let risk_scores = body.optional_object("risk_scores", read_risk_scores);
-        Some(Self {
-            client_read_only_metadata: client_read_only_metadata?,
-            server_metadata: server_metadata?,
-            primary_email_verified: verified?,
-            primary_email_auth_enabled: auth_enabled?,
-            password: password?,
-            password_hash: password_hash?,
-            restriction: AdminRestriction {
-                restricted: restricted?,
-                reason: reason?,
-                private_details: private_details?,
-            },
-            country_code: country_code?,
-            risk_scores: risk_scores?,
-        })
-    }
-}
-
-fn read_risk_scores(fields: &mut Fields<'_>) -> Option<RiskScores> {
-    fields.required_object("sign_up", |sign_up| {
-        let bot = sign_up.required("bot", integer(0..=100));
-        let abuse = sign_up.required("free_trial_abuse", integer(0..=100));
-        Some(RiskScores {
-            bot: u8::try_from(bot?).ok()?,
-            free_trial_abuse: u8::try_from(abuse?).ok()?,
-        })
-    })
-}
-
-pub(super) fn read_oauth_account(fields: &mut Fields<'_>) -> Option<OauthAccount> {
-    let id = fields.required("id", text);
-    let account_id = fields.required("account_id", text);
-    let email = fields.nullable("email", text);
-    Some(OauthAccount {
-        id: uuid::Uuid::nil(),
-        provider_config_id: id?,
-        account_id: account_id?,
-        email: email?.into_value(),
-    })
-}
-
-fn check_providers(project: &LoadedProject, accounts: &[OauthAccount]) -> Result<(), ApiError> {
+fn check_providers(
+    project: &LoadedProject,
+    accounts: &[OauthAccountFields],
+) -> Result<(), ApiError> {
     let providers = &project.config.auth.oauth.providers;
     match accounts
         .iter()
-        .find(|account| !providers.contains_key(&account.provider_config_id))
+        .find(|account| !providers.contains_key(&account.id))
     {
         None => Ok(()),
         Some(account) => {
-            let id = &account.provider_config_id;
+            let id = &account.id;
             Err(bad_request(format!(
                 "The project has no OAuth provider `{id}`. Configure it first."
             )))
@@ -338,6 +314,10 @@ pub(super) fn map_patch<T, U>(patch: Patch<T>, change: impl FnOnce(T) -> U) -> P
         Patch::Clear => Patch::Clear,
         Patch::Set(value) => Patch::Set(change(value)),
     }
+}
+
+fn in_base64(secret: Patch<Vec<u8>>) -> Patch<String> {
+    map_patch(secret, |bytes| data_encoding::BASE64.encode(&bytes))
 }
 
 fn bad_request(message: impl Into<String>) -> ApiError {

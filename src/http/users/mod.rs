@@ -4,251 +4,276 @@ mod fields;
 pub(crate) mod find;
 
 use axum::Json;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use muniment_domain::user::UserUpdate;
-use muniment_domain::{TeamId, UserId};
+use muniment_domain::{Patch, TeamId, UserId};
 use muniment_event_store::AccessType;
 use muniment_projections::read_models::paging::Direction;
 use muniment_projections::read_models::users::{self, Listing, UserRecord, Visibility};
-use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use uuid::Uuid;
 
-use self::fields::{UserFields, map_patch, read_oauth_account};
-use self::find::find_user;
+use self::fields::{OauthAccountFields, UserFields, map_patch};
+use self::find::{FoundUser, NamesUser, find_user};
 use crate::app::App;
 use crate::app::users::accounts::{self, NewAccount, SideEffects};
+use crate::error::codes::{
+    Errors, PasswordTooLong, TeamMembershipNotFound, Text, UserEmailAlreadyExists,
+};
 use crate::error::{ApiError, ApiResult};
-use crate::http::answer::success;
+use crate::http::answer::{ByAccess, Created, Page, Success};
+use crate::http::openapi::operations;
 use crate::http::request::access::{OwnUserAccess, ProjectAccess, ServerAccess};
-use crate::http::request::caller::Auth;
-use crate::http::request::input::{Form, Input};
-use crate::http::request::values::{boolean, integer, one_of, query_boolean, text, uuid};
+use crate::http::request::declare::{NoInput, fields, request};
+use crate::http::request::fields::Findings;
+use crate::http::request::presence::{nullable, optional, or_default, required};
+use crate::http::request::shape::scalars::{
+    boolean, one_of, only_false, page_limit, query_boolean, text, user_id_or_me, uuid,
+};
+use crate::http::request::shape::{list_of, object};
 use crate::views::{CurrentUser, ServerUser};
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list, create))
-        .routes(routes!(read_me, update_me, delete_me))
-        .routes(routes!(read, update, delete))
+        .routes(operations!(list_users, create_user))
+        .routes(operations!(
+            get_current_user,
+            update_current_user,
+            delete_current_user
+        ))
+        .routes(operations!(get_user, update_user, delete_user))
 }
 
+request! {
+    /// Which users to list.
+    struct ListUsers {
+        query {
+            /// Members of this team only.
+            team_id: Option<Uuid> = optional(uuid());
+            /// How many there should be at most.
+            limit: Option<i64> = optional(page_limit());
+            /// Where the page begins: the `next_cursor` of the one before.
+            cursor: Option<Uuid> = optional(uuid());
+            /// What they are ordered by.
+            order_by: Option<&'static str> = optional(one_of(&["signed_up_at"]));
+            /// Whether the latest come first.
+            desc: bool = or_default(query_boolean(), "false");
+            /// Part of a name or an email address, or an id.
+            query: Option<String> = optional(text());
+            /// Whether restricted users are listed as well.
+            include_restricted: bool = or_default(query_boolean(), "false");
+            /// Whether anonymous and restricted users are listed as well.
+            include_anonymous: bool = or_default(query_boolean(), "false");
+            /// Whether anonymous users alone are listed. Needs `include_anonymous=true`.
+            only_anonymous: bool = or_default(query_boolean(), "false");
+        }
+    }
+
+    /// A user to be made.
+    struct CreateUser checked by CreateUser::check {
+        body {
+            .. user: UserFields;
+            /// Whether the user is an anonymous one.
+            is_anonymous: bool = or_default(boolean(), false);
+            /// Accounts at OAuth providers with which the user can sign in.
+            oauth_providers: Option<Vec<OauthAccountFields>> = optional(list_of(object()));
+        }
+    }
+
+    /// A change of one user.
+    struct UpdateUser checked by UpdateUser::check {
+        path {
+            /// A user's id, or `me` for the signed-in user's.
+            user_id: UserId = required(user_id_or_me());
+        }
+        body {
+            .. change: UserChange;
+        }
+    }
+
+    /// A change of the signed-in user.
+    struct UpdateCurrentUser checked by UpdateCurrentUser::check {
+        body {
+            .. change: UserChange;
+        }
+    }
+}
+
+fields! {
+    /// What may be changed of a user.
+    struct UserChange {
+        .. user: UserFields;
+        /// The team that the user works with. Null for none.
+        selected_team_id: Patch<Uuid> = nullable(uuid());
+        /// `false` signs an anonymous user up, who keeps their id and all that is theirs.
+        is_anonymous: Option<bool> = optional(only_false(ONLY_FALSE)), servers;
+    }
+}
+
+const ONLY_FALSE: &str = "may only be false: an anonymous user can sign up, but not the reverse";
+
+impl CreateUser {
+    fn check(&self, findings: &mut Findings) {
+        self.user.check_restriction(findings);
+    }
+}
+
+impl UpdateUser {
+    fn check(&self, findings: &mut Findings) {
+        self.change.user.check_restriction(findings);
+    }
+}
+
+impl UpdateCurrentUser {
+    fn check(&self, findings: &mut Findings) {
+        self.change.user.check_restriction(findings);
+    }
+}
+
+impl NamesUser for UpdateUser {
+    fn user_id(&self) -> UserId {
+        self.user_id
+    }
+}
+
+/// A user as the caller may see them.
+type UserView = ByAccess<CurrentUser, ServerUser>;
+
+/// Why a user cannot be made so, or become so.
+type RefusedFields = (UserEmailAlreadyExists, PasswordTooLong, Text<400>);
+
 /// The signed-in user.
-#[utoipa::path(get, path = "/users/me", tag = "users",
-    responses((status = 200, body = CurrentUser), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER")))]
-async fn read_me(access: OwnUserAccess, input: Input) -> ApiResult {
-    access.form(&input).no_query().finish(Some(()))?;
+#[utoipa::path(get, path = "/users/me", tag = "users")]
+async fn get_current_user(access: OwnUserAccess, _: NoInput) -> ApiResult<Json<UserView>> {
     Ok(show(&access, &access.own))
 }
 
 /// Changes the signed-in user.
-#[utoipa::path(patch, path = "/users/me", tag = "users", request_body = Value,
-    responses((status = 200, body = CurrentUser), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER, SCHEMA_ERROR"),
-        (status = 404, description = "TEAM_MEMBERSHIP_NOT_FOUND"), (status = 409, description = "USER_EMAIL_ALREADY_EXISTS")))]
-async fn update_me(access: OwnUserAccess, input: Input) -> ApiResult {
-    change(&access, access.own.user.user_id(), input).await
+#[utoipa::path(patch, path = "/users/me", tag = "users",
+    responses(Errors<(TeamMembershipNotFound, RefusedFields)>))]
+async fn update_current_user(
+    access: OwnUserAccess,
+    UpdateCurrentUser { change }: UpdateCurrentUser,
+) -> ApiResult<Json<UserView>> {
+    change_user(&access, access.own.user.user_id(), change).await
 }
 
 /// Deletes the signed-in user, if the project lets users do so.
-#[utoipa::path(delete, path = "/users/me", tag = "users",
-    responses((status = 200, description = "Deleted"), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER")))]
-async fn delete_me(access: OwnUserAccess, input: Input) -> ApiResult {
-    let id = access.own.user.user_id();
-    access.form(&input).no_query().finish(Some(()))?;
+#[utoipa::path(delete, path = "/users/me", tag = "users", responses(Errors<Text<400>>))]
+async fn delete_current_user(access: OwnUserAccess, _: NoInput) -> ApiResult<Json<Success>> {
     let allowed = access.project.config.users.allow_client_user_deletion;
     if access.access_type == AccessType::Client && !allowed {
         let refusal = "This project does not let users delete their own account. Ask its operator to delete it.";
-        return Err(ApiError::text(StatusCode::BAD_REQUEST, refusal));
+        return Err(ApiError::bad_request(refusal));
     }
+    let id = access.own.user.user_id();
     accounts::close(&access.app, access.event_context(), id).await?;
-    Ok(success())
+    Ok(Success::ANSWER)
 }
 
 /// One user.
-#[utoipa::path(get, path = "/users/{user_id}", tag = "users", params(("user_id" = String, Path, description = "A user's id, or `me`")),
-    responses((status = 200, body = ServerUser), (status = 404, description = "USER_NOT_FOUND")))]
-async fn read(access: ServerAccess, input: Input) -> ApiResult {
-    let id = user_in_path(&access, &input)?;
-    let record = find_user(&access, id).await?;
-    Ok(Json(ServerUser::of(&access.app, &record, &access.project)).into_response())
+#[utoipa::path(get, path = "/users/{user_id}", tag = "users")]
+async fn get_user(
+    access: ServerAccess,
+    FoundUser(user, _): FoundUser,
+) -> ApiResult<Json<ServerUser>> {
+    Ok(Json(ServerUser::of(&access.app, &user, &access.project)))
 }
 
 /// Changes one user.
-#[utoipa::path(patch, path = "/users/{user_id}", tag = "users", request_body = Value, params(("user_id" = String, Path, description = "A user's id, or `me`")),
-    responses((status = 200, body = ServerUser), (status = 400, description = "SCHEMA_ERROR"),
-        (status = 404, description = "USER_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND"), (status = 409, description = "USER_EMAIL_ALREADY_EXISTS")))]
-async fn update(access: ServerAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input);
-    let id = form.params().required_user_id_or_me("user_id");
-    let id = match id {
-        Some(id) => id,
-        None => form.finish(None)?,
-    };
-    change(&access, id, input).await
+#[utoipa::path(patch, path = "/users/{user_id}", tag = "users",
+    responses(Errors<(TeamMembershipNotFound, RefusedFields)>))]
+async fn update_user(
+    access: ServerAccess,
+    FoundUser(_, update): FoundUser<UpdateUser>,
+) -> ApiResult<Json<UserView>> {
+    change_user(&access, update.user_id, update.change).await
 }
 
 /// Deletes one user, with everything that is theirs.
-#[utoipa::path(delete, path = "/users/{user_id}", tag = "users", params(("user_id" = String, Path, description = "A user's id, or `me`")),
-    responses((status = 200, description = "Deleted"), (status = 404, description = "USER_NOT_FOUND")))]
-async fn delete(access: ServerAccess, input: Input) -> ApiResult {
-    let id = user_in_path(&access, &input)?;
-    find_user(&access, id).await?;
-    accounts::close(&access.app, access.event_context(), id).await?;
-    Ok(success())
+#[utoipa::path(delete, path = "/users/{user_id}", tag = "users")]
+async fn delete_user(
+    access: ServerAccess,
+    FoundUser(user, _): FoundUser,
+) -> ApiResult<Json<Success>> {
+    accounts::close(&access.app, access.event_context(), user.user.user_id()).await?;
+    Ok(Success::ANSWER)
 }
 
 /// Lists users by the time of their sign-up.
-#[utoipa::path(get, path = "/users", tag = "users",
-    params(("team_id" = Option<String>, Query), ("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query),
-        ("order_by" = Option<String>, Query, description = "`signed_up_at`"), ("desc" = Option<bool>, Query),
-        ("query" = Option<String>, Query, description = "Part of a name or an email address, or an id"),
-        ("include_restricted" = Option<bool>, Query), ("include_anonymous" = Option<bool>, Query), ("only_anonymous" = Option<bool>, Query)),
-    responses((status = 200, description = "A page of users")))]
-async fn list(access: ServerAccess, input: Input) -> ApiResult {
-    let listing = read_listing(access.form(&input))?;
+#[utoipa::path(get, path = "/users", tag = "users", responses(Errors<Text<400>>))]
+async fn list_users(access: ServerAccess, wanted: ListUsers) -> ApiResult<Json<Page<ServerUser>>> {
+    if wanted.only_anonymous && !wanted.include_anonymous {
+        let refusal = "only_anonymous=true needs include_anonymous=true as well.";
+        return Err(ApiError::bad_request(refusal));
+    }
     let verification = access.project.config.email_verification();
-    let page = users::list(
-        access.app.pool(),
-        access.project_id(),
-        &listing,
-        verification,
-    )
-    .await?;
+    let (pool, project) = (access.app.pool(), access.project_id());
+    let page = users::list(pool, project, &wanted.into(), verification).await?;
     let show = |record: &UserRecord| ServerUser::of(&access.app, record, &access.project);
-    let items: Vec<ServerUser> = page.items.iter().map(show).collect();
-    let pagination = json!({"next_cursor": page.next_cursor});
-    Ok(
-        Json(json!({"items": items, "is_paginated": true, "pagination": pagination}))
-            .into_response(),
-    )
+    let next_cursor = page.next_cursor.map(|cursor| cursor.to_string());
+    Ok(Page::of(page.items.iter().map(show).collect(), next_cursor))
 }
 
-fn read_listing(mut form: Form) -> Result<Listing, ApiError> {
-    let mut query = form.query();
-    let team = query.optional("team_id", uuid);
-    let limit = query.optional("limit", integer(1..=i64::MAX));
-    let cursor = query.optional("cursor", uuid);
-    let order = query.optional("order_by", one_of(&["signed_up_at"]));
-    let desc = query.or_default("desc", query_boolean, false);
-    let search = query.optional("query", text);
-    let restricted = query.or_default("include_restricted", query_boolean, false);
-    let anonymous = query.or_default("include_anonymous", query_boolean, false);
-    let only = query.or_default("only_anonymous", query_boolean, false);
-    query.close();
-    let (anonymous, only, listing) = form.finish((|| {
-        order?;
-        let visibility = match (restricted?, anonymous?, only?) {
+impl From<ListUsers> for Listing {
+    fn from(wanted: ListUsers) -> Self {
+        let visibility = match (
+            wanted.include_restricted,
+            wanted.include_anonymous,
+            wanted.only_anonymous,
+        ) {
             (_, true, true) => Visibility::Anonymous,
             (_, true, false) => Visibility::Everybody,
             (true, false, _) => Visibility::SignedUp,
             (false, false, _) => Visibility::Unrestricted,
         };
-        let listing = Listing {
-            team: team?.map(TeamId),
+        Self {
+            team: wanted.team_id.map(TeamId),
             visibility,
-            query: search?,
-            cursor: cursor?.map(UserId),
-            limit: limit?,
-            direction: if desc? {
+            query: wanted.query,
+            cursor: wanted.cursor.map(UserId),
+            limit: wanted.limit,
+            direction: if wanted.desc {
                 Direction::Descending
             } else {
                 Direction::Ascending
             },
-        };
-        Some((anonymous?, only?, listing))
-    })())?;
-    if only && !anonymous {
-        let refusal = "only_anonymous=true needs include_anonymous=true as well.";
-        return Err(ApiError::text(StatusCode::BAD_REQUEST, refusal));
+        }
     }
-    Ok(listing)
 }
 
 /// Creates a user.
-#[utoipa::path(post, path = "/users", tag = "users", request_body = Value,
-    responses((status = 201, body = ServerUser), (status = 400, description = "SCHEMA_ERROR"), (status = 409, description = "USER_EMAIL_ALREADY_EXISTS")))]
-async fn create(access: ServerAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let mut body = form.body();
-    let fields = UserFields::read(&mut body, access.access_type);
-    let is_anonymous = body.or_default("is_anonymous", boolean, false);
-    let accounts = body.optional_list("oauth_providers", read_oauth_account);
-    body.close();
-    let (fields, is_anonymous, oauth) =
-        form.finish((|| Some((fields?, is_anonymous?, accounts?)))())?;
-    fields.check_restriction(&input)?;
-    let user = fields
-        .into_new_user(&access, is_anonymous, oauth.unwrap_or_default())
-        .await?;
-    let account = NewAccount::generate(&access.app, &access.project, user);
-    accounts::open(
-        &access.app,
-        access.event_context(),
-        &account,
-        &SideEffects::default(),
-    )
-    .await?;
+#[utoipa::path(post, path = "/users", tag = "users", responses(Errors<RefusedFields>))]
+async fn create_user(access: ServerAccess, new: CreateUser) -> ApiResult<Created<ServerUser>> {
+    let accounts = new.oauth_providers.unwrap_or_default();
+    let user = new.user.into_new_user(&access, new.is_anonymous, accounts);
+    let account = NewAccount::generate(&access.app, &access.project, user.await?);
+    let context = access.event_context();
+    accounts::open(&access.app, context, &account, &SideEffects::default()).await?;
     let record = find_user(&access, account.id).await?;
     let view = ServerUser::of(&access.app, &record, &access.project).before_personal_team();
-    Ok((StatusCode::CREATED, Json(view)).into_response())
+    Ok(Created(view))
 }
 
-async fn change(access: &ProjectAccess, id: UserId, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let mut body = form.body();
-    let fields = UserFields::read(&mut body, access.access_type);
-    let selected_team = body.nullable("selected_team_id", uuid);
-    let sign_up = match access.access_type {
-        AccessType::Client => Some(None),
-        AccessType::Server | AccessType::Admin => body.optional("is_anonymous", only_false),
-    };
-    body.close();
-    let (fields, selected_team, sign_up) =
-        form.finish((|| Some((fields?, selected_team?, sign_up?)))())?;
-    fields.check_restriction(&input)?;
-    // The signed-in user was found before.
-    if access.user_id() != Some(id) {
-        find_user(access, id).await?;
-    }
+async fn change_user(
+    access: &ProjectAccess,
+    id: UserId,
+    change: UserChange,
+) -> ApiResult<Json<UserView>> {
     let update = UserUpdate {
-        selected_team_id: map_patch(selected_team, TeamId),
-        sign_up: sign_up.is_some(),
-        ..fields.into_update(access).await?
+        selected_team_id: map_patch(change.selected_team_id, TeamId),
+        sign_up: change.is_anonymous.is_some(),
+        ..change.user.into_update(access).await?
     };
-    accounts::update(
-        &access.app,
-        access.event_context(),
-        id,
-        &update,
-        &SideEffects::default(),
-    )
-    .await?;
-    let record = find_user(access, id).await?;
-    Ok(show(access, &record))
+    let (app, context) = (&access.app, access.event_context());
+    accounts::update(app, context, id, &update, &SideEffects::default()).await?;
+    Ok(show(access, &find_user(access, id).await?))
 }
 
-fn only_false(value: &Value) -> Result<bool, String> {
-    if boolean(value)? {
-        return Err(
-            "may only be false: an anonymous user can sign up, but not the reverse".to_owned(),
-        );
-    }
-    Ok(false)
-}
-
-fn user_in_path(auth: &Auth, input: &Input) -> Result<UserId, ApiError> {
-    let mut form = input.form(auth.user_id()).no_query();
-    let id = form.params().required_user_id_or_me("user_id");
-    form.finish(id)
-}
-
-fn show(access: &ProjectAccess, record: &UserRecord) -> Response {
-    match access.access_type {
-        AccessType::Client => Json(CurrentUser::of(record, &access.project)).into_response(),
-        AccessType::Server | AccessType::Admin => {
-            Json(ServerUser::of(&access.app, record, &access.project)).into_response()
-        }
-    }
+fn show(access: &ProjectAccess, record: &UserRecord) -> Json<UserView> {
+    Json(ByAccess::of(
+        access.access_type,
+        || CurrentUser::of(record, &access.project),
+        || ServerUser::of(&access.app, record, &access.project),
+    ))
 }
