@@ -193,6 +193,16 @@ impl BodyDescription {
     }
 }
 
+impl BodyDescription {
+    /// Adds a required field that its endpoint reads in its own way.
+    pub(crate) fn add_field(&mut self, name: &str, schema: &Value) {
+        self.schema["properties"][name] = schema.clone();
+        if let Some(required) = self.schema["required"].as_array_mut() {
+            required.push(json!(name));
+        }
+    }
+}
+
 /// How a section is read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mode {
