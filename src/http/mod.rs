@@ -98,7 +98,7 @@ pub fn router(app: App, metrics: Metrics) -> Router {
         .merge(operations::router(metrics))
         .merge(mailbox)
         .merge(images::router())
-        .merge(openapi::pages(documentation, &[]))
+        .merge(openapi::pages(documentation, &app.docs_credentials))
         .fallback_service(api.with_state(app.clone()))
         .with_state(app)
 }
