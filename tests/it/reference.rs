@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, TestServer};
+use crate::support::{Answer, TestServer, unique_email};
 
 /// The methods under which OpenAPI lists operations.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -286,7 +286,7 @@ fn filled_in(template: &str, user: &str) -> String {
 async fn examples_of_bodies_are_accepted_as_they_are() {
     let server = TestServer::start().await;
     let reference = Reference::of(&server.base()).await;
-    let user = server.sign_up().await;
+    let user = server.sign_up_to(&server.project, &unique_email()).await;
     let mut refused = Vec::new();
     for (name, operation) in operations(&reference.document) {
         let Some(content) = operation["requestBody"]["content"]["application/json"].as_object()
