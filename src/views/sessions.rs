@@ -2,18 +2,17 @@
 
 use muniment_domain::SessionId;
 use muniment_projections::read_models::sessions::SessionRecord;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::http::answer::schema_of;
 
 /// An end user's address, and where that is; see [`crate::app::auth::geo::GeoLocation::shown`].
 fn ip_info() -> RefOr<Schema> {
-    schema_of(&json!({
+    let schema = json!({
         "description": "Where it was last used from, as far as that is known.",
         "type": "object",
         "required": ["ip"],
@@ -26,7 +25,8 @@ fn ip_info() -> RefOr<Schema> {
             "longitude": {"type": "number", "description": "In degrees east."},
             "tzIdentifier": {"type": "string", "description": "By its name in the IANA database."},
         },
-    }))
+    });
+    Schema::deserialize(schema).map_or_else(|_| RefOr::default(), RefOr::T)
 }
 
 /// A session in a listing.

@@ -7,7 +7,6 @@ use muniment_domain::{EmailAddress, UserId};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::app::auth::codes::{self, Handling};
 use crate::app::auth::sign_in::SignedIn;

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::codes::{
-    CodeErrors, CodeIsValid, SignInTokens, MailedCode, check_mailed_code, limit_sending,
+    CodeErrors, CodeIsValid, MailedCode, SignInTokens, check_mailed_code, limit_sending,
 };
 use super::passwords::BotChallenge;
 use crate::app::App;
