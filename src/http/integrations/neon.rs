@@ -18,15 +18,18 @@ use crate::app::integrations::provisioning;
 use crate::app::projects::shared_provider;
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
-use crate::http::answer::{success, whole_list};
+use crate::http::answer::{List, success, whole_list};
+use crate::http::internal::api_keys::{CreateKeySet, NamedKeySet, UpdateKeySet};
+use crate::http::internal::found::Found;
 use crate::http::internal::webhooks::{read_place, register_anywhere};
 use crate::http::internal::{api_keys, projects};
 use crate::http::request::access::{AdminAccess, ClientAccess, ProjectAccess};
 use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::declare::NoInput;
 use crate::http::request::fields::Fields;
 use crate::http::request::input::Input;
 use crate::http::request::values::{non_empty_text, one_of, text};
-use crate::views::{AdminProject, enabled_providers};
+use crate::views::{AdminProject, KeySet, NewKeySet, enabled_providers};
 
 /// Whose client is used: the server's, or the project's.
 const KINDS: [&str; 2] = ["shared", "standard"];
@@ -103,29 +106,29 @@ async fn register_webhook(access: ClientAccess, credentials: BasicAuth, input: I
 
 /// Lists the project's key sets, newest first.
 #[utoipa::path(get, path = "/integrations/neon/api-keys", tag = "integrations", responses((status = 200, description = "Key sets")))]
-async fn list_keys(access: AdminAccess, input: Input) -> ApiResult {
-    api_keys::list(access, input).await
+async fn list_keys(access: AdminAccess, input: NoInput) -> ApiResult<Json<List<KeySet>>> {
+    api_keys::list_key_sets(access, input).await
 }
 
 /// Issues a set of keys. They are shown this once.
 #[utoipa::path(post, path = "/integrations/neon/api-keys", tag = "integrations", request_body = Value,
     responses((status = 200, description = "The set with its keys"), (status = 400, description = "SCHEMA_ERROR")))]
-async fn create_keys(access: AdminAccess, input: Input) -> ApiResult {
-    api_keys::create(access, input).await
+async fn create_keys(access: AdminAccess, wanted: CreateKeySet) -> ApiResult<Json<NewKeySet>> {
+    api_keys::create_key_set(access, wanted).await
 }
 
 /// One key set.
 #[utoipa::path(get, path = "/integrations/neon/api-keys/{id}", tag = "integrations", params(("id" = String, Path)),
     responses((status = 200, description = "The set"), (status = 404, description = "API_KEY_NOT_FOUND")))]
-async fn read_keys(access: AdminAccess, input: Input) -> ApiResult {
-    api_keys::read(access, input).await
+async fn read_keys(access: AdminAccess, found: Found<NamedKeySet>) -> ApiResult<Json<KeySet>> {
+    api_keys::get_key_set(access, found).await
 }
 
 /// Describes or revokes a key set.
 #[utoipa::path(patch, path = "/integrations/neon/api-keys/{id}", tag = "integrations", request_body = Value, params(("id" = String, Path)),
     responses((status = 200, description = "The set"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "API_KEY_NOT_FOUND")))]
-async fn update_keys(access: AdminAccess, input: Input) -> ApiResult {
-    api_keys::update(access, input).await
+async fn update_keys(access: AdminAccess, found: Found<UpdateKeySet>) -> ApiResult<Json<KeySet>> {
+    api_keys::update_key_set(access, found).await
 }
 
 /// The project's OAuth providers.
