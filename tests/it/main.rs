@@ -78,6 +78,7 @@ mod projects;
 mod read_tables;
 mod receiver;
 mod receiver_process;
+mod reference;
 mod sdk;
 mod session_replays;
 mod sessions;

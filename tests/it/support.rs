@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 
+use crate::reference::Reference;
 use crate::smtp::MailBox;
 
 /// The cluster of this test run. Its watchdog stops and removes it when the process ends.
@@ -610,14 +611,21 @@ impl Call {
         Self(self.0.header("content-type", content_type).body(body))
     }
 
+    /// Sends, and holds the answer against the reference.
     pub(crate) async fn send(self) -> Answer {
-        let response = self.0.send().await.unwrap();
+        let (client, request) = self.0.build_split();
+        let request = request.unwrap();
+        let (method, url) = (request.method().clone(), request.url().clone());
+        let response = client.execute(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
-        Answer {
+        let answer = Answer {
             status,
             headers,
             text: response.text().await.unwrap(),
-        }
+        };
+        let reference = Reference::of(&url.origin().ascii_serialization()).await;
+        reference.check(method.as_str(), url.path(), &answer);
+        answer
     }
 
     /// Sends, and demands that status.

@@ -1,0 +1,270 @@
+//! The reference, `/openapi.json`, against what the server does: every answer that a test gets
+//! through [`crate::support::Call`] is held against it. An answer with a status, a media type, a
+//! known error or a body that the operation does not document fails the test that got it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, TestServer};
+
+/// The methods under which OpenAPI lists operations.
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+/// The document, and what was made of it so far.
+pub(crate) struct Reference {
+    document: Value,
+    /// By operation, status and media type.
+    validators: Mutex<HashMap<(String, String, String), Arc<Validator>>>,
+}
+
+/// The document is the same on every server of a process.
+static REFERENCE: OnceLock<Reference> = OnceLock::new();
+
+impl Reference {
+    /// The reference of the server at `base`.
+    pub(crate) async fn of(base: &str) -> &'static Self {
+        if let Some(reference) = REFERENCE.get() {
+            return reference;
+        }
+        let document = reqwest::get(format!("{base}/openapi.json")).await.unwrap();
+        let document: Value = document.json().await.unwrap();
+        REFERENCE.get_or_init(|| Self {
+            document,
+            validators: Mutex::default(),
+        })
+    }
+
+    /// Holds an answer against the operation that gave it. What is no operation is passed over, as is
+    /// what went wrong on the server's side.
+    pub(crate) fn check(&self, method: &str, path: &str, answer: &Answer) {
+        let Some((template, operation)) = self.operation(method, path) else {
+            return;
+        };
+        let actual = answer.header("x-stack-actual-status");
+        let status = if actual.is_empty() {
+            answer.status.as_str().to_owned()
+        } else {
+            actual.to_owned()
+        };
+        if status.starts_with('5') {
+            return;
+        }
+        let name = format!("{method} {template}");
+        let documented = &operation["responses"][&status];
+        assert!(
+            documented.is_object(),
+            "{name} answers {status}, which the reference does not know: {}",
+            answer.text
+        );
+        self.check_body(&name, &status, documented, answer);
+    }
+
+    fn check_body(&self, name: &str, status: &str, documented: &Value, answer: &Answer) {
+        let kind = answer.header("content-type");
+        let media_type = kind.split(';').next().unwrap_or_default();
+        let Some(content) = documented["content"].as_object() else {
+            assert!(
+                answer.text.is_empty() || media_type != "application/json",
+                "{name} answers {status} with a body that the reference does not know: {}",
+                answer.text
+            );
+            return;
+        };
+        let content = content.get(media_type).unwrap_or_else(|| {
+            panic!(
+                "{name} answers {status} with {media_type}, which the reference does not know: {}",
+                answer.text
+            )
+        });
+        if media_type != "application/json" {
+            return;
+        }
+        let body = answer.json();
+        let validator = self.validator(name, status, media_type, &content["schema"]);
+        let errors: Vec<String> = validator
+            .iter_errors(&body)
+            .map(|error| format!("{error} at {}", error.instance_path()))
+            .collect();
+        assert!(
+            errors.is_empty(),
+            "{name} answers {status} with a body that its schema does not allow: {errors:#?}\n{body:#}"
+        );
+    }
+
+    fn validator(
+        &self,
+        name: &str,
+        status: &str,
+        media_type: &str,
+        schema: &Value,
+    ) -> Arc<Validator> {
+        let key = (name.to_owned(), status.to_owned(), media_type.to_owned());
+        let mut validators = self.validators.lock().unwrap();
+        let made = validators.entry(key).or_insert_with(|| {
+            let whole = json!({"allOf": [schema], "components": self.document["components"]});
+            Arc::new(jsonschema::validator_for(&whole).unwrap())
+        });
+        Arc::clone(made)
+    }
+
+    /// The operation that answers, with the template of its path. Of several, that with the fewest
+    /// parameters.
+    fn operation(&self, method: &str, path: &str) -> Option<(&str, &Value)> {
+        let path = path.strip_prefix("/api/")?;
+        let (_version, path) = path.split_once('/')?;
+        let method = method.to_ascii_lowercase();
+        let paths = self.document["paths"].as_object()?;
+        let matching = paths
+            .iter()
+            .filter(|(template, _)| matches(template, path))
+            .min_by_key(|(template, _)| template.matches('{').count())?;
+        Some((matching.0, matching.1.get(&method)?))
+    }
+}
+
+fn matches(template: &str, path: &str) -> bool {
+    let template = template.trim_start_matches('/');
+    let (template, rest) = match template.split_once("{*") {
+        Some((template, _)) => (template.trim_end_matches('/'), true),
+        None => (template, false),
+    };
+    let (mut wanted, mut parts) = (template.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), parts.next()) {
+            (None, None) => return true,
+            (None, Some(_)) => return rest,
+            (Some(wanted), Some(part)) if wanted.starts_with('{') || wanted == part => {}
+            _ => return false,
+        }
+    }
+}
+
+fn operations(document: &Value) -> impl Iterator<Item = (String, &Value)> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    paths.flat_map(|(path, item)| {
+        METHODS.iter().filter_map(move |method| {
+            let operation = item.get(*method)?;
+            Some((format!("{} {path}", method.to_uppercase()), operation))
+        })
+    })
+}
+
+async fn document() -> &'static Value {
+    let server = TestServer::start().await;
+    &Reference::of(&server.base).await.document
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_is_described_by_its_handlers_signature() {
+    let document = document().await;
+    let mut hollow = Vec::new();
+    for (name, operation) in operations(document) {
+        if !operation["security"].is_array() {
+            hollow.push(format!("{name} is not described"));
+        }
+        if let Some(body) = operation["requestBody"]["content"].as_object() {
+            hollow.extend(body.values().filter_map(|content| {
+                is_hollow(&content["schema"]).then(|| format!("{name} takes any body"))
+            }));
+        }
+        for (status, answer) in operation["responses"].as_object().unwrap() {
+            let is_error = !status.starts_with(['2', '3']);
+            let content = answer["content"].as_object();
+            let any =
+                content.is_some_and(|it| it.values().any(|content| is_hollow(&content["schema"])));
+            if any || (is_error && content.is_none()) {
+                hollow.push(format!("{name} answers {status} with anything"));
+            }
+        }
+    }
+    assert!(hollow.is_empty(), "{}: {hollow:#?}", hollow.len());
+}
+
+/// Whether a schema says nothing.
+fn is_hollow(schema: &Value) -> bool {
+    schema.as_object().is_none_or(|schema| {
+        schema
+            .keys()
+            .all(|key| key == "description" || key == "default")
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_of_operations_are_unique_verbs() {
+    let mut seen = HashMap::new();
+    for (name, operation) in operations(document().await) {
+        let id = operation["operationId"].as_str().unwrap().to_owned();
+        assert!(
+            id.chars().any(char::is_uppercase),
+            "{name}: {id} says not what is done to what"
+        );
+        if let Some(other) = seen.insert(id.clone(), name.clone()) {
+            panic!("{other} and {name} are both called {id}");
+        }
+        assert!(operation["summary"].is_string(), "{name} has no summary");
+        assert!(operation["tags"][0].is_string(), "{name} has no tag");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_null_in_an_answer_is_always_there() {
+    let document = document().await;
+    let mut doubtful = Vec::new();
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        if schema["additionalProperties"] == json!(false) {
+            // A request: there, null and absent differ.
+            continue;
+        }
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        for (property, schema) in schema["properties"].as_object().into_iter().flatten() {
+            if may_be_null(schema) && !required.contains(&json!(property)) {
+                doubtful.push(format!("{name}.{property}"));
+            }
+        }
+    }
+    assert!(
+        doubtful.is_empty(),
+        "null and absent at once; say #[schema(required)], or #[schema(nullable = false)]: {doubtful:#?}"
+    );
+}
+
+fn may_be_null(schema: &Value) -> bool {
+    let choices = ["anyOf", "oneOf"]
+        .iter()
+        .filter_map(|key| schema[*key].as_array());
+    schema["type"] == "null"
+        || schema["type"]
+            .as_array()
+            .is_some_and(|types| types.contains(&json!("null")))
+        || choices.flatten().any(may_be_null)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn references_lead_somewhere() {
+    let document = document().await;
+    let mut lost = Vec::new();
+    find_lost(document, document, &mut lost);
+    assert!(lost.is_empty(), "{lost:#?}");
+}
+
+fn find_lost(document: &Value, part: &Value, lost: &mut Vec<String>) {
+    match part {
+        Value::Object(members) => {
+            if let Some(Value::String(reference)) = members.get("$ref")
+                && document
+                    .pointer(reference.trim_start_matches('#'))
+                    .is_none()
+            {
+                lost.push(reference.clone());
+            }
+            members
+                .values()
+                .for_each(|it| find_lost(document, it, lost));
+        }
+        Value::Array(items) => items.iter().for_each(|it| find_lost(document, it, lost)),
+        _ => {}
+    }
+}
