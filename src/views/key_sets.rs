@@ -20,6 +20,7 @@ pub struct KeySetDescription {
     id: Uuid,
     /// When the keys were revoked, in milliseconds since the Unix epoch. Absent if they were not.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     manually_revoked_at_millis: Option<i64>,
 }
 
@@ -30,12 +31,15 @@ pub struct NewKeySet {
     set: KeySetDescription,
     /// `pck_…`
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     publishable_client_key: Option<String>,
     /// `ssk_…`
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     secret_server_key: Option<String>,
     /// `sak_…`
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     super_secret_admin_key: Option<String>,
 }
 
@@ -46,10 +50,13 @@ pub struct KeySet {
     #[serde(flatten)]
     set: KeySetDescription,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     publishable_client_key: Option<KeyEnd>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     secret_server_key: Option<KeyEnd>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     super_secret_admin_key: Option<KeyEnd>,
 }
 

@@ -21,11 +21,11 @@ use crate::error::{ApiError, ApiResult};
 use crate::http::answer::{List, success, whole_list};
 use crate::http::internal::api_keys::{CreateKeySet, NamedKeySet, UpdateKeySet};
 use crate::http::internal::found::Found;
-use crate::http::internal::webhooks::{read_place, register_anywhere};
+use crate::http::internal::webhooks::{EndpointPlace, register_anywhere};
 use crate::http::internal::{api_keys, projects};
 use crate::http::request::access::{AdminAccess, ClientAccess, ProjectAccess};
 use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::declare::NoInput;
+use crate::http::request::declare::{NoInput, Part};
 use crate::http::request::fields::Fields;
 use crate::http::request::input::Input;
 use crate::http::request::values::{non_empty_text, one_of, text};
@@ -97,10 +97,10 @@ async fn register_webhook(access: ClientAccess, credentials: BasicAuth, input: I
     let mut form = access.form(&input).no_query();
     let client = credentials.required(&access.app, &mut form);
     let mut body = form.body();
-    let wanted = read_place(&mut body);
+    let wanted = EndpointPlace::read(&mut body);
     body.close();
     let (_, wanted) = form.finish(client.zip(wanted))?;
-    let secret = register_anywhere(&access, wanted).await?;
+    let secret = register_anywhere(&access, wanted.into()).await?;
     Ok(Json(json!({"secret": secret})).into_response())
 }
 

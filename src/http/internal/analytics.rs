@@ -114,7 +114,7 @@ struct AnalyticsQueryStats {
 ///
 /// The query is in ClickHouse's SQL, and may only read.
 #[utoipa::path(post, path = "/internal/analytics/query", tag = "analytics",
-    responses(Errors<(AnalyticsQueryError, Text<500>, Text<503>)>))]
+    responses(Errors<(AnalyticsQueryError, Text<503>)>))]
 async fn run_analytics_query(
     access: AdminAccess,
     wanted: RunAnalyticsQuery,

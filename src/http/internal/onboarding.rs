@@ -83,7 +83,11 @@ impl From<UnverifiedUser> for AffectedUser {
 /// Shows the users who would be restricted once email verification is demanded.
 ///
 /// Nothing is changed.
-#[utoipa::path(post, path = "/internal/onboarding/preview-affected-users", tag = "internal")]
+#[utoipa::path(
+    post,
+    path = "/internal/onboarding/preview-affected-users",
+    tag = "internal"
+)]
 async fn preview_affected_users(
     access: AdminAccess,
     wanted: PreviewAffectedUsers,

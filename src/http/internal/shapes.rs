@@ -10,9 +10,7 @@ use crate::http::request::shape::scalars::one_of;
 use crate::http::request::shape::{Place, Shape, object};
 
 /// One of a few values, by the names that `serde` knows them by.
-pub(super) fn named<T: DeserializeOwned>(
-    names: &'static [&'static str],
-) -> impl Shape<Value = T> {
+pub(super) fn named<T: DeserializeOwned>(names: &'static [&'static str]) -> impl Shape<Value = T> {
     one_of(names).refine(|name| serde_json::from_value(json!(name)).map_err(|it| it.to_string()))
 }
 
