@@ -48,15 +48,18 @@ pub(super) fn router() -> OpenApiRouter<App> {
 
 /// The caller's project, with all settings.
 #[utoipa::path(get, path = "/integrations/neon/projects/current", tag = "integrations", responses((status = 200, body = AdminProject)))]
-async fn read_project(access: AdminAccess, input: Input) -> ApiResult {
-    projects::read(access, input).await
+async fn read_project(access: AdminAccess, input: NoInput) -> ApiResult<Json<AdminProject>> {
+    projects::get_admin_project(access, input).await
 }
 
 /// Changes the caller's project.
 #[utoipa::path(patch, path = "/integrations/neon/projects/current", tag = "integrations", request_body = Value,
     responses((status = 200, body = AdminProject), (status = 400, description = "SCHEMA_ERROR")))]
-async fn update_project(access: AdminAccess, input: Input) -> ApiResult {
-    projects::update(access, input).await
+async fn update_project(
+    access: AdminAccess,
+    update: projects::UpdateProject,
+) -> ApiResult<Json<AdminProject>> {
+    projects::update_project(access, update).await
 }
 
 /// Says how the databases of a project are reached that the platform made and nobody has claimed

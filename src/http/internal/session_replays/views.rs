@@ -2,7 +2,6 @@
 
 use muniment_projections::session_replays::listing::{Chunk, Replay};
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -58,11 +57,11 @@ struct SessionReplayPagination {
 #[derive(Serialize, ToSchema)]
 pub(super) struct SessionReplayChunk {
     id: Uuid,
-    /// The id that the browser gave the chunk.
+    /// The id that the browser gave the upload.
     batch_id: String,
-    /// The id that the browser gave the tab.
+    /// The tab, by the browser's id of it.
     session_replay_segment_id: String,
-    /// The id that the browser gave itself. Only where chunks are listed without events.
+    /// What the browser takes for a session. Only where chunks are listed without events.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     browser_session_id: Option<String>,
