@@ -22,6 +22,10 @@ lint:
     cargo clippy --workspace --all-targets -- -D warnings
     if command -v cargo-deny > /dev/null; then cargo deny check --allow duplicate bans licenses sources; fi
 
+# Try every operation of the reference with schemathesis, for so long per access
+schemathesis seconds="300":
+    MUNIMENT_SCHEMATHESIS_SECONDS={{ seconds }} cargo test --test it schemathesis:: -- --test-threads 1 --nocapture
+
 # Check everything that continuous integration checks
 ci:
     .ci/run

@@ -111,6 +111,9 @@ pub struct Mode {
     pub analytics: Option<AnalyticsStore>,
     /// How much callers learn of why the analytics store refused a query.
     pub query_errors: QueryErrors,
+    /// What the page of the reference fills in: values by the names of security schemes. They are
+    /// shown to whoever opens the page.
+    pub docs_credentials: Vec<(&'static str, String)>,
 }
 
 /// Connects to Postgres.
@@ -154,6 +157,7 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
         recorder: Recorder::new(pool, destination(mode.analytics.as_ref())),
         analytics: mode.analytics,
         query_errors: mode.query_errors,
+        docs_credentials: mode.docs_credentials,
         tokens: TokenIssuer::new(&secret, &public_url, settings.secrets.access_token_seconds),
         passwords: Passwords::new(password_cost, &random)?,
         mail: settings.mail.shared(mode.mail)?,

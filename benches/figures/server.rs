@@ -69,6 +69,7 @@ pub(crate) async fn assemble(
             stripe: None,
             analytics,
             query_errors: QueryErrors::Withheld,
+            docs_credentials: Vec::new(),
         },
         password_cost: Cost::Minimal,
         clock: Clock::system(),

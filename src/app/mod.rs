@@ -67,6 +67,8 @@ pub struct Parts {
     pub analytics: Option<AnalyticsStore>,
     /// How much callers learn of why the analytics store refused a query.
     pub query_errors: QueryErrors,
+    /// What the page of the reference fills in: values by the names of security schemes.
+    pub docs_credentials: Vec<(&'static str, String)>,
     /// What takes events for the analytics store.
     pub recorder: Recorder,
     /// Access tokens.

@@ -83,6 +83,7 @@ pub(super) async fn run(Arguments { dir, mut settings }: Arguments) -> Result<Ex
         }),
         analytics,
         query_errors: QueryErrors::Shown,
+        docs_credentials: state.demo.for_docs(),
     };
     let app = build(&settings, secret, &url, mode).await?;
     state.fill_in(&mut settings.internal);
@@ -198,6 +199,17 @@ impl Keys {
             secret_server_key: Some(self.secret_server_key.clone()),
             super_secret_admin_key: Some(self.super_secret_admin_key.clone()),
         }
+    }
+
+    /// What `/docs` fills in, so that every operation can be tried with the demo project.
+    fn for_docs(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("projectId", seed::DEMO_PROJECT.to_string()),
+            ("accessType", "admin".to_owned()),
+            ("publishableClientKey", self.publishable_client_key.clone()),
+            ("secretServerKey", self.secret_server_key.clone()),
+            ("superSecretAdminKey", self.super_secret_admin_key.clone()),
+        ]
     }
 }
 

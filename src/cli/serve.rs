@@ -38,6 +38,7 @@ pub(super) async fn run(Arguments { mut settings }: Arguments) -> Result<ExitCod
         stripe: None,
         analytics: analytics::server(&settings.analytics, &secret).await?,
         query_errors: QueryErrors::Withheld,
+        docs_credentials: Vec::new(),
     };
     let app = build(&settings, secret, &url, mode).await?;
     seed::internal_project(&app, &internal_seed(&settings.internal, Switch::Off)).await?;

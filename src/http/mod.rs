@@ -78,7 +78,7 @@ pub fn router(app: App, metrics: Metrics) -> Router {
         let trailing_slash = format!("{prefix}/");
         versions = versions
             .nest(prefix, api.clone())
-            .route(&trailing_slash, get(root::welcome));
+            .route(&trailing_slash, get(root::get_welcome));
     }
     let api = versions
         .fallback(unknown_path)
@@ -98,7 +98,7 @@ pub fn router(app: App, metrics: Metrics) -> Router {
         .merge(operations::router(metrics))
         .merge(mailbox)
         .merge(images::router())
-        .merge(openapi::pages(documentation, &[]))
+        .merge(openapi::pages(documentation, &app.docs_credentials))
         .fallback_service(api.with_state(app.clone()))
         .with_state(app)
 }

@@ -2,71 +2,104 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
 use muniment_domain::ProjectId;
 use muniment_projections::webhooks::endpoints;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::app::webhooks::Webhooks;
 use crate::app::webhooks::test_delivery::test_delivery;
 use crate::clients::svix::{SvixServer, TestOutcome};
+use crate::error::codes::{Errors, Text};
 use crate::error::{ApiError, ApiResult};
+use crate::http::answer::Created;
+use crate::http::openapi::operations;
 use crate::http::request::access::AdminAccess;
-use crate::http::request::input::Input;
-use crate::http::request::values::text;
+use crate::http::request::declare::request;
+use crate::http::request::presence::required;
+use crate::http::request::shape::scalars::text;
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(svix_token))
-        .routes(routes!(send_test))
+        .routes(operations!(create_svix_token))
+        .routes(operations!(send_test_webhook))
 }
 
-/// A token with which the project's endpoints are managed at the Svix server; or, where this server
-/// delivers, by the same API below `/app`.
-#[utoipa::path(post, path = "/webhooks/svix-token", tag = "webhooks", request_body = serde_json::Value,
-    responses((status = 201, description = "`{token}`"), (status = 400, description = "SCHEMA_ERROR"), (status = 502, description = "Svix does not answer")))]
-async fn svix_token(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    form.body().close();
-    form.finish(Some(()))?;
+request! {
+    /// A request for a token: an empty object.
+    struct CreateSvixToken {
+        body {}
+    }
+
+    /// That an endpoint shall be tested.
+    struct SendTestWebhook {
+        body {
+            /// The endpoint's id.
+            endpoint_id: String = required(text());
+        }
+    }
+}
+
+/// A token with which a project's webhooks are managed.
+#[derive(Serialize, ToSchema)]
+struct SvixToken {
+    /// Sent as `Authorization: Bearer …`.
+    token: String,
+}
+
+/// How the test of an endpoint went.
+#[derive(Serialize, ToSchema)]
+struct TestWebhookOutcome {
+    /// Whether the message was delivered.
+    success: bool,
+    /// Why it was not, if it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error_message: Option<String>,
+}
+
+/// Issues a token with which the project's webhooks are managed.
+///
+/// It is for the Svix server; or, where this server delivers, for the same API below `/app`.
+#[utoipa::path(post, path = "/webhooks/svix-token", tag = "webhooks", responses(Errors<Text<502>>))]
+async fn create_svix_token(
+    access: AdminAccess,
+    _: CreateSvixToken,
+) -> ApiResult<Created<SvixToken>> {
+    let project = access.project_id();
     let token = match &access.app.webhooks {
         Webhooks::Embedded(_) => {
-            let token = access
-                .app
-                .portal_tokens
-                .issue(access.project_id(), access.app.now());
+            let token = access.app.portal_tokens.issue(project, access.app.now());
             token.map_err(ApiError::internal)?
         }
         Webhooks::Svix(server) => {
-            let token = server.portal_token(access.project_id()).await;
+            let token = server.portal_token(project).await;
             token.map_err(|error| ApiError::text(StatusCode::BAD_GATEWAY, error.to_string()))?
         }
     };
-    Ok((StatusCode::CREATED, Json(json!({"token": token}))).into_response())
+    Ok(Created(SvixToken { token }))
 }
 
-/// Sends a message that tests an endpoint. Says in its answer, not by its status, how it went.
-#[utoipa::path(post, path = "/internal/send-test-webhook", tag = "webhooks", request_body = serde_json::Value,
-    responses((status = 200, description = "`{success, error_message?}`"), (status = 400, description = "SCHEMA_ERROR")))]
-async fn send_test(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let mut body = form.body();
-    let id = body.required("endpoint_id", text);
-    body.close();
-    let id = form.finish(id)?;
-    let outcome = match &access.app.webhooks {
-        Webhooks::Embedded(_) => test_here(&access.app, access.project_id(), &id).await?,
-        Webhooks::Svix(server) => test_at_svix(&access.app, server, access.project_id(), &id).await,
+/// Sends a message that tests an endpoint.
+///
+/// The answer says how it went, by its body and not by its status.
+#[utoipa::path(post, path = "/internal/send-test-webhook", tag = "webhooks")]
+async fn send_test_webhook(
+    access: AdminAccess,
+    SendTestWebhook { endpoint_id: id }: SendTestWebhook,
+) -> ApiResult<Json<TestWebhookOutcome>> {
+    let (app, project) = (&access.app, access.project_id());
+    let outcome = match &app.webhooks {
+        Webhooks::Embedded(_) => test_here(app, project, &id).await?,
+        Webhooks::Svix(server) => test_at_svix(app, server, project, &id).await,
     };
-    let body = match outcome {
-        Ok(()) => json!({"success": true}),
-        Err(message) => json!({"success": false, "error_message": message}),
-    };
-    Ok(Json(body).into_response())
+    Ok(Json(TestWebhookOutcome {
+        success: outcome.is_ok(),
+        error_message: outcome.err(),
+    }))
 }
 
 const UNKNOWN: &str = "The endpoint was not found.";

@@ -79,6 +79,7 @@ mod read_tables;
 mod receiver;
 mod receiver_process;
 mod reference;
+mod schemathesis;
 mod sdk;
 mod session_replays;
 mod sessions;

@@ -56,6 +56,11 @@ async fn the_published_sdk_counts_items_and_sells_products() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_generated_from_the_reference_compiles_and_works() {
+    drive("generated_client.mjs", json!({"allow_localhost": true})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_published_sdk_sends_recordings_and_shows_them() {
     drive("analytics.mjs", json!({})).await;
 }

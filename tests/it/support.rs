@@ -311,6 +311,7 @@ impl TestServer {
                 stripe,
                 analytics,
                 query_errors,
+                docs_credentials: Vec::new(),
             },
             password_cost: Cost::Minimal,
             clock: clock.clone(),

@@ -11,6 +11,7 @@ use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{Operation, PathItem, Paths};
 
 use super::answers::Answers;
+use super::example;
 use super::security::Credentials;
 use crate::app::App;
 use crate::error::codes::ErrorSet;
@@ -85,9 +86,11 @@ impl OperationDescription {
             .extend(request.query.iter().map(|field| parameter("query", field)));
         let Some(body) = &request.body else { return };
         let schema = reference_to(body.name);
+        let example = body.example.clone();
+        let example = example.unwrap_or_else(|| example::of(&body.schema));
         self.body = Some(json!({
             "required": body.required,
-            "content": {"application/json": {"schema": schema}},
+            "content": {"application/json": {"schema": schema, "example": example}},
         }));
         self.schemas
             .insert(body.name.to_owned(), body.schema.clone());

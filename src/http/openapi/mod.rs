@@ -18,6 +18,7 @@
 mod answers;
 pub(crate) mod describe;
 mod document;
+mod example;
 pub(crate) mod security;
 mod swagger;
 

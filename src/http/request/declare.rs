@@ -43,6 +43,8 @@
 //!   be missing, `body(open)` passes over fields that it does not name.
 //! - `caller { user: Arc<UserRecord> = signed_in(); }` at the head wants something of the caller and
 //!   counts its lack among what is wrong with the request.
+//! - `example {"name": "…"}` at the end shows a body that works, as JSON. Without it, the reference
+//!   shows one with all that is required.
 //! - `struct Name checked by function {` names a `fn(&Self, &mut Findings)` for what fields have to do
 //!   with each other. It is called if each is fine by itself.
 
@@ -180,6 +182,8 @@ pub(crate) struct BodyDescription {
     pub required: bool,
     /// The schema of the object.
     pub schema: Value,
+    /// One that works, if its declaration gives one. Otherwise it is made from the schema.
+    pub example: Option<Value>,
 }
 
 impl BodyDescription {
@@ -189,6 +193,17 @@ impl BodyDescription {
             name,
             required: Mode::named(modes).required,
             schema: object_schema(fields, Mode::named(modes).openness),
+            example: None,
+        }
+    }
+}
+
+impl BodyDescription {
+    /// Adds a required field that its endpoint reads in its own way.
+    pub(crate) fn add_field(&mut self, name: &str, schema: &Value) {
+        self.schema["properties"][name] = schema.clone();
+        if let Some(required) = self.schema["required"].as_array_mut() {
+            required.push(json!(name));
         }
     }
 }
@@ -374,6 +389,7 @@ macro_rules! request {
                     $body_field:ident $(as $body_wire:literal)?: $body_type:ty = $body_presence:expr $(, $body_audience:ident)?;
                 )*
             })?
+            $(example $example:tt)?
         }
     )*) => {$(
         $(#[doc = $about])*
@@ -461,6 +477,11 @@ macro_rules! request {
                         &[$(stringify!($body_mode))?],
                         &body,
                     ));
+                )?
+                $(
+                    if let Some(body) = &mut described.body {
+                        body.example = Some(serde_json::json!($example));
+                    }
                 )?
                 described
             }

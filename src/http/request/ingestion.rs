@@ -1,9 +1,11 @@
 //! What the endpoints have in common to which browsers send what they observe.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::caller::{Auth, CurrentSession};
-use super::values::{integer, text};
+use super::shape::scalars::millis;
+use super::shape::{Shape, scalar};
+use super::values::text;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
@@ -21,10 +23,14 @@ pub(crate) fn observed_session(auth: &Auth) -> Result<&CurrentSession, ApiError>
 }
 
 /// A UUID as browsers draw them: of any version from 1 to 8, kept as it was written.
-///
-/// # Errors
-/// For anything else.
-pub(crate) fn browser_id(value: &Value) -> Result<String, String> {
+pub(crate) fn browser_id() -> impl Shape<Value = String> {
+    scalar(
+        read_browser_id,
+        || json!({"type": "string", "format": "uuid"}),
+    )
+}
+
+fn read_browser_id(value: &Value) -> Result<String, String> {
     let id = text(value)?;
     let is_uuid = id.len() == 36
         && id.bytes().enumerate().all(|(at, byte)| match at {
@@ -39,17 +45,13 @@ pub(crate) fn browser_id(value: &Value) -> Result<String, String> {
 }
 
 /// A time by the browser's clock, in milliseconds since the Unix epoch.
-///
-/// # Errors
-/// For anything else.
-pub(crate) fn millis(value: &Value) -> Result<i64, String> {
-    integer(0..=i64::MAX)(value)
+pub(crate) fn browser_millis() -> impl Shape<Value = i64> {
+    millis()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn ids_are_those_of_browsers() {
@@ -58,7 +60,7 @@ mod tests {
             "6FB53BB8-4F2F-4B1C-AD27-1D4A61D1F0DE",
             "6fb53bb8-4f2f-8b1c-0d27-1d4a61d1f0de",
         ] {
-            assert_eq!(browser_id(&json!(good)), Ok(good.to_owned()));
+            assert_eq!(read_browser_id(&json!(good)), Ok(good.to_owned()));
         }
         for bad in [
             "00000000-0000-0000-0000-000000000000",
@@ -68,7 +70,7 @@ mod tests {
             "6fb53bb8-4f2f-4b1c-9d27-1d4a61d1f0dé",
             "",
         ] {
-            assert!(browser_id(&json!(bad)).is_err(), "{bad}");
+            assert!(read_browser_id(&json!(bad)).is_err(), "{bad}");
         }
     }
 }

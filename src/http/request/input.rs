@@ -96,7 +96,7 @@ impl Input {
 
     /// Begins to read a declared request of a caller.
     #[must_use]
-    pub(super) fn form_by<'i>(&'i self, caller: &'i Caller) -> Form<'i> {
+    pub(crate) fn form_by<'i>(&'i self, caller: &'i Caller) -> Form<'i> {
         let access = caller.auth().map(|auth| auth.access_type);
         let mut form = self.form(caller.user_id());
         form.caller = Some(caller);

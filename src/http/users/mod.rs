@@ -78,6 +78,14 @@ request! {
             /// Accounts at OAuth providers with which the user can sign in.
             oauth_providers: Option<Vec<OauthAccountFields>> = optional(list_of(object()));
         }
+        example {
+            "display_name": "Ada Lovelace",
+            "primary_email": "ada@example.com",
+            "primary_email_verified": true,
+            "primary_email_auth_enabled": true,
+            "password": "correct horse battery",
+            "server_metadata": {"plan": "pro"}
+        }
     }
 
     /// A change of one user.
@@ -89,6 +97,7 @@ request! {
         body {
             .. change: UserChange;
         }
+        example {"display_name": "Ada Lovelace", "client_metadata": {"theme": "dark"}}
     }
 
     /// A change of the signed-in user.
@@ -96,6 +105,7 @@ request! {
         body {
             .. change: UserChange;
         }
+        example {"display_name": "Ada Lovelace", "client_metadata": {"theme": "dark"}}
     }
 }
 
