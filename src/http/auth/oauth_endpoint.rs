@@ -68,14 +68,14 @@ pub(crate) fn text_of(fields: &Map<String, Value>, name: &str) -> Option<String>
     Some(fields.get(name)?.as_str()?.to_owned())
 }
 
-/// Describes a body with the fields of `T`.
-pub(crate) fn describe_fields<T: ToSchema>(operation: &mut OperationDescription) {
+/// Describes a body with the fields of `T`, such as `example`.
+pub(crate) fn describe_fields<T: ToSchema>(operation: &mut OperationDescription, example: &Value) {
     let mut schemas = vec![(T::name().into_owned(), T::schema())];
     T::schemas(&mut schemas);
     for (name, schema) in schemas {
         operation.schemas.insert(name, json!(schema));
     }
-    let content = json!({"schema": reference_to(&T::name())});
+    let content = json!({"schema": reference_to(&T::name()), "example": example});
     operation.body = Some(json!({
         "required": true,
         "content": {"application/x-www-form-urlencoded": content, "application/json": content},

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64;
 use muniment_domain::ProjectId;
 use serde::Serialize;
-use serde_json::Map;
+use serde_json::{Map, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -96,7 +96,13 @@ impl FromRequestParts<App> for OauthTokenRequest {
 
 impl OperationInput for OauthTokenRequest {
     fn describe(operation: &mut OperationDescription) {
-        describe_fields::<Self>(operation);
+        let example = json!({
+            "grant_type": "refresh_token",
+            "refresh_token": "a-refresh-token",
+            "client_id": "6fb53bb8-4f2f-4b1c-9d27-1d4a61d1f0de",
+            "client_secret": PUBLIC_CLIENT,
+        });
+        describe_fields::<Self>(operation, &example);
         operation.fails_with::<SchemaError>();
     }
 }

@@ -66,6 +66,11 @@ request! {
             /// this, no mail is sent.
             verification_callback_url: Option<String> = optional(url_text());
         }
+        example {
+            "email": "ada@example.com",
+            "password": "correct horse battery",
+            "verification_callback_url": "http://localhost:3000/handler/email-verification"
+        }
     }
 
     /// An address and a password.
@@ -77,6 +82,7 @@ request! {
             /// The password.
             password: String = required(text_max(MAX_PASSWORD));
         }
+        example {"email": "ada@example.com", "password": "correct horse battery"}
     }
 
     /// A first password.
@@ -89,6 +95,7 @@ request! {
             /// The password: at least 8 characters.
             password: String = required(text_max(MAX_PASSWORD));
         }
+        example {"password": "correct horse battery"}
     }
 
     /// Another password.
@@ -103,6 +110,7 @@ request! {
             /// The new one: at least 8 characters.
             new_password: String = required(text_max(MAX_PASSWORD));
         }
+        example {"old_password": "correct horse battery", "new_password": "staple and all"}
     }
 
     /// That a link shall be mailed to choose a new password with.

@@ -42,6 +42,7 @@ request! {
             /// A scheme, `http` or `https`, a host and perhaps a port; the host may hold `*`.
             domain: String = required(origin());
         }
+        example {"domain": "https://app.example.com"}
     }
 
     /// A domain that is trusted no longer.

@@ -202,18 +202,7 @@ impl AuthenticationRequest {
         let client = client.ok_or_else(OidcError::unknown_client)?;
         let redirect_uri = needed("redirect_uri")?;
         require_registered(client, &redirect_uri)?;
-        if needed("response_type")? != "code" {
-            let text = "response_type must be code";
-            return Err(OidcError::new(
-                OauthErrorCode::UnsupportedResponseType,
-                text,
-            ));
-        }
-        let scope = needed("scope")?;
-        if !scope.split(' ').any(|scope| scope == "openid") {
-            let text = "scope must contain openid";
-            return Err(OidcError::new(OauthErrorCode::InvalidScope, text));
-        }
+        require_supported(&needed("response_type")?, &needed("scope")?)?;
         if needed("code_challenge_method")? != "S256" {
             return Err(OidcError::invalid("code_challenge_method must be S256"));
         }
@@ -232,6 +221,21 @@ impl AuthenticationRequest {
             asked_at: app.now(),
         })
     }
+}
+
+fn require_supported(response_type: &str, scope: &str) -> Result<(), OidcError> {
+    if response_type != "code" {
+        let (error, text) = (
+            OauthErrorCode::UnsupportedResponseType,
+            "response_type must be code",
+        );
+        return Err(OidcError::new(error, text));
+    }
+    if !scope.split(' ').any(|scope| scope == "openid") {
+        let text = "scope must contain openid";
+        return Err(OidcError::new(OauthErrorCode::InvalidScope, text));
+    }
+    Ok(())
 }
 
 fn needed(fields: &Map<String, Value>, name: &str) -> Result<String, OidcError> {
@@ -427,7 +431,13 @@ impl FromRequestParts<App> for TokenRequest {
 impl OperationInput for TokenRequest {
     fn describe(operation: &mut OperationDescription) {
         operation.credentials = Credentials::Platform;
-        describe_fields::<IdTokenRequest>(operation);
+        let example = json!({
+            "grant_type": "authorization_code",
+            "code": "a-login-code",
+            "code_verifier": "a-verifier-that-only-the-platform-knows-yet",
+            "redirect_uri": "https://platform.example.com/callback",
+        });
+        describe_fields::<IdTokenRequest>(operation, &example);
     }
 }
 

@@ -15,23 +15,24 @@ use super::provisioning::connections;
 use crate::app::App;
 use crate::app::integrations::provisioning::{self, Connection};
 use crate::app::projects::shared_provider;
-use crate::app::webhooks::settings::{self, EndpointChange};
-use crate::error::codes::{CurrentProjectNotFound, Errors, ProjectNotFound, Text};
+use crate::error::codes::{ApiKeyNotFound, CurrentProjectNotFound, Errors, ProjectNotFound, Text};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::answer::{Created, List, Success};
-use crate::http::internal::webhooks::register_anywhere;
+use crate::http::internal::api_keys::{CreateKeySet, NamedKeySet, UpdateKeySet};
+use crate::http::internal::found::Found;
+use crate::http::internal::projects::UpdateProject;
+use crate::http::internal::webhooks::{EndpointPlace, register_anywhere};
 use crate::http::internal::{api_keys, projects};
 use crate::http::openapi::operations;
 use crate::http::request::access::{AdminAccess, ClientAccess, ProjectAccess};
 use crate::http::request::caller::Auth;
 use crate::http::request::declare::{NoInput, fields, request};
 use crate::http::request::fields::Findings;
-use crate::http::request::input::Input;
 use crate::http::request::presence::{ignored, optional, or_default, required};
+use crate::http::request::shape::Shape;
 use crate::http::request::shape::scalars::{choice, one_of, text};
-use crate::http::request::shape::{Shape, scalar};
-use crate::views::{AdminProject, enabled_providers};
+use crate::views::{AdminProject, KeySet, NewKeySet, enabled_providers};
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -67,10 +68,7 @@ request! {
     /// Where webhooks shall go.
     struct RegisterNeonWebhook {
         body {
-            /// Where: an http or https URL.
-            url: String = required(endpoint_url());
-            /// What it is for.
-            description: Option<String> = optional(endpoint_description());
+            .. place: EndpointPlace;
         }
     }
 
@@ -143,16 +141,6 @@ const KINDS: [(&str, ProviderKind); 2] = [
     ("standard", ProviderKind::Standard),
 ];
 
-fn endpoint_url() -> impl Shape<Value = String> {
-    let schema = || json!({"type": "string", "format": "uri", "maxLength": 2000});
-    scalar(settings::endpoint_url, schema)
-}
-
-fn endpoint_description() -> impl Shape<Value = String> {
-    let schema = || json!({"type": "string", "maxLength": 1000});
-    scalar(settings::description, schema)
-}
-
 impl CreateNeonOauthProvider {
     /// A provider with a client of the project's own must have its id and secret.
     fn check(&self, findings: &mut Findings) {
@@ -173,16 +161,20 @@ impl CreateNeonOauthProvider {
 }
 
 /// Shows the caller's project, with all settings.
-#[utoipa::path(get, path = "/integrations/neon/projects/current", tag = "integrations", responses((status = 200, body = AdminProject)))]
-async fn get_neon_project(access: AdminAccess, input: Input) -> ApiResult {
-    projects::read(access, input).await
+#[utoipa::path(get, path = "/integrations/neon/projects/current", tag = "integrations",
+    responses(Errors<CurrentProjectNotFound>))]
+async fn get_neon_project(access: AdminAccess, nothing: NoInput) -> ApiResult<Json<AdminProject>> {
+    projects::get_admin_project(access, nothing).await
 }
 
 /// Changes the caller's project.
-#[utoipa::path(patch, path = "/integrations/neon/projects/current", tag = "integrations", request_body = Value,
-    responses((status = 200, body = AdminProject), (status = 400, description = "SCHEMA_ERROR")))]
-async fn update_neon_project(access: AdminAccess, input: Input) -> ApiResult {
-    projects::update(access, input).await
+#[utoipa::path(patch, path = "/integrations/neon/projects/current", tag = "integrations",
+    responses(Errors<(CurrentProjectNotFound, Text<400>)>))]
+async fn update_neon_project(
+    access: AdminAccess,
+    update: UpdateProject,
+) -> ApiResult<Json<AdminProject>> {
+    projects::update_project(access, update).await
 }
 
 /// The project whose databases are connected.
@@ -227,42 +219,48 @@ async fn register_neon_webhook(
     access: ClientAccess,
     PlatformRequest { wanted, .. }: PlatformRequest<RegisterNeonWebhook>,
 ) -> ApiResult<Json<NeonWebhookSecret>> {
-    let endpoint = EndpointChange {
-        url: Some(wanted.url),
-        description: wanted.description,
-        ..EndpointChange::default()
-    };
-    let secret = register_anywhere(&access, endpoint).await?;
+    let secret = register_anywhere(&access, wanted.place.into()).await?;
     Ok(Json(NeonWebhookSecret { secret }))
 }
 
 /// Lists the project's key sets, newest first.
-#[utoipa::path(get, path = "/integrations/neon/api-keys", tag = "integrations", responses((status = 200, description = "Key sets")))]
-async fn list_neon_key_sets(access: AdminAccess, input: Input) -> ApiResult {
-    api_keys::list(access, input).await
+#[utoipa::path(get, path = "/integrations/neon/api-keys", tag = "integrations")]
+async fn list_neon_key_sets(
+    access: AdminAccess,
+    nothing: NoInput,
+) -> ApiResult<Json<List<KeySet>>> {
+    api_keys::list_key_sets(access, nothing).await
 }
 
 /// Issues a set of keys.
 ///
-/// They are shown this once.
-#[utoipa::path(post, path = "/integrations/neon/api-keys", tag = "integrations", request_body = Value,
-    responses((status = 200, description = "The set with its keys"), (status = 400, description = "SCHEMA_ERROR")))]
-async fn create_neon_key_set(access: AdminAccess, input: Input) -> ApiResult {
-    api_keys::create(access, input).await
+/// The keys are shown this once.
+#[utoipa::path(post, path = "/integrations/neon/api-keys", tag = "integrations",
+    responses(Errors<(ApiKeyNotFound, Text<400>)>))]
+async fn create_neon_key_set(
+    access: AdminAccess,
+    wanted: CreateKeySet,
+) -> ApiResult<Json<NewKeySet>> {
+    api_keys::create_key_set(access, wanted).await
 }
 
 /// Shows a key set.
-#[utoipa::path(get, path = "/integrations/neon/api-keys/{id}", tag = "integrations", params(("id" = String, Path)),
-    responses((status = 200, description = "The set"), (status = 404, description = "API_KEY_NOT_FOUND")))]
-async fn get_neon_key_set(access: AdminAccess, input: Input) -> ApiResult {
-    api_keys::read(access, input).await
+#[utoipa::path(get, path = "/integrations/neon/api-keys/{id}", tag = "integrations")]
+async fn get_neon_key_set(
+    access: AdminAccess,
+    found: Found<NamedKeySet>,
+) -> ApiResult<Json<KeySet>> {
+    api_keys::get_key_set(access, found).await
 }
 
 /// Describes or revokes a key set.
-#[utoipa::path(patch, path = "/integrations/neon/api-keys/{id}", tag = "integrations", request_body = Value, params(("id" = String, Path)),
-    responses((status = 200, description = "The set"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "API_KEY_NOT_FOUND")))]
-async fn update_neon_key_set(access: AdminAccess, input: Input) -> ApiResult {
-    api_keys::update(access, input).await
+#[utoipa::path(patch, path = "/integrations/neon/api-keys/{id}", tag = "integrations",
+    responses(Errors<Text<400>>))]
+async fn update_neon_key_set(
+    access: AdminAccess,
+    found: Found<UpdateKeySet>,
+) -> ApiResult<Json<KeySet>> {
+    api_keys::update_key_set(access, found).await
 }
 
 /// An OAuth provider, as Neon sees it.

@@ -70,7 +70,8 @@ impl OperationInput for SignedEvent {
                 "data": {"type": "object", "required": ["object"], "properties": {"object": object}},
             },
         });
-        let content = json!({"application/json": {"schema": schema}});
+        let example = json!({"id": "evt_1", "type": "invoice.paid", "data": {"object": {}}});
+        let content = json!({"application/json": {"schema": schema, "example": example}});
         operation.body = Some(json!({"required": true, "content": content}));
         operation.fails_with::<SchemaError>();
     }
