@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod contact_channels;
+mod key_sets;
 mod notifications;
 mod permissions;
 mod projects;
@@ -9,8 +10,9 @@ mod sessions;
 mod teams;
 mod users;
 
-pub use api_keys::{api_key, key_set, new_key_set};
+pub use api_keys::api_key;
 pub use contact_channels::ContactChannelView;
+pub use key_sets::{KeyEnd, KeySet, KeySetDescription, NewKeySet};
 pub use notifications::NotificationPreferenceView;
 pub use permissions::{PermissionDefinitionView, ProjectPermission, TeamPermission};
 pub use projects::{AdminProject, AdminProjectConfig, ClientProject, ClientProjectConfig};

@@ -2,18 +2,21 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
-use serde_json::json;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::app::auth::cli_login::{self, Answer};
 use crate::error::ApiResult;
-use crate::http::answer::success;
+use crate::error::codes::{Errors, InvalidPollingCode, Text};
+use crate::http::openapi::describe::{OperationDescription, OperationOutput};
+use crate::http::openapi::operations;
 use crate::http::request::access::ClientAccess;
-use crate::http::request::input::Input;
-use crate::http::request::values::{integer, one_of, text};
+use crate::http::request::declare::request;
+use crate::http::request::presence::{optional, or_default, required};
+use crate::http::request::shape::scalars::{choice, integer, text};
 use crate::security::limits::Limit;
 use crate::timestamp;
 
@@ -25,94 +28,234 @@ const LIFETIME: i64 = 7_200_000;
 /// The routes of this file.
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(begin))
-        .routes(routes!(poll))
-        .routes(routes!(complete))
+        .routes(operations!(begin_cli_login))
+        .routes(operations!(poll_cli_login))
+        .routes(operations!(complete_cli_login))
+}
+
+request! {
+    /// That a program wants to be signed in.
+    struct BeginCliLogin {
+        query(open) {}
+        body(optional) {
+            /// How long the codes work, in milliseconds: a day at most.
+            expires_in_millis: i64 = or_default(integer(i64::MIN..=MAX_LIFETIME), LIFETIME);
+            /// The refresh token of an anonymous user whose session the program has so far. The
+            /// browser may take that session over.
+            anon_refresh_token: Option<String> = optional(text());
+        }
+    }
+
+    /// A program's question how far its login has come.
+    struct PollCliLogin {
+        query(open) {}
+        body {
+            /// The `polling_code` with which the login began.
+            polling_code: String = required(text());
+        }
+    }
+
+    /// The browser's answer to a program.
+    struct CompleteCliLogin {
+        query(open) {}
+        body {
+            /// The `login_code` with which the login began.
+            login_code: String = required(text());
+            /// What to do: `check` looks whether the program has an anonymous session,
+            /// `claim-anon-session` takes it over, `complete` hands the browser's session to the
+            /// program.
+            mode: Mode = or_default(choice(&MODES), "complete");
+            /// The refresh token of the session to hand over. `complete` needs it.
+            refresh_token: Option<String> = optional(text());
+        }
+    }
+}
+
+/// What the browser does.
+#[derive(Clone, Copy)]
+enum Mode {
+    Check,
+    Claim,
+    Complete,
+}
+
+const MODES: [(&str, Mode); 3] = [
+    ("check", Mode::Check),
+    ("claim-anon-session", Mode::Claim),
+    ("complete", Mode::Complete),
+];
+
+/// A login that waits for a browser.
+#[derive(Serialize, ToSchema)]
+struct CliLoginCodes {
+    /// When both codes stop working (ISO 8601).
+    #[schema(format = DateTime)]
+    expires_at: String,
+    /// What the browser answers with.
+    login_code: String,
+    /// What the program asks with.
+    polling_code: String,
 }
 
 /// Begins to wait for a browser.
-#[utoipa::path(post, path = "/auth/cli", tag = "cli", request_body = Value,
-    responses((status = 200, description = "`{polling_code, login_code, expires_at}`"),
-        (status = 400, description = "SCHEMA_ERROR; text: the anonymous session is none")))]
-async fn begin(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input);
-    let mut body = form.optional_body();
-    let lifetime = body.or_default(
-        "expires_in_millis",
-        integer(i64::MIN..=MAX_LIFETIME),
-        LIFETIME,
-    );
-    let anonymous = body.optional("anon_refresh_token", text);
-    body.close();
-    let (lifetime, anonymous) = form.finish((|| Some((lifetime?, anonymous?)))())?;
+#[utoipa::path(post, path = "/auth/cli", tag = "cli", responses(Errors<(Text<400>, Text<429>)>))]
+async fn begin_cli_login(
+    access: ClientAccess,
+    wanted: BeginCliLogin,
+) -> ApiResult<Json<CliLoginCodes>> {
     access.limit(Limit::SignInFromIp)?;
-    let request = access.request_context();
-    let begun = cli_login::begin(request, lifetime, anonymous).await?;
-    Ok(Json(json!({
-        "polling_code": begun.polling_code,
-        "login_code": begun.login_code,
-        "expires_at": timestamp::format(begun.expires_at),
+    let (request, lifetime) = (access.request_context(), wanted.expires_in_millis);
+    let begun = cli_login::begin(request, lifetime, wanted.anon_refresh_token).await?;
+    Ok(Json(CliLoginCodes {
+        expires_at: timestamp::format(begun.expires_at),
+        login_code: begun.login_code,
+        polling_code: begun.polling_code,
     }))
-    .into_response())
 }
 
-/// Tells the program how far its login has come. The session is told once.
-#[utoipa::path(post, path = "/auth/cli/poll", tag = "cli", request_body = Value,
-    responses((status = 200, description = "`{status: waiting | expired | used}`"),
-        (status = 201, description = "`{status: success, refresh_token}`"),
-        (status = 400, description = "INVALID_POLLING_CODE, SCHEMA_ERROR")))]
-async fn poll(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input);
-    let mut body = form.body();
-    let code = body.required("polling_code", text);
-    body.close();
-    let code = form.finish(code)?;
-    access.limit(Limit::CodeCheckFromIp)?;
-    let request = access.request_context();
-    let status = match cli_login::poll(request, &code).await? {
-        Answer::Waiting => "waiting",
-        Answer::Expired => "expired",
-        Answer::Used => "used",
-        Answer::Success(refresh_token) => {
-            let answer = json!({"status": "success", "refresh_token": refresh_token});
-            return Ok((StatusCode::CREATED, Json(answer)).into_response());
-        }
-    };
-    Ok(Json(json!({"status": status})).into_response())
+/// How far a login has come.
+enum Progress {
+    Without(PendingCliLogin),
+    With(CompletedCliLogin),
 }
 
-/// The browser's side: looks at the program's session, takes it over, or hands its own over.
-#[utoipa::path(post, path = "/auth/cli/complete", tag = "cli", request_body = Value,
-    responses((status = 200, description = "`{cli_session_state}`, `{access_token, refresh_token}` or `{success: true}`, by mode"),
-        (status = 400, description = "SCHEMA_ERROR; text: the login code or the session does not work")))]
-async fn complete(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input);
-    let mut body = form.body();
-    let code = body.required("login_code", text);
-    let modes = one_of(&["check", "claim-anon-session", "complete"]);
-    let mode = body.or_default("mode", modes, "complete");
-    let token = body.optional("refresh_token", text);
-    body.close();
-    let (code, mode, token) = form.finish((|| Some((code?, mode?, token?)))())?;
-    access.limit(Limit::CodeCheckFromIp)?;
-    let request = access.request_context();
-    match mode {
-        "check" => {
-            let has_one = cli_login::has_anonymous_session(request, &code).await?;
-            let state = if has_one { "anonymous" } else { "none" };
-            Ok(Json(json!({"cli_session_state": state})).into_response())
-        }
-        "claim-anon-session" => {
-            let claimed = cli_login::claim(request, &code).await?;
-            Ok(Json(json!({
-                "access_token": claimed.access_token,
-                "refresh_token": claimed.refresh_token,
-            }))
-            .into_response())
-        }
-        _ => {
-            cli_login::complete(request, &code, token).await?;
-            Ok(success())
+/// A login without a session to fetch.
+#[derive(Serialize, ToSchema)]
+struct PendingCliLogin {
+    status: CliLoginStatus,
+}
+
+/// Why there is no session to fetch.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum CliLoginStatus {
+    /// Nobody has answered yet.
+    Waiting,
+    /// It is too late.
+    Expired,
+    /// The session was fetched before.
+    Used,
+}
+
+/// A login with its session, which is told once.
+#[derive(Serialize, ToSchema)]
+struct CompletedCliLogin {
+    /// The session's.
+    refresh_token: String,
+    status: CliLoginSuccess,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum CliLoginSuccess {
+    Success,
+}
+
+impl From<Answer> for Progress {
+    fn from(answer: Answer) -> Self {
+        let status = match answer {
+            Answer::Waiting => CliLoginStatus::Waiting,
+            Answer::Expired => CliLoginStatus::Expired,
+            Answer::Used => CliLoginStatus::Used,
+            Answer::Success(refresh_token) => {
+                return Self::With(CompletedCliLogin {
+                    refresh_token,
+                    status: CliLoginSuccess::Success,
+                });
+            }
+        };
+        Self::Without(PendingCliLogin { status })
+    }
+}
+
+impl IntoResponse for Progress {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Without(pending) => Json(pending).into_response(),
+            Self::With(completed) => (StatusCode::CREATED, Json(completed)).into_response(),
         }
     }
+}
+
+impl OperationOutput for Progress {
+    fn describe(operation: &mut OperationDescription) {
+        operation.answers_json::<PendingCliLogin>(200, "There is no session to fetch.");
+        operation.answers_json::<CompletedCliLogin>(201, "The session. It is told once.");
+    }
+}
+
+/// Tells a program how far its login has come.
+#[utoipa::path(post, path = "/auth/cli/poll", tag = "cli",
+    responses(Errors<(InvalidPollingCode, Text<429>)>))]
+async fn poll_cli_login(access: ClientAccess, wanted: PollCliLogin) -> ApiResult<Progress> {
+    access.limit(Limit::CodeCheckFromIp)?;
+    let answer = cli_login::poll(access.request_context(), &wanted.polling_code).await?;
+    Ok(answer.into())
+}
+
+/// What the browser gets, by the mode.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum CliLoginOutcome {
+    /// For `check`.
+    Checked {
+        /// Whether the program has an anonymous session that may be taken over.
+        cli_session_state: CliSessionState,
+    },
+    /// For `claim-anon-session`.
+    Claimed {
+        /// A fresh access token of the anonymous session.
+        access_token: String,
+        /// The refresh token with which the program began.
+        refresh_token: String,
+    },
+    /// For `complete`.
+    Completed {
+        /// Always true.
+        success: bool,
+    },
+}
+
+/// Which session a program has.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum CliSessionState {
+    /// That of an anonymous user.
+    Anonymous,
+    /// None.
+    None,
+}
+
+/// Answers a program from the browser.
+///
+/// The browser looks at the program's anonymous session, takes it over, or hands its own session
+/// over.
+#[utoipa::path(post, path = "/auth/cli/complete", tag = "cli",
+    responses(Errors<(Text<400>, Text<429>)>))]
+async fn complete_cli_login(
+    access: ClientAccess,
+    wanted: CompleteCliLogin,
+) -> ApiResult<Json<CliLoginOutcome>> {
+    access.limit(Limit::CodeCheckFromIp)?;
+    let (request, code) = (access.request_context(), &wanted.login_code);
+    Ok(Json(match wanted.mode {
+        Mode::Check => CliLoginOutcome::Checked {
+            cli_session_state: if cli_login::has_anonymous_session(request, code).await? {
+                CliSessionState::Anonymous
+            } else {
+                CliSessionState::None
+            },
+        },
+        Mode::Claim => {
+            let claimed = cli_login::claim(request, code).await?;
+            CliLoginOutcome::Claimed {
+                access_token: claimed.access_token,
+                refresh_token: claimed.refresh_token,
+            }
+        }
+        Mode::Complete => {
+            cli_login::complete(request, code, wanted.refresh_token).await?;
+            CliLoginOutcome::Completed { success: true }
+        }
+    }))
 }

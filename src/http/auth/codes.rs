@@ -1,9 +1,9 @@
 //! What the endpoints that take codes have in common.
 
 use axum::Json;
-use axum::response::{IntoResponse, Response};
-use muniment_domain::EmailAddress;
+use axum::response::IntoResponse;
 use muniment_domain::verification_code::Purpose;
+use muniment_domain::{EmailAddress, UserId};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -50,6 +50,13 @@ pub(crate) struct CodeIsValid {
     is_code_valid: bool,
 }
 
+impl CodeIsValid {
+    /// The only such answer.
+    pub(crate) const ANSWER: Json<Self> = Json(Self {
+        is_code_valid: true,
+    });
+}
+
 /// Says whether a code would work, without using it up. The look counts as an attempt.
 ///
 /// # Errors
@@ -62,9 +69,7 @@ pub(crate) async fn check_mailed_code(
     access.limit(Limit::CodeCheckFromIp)?;
     let (app, context) = (&access.app, access.event_context());
     codes::take(app, context, purpose, &code, Handling::Check).await?;
-    Ok(Json(CodeIsValid {
-        is_code_valid: true,
-    }))
+    Ok(CodeIsValid::ANSWER)
 }
 
 /// Says whether a code would work, without using it up. The look counts as an attempt.
@@ -108,12 +113,48 @@ pub(crate) fn limit_sending(access: &ProjectAccess, to: &EmailAddress) -> ApiRes
 }
 
 /// The longer of the two shapes in which tokens are handed out.
-pub(crate) fn full(signed_in: &SignedIn) -> Response {
-    Json(json!({
-        "access_token": signed_in.access_token,
-        "refresh_token": signed_in.refresh_token,
-        "is_new_user": signed_in.is_new_user,
-        "user_id": signed_in.user_id,
-    }))
-    .into_response()
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SignInTokens {
+    /// The access token, which works for some minutes.
+    access_token: String,
+    /// Whether the account came into being with this sign-in, or was anonymous until then.
+    is_new_user: bool,
+    /// The refresh token, for the next access tokens.
+    refresh_token: String,
+    /// Whose they are.
+    #[schema(value_type = Uuid)]
+    user_id: UserId,
+}
+
+impl From<SignedIn> for SignInTokens {
+    fn from(signed_in: SignedIn) -> Self {
+        Self {
+            access_token: signed_in.access_token,
+            is_new_user: signed_in.is_new_user,
+            refresh_token: signed_in.refresh_token,
+            user_id: signed_in.user_id,
+        }
+    }
+}
+
+/// The shorter of the two shapes in which tokens are handed out.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UserTokens {
+    /// The access token, which works for some minutes.
+    access_token: String,
+    /// The refresh token, for the next access tokens.
+    refresh_token: String,
+    /// Whose they are.
+    #[schema(value_type = Uuid)]
+    user_id: UserId,
+}
+
+impl From<SignedIn> for UserTokens {
+    fn from(signed_in: SignedIn) -> Self {
+        Self {
+            access_token: signed_in.access_token,
+            refresh_token: signed_in.refresh_token,
+            user_id: signed_in.user_id,
+        }
+    }
 }

@@ -1,40 +1,52 @@
 //! `/auth/mfa`: the second factor.
 
+use axum::Json;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use super::codes::full;
+use super::codes::{CodeErrors, SignInTokens};
 use crate::app::App;
 use crate::app::auth::sign_in::with_second_factor;
 use crate::error::ApiResult;
+use crate::error::codes::{Errors, InvalidTotpCode, UserNotFound};
+use crate::http::openapi::operations;
 use crate::http::request::access::ClientAccess;
-use crate::http::request::input::Input;
-use crate::http::request::values::{one_of, text, verification_code};
+use crate::http::request::declare::request;
+use crate::http::request::presence::required;
+use crate::http::request::shape::scalars::{one_of, text, verification_code};
 use crate::security::limits::Limit;
 
 /// The routes of this file.
 pub(crate) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(sign_in))
+    OpenApiRouter::new().routes(operations!(sign_in_with_second_factor))
 }
 
-/// Signs in with the second factor and the attempt code that the first one yielded.
-#[utoipa::path(post, path = "/auth/mfa/sign-in", tag = "mfa", request_body = Value,
-    responses((status = 200, description = "`{access_token, refresh_token, is_new_user, user_id}`"),
-        (status = 400, description = "VERIFICATION_CODE_EXPIRED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED, INVALID_TOTP_CODE, SCHEMA_ERROR"),
-        (status = 404, description = "VERIFICATION_CODE_NOT_FOUND"),
-        (status = 409, description = "VERIFICATION_CODE_ALREADY_USED")))]
-async fn sign_in(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input);
-    let mut body = form.body();
-    let code = body.required("code", verification_code);
-    let kind = body.required("type", one_of(&["totp"]));
-    let totp = body.required("totp", text);
-    body.close();
-    let (code, totp) = form.finish((|| {
-        kind?;
-        Some((code?, totp?))
-    })())?;
+request! {
+    /// A second factor.
+    struct SignInWithSecondFactor {
+        query(open) {}
+        body {
+            /// The `attempt_code` that the first factor yielded with
+            /// `MULTI_FACTOR_AUTHENTICATION_REQUIRED`. It works for five minutes.
+            code: String = required(verification_code());
+            /// Which second factor it is.
+            _kind as "type": &'static str = required(one_of(&["totp"]));
+            /// The one-time password that the authenticator shows (RFC 6238).
+            totp: String = required(text());
+        }
+    }
+}
+
+/// Signs in with the second factor.
+///
+/// A wrong one leaves the attempt code as it is.
+#[utoipa::path(post, path = "/auth/mfa/sign-in", tag = "mfa",
+    responses(Errors<(CodeErrors, InvalidTotpCode, UserNotFound)>))]
+async fn sign_in_with_second_factor(
+    access: ClientAccess,
+    given: SignInWithSecondFactor,
+) -> ApiResult<Json<SignInTokens>> {
     access.limit(Limit::CodeCheckFromIp)?;
     let request = access.request_context();
-    Ok(full(&with_second_factor(request, &code, &totp).await?))
+    let signed_in = with_second_factor(request, &given.code, &given.totp).await?;
+    Ok(Json(signed_in.into()))
 }

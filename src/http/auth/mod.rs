@@ -4,6 +4,7 @@ pub(crate) mod anonymous;
 pub(crate) mod cli_login;
 pub(crate) mod codes;
 pub(crate) mod mfa;
+pub(crate) mod oauth_endpoint;
 pub(crate) mod oauth_token;
 pub(crate) mod otp;
 pub(crate) mod passkeys;

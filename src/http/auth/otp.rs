@@ -1,76 +1,107 @@
 //! `/auth/otp`: signing in, or up, with a code that comes by email, as a link or to be typed.
 
 use axum::Json;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use muniment_domain::EmailAddress;
 use muniment_domain::verification_code::Purpose;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use super::codes::{check_code, full, limit_sending, read_code};
-use super::passwords::read_bot_challenge;
+use super::codes::{
+    CodeErrors, CodeIsValid, MailedCode, SignInTokens, check_mailed_code, limit_sending,
+};
+use super::passwords::BotChallenge;
 use crate::app::App;
 use crate::app::auth::magic_link;
+use crate::error::codes::{
+    Errors, MultiFactorAuthenticationRequired, RedirectUrlNotWhitelisted, SignUpNotEnabled,
+    SignUpRejected, Text, UserEmailAlreadyExists, UserNotFound,
+};
 use crate::error::{ApiError, ApiResult};
+use crate::http::openapi::operations;
 use crate::http::request::access::ClientAccess;
-use crate::http::request::input::Input;
-use crate::http::request::values::{strict_email, url_text};
+use crate::http::request::declare::request;
+use crate::http::request::presence::required;
+use crate::http::request::shape::scalars::{strict_email, url_text};
 use crate::security::limits::Limit;
 
 /// The routes of this file.
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(send))
-        .routes(routes!(sign_in))
-        .routes(routes!(check))
+        .routes(operations!(send_sign_in_code))
+        .routes(operations!(sign_in_with_code))
+        .routes(operations!(check_sign_in_code))
 }
 
-/// Mails a code. Its first six characters are to be typed; the answer holds the rest, the nonce.
-#[utoipa::path(post, path = "/auth/otp/send-sign-in-code", tag = "otp", request_body = Value,
-    responses((status = 200, description = "`{nonce}`"),
-        (status = 400, description = "SIGN_UP_NOT_ENABLED, REDIRECT_URL_NOT_WHITELISTED, SCHEMA_ERROR"),
-        (status = 403, description = "text: the project does not offer sign-in by code"),
-        (status = 409, description = "USER_EMAIL_ALREADY_EXISTS")))]
-async fn send(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input);
-    let mut body = form.body();
-    let email = body.required("email", strict_email);
-    let callback = body.required("callback_url", url_text);
-    let challenge = read_bot_challenge(&mut body);
-    body.close();
-    let (email, callback) = form.finish((|| {
-        challenge?;
-        Some((email?, callback?))
-    })())?;
+request! {
+    /// That a code shall be mailed.
+    struct SendSignInCode {
+        query(open) {}
+        body {
+            .. _challenge: BotChallenge;
+            /// Where to.
+            email: EmailAddress = required(strict_email());
+            /// Where the link in the mail leads; the code is added to its query. It must be on a
+            /// domain that the project trusts.
+            callback_url: String = required(url_text());
+        }
+    }
+}
+
+/// What belongs to a code that was mailed.
+#[derive(Serialize, ToSchema)]
+struct SignInCodeSent {
+    /// All of the code but the first six characters, which are to be typed: those and this are the
+    /// code.
+    nonce: String,
+}
+
+/// What every sign-in by code can fail with that is not about the code.
+type NotLetIn = (SignUpNotEnabled, UserEmailAlreadyExists, UserNotFound);
+
+/// Mails a code to sign in with.
+///
+/// The mail has a link with the whole code, and the first six characters of it to be typed. The answer
+/// holds the rest.
+#[utoipa::path(post, path = "/auth/otp/send-sign-in-code", tag = "otp",
+    responses(Errors<(NotLetIn, RedirectUrlNotWhitelisted, Text<403>, Text<429>)>))]
+async fn send_sign_in_code(
+    access: ClientAccess,
+    wanted: SendSignInCode,
+) -> ApiResult<Json<SignInCodeSent>> {
     if !access.project.config.auth.otp.allow_sign_in {
         let text = "Sign-in by email code is switched off in this project.";
-        return Err(ApiError::text(StatusCode::FORBIDDEN, text));
+        return Err(ApiError::forbidden(text));
     }
-    limit_sending(&access, &email)?;
+    limit_sending(&access, &wanted.email)?;
     let request = access.request_context();
-    let nonce = magic_link::send(request, &email, &callback).await?;
-    Ok(Json(json!({"nonce": nonce})).into_response())
+    let nonce = magic_link::send(request, &wanted.email, &wanted.callback_url).await?;
+    Ok(Json(SignInCodeSent { nonce }))
 }
 
-/// Signs in with a code. With the access token of an anonymous user, and an address that nobody
-/// signs in with yet, that user becomes the account.
-#[utoipa::path(post, path = "/auth/otp/sign-in", tag = "otp", request_body = Value,
-    responses((status = 200, description = "`{access_token, refresh_token, is_new_user, user_id}`"),
-        (status = 400, description = "VERIFICATION_CODE_EXPIRED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED, SIGN_UP_NOT_ENABLED, MULTI_FACTOR_AUTHENTICATION_REQUIRED, SCHEMA_ERROR"),
-        (status = 404, description = "VERIFICATION_CODE_NOT_FOUND"),
-        (status = 409, description = "VERIFICATION_CODE_ALREADY_USED, USER_EMAIL_ALREADY_EXISTS")))]
-async fn sign_in(access: ClientAccess, input: Input) -> ApiResult {
-    let code = read_code(&access, &input)?;
+/// Signs in with a code, or up if nobody signs in with its address yet.
+///
+/// With the access token of an anonymous user, and an address that nobody signs in with yet, that
+/// user becomes the account.
+#[utoipa::path(post, path = "/auth/otp/sign-in", tag = "otp",
+    responses(Errors<(CodeErrors, NotLetIn, SignUpRejected, MultiFactorAuthenticationRequired, Text<400>)>))]
+async fn sign_in_with_code(
+    access: ClientAccess,
+    MailedCode { code }: MailedCode,
+) -> ApiResult<Json<SignInTokens>> {
     access.limit(Limit::CodeCheckFromIp)?;
     let current = access.user().map(|record| &record.user);
     let request = access.request_context();
-    Ok(full(&magic_link::sign_in(request, &code, current).await?))
+    let signed_in = magic_link::sign_in(request, &code, current).await?;
+    Ok(Json(signed_in.into()))
 }
 
-/// Says whether a code would work, without using it up.
-#[utoipa::path(post, path = "/auth/otp/sign-in/check-code", tag = "otp", request_body = Value,
-    responses((status = 200, description = "`{is_code_valid: true}`")))]
-async fn check(access: ClientAccess, input: Input) -> ApiResult {
-    check_code(&access, &input, Purpose::SignIn).await
+/// Says whether a code to sign in with would work, without using it up.
+#[utoipa::path(post, path = "/auth/otp/sign-in/check-code", tag = "otp",
+    responses(Errors<CodeErrors>))]
+async fn check_sign_in_code(
+    access: ClientAccess,
+    code: MailedCode,
+) -> ApiResult<Json<CodeIsValid>> {
+    check_mailed_code(&access, code, Purpose::SignIn).await
 }

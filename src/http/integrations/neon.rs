@@ -3,240 +3,391 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
 use muniment_domain::ProjectId;
 use muniment_domain::project::config::{OauthProvider, PROVIDERS};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use super::platform_request::{BasicAuth, write};
-use super::provisioning::read_connection;
+use super::platform_request::{PlatformRequest, write};
+use super::provisioning::connections;
 use crate::app::App;
-use crate::app::integrations::provisioning;
+use crate::app::integrations::provisioning::{self, Connection};
 use crate::app::projects::shared_provider;
+use crate::error::codes::{ApiKeyNotFound, CurrentProjectNotFound, Errors, ProjectNotFound, Text};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
-use crate::http::answer::{success, whole_list};
-use crate::http::internal::webhooks::{read_place, register_anywhere};
+use crate::http::answer::{Created, List, Success};
+use crate::http::internal::api_keys::{CreateKeySet, NamedKeySet, UpdateKeySet};
+use crate::http::internal::found::Found;
+use crate::http::internal::projects::UpdateProject;
+use crate::http::internal::webhooks::{EndpointPlace, register_anywhere};
 use crate::http::internal::{api_keys, projects};
+use crate::http::openapi::operations;
 use crate::http::request::access::{AdminAccess, ClientAccess, ProjectAccess};
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::fields::Fields;
-use crate::http::request::input::Input;
-use crate::http::request::values::{non_empty_text, one_of, text};
-use crate::views::{AdminProject, enabled_providers};
-
-/// Whose client is used: the server's, or the project's.
-const KINDS: [&str; 2] = ["shared", "standard"];
+use crate::http::request::caller::Auth;
+use crate::http::request::declare::{NoInput, fields, request};
+use crate::http::request::fields::Findings;
+use crate::http::request::presence::{ignored, optional, or_default, required};
+use crate::http::request::shape::Shape;
+use crate::http::request::shape::scalars::{choice, one_of, text};
+use crate::views::{AdminProject, KeySet, NewKeySet, enabled_providers};
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(connect))
-        .routes(routes!(register_webhook))
-        .routes(routes!(read_project, update_project))
-        .routes(routes!(list_keys, create_keys))
-        .routes(routes!(read_keys, update_keys))
-        .routes(routes!(list_providers, add_provider))
-        .routes(routes!(change_provider, remove_provider))
+        .routes(operations!(connect_neon_databases))
+        .routes(operations!(register_neon_webhook))
+        .routes(operations!(get_neon_project, update_neon_project))
+        .routes(operations!(list_neon_key_sets, create_neon_key_set))
+        .routes(operations!(get_neon_key_set, update_neon_key_set))
+        .routes(operations!(
+            list_neon_oauth_providers,
+            create_neon_oauth_provider
+        ))
+        .routes(operations!(
+            update_neon_oauth_provider,
+            delete_neon_oauth_provider
+        ))
 }
 
-/// The caller's project, with all settings.
-#[utoipa::path(get, path = "/integrations/neon/projects/current", tag = "integrations", responses((status = 200, body = AdminProject)))]
-async fn read_project(access: AdminAccess, input: Input) -> ApiResult {
-    projects::read(access, input).await
+request! {
+    /// How the databases of a project are reached.
+    struct ConnectNeonDatabases {
+        query {
+            /// The project, which the client made and nobody has claimed yet.
+            project_id: ProjectId = required(text().map(|id| ProjectId::from_caller(&id)));
+        }
+        body {
+            /// One for each branch.
+            connection_strings: Vec<Connection> = required(connections());
+        }
+    }
+
+    /// Where webhooks shall go.
+    struct RegisterNeonWebhook {
+        body {
+            .. place: EndpointPlace;
+        }
+    }
+
+    /// An OAuth provider to be added.
+    struct CreateNeonOauthProvider checked by CreateNeonOauthProvider::check {
+        body {
+            /// Which one.
+            id: &'static str = required(one_of(&PROVIDERS));
+            /// Whose client is used: the server's (`shared`), or the project's (`standard`).
+            kind as "type": ProviderKind = or_default(choice(&KINDS), "shared");
+            /// The id of the project's client. `standard` needs it.
+            client_id: Option<String> = optional(text());
+            /// The secret of the project's client. `standard` needs it.
+            client_secret: Option<String> = optional(text());
+            /// Accepted, but without effect until the provider is changed.
+            _facebook_config_id as "facebook_config_id": () = ignored();
+            /// Accepted, but without effect until the provider is changed.
+            _microsoft_tenant_id as "microsoft_tenant_id": () = ignored();
+        }
+    }
+
+    /// A change of an OAuth provider.
+    struct UpdateNeonOauthProvider {
+        path {
+            .. provider: ProviderPath;
+        }
+        body {
+            /// Whose client is used: the server's (`shared`), or the project's (`standard`).
+            kind as "type": Option<ProviderKind> = optional(choice(&KINDS));
+            /// The id of the project's client.
+            client_id: Option<String> = optional(text());
+            /// The secret of the project's client.
+            client_secret: Option<String> = optional(text());
+            /// The configuration at Facebook that is used.
+            facebook_config_id: Option<String> = optional(text());
+            /// The tenant at Microsoft whose users may sign in.
+            microsoft_tenant_id: Option<String> = optional(text());
+        }
+    }
+
+    /// An OAuth provider to be removed.
+    struct DeleteNeonOauthProvider {
+        path {
+            .. provider: ProviderPath;
+        }
+    }
+}
+
+fields! {
+    /// What names an OAuth provider in a path.
+    struct ProviderPath {
+        /// Which one it is.
+        id: &'static str = required(one_of(&PROVIDERS));
+    }
+}
+
+/// Whose client is used.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = NeonOauthProviderType)]
+enum ProviderKind {
+    /// The server's.
+    Shared,
+    /// The project's.
+    Standard,
+}
+
+const KINDS: [(&str, ProviderKind); 2] = [
+    ("shared", ProviderKind::Shared),
+    ("standard", ProviderKind::Standard),
+];
+
+impl CreateNeonOauthProvider {
+    /// A provider with a client of the project's own must have its id and secret.
+    fn check(&self, findings: &mut Findings) {
+        if self.kind == ProviderKind::Shared {
+            return;
+        }
+        for (path, given) in [
+            ("body.client_id", &self.client_id),
+            ("body.client_secret", &self.client_secret),
+        ] {
+            match given.as_deref() {
+                None => findings.note(path, "is required"),
+                Some("") => findings.note(path, "must not be empty"),
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// Shows the caller's project, with all settings.
+#[utoipa::path(get, path = "/integrations/neon/projects/current", tag = "integrations",
+    responses(Errors<CurrentProjectNotFound>))]
+async fn get_neon_project(access: AdminAccess, nothing: NoInput) -> ApiResult<Json<AdminProject>> {
+    projects::get_admin_project(access, nothing).await
 }
 
 /// Changes the caller's project.
-#[utoipa::path(patch, path = "/integrations/neon/projects/current", tag = "integrations", request_body = Value,
-    responses((status = 200, body = AdminProject), (status = 400, description = "SCHEMA_ERROR")))]
-async fn update_project(access: AdminAccess, input: Input) -> ApiResult {
-    projects::update(access, input).await
+#[utoipa::path(patch, path = "/integrations/neon/projects/current", tag = "integrations",
+    responses(Errors<(CurrentProjectNotFound, Text<400>)>))]
+async fn update_neon_project(
+    access: AdminAccess,
+    update: UpdateProject,
+) -> ApiResult<Json<AdminProject>> {
+    projects::update_project(access, update).await
 }
 
-/// Says how the databases of a project are reached that the platform made and nobody has claimed
-/// yet.
-#[utoipa::path(post, path = "/integrations/neon/projects/connection", tag = "integrations", params(("project_id" = String, Query)), request_body = Value,
-    responses((status = 200, description = "`{project_id}`"), (status = 400, description = "SCHEMA_ERROR, also for wrong Basic credentials"),
-        (status = 404, description = "PROJECT_NOT_FOUND")))]
-async fn connect(
+/// The project whose databases are connected.
+#[derive(Serialize, ToSchema)]
+struct ConnectedProject {
+    /// The project's id.
+    #[schema(value_type = String)]
+    project_id: ProjectId,
+}
+
+/// Says how the databases of a project are reached.
+///
+/// It is a project that the platform made and nobody has claimed yet.
+#[utoipa::path(post, path = "/integrations/neon/projects/connection", tag = "integrations",
+    responses(Errors<(ProjectNotFound, Text<400>)>))]
+async fn connect_neon_databases(
     State(app): State<App>,
-    caller: Caller,
-    credentials: BasicAuth,
-    input: Input,
-) -> ApiResult {
-    let mut form = input.form(caller.user_id());
-    let client = credentials.required(&app, &mut form);
-    let mut query = form.query();
-    let project = query.required("project_id", text);
-    query.close();
-    let mut body = form.body();
-    let connections = body.required_list("connection_strings", read_connection);
-    body.close();
-    let (client, id, connections) = form.finish((|| {
-        Some((client?, ProjectId::from_caller(&project?), connections?))
-    })())?;
-    if provisioning::unclaimed(&app, client, &id).await?.is_none() {
-        return Err(KnownError::project_not_found(&id).into());
-    }
-    let context = caller.event_context(&app, &id);
-    provisioning::connect(&app, &context, &connections).await?;
-    Ok(Json(json!({"project_id": id})).into_response())
+    request: PlatformRequest<ConnectNeonDatabases>,
+) -> ApiResult<Json<ConnectedProject>> {
+    let (client, wanted) = (&request.client, request.wanted);
+    let project_id = wanted.project_id;
+    let unclaimed = provisioning::unclaimed(&app, client, &project_id).await?;
+    unclaimed.ok_or_else(|| KnownError::project_not_found(&project_id))?;
+    let context = request.caller.event_context(&app, &project_id);
+    provisioning::connect(&app, &context, &wanted.connection_strings).await?;
+    Ok(Json(ConnectedProject { project_id }))
+}
+
+/// The secret of a webhook.
+#[derive(Serialize, ToSchema)]
+struct NeonWebhookSecret {
+    /// What its messages are signed with.
+    secret: String,
 }
 
 /// Sends the project's webhooks to the platform.
-#[utoipa::path(post, path = "/integrations/neon/webhooks", tag = "integrations", request_body = Value,
-    responses((status = 200, description = "`{secret}`: what messages are signed with"),
-        (status = 400, description = "SCHEMA_ERROR, also for wrong Basic credentials; there are too many"), (status = 502, description = "Svix does not answer")))]
-async fn register_webhook(access: ClientAccess, credentials: BasicAuth, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let client = credentials.required(&access.app, &mut form);
-    let mut body = form.body();
-    let wanted = read_place(&mut body);
-    body.close();
-    let (_, wanted) = form.finish(client.zip(wanted))?;
-    let secret = register_anywhere(&access, wanted).await?;
-    Ok(Json(json!({"secret": secret})).into_response())
+///
+/// The platform proves by Basic credentials who it is, beside the project's keys.
+#[utoipa::path(post, path = "/integrations/neon/webhooks", tag = "integrations",
+    responses(Errors<(Text<400>, Text<502>)>))]
+async fn register_neon_webhook(
+    access: ClientAccess,
+    PlatformRequest { wanted, .. }: PlatformRequest<RegisterNeonWebhook>,
+) -> ApiResult<Json<NeonWebhookSecret>> {
+    let secret = register_anywhere(&access, wanted.place.into()).await?;
+    Ok(Json(NeonWebhookSecret { secret }))
 }
 
 /// Lists the project's key sets, newest first.
-#[utoipa::path(get, path = "/integrations/neon/api-keys", tag = "integrations", responses((status = 200, description = "Key sets")))]
-async fn list_keys(access: AdminAccess, input: Input) -> ApiResult {
-    api_keys::list(access, input).await
+#[utoipa::path(get, path = "/integrations/neon/api-keys", tag = "integrations")]
+async fn list_neon_key_sets(
+    access: AdminAccess,
+    nothing: NoInput,
+) -> ApiResult<Json<List<KeySet>>> {
+    api_keys::list_key_sets(access, nothing).await
 }
 
-/// Issues a set of keys. They are shown this once.
-#[utoipa::path(post, path = "/integrations/neon/api-keys", tag = "integrations", request_body = Value,
-    responses((status = 200, description = "The set with its keys"), (status = 400, description = "SCHEMA_ERROR")))]
-async fn create_keys(access: AdminAccess, input: Input) -> ApiResult {
-    api_keys::create(access, input).await
+/// Issues a set of keys.
+///
+/// The keys are shown this once.
+#[utoipa::path(post, path = "/integrations/neon/api-keys", tag = "integrations",
+    responses(Errors<(ApiKeyNotFound, Text<400>)>))]
+async fn create_neon_key_set(
+    access: AdminAccess,
+    wanted: CreateKeySet,
+) -> ApiResult<Json<NewKeySet>> {
+    api_keys::create_key_set(access, wanted).await
 }
 
-/// One key set.
-#[utoipa::path(get, path = "/integrations/neon/api-keys/{id}", tag = "integrations", params(("id" = String, Path)),
-    responses((status = 200, description = "The set"), (status = 404, description = "API_KEY_NOT_FOUND")))]
-async fn read_keys(access: AdminAccess, input: Input) -> ApiResult {
-    api_keys::read(access, input).await
+/// Shows a key set.
+#[utoipa::path(get, path = "/integrations/neon/api-keys/{id}", tag = "integrations")]
+async fn get_neon_key_set(
+    access: AdminAccess,
+    found: Found<NamedKeySet>,
+) -> ApiResult<Json<KeySet>> {
+    api_keys::get_key_set(access, found).await
 }
 
 /// Describes or revokes a key set.
-#[utoipa::path(patch, path = "/integrations/neon/api-keys/{id}", tag = "integrations", request_body = Value, params(("id" = String, Path)),
-    responses((status = 200, description = "The set"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "API_KEY_NOT_FOUND")))]
-async fn update_keys(access: AdminAccess, input: Input) -> ApiResult {
-    api_keys::update(access, input).await
+#[utoipa::path(patch, path = "/integrations/neon/api-keys/{id}", tag = "integrations",
+    responses(Errors<Text<400>>))]
+async fn update_neon_key_set(
+    access: AdminAccess,
+    found: Found<UpdateKeySet>,
+) -> ApiResult<Json<KeySet>> {
+    api_keys::update_key_set(access, found).await
 }
 
-/// The project's OAuth providers.
-#[utoipa::path(get, path = "/integrations/neon/oauth-providers", tag = "integrations", responses((status = 200, description = "Providers")))]
-async fn list_providers(access: AdminAccess, input: Input) -> ApiResult {
-    access.form(&input).no_query().finish(Some(()))?;
-    let providers = enabled_providers(&access.project.config).into_iter();
-    let items: Vec<Value> = providers.map(|(_, provider)| view(provider)).collect();
-    Ok(whole_list(&items))
+/// An OAuth provider, as Neon sees it.
+#[derive(Serialize, ToSchema)]
+struct NeonOauthProvider {
+    /// The id of the project's client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    client_id: Option<String>,
+    /// The secret of the project's client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    client_secret: Option<String>,
+    /// The configuration at Facebook that is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    facebook_config_id: Option<String>,
+    /// Which one it is.
+    id: String,
+    /// The tenant at Microsoft whose users may sign in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    microsoft_tenant_id: Option<String>,
+    /// Whose client is used.
+    #[serde(rename = "type")]
+    kind: ProviderKind,
 }
+
+impl From<&OauthProvider> for NeonOauthProvider {
+    fn from(provider: &OauthProvider) -> Self {
+        Self {
+            client_id: provider.client_id.clone(),
+            client_secret: provider.client_secret.clone(),
+            facebook_config_id: provider.facebook_config_id.clone(),
+            id: provider.kind.clone().unwrap_or_default(),
+            microsoft_tenant_id: provider.microsoft_tenant_id.clone(),
+            kind: if provider.is_shared {
+                ProviderKind::Shared
+            } else {
+                ProviderKind::Standard
+            },
+        }
+    }
+}
+
+/// Lists the project's OAuth providers.
+#[utoipa::path(get, path = "/integrations/neon/oauth-providers", tag = "integrations")]
+async fn list_neon_oauth_providers(
+    access: AdminAccess,
+    _: NoInput,
+) -> ApiResult<Json<List<NeonOauthProvider>>> {
+    let providers = enabled_providers(&access.project.config).into_iter();
+    Ok(List::of(providers.map(|(_, it)| it.into()).collect()))
+}
+
+/// What writing a provider, and showing it afterwards, can fail with.
+type NotWritten = (CurrentProjectNotFound, Text<400>, Text<404>);
 
 /// Adds an OAuth provider, with the server's own client if nothing else is said.
-#[utoipa::path(post, path = "/integrations/neon/oauth-providers", tag = "integrations", request_body = Value,
-    responses((status = 201, description = "The provider"), (status = 400, description = "SCHEMA_ERROR, or it is there already")))]
-async fn add_provider(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let mut body = form.body();
-    let id = body.required("id", one_of(&PROVIDERS));
-    let kind = body.or_default("type", one_of(&KINDS), "shared");
-    let client = read_client(kind, &mut body);
-    // Taken, but without effect until the provider is changed.
-    body.ignore("facebook_config_id");
-    body.ignore("microsoft_tenant_id");
-    body.close();
-    let (id, kind, (client_id, client_secret)) = form.finish((|| Some((id?, kind?, client?)))())?;
+#[utoipa::path(post, path = "/integrations/neon/oauth-providers", tag = "integrations",
+    responses(Errors<NotWritten>))]
+async fn create_neon_oauth_provider(
+    access: AdminAccess,
+    new: CreateNeonOauthProvider,
+) -> ApiResult<Created<NeonOauthProvider>> {
+    let id = new.id;
     if find(&access, id).is_some() {
         let text = format!("The project has the OAuth provider {id} already.");
-        return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
+        return Err(ApiError::bad_request(text));
     }
     let mut provider = shared_provider(id);
-    provider["isShared"] = json!(kind == "shared");
-    for (name, value) in [("clientId", client_id), ("clientSecret", client_secret)] {
+    provider["isShared"] = json!(new.kind == ProviderKind::Shared);
+    for (name, value) in [
+        ("clientId", new.client_id),
+        ("clientSecret", new.client_secret),
+    ] {
         if let Some(value) = value {
             provider[name] = json!(value);
         }
     }
     let key = format!("auth.oauth.providers.{id}");
     write(&access, Map::from_iter([(key, provider)])).await?;
-    Ok((StatusCode::CREATED, Json(show(&access, id).await?)).into_response())
-}
-
-/// The client's id and secret, which a provider with a client of the project's own must have.
-fn read_client(
-    kind: Option<&str>,
-    body: &mut Fields<'_>,
-) -> Option<(Option<String>, Option<String>)> {
-    if kind == Some("standard") {
-        let id = body.required("client_id", non_empty_text);
-        let secret = body.required("client_secret", non_empty_text);
-        return id.map(Some).zip(secret.map(Some));
-    }
-    let id = body.optional("client_id", text);
-    id.zip(body.optional("client_secret", text))
+    Ok(Created(show(&access, id).await?))
 }
 
 /// Changes an OAuth provider.
-#[utoipa::path(patch, path = "/integrations/neon/oauth-providers/{id}", tag = "integrations", params(("id" = String, Path)), request_body = Value,
-    responses((status = 200, description = "The provider"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "There is no such provider")))]
-async fn change_provider(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let id = form.params().required("id", one_of(&PROVIDERS));
-    let mut body = form.body();
-    let kind = body.optional("type", one_of(&KINDS));
-    let fields = read_fields(&mut body);
-    body.close();
-    let (id, kind, fields) = form.finish((|| Some((id?, kind?, fields?)))())?;
+#[utoipa::path(patch, path = "/integrations/neon/oauth-providers/{id}", tag = "integrations",
+    responses(Errors<NotWritten>))]
+async fn update_neon_oauth_provider(
+    access: AdminAccess,
+    change: UpdateNeonOauthProvider,
+) -> ApiResult<Json<NeonOauthProvider>> {
+    let id = change.provider.id;
     let (key, _) = find(&access, id).ok_or_else(|| missing(id))?;
-    let prefix = format!("auth.oauth.providers.{key}");
-    let mut changes: Map<String, Value> = fields
+    let is_shared = change.kind.map(|kind| kind == ProviderKind::Shared);
+    let changes = [
+        ("clientId", change.client_id.map(Value::from)),
+        ("clientSecret", change.client_secret.map(Value::from)),
+        (
+            "facebookConfigId",
+            change.facebook_config_id.map(Value::from),
+        ),
+        (
+            "microsoftTenantId",
+            change.microsoft_tenant_id.map(Value::from),
+        ),
+        ("isShared", is_shared.map(Value::from)),
+    ];
+    let changes = changes
         .into_iter()
-        .map(|(name, value)| (format!("{prefix}.{name}"), json!(value)))
-        .collect();
-    if let Some(kind) = kind {
-        changes.insert(format!("{prefix}.isShared"), json!(kind == "shared"));
-    }
-    write(&access, changes).await?;
-    Ok(Json(show(&access, id).await?).into_response())
+        .filter_map(|(name, value)| Some((format!("auth.oauth.providers.{key}.{name}"), value?)));
+    write(&access, changes.collect()).await?;
+    Ok(Json(show(&access, id).await?))
 }
 
 /// Removes an OAuth provider.
-#[utoipa::path(delete, path = "/integrations/neon/oauth-providers/{id}", tag = "integrations", params(("id" = String, Path)),
-    responses((status = 200, description = "Removed"), (status = 404, description = "There is no such provider")))]
-async fn remove_provider(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let id = form.params().required("id", one_of(&PROVIDERS));
-    let id = form.finish(id)?;
-    let (key, _) = find(&access, id).ok_or_else(|| missing(id))?;
+#[utoipa::path(delete, path = "/integrations/neon/oauth-providers/{id}", tag = "integrations",
+    responses(Errors<(Text<400>, Text<404>)>))]
+async fn delete_neon_oauth_provider(
+    access: AdminAccess,
+    DeleteNeonOauthProvider { provider }: DeleteNeonOauthProvider,
+) -> ApiResult<Json<Success>> {
+    let (key, _) = find(&access, provider.id).ok_or_else(|| missing(provider.id))?;
     // A lower level may define it as well, so it is hidden rather than forgotten.
     let key = format!("auth.oauth.providers.{key}");
     write(&access, Map::from_iter([(key, Value::Null)])).await?;
-    Ok(success())
-}
-
-fn read_fields(body: &mut Fields<'_>) -> Option<Vec<(&'static str, String)>> {
-    let names = [
-        ("client_id", "clientId"),
-        ("client_secret", "clientSecret"),
-        ("facebook_config_id", "facebookConfigId"),
-        ("microsoft_tenant_id", "microsoftTenantId"),
-    ];
-    let read: Vec<_> = names
-        .into_iter()
-        .map(|(name, key)| Some((key, body.optional(name, text)?)))
-        .collect();
-    let read: Option<Vec<_>> = read.into_iter().collect();
-    Some(
-        read?
-            .into_iter()
-            .filter_map(|(key, value)| Some((key, value?)))
-            .collect(),
-    )
+    Ok(Success::ANSWER)
 }
 
 fn find<'a>(auth: &'a Auth, id: &str) -> Option<(&'a String, &'a OauthProvider)> {
@@ -246,34 +397,15 @@ fn find<'a>(auth: &'a Auth, id: &str) -> Option<(&'a String, &'a OauthProvider)>
 
 fn missing(id: &str) -> ApiError {
     let text = format!("The project has no OAuth provider {id}.");
-    ApiError::text(StatusCode::NOT_FOUND, text)
+    ApiError::not_found(text)
 }
 
 /// The provider as it is now.
-async fn show(access: &ProjectAccess, id: &str) -> Result<Value, ApiError> {
+async fn show(access: &ProjectAccess, id: &str) -> Result<NeonOauthProvider, ApiError> {
     let project = projects::reload(&access.app, access.project_id()).await?;
     let mut providers = enabled_providers(&project.config).into_iter();
     let found = providers.find(|(_, provider)| provider.kind.as_deref() == Some(id));
     found
-        .map(|(_, provider)| view(provider))
+        .map(|(_, provider)| provider.into())
         .ok_or_else(|| missing(id))
-}
-
-fn view(provider: &OauthProvider) -> Value {
-    let mut view = json!({
-        "id": provider.kind,
-        "type": if provider.is_shared { "shared" } else { "standard" },
-    });
-    let optional = [
-        ("client_id", &provider.client_id),
-        ("client_secret", &provider.client_secret),
-        ("facebook_config_id", &provider.facebook_config_id),
-        ("microsoft_tenant_id", &provider.microsoft_tenant_id),
-    ];
-    for (name, value) in optional {
-        if let Some(value) = value {
-            view[name] = json!(value);
-        }
-    }
-    view
 }

@@ -1,30 +1,39 @@
 //! What the requests of hosting platforms have in common: their credentials, and the integration that
 //! the path names.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use data_encoding::BASE64;
 use muniment_domain::ProjectId;
 use muniment_domain::project::{Level, ProjectCommand};
 use muniment_event_store::EventContext;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::app::integrations::Integration;
 use crate::app::integrations::clients::Client;
 use crate::app::projects as app_projects;
 use crate::error::ApiError;
+use crate::error::codes::Text;
+use crate::http::openapi::describe::{OperationDescription, OperationInput, describe_request};
+use crate::http::openapi::security::Credentials;
 use crate::http::request::access::ProjectAccess;
-use crate::http::request::caller::{Auth, Caller};
-use crate::http::request::fields::Checked;
-use crate::http::request::input::{Form, Input};
+use crate::http::request::caller::Caller;
+use crate::http::request::declare::{Need, Request};
+use crate::http::request::fields::{Checked, Findings};
+use crate::http::request::input::{Form, Input, bad_path};
 
 /// Basic credentials (RFC 7617), as sent.
 #[derive(Clone, Default)]
 pub(super) struct BasicAuth(Option<(String, String)>);
 
 impl BasicAuth {
+    /// Those in the header.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        Self(Self::read(headers))
+    }
+
     fn read(headers: &HeaderMap) -> Option<(String, String)> {
         let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
         let (scheme, encoded) = header.split_once(' ')?;
@@ -44,7 +53,7 @@ impl BasicAuth {
     }
 
     /// The platform, which the endpoint wants as it wants a field.
-    pub(super) fn required<'a>(&self, app: &'a App, form: &mut Form<'_>) -> Checked<&'a Client> {
+    fn required<'a>(&self, app: &'a App, form: &mut Form<'_>) -> Checked<&'a Client> {
         let client = self.client(app);
         if client.is_none() {
             form.violation(
@@ -56,79 +65,94 @@ impl BasicAuth {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for BasicAuth {
-    type Rejection = std::convert::Infallible;
+/// The integration that the path names. It comes before the request in a handler's signature: for
+/// one that does not exist the answer is text 404, whatever else is wrong.
+pub(super) struct NamedIntegration(pub(super) Integration);
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(Self::read(&parts.headers)))
-    }
-}
-
-/// The integration that the path names.
-///
-/// # Errors
-/// Text 404 for one that does not exist.
-pub(super) fn integration_of(input: &Input) -> Result<Integration, ApiError> {
-    let name = input.params.get("integration").and_then(Value::as_str);
-    name.and_then(Integration::named).ok_or_else(|| {
-        let text = "There is no such integration: custom and neon exist.";
-        ApiError::text(StatusCode::NOT_FOUND, text)
-    })
-}
-
-/// Begins to read a request whose path names nothing but the integration.
-///
-/// # Errors
-/// Text 404 for an integration that does not exist.
-pub(super) fn begin<'i>(
-    input: &'i Input,
-    caller: &Caller,
-) -> Result<(Integration, Form<'i>), ApiError> {
-    let integration = integration_of(input)?;
-    let mut form = input.form(caller.user_id());
-    form.params().ignore("integration");
-    Ok((integration, form))
-}
-
-/// A request of a platform whose path names nothing but the integration.
-pub(super) struct PlatformRequest {
-    pub(super) caller: Caller,
-    credentials: BasicAuth,
-    input: Input,
-}
-
-impl PlatformRequest {
-    /// Begins to read it: which integration it is about, and which platform sent it.
-    ///
-    /// # Errors
-    /// Text 404 for an integration that does not exist.
-    pub(super) fn begin<'r>(
-        &'r self,
-        app: &'r App,
-    ) -> Result<(Integration, Form<'r>, Checked<&'r Client>), ApiError> {
-        let (integration, mut form) = begin(&self.input, &self.caller)?;
-        let client = self.credentials.required(app, &mut form);
-        Ok((integration, form, client))
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for PlatformRequest {
+impl FromRequestParts<App> for NamedIntegration {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Ok(credentials) = BasicAuth::from_request_parts(parts, state).await;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let params = RawPathParams::from_request_parts(parts, app)
+            .await
+            .map_err(bad_path)?;
+        let named = params.iter().find(|(name, _)| *name == "integration");
+        let integration = named.and_then(|(_, name)| Integration::named(name));
+        let missing =
+            || ApiError::not_found("There is no such integration: custom and neon exist.");
+        integration.map(Self).ok_or_else(missing)
+    }
+}
+
+impl OperationInput for NamedIntegration {
+    fn describe(operation: &mut OperationDescription) {
+        operation.parameters.push(json!({
+            "name": "integration",
+            "in": "path",
+            "required": true,
+            "description": "The family of integrations: `custom` for any platform, or `neon`.",
+            "schema": {"type": "string", "enum": ["custom", "neon"]},
+        }));
+        operation.fails_with::<Text<404>>();
+    }
+}
+
+/// A request of a platform, which proves by Basic credentials who it is. They count as part of the
+/// request's form: without them the answer is `SCHEMA_ERROR`, beside all that is wrong with `R`.
+pub(super) struct PlatformRequest<R> {
+    /// Who called.
+    pub(super) caller: Caller,
+    /// The platform.
+    pub(super) client: Client,
+    /// What it wants.
+    pub(super) wanted: R,
+}
+
+impl<R: Request + Send> FromRequestParts<App> for PlatformRequest<R> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let input = Input::from_request_parts(parts, app).await?;
+        let mut form = input.form_by(&caller);
+        let client = BasicAuth::of(&parts.headers).required(app, &mut form);
+        let wanted = R::read(&mut form);
+        let (client, wanted) = form.finish(client.zip(wanted))?;
         Ok(Self {
-            caller: Caller::from_request_parts(parts, state).await?,
-            credentials,
-            input: Input::from_request_parts(parts, state).await?,
+            client: client.clone(),
+            wanted,
+            caller,
         })
     }
 }
 
-/// Some endpoints belong to the `internal` project, which is a matter of form.
-pub(super) fn require_internal(auth: &Auth, form: &mut Form<'_>) {
-    if !auth.project_id().is_internal() {
-        form.violation("auth.project", "must be the project `internal`");
+impl<R: Request> OperationInput for PlatformRequest<R> {
+    fn describe(operation: &mut OperationDescription) {
+        // Where a project's keys are asked for as well, those are what there is to choose from.
+        if operation.credentials == Credentials::Nobody {
+            operation.credentials = Credentials::Platform;
+        }
+        describe_request(operation, &R::describe());
+    }
+}
+
+struct InternalProject;
+
+/// That the caller's project is `internal`. Some endpoints belong to it, which is a matter of form.
+pub(super) fn internal_project() -> impl Need<Value = ()> {
+    InternalProject
+}
+
+impl Need for InternalProject {
+    type Value = ();
+
+    fn find(&self, caller: &Caller, findings: &mut Findings) -> Checked<()> {
+        let auth = caller.auth();
+        if auth.is_some_and(|auth| auth.project_id().is_internal()) {
+            return Some(());
+        }
+        findings.note("auth.project", "must be the project `internal`");
+        None
     }
 }
 

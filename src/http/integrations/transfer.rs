@@ -2,75 +2,132 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::IntoResponse;
 use muniment_domain::ProjectId;
 use muniment_domain::verification_code::Purpose;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use super::platform_request::{PlatformRequest, begin, internal_context, require_internal};
+use super::platform_request::{
+    NamedIntegration, PlatformRequest, internal_context, internal_project,
+};
 use crate::app::App;
 use crate::app::auth::codes::{self, Handling};
 use crate::app::integrations::clients::Client;
 use crate::app::integrations::{provisioning, transfer};
-use crate::error::{ApiError, ApiResult};
-use crate::http::request::access::{ClientAccess, ProjectAccess};
-use crate::http::request::input::Input;
-use crate::http::request::values::{text, verification_code};
+use crate::error::ApiResult;
+use crate::error::codes::{Errors, Text, UserAuthenticationRequired, UserNotFound};
+use crate::http::auth::codes::{CodeErrors, CodeIsValid};
+use crate::http::openapi::operations;
+use crate::http::request::access::ClientAccess;
+use crate::http::request::declare::request;
+use crate::http::request::presence::required;
+use crate::http::request::shape::Shape;
+use crate::http::request::shape::scalars::{text, verification_code};
 use crate::security::limits::Limit;
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(preview, initiate))
-        .routes(routes!(initiate_by_alias))
-        .routes(routes!(check))
-        .routes(routes!(confirm))
+        .routes(operations!(
+            preview_project_transfer,
+            initiate_project_transfer
+        ))
+        .routes(operations!(initiate_project_transfer_by_alias))
+        .routes(operations!(check_project_transfer_code))
+        .routes(operations!(confirm_project_transfer))
+}
+
+request! {
+    /// A project that might be transferred.
+    struct PreviewProjectTransfer {
+        query {
+            /// The project, which the client made.
+            project_id: ProjectId = required(project_id());
+        }
+    }
+
+    /// A project to be transferred.
+    struct InitiateProjectTransfer {
+        body {
+            /// The project, which the client made.
+            project_id: ProjectId = required(project_id());
+        }
+    }
+
+    /// The code of a link that transfers a project.
+    struct ProjectTransferCode {
+        caller {
+            _project: () = internal_project();
+        }
+        body {
+            /// The code, 45 characters; in capitals or not.
+            code: String = required(verification_code());
+        }
+    }
+}
+
+/// A project's id, which may be anything.
+fn project_id() -> impl Shape<Value = ProjectId> {
+    text().map(|id| ProjectId::from_caller(&id))
+}
+
+/// That a project can be transferred.
+#[derive(Serialize, ToSchema)]
+struct ProjectTransferPreview {
+    /// A sentence, for whoever asked.
+    message: &'static str,
 }
 
 /// Says whether a project can be transferred to an owner.
+///
+/// It can if the client made it and it has no owner yet.
 #[utoipa::path(get, path = "/integrations/{integration}/projects/transfer", tag = "integrations",
-    params(("integration" = String, Path), ("project_id" = String, Query)),
-    responses((status = 200, description = "`{message}`"),
-        (status = 400, description = "SCHEMA_ERROR, also for wrong Basic credentials; text: the client did not make the project, or it has an owner already"),
-        (status = 404, description = "There is no such integration")))]
-async fn preview(State(app): State<App>, request: PlatformRequest) -> ApiResult {
-    let (_, mut form, client) = request.begin(&app)?;
-    let mut query = form.query();
-    let project = query.required("project_id", text);
-    query.close();
-    let (client, project) = form.finish(client.zip(project))?;
-    require_unclaimed(&app, client, &ProjectId::from_caller(&project)).await?;
-    let message = "The project can be transferred. POST to this path for a link that does it.";
-    Ok(Json(json!({"message": message})).into_response())
+    responses(Errors<Text<400>>))]
+async fn preview_project_transfer(
+    State(app): State<App>,
+    _: NamedIntegration,
+    PlatformRequest { client, wanted, .. }: PlatformRequest<PreviewProjectTransfer>,
+) -> ApiResult<Json<ProjectTransferPreview>> {
+    require_unclaimed(&app, &client, &wanted.project_id).await?;
+    Ok(Json(ProjectTransferPreview {
+        message: "The project can be transferred. POST to this path for a link that does it.",
+    }))
 }
 
-/// Makes a link that hands a project to whoever follows it and signs in to the dashboard. It works
-/// for an hour.
-#[utoipa::path(post, path = "/integrations/{integration}/projects/transfer", tag = "integrations", params(("integration" = String, Path)), request_body = Value,
-    responses((status = 200, description = "`{confirmation_url}`"),
-        (status = 400, description = "SCHEMA_ERROR, also for wrong Basic credentials; text: the client did not make the project, or it has an owner already"),
-        (status = 404, description = "There is no such integration")))]
-async fn initiate(State(app): State<App>, request: PlatformRequest) -> ApiResult {
-    let (integration, form, client) = request.begin(&app)?;
-    let mut form = form.no_query();
-    let mut body = form.body();
-    let project = body.required("project_id", text);
-    body.close();
-    let (client, project) = form.finish(client.zip(project))?;
-    let project = ProjectId::from_caller(&project);
-    require_unclaimed(&app, client, &project).await?;
+/// A link that transfers a project.
+#[derive(Serialize, ToSchema)]
+struct ProjectTransferLink {
+    /// Where its owner-to-be goes.
+    confirmation_url: String,
+}
+
+/// Makes a link that transfers a project.
+///
+/// The project goes to whoever follows the link and signs in to the dashboard. It works for an hour.
+#[utoipa::path(post, path = "/integrations/{integration}/projects/transfer", tag = "integrations",
+    responses(Errors<Text<400>>))]
+async fn initiate_project_transfer(
+    State(app): State<App>,
+    NamedIntegration(integration): NamedIntegration,
+    request: PlatformRequest<InitiateProjectTransfer>,
+) -> ApiResult<Json<ProjectTransferLink>> {
+    let (client, project) = (&request.client, &request.wanted.project_id);
+    require_unclaimed(&app, client, project).await?;
     let context = internal_context(&app, &request.caller);
-    let url = transfer::initiate(&app, &context, integration, client, &project).await?;
-    Ok(Json(json!({"confirmation_url": url})).into_response())
+    let confirmation_url = transfer::initiate(&app, &context, integration, client, project).await?;
+    Ok(Json(ProjectTransferLink { confirmation_url }))
 }
 
-/// The same under its other path.
-#[utoipa::path(post, path = "/integrations/{integration}/projects/transfer/initiate", tag = "integrations", params(("integration" = String, Path)), request_body = Value,
-    responses((status = 200, description = "`{confirmation_url}`")))]
-async fn initiate_by_alias(app: State<App>, request: PlatformRequest) -> ApiResult {
-    initiate(app, request).await
+/// Makes a link that transfers a project, under another path.
+#[utoipa::path(post, path = "/integrations/{integration}/projects/transfer/initiate", tag = "integrations",
+    responses(Errors<Text<400>>))]
+async fn initiate_project_transfer_by_alias(
+    app: State<App>,
+    integration: NamedIntegration,
+    request: PlatformRequest<InitiateProjectTransfer>,
+) -> ApiResult<Json<ProjectTransferLink>> {
+    initiate_project_transfer(app, integration, request).await
 }
 
 async fn require_unclaimed(app: &App, client: &Client, project: &ProjectId) -> ApiResult<()> {
@@ -80,42 +137,44 @@ async fn require_unclaimed(app: &App, client: &Client, project: &ProjectId) -> A
     }
 }
 
-/// Says whether a link's code would work, without using it up. The look counts as an attempt.
-#[utoipa::path(post, path = "/integrations/{integration}/projects/transfer/confirm/check", tag = "integrations", params(("integration" = String, Path)), request_body = Value,
-    responses((status = 200, description = "`{is_code_valid: true}`"),
-        (status = 400, description = "SCHEMA_ERROR, VERIFICATION_CODE_EXPIRED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED"),
-        (status = 404, description = "VERIFICATION_CODE_NOT_FOUND"), (status = 409, description = "VERIFICATION_CODE_ALREADY_USED")))]
-async fn check(access: ClientAccess, input: Input) -> ApiResult {
-    let code = read_code(&input, &access)?;
+/// Says whether a link's code would work, without using it up.
+///
+/// The look counts as an attempt.
+#[utoipa::path(post, path = "/integrations/{integration}/projects/transfer/confirm/check", tag = "integrations",
+    responses(Errors<CodeErrors>))]
+async fn check_project_transfer_code(
+    access: ClientAccess,
+    _: NamedIntegration,
+    given: ProjectTransferCode,
+) -> ApiResult<Json<CodeIsValid>> {
     access.limit(Limit::CodeCheckFromIp)?;
-    let context = internal_context(&access.app, &access.caller);
+    let (app, context) = (&access.app, access.event_context());
     let purpose = Purpose::ProjectTransfer;
-    codes::take(&access.app, &context, purpose, &code, Handling::Check).await?;
-    Ok(Json(json!({"is_code_valid": true})).into_response())
+    codes::take(app, context, purpose, &given.code, Handling::Check).await?;
+    Ok(CodeIsValid::ANSWER)
 }
 
-/// Makes the signed-in user of the `internal` project the owner of the project behind a link, by a
-/// new team of theirs.
-#[utoipa::path(post, path = "/integrations/{integration}/projects/transfer/confirm", tag = "integrations", params(("integration" = String, Path)), request_body = Value,
-    responses((status = 200, description = "`{project_id}`"),
-        (status = 400, description = "SCHEMA_ERROR, VERIFICATION_CODE_EXPIRED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED; text: the project has an owner already"),
-        (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 404, description = "VERIFICATION_CODE_NOT_FOUND"),
-        (status = 409, description = "VERIFICATION_CODE_ALREADY_USED")))]
-async fn confirm(access: ClientAccess, input: Input) -> ApiResult {
-    let code = read_code(&input, &access)?;
+/// The project that was transferred.
+#[derive(Serialize, ToSchema)]
+struct TransferredProject {
+    /// The project's id.
+    #[schema(value_type = String)]
+    project_id: ProjectId,
+}
+
+/// Makes the signed-in user the owner of the project behind a link.
+///
+/// The user is one of the project `internal`. They own the project by a new team of theirs.
+#[utoipa::path(post, path = "/integrations/{integration}/projects/transfer/confirm", tag = "integrations",
+    responses(Errors<(CodeErrors, UserAuthenticationRequired, UserNotFound, Text<400>)>))]
+async fn confirm_project_transfer(
+    access: ClientAccess,
+    _: NamedIntegration,
+    given: ProjectTransferCode,
+) -> ApiResult<Json<TransferredProject>> {
     let user = &access.signed_in()?.user;
     access.limit(Limit::CodeCheckFromIp)?;
     let request = access.request_context();
-    let project = transfer::confirm(request, &code, user).await?;
-    Ok(Json(json!({"project_id": project})).into_response())
-}
-
-fn read_code(input: &Input, access: &ProjectAccess) -> Result<String, ApiError> {
-    let (_, form) = begin(input, &access.caller)?;
-    let mut form = form.no_query();
-    require_internal(access, &mut form);
-    let mut body = form.body();
-    let code = body.required("code", verification_code);
-    body.close();
-    form.finish(code)
+    let project_id = transfer::confirm(request, &given.code, user).await?;
+    Ok(Json(TransferredProject { project_id }))
 }

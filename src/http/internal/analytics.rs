@@ -4,22 +4,25 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
 use muniment_domain::MAIN_BRANCH;
 use muniment_projections::analytics::{AnalyticsError, AnalyticsStore, QueryTiming, TenantQuery};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::app::{App, QueryErrors};
+use crate::error::codes::{AnalyticsQueryError, Errors, ItemNotFound, Text};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
+use crate::http::openapi::operations;
 use crate::http::request::access::{AdminAccess, ServerAccess};
 use crate::http::request::caller::Auth;
-use crate::http::request::input::Input;
-use crate::http::request::values::{boolean, integer, json_object, non_empty_text};
+use crate::http::request::declare::request;
+use crate::http::request::presence::{or_default, required};
+use crate::http::request::shape::Shape;
+use crate::http::request::shape::scalars::{boolean, integer, json_object, non_empty_text};
 
 /// How long a query may run, in milliseconds.
 const TIMEOUT_MILLIS: std::ops::RangeInclusive<i64> = 1_000..=120_000;
@@ -43,35 +46,80 @@ const TIMING_PAUSES: [Duration; 7] = [
 /// The routes of this file.
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(query))
-        .routes(routes!(timing))
+        .routes(operations!(run_analytics_query))
+        .routes(operations!(get_analytics_query_timing))
 }
 
-/// The answer to a query.
-#[derive(Serialize)]
-struct Answer {
+request! {
+    /// A query to run.
+    struct RunAnalyticsQuery {
+        body {
+            /// The query, in ClickHouse's SQL.
+            query: String = required(non_empty_text());
+            /// The values of the parameters that the query has as `{name:Type}`, by their names.
+            params: Map<String, Value> = or_default(json_object().map(members), Map::new());
+            /// How long the query may run, in milliseconds.
+            timeout as "timeout_ms": Duration = or_default(timeout(), DEFAULT_TIMEOUT_MILLIS);
+            /// Whether rows of all branches are to be queried, which this server cannot do.
+            all_branches as "include_all_branches": bool = or_default(boolean(), false);
+        }
+    }
+
+    /// The query whose timing is asked for.
+    struct GetAnalyticsQueryTiming {
+        body {
+            /// The query's id, as it was answered.
+            query_id: String = required(non_empty_text());
+        }
+    }
+}
+
+fn timeout() -> impl Shape<Value = Duration> {
+    integer(TIMEOUT_MILLIS).map(|millis| Duration::from_millis(millis.unsigned_abs()))
+}
+
+fn members(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}
+
+/// What a query yielded.
+#[derive(Serialize, ToSchema)]
+struct AnalyticsQueryResult {
+    /// The rows, each an object with a member for every column.
+    #[schema(value_type = Vec<Object>)]
     result: Vec<Box<RawValue>>,
+    /// The query's id, by which its timing can be asked for.
     query_id: String,
 }
 
-/// Runs a query, in ClickHouse's SQL, over the project's own rows.
-#[utoipa::path(post, path = "/internal/analytics/query", tag = "analytics", request_body = Value,
-    responses((status = 200, description = "`{result, query_id}`: the rows, each an object"), (status = 400, description = "SCHEMA_ERROR, ANALYTICS_QUERY_ERROR"), (status = 503, description = "There is no analytics store")))]
-async fn query(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let mut body = form.body();
-    let text = body.required("query", non_empty_text);
-    let params = body.or_default("params", object, Map::new());
-    let timeout = body.or_default(
-        "timeout_ms",
-        integer(TIMEOUT_MILLIS),
-        DEFAULT_TIMEOUT_MILLIS,
-    );
-    let all_branches = body.or_default("include_all_branches", boolean, false);
-    body.close();
-    let (text, params, timeout, all_branches) =
-        form.finish((|| Some((text?, params?, timeout?, all_branches?)))())?;
-    if all_branches {
+/// What a query took.
+#[derive(Serialize, ToSchema)]
+struct AnalyticsQueryTiming {
+    stats: AnalyticsQueryStats,
+}
+
+/// What a query took, summed over threads.
+#[derive(Serialize, ToSchema)]
+struct AnalyticsQueryStats {
+    /// Time of the processor, in milliseconds.
+    cpu_time: f64,
+    /// Time as the clock on the wall has it, in milliseconds.
+    wall_clock_time: f64,
+}
+
+/// Runs a query over the project's own rows.
+///
+/// The query is in ClickHouse's SQL, and may only read.
+#[utoipa::path(post, path = "/internal/analytics/query", tag = "analytics",
+    responses(Errors<(AnalyticsQueryError, Text<503>)>))]
+async fn run_analytics_query(
+    access: AdminAccess,
+    wanted: RunAnalyticsQuery,
+) -> ApiResult<Json<AnalyticsQueryResult>> {
+    if wanted.all_branches {
         return Err(ApiError::internal("include_all_branches is not supported"));
     }
     let query_id = format!("{}{}", own_prefix(&access), access.app.random.uuid());
@@ -79,12 +127,12 @@ async fn query(access: AdminAccess, input: Input) -> ApiResult {
         query_id: &query_id,
         project_id: access.project_id().as_str(),
         branch_id: MAIN_BRANCH,
-        text: &text,
-        params: &params,
-        timeout: Duration::from_millis(timeout.unsigned_abs()),
+        text: &wanted.query,
+        params: &wanted.params,
+        timeout: wanted.timeout,
     };
     let result = run(&access.app, query).await?;
-    Ok(Json(Answer { result, query_id }).into_response())
+    Ok(Json(AnalyticsQueryResult { result, query_id }))
 }
 
 /// Runs a query, and measures it. Yields its rows.
@@ -99,25 +147,24 @@ async fn run(app: &App, query: TenantQuery<'_>) -> ApiResult<Vec<Box<RawValue>>>
     Ok(answer.rows)
 }
 
-/// What a query took.
-#[utoipa::path(post, path = "/internal/analytics/query/timing", tag = "analytics", request_body = Value,
-    responses((status = 200, description = "`{stats: {cpu_time, wall_clock_time}}`, in milliseconds"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "ITEM_NOT_FOUND"), (status = 503, description = "There is no analytics store")))]
-async fn timing(access: ServerAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let mut body = form.body();
-    let query_id = body.required("query_id", non_empty_text);
-    body.close();
-    let query_id = form.finish(query_id)?;
+/// Says what a query took.
+#[utoipa::path(post, path = "/internal/analytics/query/timing", tag = "analytics",
+    responses(Errors<(ItemNotFound, Text<503>)>))]
+async fn get_analytics_query_timing(
+    access: ServerAccess,
+    GetAnalyticsQueryTiming { query_id }: GetAnalyticsQueryTiming,
+) -> ApiResult<Json<AnalyticsQueryTiming>> {
+    let unknown = || KnownError::analytics_query_not_found(&query_id);
     if !query_id.starts_with(&own_prefix(&access)) {
-        return Err(KnownError::analytics_query_not_found(&query_id).into());
+        return Err(unknown().into());
     }
     let timing = logged_timing(store(&access.app)?, &query_id).await?;
-    let QueryTiming {
-        cpu_millis,
-        wall_clock_millis,
-    } = timing.ok_or_else(|| KnownError::analytics_query_not_found(&query_id))?;
-    let stats = json!({"cpu_time": cpu_millis, "wall_clock_time": wall_clock_millis});
-    Ok(Json(json!({"stats": stats})).into_response())
+    let timing = timing.ok_or_else(unknown)?;
+    let stats = AnalyticsQueryStats {
+        cpu_time: timing.cpu_millis,
+        wall_clock_time: timing.wall_clock_millis,
+    };
+    Ok(Json(AnalyticsQueryTiming { stats }))
 }
 
 /// Looks into the query log until the query is there, or patience ends.
@@ -135,20 +182,13 @@ async fn logged_timing(
     store.timing(query_id).await.map_err(ApiError::internal)
 }
 
-fn object(value: &Value) -> Result<Map<String, Value>, String> {
-    match json_object(value)? {
-        Value::Object(object) => Ok(object),
-        _ => Err("must be an object".to_owned()),
-    }
-}
-
 /// What the ids of a project's queries begin with.
 fn own_prefix(auth: &Auth) -> String {
     format!("{}:{MAIN_BRANCH}:", auth.project_id().as_str())
 }
 
 /// The store, if there is one.
-pub(crate) fn store(app: &App) -> Result<&AnalyticsStore, ApiError> {
+fn store(app: &App) -> Result<&AnalyticsStore, ApiError> {
     app.analytics.as_ref().ok_or_else(|| {
         ApiError::text(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -4,76 +4,257 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
 use muniment_domain::project::{ConfigSource, Level, ProjectCommand, legacy_overrides, validation};
 use muniment_event_store::{AccessType, LedgerError};
 use muniment_projections::read_models::projects::{self, ProjectRow};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
+use super::shapes::by_type;
 use crate::app::App;
 use crate::app::projects as app_projects;
+use crate::error::codes::{CurrentProjectNotFound, Errors, Text};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
-use crate::http::answer::success;
+use crate::http::answer::Success;
+use crate::http::openapi::operations;
 use crate::http::request::access::{AdminAccess, ProjectAccess, ServerAccess};
 use crate::http::request::caller::Auth;
-use crate::http::request::fields::{Fields, has_nul};
-use crate::http::request::input::Input;
-use crate::http::request::values::{one_of, text};
+use crate::http::request::declare::{NoInput, fields, request};
+use crate::http::request::fields::has_nul;
+use crate::http::request::presence::{optional, required};
+use crate::http::request::shape::scalars::{choice, one_of, text};
+use crate::http::request::shape::{Shape, list_of};
 
 /// The longest document that is taken, in bytes. Bodies of requests are limited to as much.
 const MAX_DOCUMENT: usize = 1_000_000;
 
+/// The levels that have a document; the first cannot be reset.
+const LEVELS: [(&str, Level); 3] = [
+    ("project", Level::Project),
+    ("branch", Level::Branch),
+    ("environment", Level::Environment),
+];
+
 /// The routes of this file.
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(rendered))
-        .routes(routes!(read, replace, merge))
-        .routes(routes!(reset))
-        .routes(routes!(source, unlink))
+        .routes(operations!(get_config))
+        .routes(operations!(
+            get_config_override,
+            replace_config_override,
+            update_config_override
+        ))
+        .routes(operations!(reset_config_override_keys))
+        .routes(operations!(get_config_source, unlink_config_source))
 }
 
-/// The configuration in effect, as text: a `ProjectConfig` in JSON.
-#[utoipa::path(get, path = "/internal/config", tag = "internal", responses((status = 200, description = "`{config_string}`")))]
-async fn rendered(access: AdminAccess, input: Input) -> ApiResult {
-    access.form(&input).no_query().finish(Some(()))?;
+request! {
+    /// A level that is named.
+    struct NamedLevel {
+        path {
+            .. named: LevelPath;
+        }
+    }
+
+    /// A document to put in the place of the one of a level.
+    struct ReplaceConfigOverride {
+        path {
+            .. named: LevelPath;
+        }
+        body {
+            /// The document, as text: an object in JSON, with settings under their dotted names. At most
+            /// 1,000,000 bytes.
+            config_string: String = required(text());
+            /// Where the document comes from. A document of the level `branch` must say so; of other levels
+            /// it is not kept.
+            source: Option<ConfigSource> = optional(config_source());
+        }
+    }
+
+    /// Settings to merge into the document of a level.
+    struct UpdateConfigOverride {
+        path {
+            .. named: LevelPath;
+        }
+        body {
+            /// The settings, as text: an object in JSON, with settings under their dotted names. Null
+            /// stands for a setting's default, or takes an entry out. At most 1,000,000 bytes.
+            config_override_string: String = required(text());
+        }
+    }
+
+    /// Keys to take out of the document of a level.
+    struct ResetConfigOverrideKeys {
+        path {
+            /// The level whose document is meant.
+            level: Level = required(choice(&LEVELS[1..]));
+        }
+        body {
+            /// The dotted names of settings, or of groups of settings.
+            keys: Vec<String> = required(list_of(text()));
+        }
+    }
+}
+
+fields! {
+    /// What names a level in a path.
+    struct LevelPath {
+        /// The level whose document is meant. With a server key, only `branch` can be.
+        level: Level = required(choice(&LEVELS));
+    }
+
+    /// A place in a repository at GitHub.
+    struct GithubSource {
+        /// What sort of place it is.
+        _kind as "type": &'static str = required(one_of(&[GITHUB]));
+        /// The owner of the repository.
+        owner: String = required(text());
+        /// The repository's name.
+        repo: String = required(text());
+        /// The branch that was pushed from.
+        branch: String = required(text());
+        /// The commit that was pushed.
+        commit_hash: String = required(text());
+        /// The path of the configuration file in the repository.
+        config_file_path: String = required(text());
+    }
+
+    /// Any other place.
+    struct OtherSource {
+        /// What sort of place it is.
+        kind as "type": &'static str = required(one_of(&SOURCES).described(|| json!({"enum": SOURCES[1..]})));
+    }
+}
+
+const GITHUB: &str = "pushed-from-github";
+
+/// The sorts of places where configuration kept as code comes from.
+const SOURCES: [&str; 3] = [GITHUB, "pushed-from-unknown", UNLINKED];
+
+const UNLINKED: &str = "unlinked";
+
+fn config_source() -> impl Shape<Value = ConfigSource> {
+    by_type(
+        GITHUB,
+        (
+            |github: GithubSource| ConfigSource::PushedFromGithub {
+                owner: github.owner,
+                repo: github.repo,
+                branch: github.branch,
+                commit_hash: github.commit_hash,
+                config_file_path: github.config_file_path,
+            },
+            |other: OtherSource| match other.kind {
+                UNLINKED => ConfigSource::Unlinked,
+                _ => ConfigSource::PushedFromUnknown,
+            },
+        ),
+    )
+}
+
+/// A configuration, or a part of one.
+#[derive(Serialize, ToSchema)]
+struct ConfigText {
+    /// An object in JSON, as text.
+    config_string: String,
+}
+
+impl ConfigText {
+    fn of(config: &impl Serialize) -> ApiResult<Json<Self>> {
+        let config_string = serde_json::to_string(config).map_err(LedgerError::from)?;
+        Ok(Json(Self { config_string }))
+    }
+}
+
+/// Where the configuration kept as code comes from.
+#[derive(Serialize, ToSchema)]
+struct LinkedConfig {
+    source: ConfigSourceView,
+}
+
+/// A place where configuration comes from.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+enum ConfigSourceView {
+    /// A repository at GitHub.
+    PushedFromGithub {
+        branch: String,
+        commit_hash: String,
+        /// The path of the configuration file in the repository.
+        config_file_path: String,
+        /// The owner of the repository.
+        owner: String,
+        /// The repository's name.
+        repo: String,
+    },
+    /// A place that is not known.
+    PushedFromUnknown,
+    /// None: the configuration is edited in the dashboard.
+    Unlinked,
+}
+
+impl From<ConfigSource> for ConfigSourceView {
+    fn from(source: ConfigSource) -> Self {
+        match source {
+            ConfigSource::PushedFromGithub {
+                owner,
+                repo,
+                branch,
+                commit_hash,
+                config_file_path,
+            } => Self::PushedFromGithub {
+                branch,
+                commit_hash,
+                config_file_path,
+                owner,
+                repo,
+            },
+            ConfigSource::PushedFromUnknown => Self::PushedFromUnknown,
+            ConfigSource::Unlinked => Self::Unlinked,
+        }
+    }
+}
+
+/// Shows the configuration in effect.
+///
+/// It is a `ProjectConfig` in JSON, as text.
+#[utoipa::path(get, path = "/internal/config", tag = "internal", responses(Errors<CurrentProjectNotFound>))]
+async fn get_config(access: AdminAccess, _: NoInput) -> ApiResult<Json<ConfigText>> {
     let project = access.app.projects.find_now(access.project_id()).await?;
     let project =
         project.ok_or_else(|| KnownError::current_project_not_found(access.project_id()))?;
-    let text = serde_json::to_string(&project.config).map_err(LedgerError::from)?;
-    Ok(Json(json!({"config_string": text})).into_response())
+    ConfigText::of(&project.config)
 }
 
-/// The override document of a level, as text.
-#[utoipa::path(get, path = "/internal/config/override/{level}", tag = "internal", params(("level" = String, Path)),
-    responses((status = 200, description = "`{config_string}`"), (status = 400, description = "SCHEMA_ERROR"), (status = 403, description = "A server key, and another level than `branch`")))]
-async fn read(access: ServerAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let level = level(&mut form.params(), &LEVELS);
-    let level = form.finish(level)?;
-    check_access(&access, level)?;
-    let document = Value::Object(row(&access).await?.overrides()?.document(level));
-    Ok(Json(json!({"config_string": document.to_string()})).into_response())
+/// Shows the override document of a level.
+#[utoipa::path(get, path = "/internal/config/override/{level}", tag = "internal",
+    responses(Errors<(CurrentProjectNotFound, Text<403>)>))]
+async fn get_config_override(
+    access: ServerAccess,
+    NamedLevel { named }: NamedLevel,
+) -> ApiResult<Json<ConfigText>> {
+    check_access(&access, named.level)?;
+    ConfigText::of(&row(&access).await?.overrides()?.document(named.level))
 }
 
-/// Puts another document in the place of the one of a level. A document of the level `branch`
-/// says where it comes from.
-#[utoipa::path(put, path = "/internal/config/override/{level}", tag = "internal", params(("level" = String, Path)), request_body = Value,
-    responses((status = 200, description = "Replaced"), (status = 400, description = "SCHEMA_ERROR, or a sentence that names the setting"), (status = 403, description = "A server key, and another level than `branch`")))]
-async fn replace(access: ServerAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let level = level(&mut form.params(), &LEVELS);
-    let mut body = form.body();
-    let document = body.required("config_string", text);
-    let source = body.optional_object("source", read_source);
-    body.close();
-    let (level, document, source) = form.finish((|| Some((level?, document?, source?)))())?;
+/// Replaces the override document of a level.
+///
+/// A document of the level `branch` says where it comes from. The settings take effect with the next
+/// request.
+#[utoipa::path(put, path = "/internal/config/override/{level}", tag = "internal",
+    responses(Errors<(Text<400>, Text<403>)>))]
+async fn replace_config_override(
+    access: ServerAccess,
+    wanted: ReplaceConfigOverride,
+) -> ApiResult<Json<Success>> {
+    let level = wanted.named.level;
     check_access(&access, level)?;
-    let document = parse(level, "config_string", &document)?;
+    let document = parse(level, "config_string", &wanted.config_string)?;
     let source = match level {
-        Level::Branch => Some(source.ok_or_else(missing_source)?),
+        Level::Branch => Some(wanted.source.ok_or_else(missing_source)?),
         Level::Project | Level::Environment => None,
     };
     let command = ProjectCommand::ReplaceOverrides {
@@ -84,49 +265,42 @@ async fn replace(access: ServerAccess, input: Input) -> ApiResult {
     change(&access, command).await
 }
 
-/// Merges settings into the override document of a level: a key replaces what is stored under it
-/// and below it. They take effect with the next request.
-#[utoipa::path(patch, path = "/internal/config/override/{level}", tag = "internal", params(("level" = String, Path)), request_body = Value,
-    responses((status = 200, description = "Merged"), (status = 400, description = "SCHEMA_ERROR, or a sentence that names the setting"), (status = 403, description = "A server key, and another level than `branch`")))]
-async fn merge(access: ServerAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let level = level(&mut form.params(), &LEVELS);
-    let mut body = form.body();
-    let document = body.required("config_override_string", text);
-    body.close();
-    let (level, document) = form.finish((|| Some((level?, document?)))())?;
+/// Merges settings into the override document of a level.
+///
+/// A key replaces what is stored under it and below it. The settings take effect with the next request.
+#[utoipa::path(patch, path = "/internal/config/override/{level}", tag = "internal",
+    responses(Errors<(Text<400>, Text<403>)>))]
+async fn update_config_override(
+    access: ServerAccess,
+    wanted: UpdateConfigOverride,
+) -> ApiResult<Json<Success>> {
+    let level = wanted.named.level;
     check_access(&access, level)?;
+    let document = wanted.config_override_string;
     let changes = parse(level, "config_override_string", &document)?;
-    let command = ProjectCommand::Override { level, changes };
-    change(&access, command).await
+    change(&access, ProjectCommand::Override { level, changes }).await
 }
 
 /// Takes keys out of the override document of a level, with everything below them.
-#[utoipa::path(post, path = "/internal/config/override/{level}/reset-keys", tag = "internal", params(("level" = String, Path)), request_body = Value,
-    responses((status = 200, description = "Reset"), (status = 400, description = "SCHEMA_ERROR")))]
-async fn reset(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let level = level(&mut form.params(), &LEVELS[1..]);
-    let mut body = form.body();
-    let keys = body.required_values("keys", text);
-    body.close();
-    let (level, keys) = form.finish((|| Some((level?, keys?)))())?;
-    let command = ProjectCommand::ResetOverrides { level, keys };
-    change(&access, command).await
+#[utoipa::path(post, path = "/internal/config/override/{level}/reset-keys", tag = "internal",
+    responses(Errors<Text<400>>))]
+async fn reset_config_override_keys(
+    access: AdminAccess,
+    ResetConfigOverrideKeys { level, keys }: ResetConfigOverrideKeys,
+) -> ApiResult<Json<Success>> {
+    change(&access, ProjectCommand::ResetOverrides { level, keys }).await
 }
 
-/// Where the configuration kept as code comes from.
-#[utoipa::path(get, path = "/internal/config/source", tag = "internal", responses((status = 200, description = "`{source}`")))]
-async fn source(access: AdminAccess, input: Input) -> ApiResult {
-    access.form(&input).no_query().finish(Some(()))?;
-    let source = row(&access).await?.config_source()?;
-    Ok(Json(json!({"source": source})).into_response())
+/// Says where the configuration kept as code comes from.
+#[utoipa::path(get, path = "/internal/config/source", tag = "internal", responses(Errors<CurrentProjectNotFound>))]
+async fn get_config_source(access: AdminAccess, _: NoInput) -> ApiResult<Json<LinkedConfig>> {
+    let source = row(&access).await?.config_source()?.into();
+    Ok(Json(LinkedConfig { source }))
 }
 
 /// Forgets where the configuration kept as code came from. The settings stay.
-#[utoipa::path(delete, path = "/internal/config/source", tag = "internal", responses((status = 200, description = "Unlinked")))]
-async fn unlink(access: AdminAccess, input: Input) -> ApiResult {
-    access.form(&input).no_query().finish(Some(()))?;
+#[utoipa::path(delete, path = "/internal/config/source", tag = "internal", responses(Errors<Text<400>>))]
+async fn unlink_config_source(access: AdminAccess, _: NoInput) -> ApiResult<Json<Success>> {
     change(&access, ProjectCommand::UnlinkConfig).await
 }
 
@@ -135,47 +309,10 @@ async fn row(access: &ProjectAccess) -> Result<ProjectRow, ApiError> {
     row.ok_or_else(|| KnownError::current_project_not_found(access.project_id()).into())
 }
 
-async fn change(access: &ProjectAccess, command: ProjectCommand) -> ApiResult {
-    app_projects::change(
-        &access.app,
-        access.event_context(),
-        access.project_id(),
-        vec![command],
-    )
-    .await?;
-    Ok(success())
-}
-
-/// The levels that have a document; the first cannot be reset.
-const LEVELS: [&str; 3] = ["project", "branch", "environment"];
-
-fn level(params: &mut Fields<'_>, levels: &'static [&'static str]) -> Option<Level> {
-    Some(match params.required("level", one_of(levels))? {
-        "project" => Level::Project,
-        "branch" => Level::Branch,
-        _ => Level::Environment,
-    })
-}
-
-fn read_source(fields: &mut Fields<'_>) -> Option<ConfigSource> {
-    const KINDS: [&str; 3] = ["pushed-from-github", "pushed-from-unknown", "unlinked"];
-    match fields.required("type", one_of(&KINDS))? {
-        "pushed-from-unknown" => return Some(ConfigSource::PushedFromUnknown),
-        "unlinked" => return Some(ConfigSource::Unlinked),
-        _ => {}
-    }
-    let owner = fields.required("owner", text);
-    let repo = fields.required("repo", text);
-    let branch = fields.required("branch", text);
-    let commit_hash = fields.required("commit_hash", text);
-    let config_file_path = fields.required("config_file_path", text);
-    Some(ConfigSource::PushedFromGithub {
-        owner: owner?,
-        repo: repo?,
-        branch: branch?,
-        commit_hash: commit_hash?,
-        config_file_path: config_file_path?,
-    })
+async fn change(access: &ProjectAccess, command: ProjectCommand) -> ApiResult<Json<Success>> {
+    let (app, context) = (&access.app, access.event_context());
+    app_projects::change(app, context, access.project_id(), vec![command]).await?;
+    Ok(Success::ANSWER)
 }
 
 fn missing_source() -> ApiError {

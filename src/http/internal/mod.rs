@@ -5,10 +5,12 @@ pub(crate) mod analytics;
 pub(crate) mod api_keys;
 pub(crate) mod config;
 pub(crate) mod conversations;
+pub(crate) mod found;
 pub(crate) mod metrics;
 pub(crate) mod onboarding;
 pub(crate) mod projects;
 pub(crate) mod session_replays;
+mod shapes;
 pub(crate) mod sign_up_rules;
 pub(crate) mod webhooks;
 

@@ -73,7 +73,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Input {
     }
 }
 
-pub(super) fn bad_path(_: RawPathParamsRejection) -> ApiError {
+pub(crate) fn bad_path(_: RawPathParamsRejection) -> ApiError {
     ApiError::text(
         StatusCode::BAD_REQUEST,
         "The path is not valid UTF-8 once decoded.",

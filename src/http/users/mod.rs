@@ -1,6 +1,6 @@
 //! `/users`: accounts, by their owners and by servers.
 
-mod fields;
+pub(crate) mod fields;
 pub(crate) mod find;
 
 use axum::Json;

@@ -1,5 +1,6 @@
 //! Support conversations as agents see them.
 
+use muniment_domain::support_conversation::{Priority, Source, Status};
 use muniment_domain::{Millis, SupportConversationId};
 use muniment_event_store::LedgerError;
 use muniment_projections::read_models::support_conversations::{
@@ -9,8 +10,10 @@ use muniment_projections::read_models::support_conversations::{
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 use uuid::Uuid;
 
+use crate::http::internal::shapes::text_among;
 use crate::timestamp;
 
 /// A conversation in a list.
@@ -19,30 +22,53 @@ use crate::timestamp;
 pub(super) struct SupportSummary {
     conversation_id: Uuid,
     /// Null once the customer's account is gone.
+    #[schema(required)]
     user_id: Option<Uuid>,
+    /// Always null: customers are users.
+    #[schema(required)]
     team_id: Option<Uuid>,
+    #[schema(required)]
     user_display_name: Option<String>,
+    #[schema(required)]
     user_primary_email: Option<String>,
+    #[schema(required)]
     user_profile_image_url: Option<String>,
     subject: String,
-    /// `open`, `pending` or `closed`.
+    #[schema(schema_with = status)]
     status: String,
-    /// `low`, `normal`, `high` or `urgent`.
+    #[schema(schema_with = priority)]
     priority: String,
-    /// `manual`, `chat`, `email` or `api`.
+    #[schema(schema_with = source)]
     source: String,
-    /// `message`, `internal-note` or `status-change`.
+    #[schema(schema_with = message_kind)]
     last_message_type: String,
     /// What the latest message says, or is.
+    #[schema(required)]
     preview: Option<String>,
+    /// As `last_message_at`.
+    #[schema(format = DateTime)]
     last_activity_at: String,
     metadata: SupportMetadata,
+    /// RFC 3339.
+    #[schema(format = DateTime)]
     created_at: String,
+    /// RFC 3339.
+    #[schema(format = DateTime)]
     updated_at: String,
+    /// RFC 3339.
+    #[schema(format = DateTime)]
     last_message_at: String,
+    /// When the customer last wrote (RFC 3339).
+    #[schema(required, format = DateTime)]
     last_inbound_at: Option<String>,
+    /// When an agent last wrote to the customer (RFC 3339).
+    #[schema(required, format = DateTime)]
     last_outbound_at: Option<String>,
+    /// When it was closed (RFC 3339). Null if it is not.
+    #[schema(required, format = DateTime)]
     closed_at: Option<String>,
+    /// Always null: nothing is kept there.
+    #[schema(required)]
     record_metadata: Option<Value>,
 }
 
@@ -50,14 +76,25 @@ pub(super) struct SupportSummary {
 #[derive(Serialize, ToSchema, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SupportMetadata {
+    #[schema(required)]
     assigned_to_user_id: Option<String>,
+    #[schema(required)]
     assigned_to_display_name: Option<String>,
     tags: Vec<String>,
     /// Null: it is due when the customer writes, which no channel brings in yet.
+    #[schema(required, format = DateTime)]
     first_response_due_at: Option<String>,
+    /// When an agent first wrote to the customer (RFC 3339).
+    #[schema(required, format = DateTime)]
     first_response_at: Option<String>,
+    /// Always null: nothing is due yet.
+    #[schema(required, format = DateTime)]
     next_response_due_at: Option<String>,
+    /// When the customer last wrote (RFC 3339).
+    #[schema(required, format = DateTime)]
     last_customer_reply_at: Option<String>,
+    /// When an agent last wrote to the customer (RFC 3339).
+    #[schema(required, format = DateTime)]
     last_agent_reply_at: Option<String>,
 }
 
@@ -67,16 +104,30 @@ pub(super) struct SupportMetadata {
 pub(super) struct SupportMessage {
     id: Uuid,
     conversation_id: Uuid,
+    #[schema(required)]
     user_id: Option<Uuid>,
+    /// Always null: customers are users.
+    #[schema(required)]
     team_id: Option<Uuid>,
     subject: String,
+    #[schema(schema_with = status)]
     status: String,
+    #[schema(schema_with = priority)]
     priority: String,
+    #[schema(schema_with = source)]
     source: String,
+    #[schema(schema_with = message_kind)]
     message_type: String,
+    /// What was said. Null where nothing was, as in a change of status.
+    #[schema(required)]
     body: Option<String>,
+    /// Always empty: no channel brings any in.
     attachments: Vec<Value>,
+    /// Of a change of status: `{"status": …}`.
+    #[schema(required)]
     metadata: Option<Value>,
+    /// RFC 3339.
+    #[schema(format = DateTime)]
     created_at: String,
     sender: SupportSender,
 }
@@ -85,10 +136,13 @@ pub(super) struct SupportMessage {
 #[derive(Serialize, ToSchema, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SupportSender {
-    /// `user` or `agent`.
+    #[schema(schema_with = sender_kind)]
     r#type: String,
+    #[schema(required)]
     id: Option<Uuid>,
+    #[schema(required)]
     display_name: Option<String>,
+    #[schema(required)]
     primary_email: Option<String>,
 }
 
@@ -99,10 +153,16 @@ pub(super) struct SupportEntryPoint {
     id: Uuid,
     channel_type: String,
     adapter_key: String,
+    #[schema(required)]
     external_channel_id: Option<String>,
     is_entry_point: bool,
+    #[schema(required)]
     metadata: Option<Value>,
+    /// RFC 3339.
+    #[schema(format = DateTime)]
     created_at: String,
+    /// RFC 3339.
+    #[schema(format = DateTime)]
     updated_at: String,
 }
 
@@ -117,12 +177,50 @@ pub(super) struct SupportDetail {
     entry_points: Vec<SupportEntryPoint>,
 }
 
+/// A page of conversations.
+#[derive(Serialize, ToSchema, Clone, Debug)]
+pub(super) struct SupportConversationList {
+    /// Those with the latest messages come first.
+    conversations: Vec<SupportSummary>,
+}
+
 /// The conversation that was opened.
 #[derive(Serialize, ToSchema, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SupportOpened {
     #[schema(value_type = Uuid)]
     pub(super) conversation_id: SupportConversationId,
+}
+
+fn status() -> Object {
+    text_among("Who is expected to answer next.", &Status::NAMES)
+}
+
+fn priority() -> Object {
+    text_among("How urgent the conversation is.", &Priority::NAMES)
+}
+
+fn source() -> Object {
+    text_among(
+        "The channel that the conversation comes from.",
+        &Source::NAMES,
+    )
+}
+
+fn message_kind() -> Object {
+    const KINDS: [&str; 3] = [
+        message_type::MESSAGE,
+        message_type::INTERNAL_NOTE,
+        message_type::STATUS_CHANGE,
+    ];
+    text_among("What sort of message it is.", &KINDS)
+}
+
+fn sender_kind() -> Object {
+    text_among(
+        "Who sent it: the customer, or an agent.",
+        &["user", "agent"],
+    )
 }
 
 fn time(millis: i64) -> String {
@@ -132,7 +230,7 @@ fn time(millis: i64) -> String {
 impl SupportSummary {
     /// Shows a conversation.
     #[must_use]
-    pub(super) fn of(record: SupportConversationRecord) -> Self {
+    fn of(record: SupportConversationRecord) -> Self {
         let row = record.conversation;
         Self {
             conversation_id: row.id,
@@ -165,6 +263,17 @@ impl SupportSummary {
             priority: row.priority,
             source: row.source,
             last_message_type: row.last_message_type,
+        }
+    }
+}
+
+impl SupportConversationList {
+    /// Shows conversations.
+    #[must_use]
+    pub(super) fn of(records: Vec<SupportConversationRecord>) -> Self {
+        let shown = records.into_iter().map(SupportSummary::of);
+        Self {
+            conversations: shown.collect(),
         }
     }
 }

@@ -2,46 +2,63 @@
 
 mod figures;
 mod question;
+mod views;
 
 use axum::Json;
-use axum::response::IntoResponse;
 use muniment_projections::metrics::{Anonymous, Window};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use self::question::Question;
+use self::views::ProjectMetrics;
 use crate::app::App;
 use crate::error::ApiResult;
+use crate::http::openapi::operations;
 use crate::http::request::access::AdminAccess;
-use crate::http::request::input::Input;
-use crate::http::request::values::query_boolean;
+use crate::http::request::declare::request;
+use crate::http::request::presence::or_default;
+use crate::http::request::shape::Shape;
+use crate::http::request::shape::scalars::query_boolean;
 
 /// The routes of this file.
 pub(crate) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(read))
+    OpenApiRouter::new().routes(operations!(get_project_metrics))
 }
 
-/// A project at a glance: its users, mail, money and traffic, and how they were over the last 31 days.
-#[utoipa::path(get, path = "/internal/metrics", tag = "internal",
-    params(("include_anonymous" = Option<bool>, Query)),
-    responses((status = 200, description = "Users, logins, and one overview each of users, payments, emails and analytics"),
-        (status = 400, description = "SCHEMA_ERROR")))]
-async fn read(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input);
-    let mut query = form.query();
-    let anonymous = query.or_default("include_anonymous", query_boolean, false);
-    query.close();
-    let question = Question {
-        app: &access.app,
-        auth: &access,
-        now: access.app.now(),
-        window: Window::until(access.app.now()),
-        anonymous: if form.finish(anonymous)? {
+request! {
+    /// Whose figures are wanted.
+    struct GetProjectMetrics {
+        query {
+            /// Whether anonymous users count.
+            anonymous as "include_anonymous": Anonymous = or_default(anonymous(), "false");
+        }
+    }
+}
+
+fn anonymous() -> impl Shape<Value = Anonymous> {
+    query_boolean().map(|included| {
+        if included {
             Anonymous::Included
         } else {
             Anonymous::Excluded
-        },
+        }
+    })
+}
+
+/// Shows a project at a glance.
+///
+/// Its users, mail, money and traffic, and how they were over the last 31 days.
+#[utoipa::path(get, path = "/internal/metrics", tag = "internal")]
+async fn get_project_metrics(
+    access: AdminAccess,
+    GetProjectMetrics { anonymous }: GetProjectMetrics,
+) -> ApiResult<Json<ProjectMetrics>> {
+    let now = access.app.now();
+    let question = Question {
+        app: &access.app,
+        auth: &access,
+        now,
+        window: Window::until(now),
+        anonymous,
     };
-    let metrics = question.answer().await?;
-    Ok(Json(metrics).into_response())
+    Ok(Json(question.answer().await?))
 }

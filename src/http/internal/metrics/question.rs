@@ -10,17 +10,19 @@ use muniment_projections::analytics::AnalyticsStore;
 use muniment_projections::metrics::accounts::{self, Counts};
 use muniment_projections::metrics::emails::{self, Outcomes};
 use muniment_projections::metrics::payments::{self, Invoices};
-use muniment_projections::metrics::recordings::{Recordings, recordings};
+use muniment_projections::metrics::recordings::recordings;
 use muniment_projections::metrics::traffic::{
     self, ActiveUsers, Referrer, Traffic, UsersOfRegion, Views,
 };
 use muniment_projections::metrics::{Anonymous, Daily, Window};
 use muniment_projections::read_models::paging::Direction;
 use muniment_projections::read_models::users::{self, Listing, UserRecord, Visibility};
-use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::figures::{date, per_visitor, percent, rounded};
+use super::views::{
+    ActivityOfDay, ActivitySplit, EmailMetrics, EmailsOfDay, LoginMethodCount, PaymentMetrics,
+    ProjectMetrics, RevenueOfDay, TrafficMetrics, UserMetrics,
+};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::request::caller::Auth;
@@ -48,7 +50,7 @@ pub(super) struct Question<'q> {
 }
 
 impl Question<'_> {
-    pub(super) async fn answer(&self) -> Result<Value, ApiError> {
+    pub(super) async fn answer(&self) -> Result<ProjectMetrics, ApiError> {
         let store = self.app.analytics.as_ref().map(AnalyticsStore::owner);
         let (pool, project) = (self.app.pool(), self.project());
         let (counts, activity, invoices) = try_join!(
@@ -67,48 +69,43 @@ impl Question<'_> {
             self.emails(),
             self.analytics(store.as_ref(), &invoices),
         )?;
-        Ok(json!({
-            "total_users": counts.total(self.anonymous),
-            "daily_users": sign_ups,
-            "daily_active_users": self.activities(&activity.daily),
-            "users_by_country": activity.countries,
-            "recently_registered": newcomers,
-            "recently_active": recently_active,
-            "login_methods": login_methods,
-            "auth_overview": self.auth_overview(counts, &activity),
-            "payments_overview": payments,
-            "email_overview": emails,
-            "analytics_overview": analytics,
-        }))
+        Ok(ProjectMetrics {
+            analytics_overview: analytics,
+            auth_overview: self.auth_overview(counts, &activity),
+            daily_active_users: self.activities(&activity.daily),
+            daily_users: sign_ups,
+            email_overview: emails,
+            login_methods,
+            payments_overview: payments,
+            recently_active,
+            recently_registered: newcomers,
+            total_users: counts.total(self.anonymous),
+            users_by_country: activity.countries,
+        })
     }
 
     fn project(&self) -> &ProjectId {
         self.auth.project_id()
     }
 
-    /// A figure for each day under its name.
-    fn series<T: Clone + Default + Serialize>(&self, daily: &Daily<T>, name: &str) -> Vec<Value> {
-        self.days(daily, |date, figure| json!({"date": date, name: figure}))
+    fn activities(&self, daily: &Daily<u64>) -> Vec<ActivityOfDay> {
+        self.days(daily, |date, activity| ActivityOfDay { activity, date })
     }
 
-    fn activities<T: Clone + Default + Serialize>(&self, daily: &Daily<T>) -> Vec<Value> {
-        self.series(daily, "activity")
-    }
-
-    fn days<T: Clone + Default>(
+    fn days<T: Clone + Default, D>(
         &self,
         daily: &Daily<T>,
-        show: impl Fn(String, T) -> Value,
-    ) -> Vec<Value> {
+        show: impl Fn(String, T) -> D,
+    ) -> Vec<D> {
         let days = self.window.series(daily).into_iter();
         days.map(|(day, figure)| show(date(day), figure)).collect()
     }
 
-    async fn sign_ups(&self) -> Result<Vec<Value>, ApiError> {
+    async fn sign_ups(&self) -> Result<Vec<ActivityOfDay>, ApiError> {
         let (window, anonymous) = (self.window, self.anonymous);
         let pool = self.app.pool();
         let daily = accounts::daily_sign_ups(pool, self.project(), window, anonymous).await?;
-        Ok(self.activities(&daily))
+        Ok(self.activities(&counts(&daily)))
     }
 
     async fn newcomers(&self) -> Result<Vec<ServerUser>, ApiError> {
@@ -161,9 +158,9 @@ impl Question<'_> {
         seen.unwrap_or(record.user.signed_up_at)
     }
 
-    async fn login_methods(&self) -> Result<Vec<Value>, ApiError> {
+    async fn login_methods(&self) -> Result<Vec<LoginMethodCount>, ApiError> {
         let methods = accounts::login_methods(self.app.pool(), self.project()).await?;
-        let shown = |(method, count)| json!({"method": method, "count": count});
+        let shown = |(method, count)| LoginMethodCount { count, method };
         Ok(methods.into_iter().map(shown).collect())
     }
 
@@ -191,114 +188,70 @@ impl Question<'_> {
         })
     }
 
-    fn auth_overview(&self, counts: Counts, activity: &TokenActivity) -> Value {
-        json!({
-            "verified_users": counts.verified,
-            "unverified_users": counts.unverified(),
-            "anonymous_users": counts.anonymous,
-            "total_teams": counts.teams,
-            "mau": activity.monthly,
-            "total_users_filtered": counts.total(self.anonymous),
-            "daily_active_users_split": self.split(&activity.split),
+    fn auth_overview(&self, counts: Counts, activity: &TokenActivity) -> UserMetrics {
+        UserMetrics {
+            anonymous_users: counts.anonymous,
             // No event of a token names a team.
-            "daily_active_teams_split": self.split(&Daily::default()),
-        })
+            daily_active_teams_split: self.split(&Daily::default()),
+            daily_active_users_split: self.split(&activity.split),
+            mau: activity.monthly,
+            total_teams: counts.teams,
+            total_users_filtered: counts.total(self.anonymous),
+            unverified_users: counts.unverified(),
+            verified_users: counts.verified,
+        }
     }
 
-    fn split(&self, daily: &Daily<ActiveUsers>) -> Value {
+    fn split(&self, daily: &Daily<ActiveUsers>) -> ActivitySplit {
         let series = |part: fn(&ActiveUsers) -> u64| self.activities(&daily.map(part));
-        json!({
-            "total": series(|active| active.new + active.retained + active.reactivated),
-            "new": series(|active| active.new),
-            "retained": series(|active| active.retained),
-            "reactivated": series(|active| active.reactivated),
-        })
+        ActivitySplit {
+            new: series(|active| active.new),
+            reactivated: series(|active| active.reactivated),
+            retained: series(|active| active.retained),
+            total: series(|active| active.new + active.retained + active.reactivated),
+        }
     }
 
-    async fn payments(&self, invoices: &Invoices) -> Result<Value, ApiError> {
+    async fn payments(&self, invoices: &Invoices) -> Result<PaymentMetrics, ApiError> {
         let (pool, project) = (self.app.pool(), self.project());
         let (purchases, daily) = try_join!(
             payments::purchases(pool, project),
             payments::daily_subscriptions(pool, project, self.window),
         )?;
         let orders = purchases.one_time + invoices.count;
-        Ok(json!({
-            "subscriptions_by_status": purchases.subscriptions,
-            "active_subscription_count": purchases.active_subscriptions(),
-            "total_one_time_purchases": purchases.one_time,
-            "daily_subscriptions": self.activities(&daily),
-            "revenue_cents": invoices.revenue_cents,
-            "mrr_cents": invoices.recent_revenue_cents,
-            "total_orders": orders,
-            "checkout_conversion_rate": percent(invoices.paid + purchases.one_time, orders),
-        }))
+        Ok(PaymentMetrics {
+            active_subscription_count: purchases.active_subscriptions(),
+            checkout_conversion_rate: percent(invoices.paid + purchases.one_time, orders),
+            daily_subscriptions: self.activities(&counts(&daily)),
+            mrr_cents: invoices.recent_revenue_cents,
+            revenue_cents: invoices.revenue_cents,
+            subscriptions_by_status: purchases.subscriptions,
+            total_one_time_purchases: purchases.one_time,
+            total_orders: orders,
+        })
     }
 
-    async fn emails(&self) -> Result<Value, ApiError> {
+    async fn emails(&self) -> Result<EmailMetrics, ApiError> {
         let (pool, project) = (self.app.pool(), self.project());
         let (all, daily, recent) = try_join!(
             emails::outcomes(pool, project),
             emails::daily_outcomes(pool, project, self.window),
             emails::recent(pool, project, self.now, RECENT_EMAILS),
         )?;
-        let by_status = [
-            ("ok", all.ok),
-            ("error", all.error),
-            ("in-progress", all.in_progress),
-        ];
-        let by_status: BTreeMap<&str, i64> = by_status
-            .into_iter()
-            .filter(|(_, count)| *count > 0)
-            .collect();
-        let recent: Vec<Value> = recent
-            .iter()
-            .map(|email| {
-                json!({
-                    "id": email.id,
-                    "status": email.status,
-                    // What an email is about is sealed.
-                    "subject": "(no subject)",
-                    "created_at_millis": email.created_at,
-                })
-            })
-            .collect();
-        let daily_by_status = self.days(&daily, |date, outcomes| {
-            json!({
-                "date": date,
-                "ok": outcomes.ok,
-                "error": outcomes.error,
-                "in_progress": outcomes.in_progress,
-            })
-        });
-        Ok(json!({
-            "emails_by_status": by_status,
-            "total_emails": all.total(),
-            "daily_emails": self.activities(&daily.map(Outcomes::total)),
-            "daily_emails_by_status": daily_by_status,
-            "emails_sent": all.finished(),
-            "recent_emails": recent,
-            "deliverability_status": {
-                "delivered": all.ok,
-                "bounced": 0,
-                "error": all.error,
-                "in_progress": all.in_progress,
-            },
-            "deliverability_rate": percent(all.ok, all.finished()),
-            "bounce_rate": 0,
-            "click_rate": 0,
-        }))
+        Ok(EmailMetrics::of(
+            all,
+            self.activities(&counts(&daily.map(Outcomes::total))),
+            self.days(&daily, EmailsOfDay::of),
+            recent,
+        ))
     }
 
     async fn analytics(
         &self,
         store: Option<&Client>,
         invoices: &Invoices,
-    ) -> Result<Value, ApiError> {
-        let Recordings {
-            total,
-            recent,
-            average_millis,
-        } = recordings(self.app.pool(), self.project(), self.window).await?;
+    ) -> Result<TrafficMetrics, ApiError> {
+        let recorded = recordings(self.app.pool(), self.project(), self.window).await?;
         let browsing = match store {
             None => None,
             Some(store) => self
@@ -307,30 +260,30 @@ impl Question<'_> {
                 .map_err(|error| note(&error))
                 .ok(),
         };
+        // Without figures there are no series.
         let series = |part: fn(&Views) -> u64| {
             let views = browsing.as_ref().map(|browsing| browsing.views.map(part));
             views.map_or_else(Vec::new, |views| self.activities(&views))
         };
-        let visitors = browsing.as_ref().map_or(0, |browsing| browsing.visitors);
-        let revenue = self.days(
-            &invoices.daily_revenue_cents,
-            |date, cents| json!({"date": date, "new_cents": cents, "refund_cents": 0}),
-        );
-        Ok(json!({
-            "daily_page_views": series(|views| views.page_views),
-            "daily_clicks": series(|views| views.clicks),
-            "daily_visitors": series(|views| views.visitors),
-            "visitors": visitors,
-            "top_referrers": browsing.as_ref().map_or_else(Vec::new, Browsing::referrers),
-            "top_region": browsing.as_ref().and_then(Browsing::region),
-            "online_live": browsing.as_ref().map_or(0, |browsing| browsing.online),
-            "total_replays": total,
-            "recent_replays": recent,
-            "avg_session_seconds": rounded(average_millis / 1000.0, 10.0),
-            "total_revenue_cents": invoices.revenue_cents,
-            "revenue_per_visitor": per_visitor(invoices.revenue_cents, visitors),
-            "daily_revenue": revenue,
-        }))
+        let daily_clicks = series(|views| views.clicks);
+        let daily_page_views = series(|views| views.page_views);
+        let daily_visitors = series(|views| views.visitors);
+        let browsing = browsing.unwrap_or_default();
+        Ok(TrafficMetrics {
+            avg_session_seconds: rounded(recorded.average_millis / 1000.0, 10.0),
+            daily_clicks,
+            daily_page_views,
+            daily_revenue: self.days(&invoices.daily_revenue_cents, RevenueOfDay::of),
+            daily_visitors,
+            online_live: browsing.online,
+            recent_replays: recorded.recent,
+            revenue_per_visitor: per_visitor(invoices.revenue_cents, browsing.visitors),
+            top_referrers: browsing.referrers.into_iter().map(Into::into).collect(),
+            top_region: browsing.region.map(Into::into),
+            total_replays: recorded.total,
+            total_revenue_cents: invoices.revenue_cents,
+            visitors: browsing.visitors,
+        })
     }
 
     async fn browsing(&self, store: &Client) -> traffic::Result<Browsing> {
@@ -362,6 +315,7 @@ struct TokenActivity {
 }
 
 /// What was looked at, where its viewers came from, and where they are.
+#[derive(Default)]
 struct Browsing {
     views: Daily<Views>,
     visitors: u64,
@@ -370,20 +324,9 @@ struct Browsing {
     online: u64,
 }
 
-impl Browsing {
-    fn referrers(&self) -> Vec<Value> {
-        let shown = |it: &Referrer| json!({"referrer": it.referrer, "visitors": it.visitors});
-        self.referrers.iter().map(shown).collect()
-    }
-
-    fn region(&self) -> Option<Value> {
-        let region = self.region.as_ref()?;
-        Some(json!({
-            "country_code": region.country_code,
-            "region_code": region.region_code,
-            "count": region.count,
-        }))
-    }
+/// What the database counts, which is never less than nothing.
+fn counts(daily: &Daily<i64>) -> Daily<u64> {
+    daily.map(|count| count.unsigned_abs())
 }
 
 /// Figures that clients expect even then are left out of the answer.

@@ -3,108 +3,151 @@
 pub(crate) mod fields;
 
 use axum::Json;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
 use muniment_domain::permission::TEAM_ADMIN;
 use muniment_domain::project::{ProjectCommand, ProjectConfig, ProjectProfile};
 use muniment_domain::{PermissionId, ProjectId, TeamId, UserId};
 use muniment_event_store::EventContext;
 use muniment_projections::read_models::permissions::{self, Holding};
 use muniment_projections::read_models::{projects, teams};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use self::fields::read_change;
+use self::fields::ProjectFields;
+use super::shapes::text_among;
 use crate::app::App;
 use crate::app::projects::directory::LoadedProject;
 use crate::app::projects::{self as app_projects, ProjectChange};
+use crate::error::codes::{
+    CurrentProjectNotFound, Errors, ExpectedInternalProject, ProjectNotFound,
+    TeamMembershipNotFound, TeamPermissionRequired, Text, UserAuthenticationRequired,
+};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
-use crate::http::answer::{success, whole_list};
+use crate::http::answer::{Created, List, Success};
 use crate::http::images::{self, Folder, ImageRule};
+use crate::http::openapi::operations;
 use crate::http::request::access::{AdminAccess, ClientAccess};
 use crate::http::request::caller::Auth;
-use crate::http::request::input::Input;
-use crate::http::request::values::{text, uuid};
+use crate::http::request::declare::{NoInput, internal_user, request};
+use crate::http::request::presence::{optional, required};
+use crate::http::request::shape::Shape;
+use crate::http::request::shape::scalars::{text, uuid};
 use crate::views::AdminProject;
 
-/// The permission that it takes to give a project away.
 /// The routes of this file.
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list, create))
-        .routes(routes!(read, update, delete))
-        .routes(routes!(transfer))
+        .routes(operations!(list_projects, create_project))
+        .routes(operations!(
+            get_admin_project,
+            update_project,
+            delete_project
+        ))
+        .routes(operations!(transfer_project))
 }
 
-/// The caller's project, with all settings.
-#[utoipa::path(get, path = "/internal/projects/current", tag = "internal", responses((status = 200, body = AdminProject)))]
-pub(crate) async fn read(access: AdminAccess, input: Input) -> ApiResult {
-    access.form(&input).no_query().finish(Some(()))?;
-    Ok(Json(AdminProject::of(
-        &*reload(&access.app, access.project_id()).await?,
-    ))
-    .into_response())
+request! {
+    /// A change of a project.
+    pub(crate) struct UpdateProject {
+        body {
+            .. fields: ProjectFields;
+            /// The project's name.
+            display_name: Option<String> = optional(text());
+        }
+    }
+
+    /// A project to be made.
+    struct CreateProject {
+        body {
+            .. fields: ProjectFields;
+            /// The project's name.
+            display_name: String = required(text());
+            /// The team that is to own the project: one of the signed-in user's.
+            owner as "owner_team_id": TeamId = required(uuid().map(TeamId));
+        }
+    }
+
+    /// A project to be given away.
+    struct TransferProject {
+        caller { user: UserId = internal_user(); }
+        query(open) {}
+        body {
+            /// The project.
+            id as "project_id": ProjectId = required(text().map(|id| ProjectId::from_caller(&id)));
+            /// The team that is to own the project: one of the signed-in user's.
+            new_owner as "new_team_id": TeamId = required(uuid().map(TeamId));
+        }
+    }
+}
+
+/// A project was given away.
+#[derive(Serialize, ToSchema)]
+struct ProjectTransferred {
+    #[schema(schema_with = success_in_words)]
+    success: &'static str,
+}
+
+fn success_in_words() -> Object {
+    text_among("Always `true`, as a text.", &["true"])
+}
+
+/// That nobody is signed in, or not to the project `internal`.
+type NoInternalUser = (UserAuthenticationRequired, ExpectedInternalProject);
+
+/// Shows the caller's project, with all settings.
+#[utoipa::path(get, path = "/internal/projects/current", tag = "internal", responses(Errors<CurrentProjectNotFound>))]
+pub(crate) async fn get_admin_project(
+    access: AdminAccess,
+    _: NoInput,
+) -> ApiResult<Json<AdminProject>> {
+    let project = reload(&access.app, access.project_id()).await?;
+    Ok(Json(AdminProject::of(&project)))
 }
 
 /// Changes the caller's project.
-#[utoipa::path(patch, path = "/internal/projects/current", tag = "internal", request_body = Value,
-    responses((status = 200, body = AdminProject), (status = 400, description = "SCHEMA_ERROR")))]
-pub(crate) async fn update(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let mut body = form.body();
-    let name = body.optional("display_name", text);
-    let change = read_change(&access.app, &mut body);
-    body.close();
-    let (name, mut change) = form.finish((|| Some((name?, change?)))())?;
-    change.profile.display_name = name;
+#[utoipa::path(patch, path = "/internal/projects/current", tag = "internal",
+    responses(Errors<(CurrentProjectNotFound, Text<400>)>))]
+pub(crate) async fn update_project(
+    access: AdminAccess,
+    update: UpdateProject,
+) -> ApiResult<Json<AdminProject>> {
+    let (app, id) = (&access.app, access.project_id());
+    let mut change = update.fields.into_change(app, update.display_name);
     check_theme(&access.project.config, &change.settings)?;
-    keep_logos(&access.app, &mut change).await?;
-    app_projects::update(
-        &access.app,
-        access.event_context(),
-        access.project_id(),
-        change,
-    )
-    .await?;
-    Ok(Json(AdminProject::of(
-        &*reload(&access.app, access.project_id()).await?,
-    ))
-    .into_response())
+    keep_logos(app, &mut change).await?;
+    app_projects::update(app, access.event_context(), id, change).await?;
+    Ok(Json(AdminProject::of(&*reload(app, id).await?)))
 }
 
 /// Deletes the caller's project with everything in it.
-#[utoipa::path(delete, path = "/internal/projects/current", tag = "internal", responses((status = 200, description = "Deleted")))]
-async fn delete(access: AdminAccess, input: Input) -> ApiResult {
-    access.form(&input).no_query().finish(Some(()))?;
+#[utoipa::path(delete, path = "/internal/projects/current", tag = "internal", responses(Errors<Text<400>>))]
+async fn delete_project(access: AdminAccess, _: NoInput) -> ApiResult<Json<Success>> {
     if access.project_id().is_internal() {
         let text = "The internal project owns all others and cannot be deleted.";
-        return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
+        return Err(ApiError::bad_request(text));
     }
     app_projects::delete(&access.app, access.event_context(), access.project_id()).await?;
-    Ok(success())
+    Ok(Success::ANSWER)
 }
 
-/// Makes a project, owned by one of the signed-in user's teams.
-#[utoipa::path(post, path = "/internal/projects", tag = "internal", request_body = Value,
-    responses((status = 201, body = AdminProject), (status = 400, description = "SCHEMA_ERROR"),
-        (status = 401, description = "USER_AUTHENTICATION_REQUIRED, EXPECTED_INTERNAL_PROJECT"), (status = 404, description = "TEAM_MEMBERSHIP_NOT_FOUND")))]
-async fn create(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let mut body = form.body();
-    let name = body.required("display_name", text);
-    let owner = body.required("owner_team_id", uuid);
-    let change = read_change(&access.app, &mut body);
-    body.close();
-    let (name, owner, mut change) = form.finish((|| Some((name?, TeamId(owner?), change?)))())?;
-    let user = internal_user(&access)?;
-    require_membership(&access.app, owner, user).await?;
+/// Creates a project, owned by one of the signed-in user's teams.
+#[utoipa::path(post, path = "/internal/projects", tag = "internal",
+    responses(Errors<(NoInternalUser, TeamMembershipNotFound, CurrentProjectNotFound, Text<400>)>))]
+async fn create_project(
+    access: ClientAccess,
+    new: CreateProject,
+) -> ApiResult<Created<AdminProject>> {
+    let app = &access.app;
+    let user = require_internal_user(&access)?;
+    require_membership(app, new.owner, user).await?;
+    let mut change = new.fields.into_change(app, Some(new.display_name));
     check_theme(&ProjectConfig::default(), &change.settings)?;
-    keep_logos(&access.app, &mut change).await?;
-    change.profile.display_name = Some(name);
-    let id = ProjectId::from_uuid(access.app.random.uuid());
+    keep_logos(app, &mut change).await?;
+    let id = ProjectId::from_uuid(app.random.uuid());
     let mut profile = ProjectProfile::default();
     change.profile.apply_to(&mut profile);
     let mut settings = Map::from_iter([
@@ -113,57 +156,44 @@ async fn create(access: ClientAccess, input: Input) -> ApiResult {
     ]);
     settings.extend(change.settings);
     let context = access.event_context_of(&id);
-    app_projects::create(&access.app, &context, &id, Some(owner), profile, settings).await?;
-    let project = reload(&access.app, &id).await?;
-    Ok((StatusCode::CREATED, Json(AdminProject::of(&project))).into_response())
+    app_projects::create(app, &context, &id, Some(new.owner), profile, settings).await?;
+    let project = reload(app, &id).await?;
+    Ok(Created(AdminProject::of(&project)))
 }
 
-/// The projects of the signed-in user's teams.
-#[utoipa::path(get, path = "/internal/projects", tag = "internal",
-    responses((status = 200, description = "Projects"), (status = 401, description = "USER_AUTHENTICATION_REQUIRED, EXPECTED_INTERNAL_PROJECT")))]
-async fn list(access: ClientAccess, input: Input) -> ApiResult {
-    access.form(&input).no_query().finish(Some(()))?;
-    let user = internal_user(&access)?;
+/// Lists the projects of the signed-in user's teams.
+#[utoipa::path(get, path = "/internal/projects", tag = "internal", responses(Errors<NoInternalUser>))]
+async fn list_projects(access: ClientAccess, _: NoInput) -> ApiResult<Json<List<AdminProject>>> {
+    let user = require_internal_user(&access)?;
     let mut items = Vec::new();
     for row in projects::owned_by(access.app.pool(), user).await? {
         items.push(AdminProject::of(&LoadedProject::read(&row, Vec::new())?));
     }
-    Ok(whole_list(&items))
+    Ok(List::of(items))
 }
 
 /// Gives a project to another team of the signed-in user.
-#[utoipa::path(post, path = "/internal/projects/transfer", tag = "internal", request_body = Value,
-    responses((status = 200, description = "Transferred"), (status = 400, description = "SCHEMA_ERROR"), (status = 401, description = "TEAM_PERMISSION_REQUIRED"), (status = 404, description = "PROJECT_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND")))]
-async fn transfer(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input);
-    let user = form.internal_user(&access);
-    let mut body = form.body();
-    let project = body.required("project_id", text);
-    let team = body.required("new_team_id", uuid);
-    body.close();
-    let (user, id, new_owner) = form.finish((|| {
-        Some((user?, ProjectId::from_caller(&project?), TeamId(team?)))
-    })())?;
-    let project = access.app.projects.find_now(&id).await?;
+#[utoipa::path(post, path = "/internal/projects/transfer", tag = "internal",
+    responses(Errors<(ProjectNotFound, TeamMembershipNotFound, TeamPermissionRequired, Text<400>)>))]
+async fn transfer_project(
+    access: ClientAccess,
+    wanted: TransferProject,
+) -> ApiResult<Json<ProjectTransferred>> {
+    let (app, id, user) = (&access.app, wanted.id, wanted.user);
+    let project = app.projects.find_now(&id).await?;
     let project = project.ok_or_else(|| KnownError::project_not_found(&id))?;
-    let Some(owner) = project.owner_team_id else {
-        let text = "The project has no owner team, so nobody can give it away.";
-        return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
-    };
-    require_team_admin(&access.app, owner, user).await?;
-    require_membership(&access.app, new_owner, user).await?;
+    let owner = project.owner_team_id.ok_or_else(|| {
+        ApiError::bad_request("The project has no owner team, so nobody can give it away.")
+    })?;
+    require_team_admin(app, owner, user).await?;
+    require_membership(app, wanted.new_owner, user).await?;
     let context = EventContext {
         project_id: id.clone(),
         ..access.event_context_of(&id)
     };
-    app_projects::change(
-        &access.app,
-        &context,
-        &id,
-        vec![ProjectCommand::Transfer(new_owner)],
-    )
-    .await?;
-    Ok(Json(json!({"success": "true"})).into_response())
+    let transfer = ProjectCommand::Transfer(wanted.new_owner);
+    app_projects::change(app, &context, &id, vec![transfer]).await?;
+    Ok(Json(ProjectTransferred { success: "true" }))
 }
 
 async fn require_team_admin(app: &App, team: TeamId, user: UserId) -> Result<(), ApiError> {
@@ -178,7 +208,7 @@ async fn require_team_admin(app: &App, team: TeamId, user: UserId) -> Result<(),
 }
 
 /// The signed-in user of the `internal` project.
-fn internal_user(auth: &Auth) -> Result<UserId, ApiError> {
+fn require_internal_user(auth: &Auth) -> Result<UserId, ApiError> {
     let user = auth.signed_in()?.user.user_id();
     if auth.project_id().is_internal() {
         Ok(user)
@@ -211,7 +241,7 @@ fn check_theme(config: &ProjectConfig, settings: &Map<String, Value>) -> Result<
         return Ok(());
     }
     let text = format!("There is no email theme {theme}.");
-    Err(ApiError::text(StatusCode::BAD_REQUEST, text))
+    Err(ApiError::bad_request(text))
 }
 
 /// Keeps uploaded logos, and puts their links in the place of the uploads.

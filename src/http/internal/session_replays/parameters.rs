@@ -5,59 +5,49 @@ use muniment_projections::session_replays::listing::Filter;
 use uuid::Uuid;
 
 use crate::error::ApiError;
-use crate::http::request::fields::Fields;
-use crate::http::request::values::text;
+use crate::http::request::declare::request;
+use crate::http::request::presence::optional;
+use crate::http::request::shape::scalars::text;
 
-/// The query of the listing, as sent. An empty parameter counts as absent.
-pub(super) struct Parameters {
-    pub(super) limit: Option<String>,
-    pub(super) cursor: Option<String>,
-    user_ids: Option<String>,
-    team_ids: Option<String>,
-    duration_min: Option<String>,
-    duration_max: Option<String>,
-    last_event_from: Option<String>,
-    last_event_to: Option<String>,
-    pub(super) click_count_min: Option<String>,
-}
-
-impl Parameters {
-    pub(super) fn read(query: &mut Fields<'_>) -> Self {
-        let mut read = |name| non_empty(query.optional(name, text).flatten());
-        let limit = read("limit");
-        let cursor = read("cursor");
-        let user_ids = read("user_ids");
-        let team_ids = read("team_ids");
-        let duration_min = read("duration_ms_min");
-        let duration_max = read("duration_ms_max");
-        let last_event_from = read("last_event_at_from_millis");
-        let last_event_to = read("last_event_at_to_millis");
-        let click_count_min = read("click_count_min");
-        Self {
-            limit,
-            cursor,
-            user_ids,
-            team_ids,
-            duration_min,
-            duration_max,
-            last_event_from,
-            last_event_to,
-            click_count_min,
+request! {
+    /// Which recordings to list. An empty parameter counts as absent.
+    pub(super) struct ListSessionReplays {
+        query {
+            /// How many there should be at most: 50 if nothing is said, and never more than 200.
+            limit: Option<String> = optional(text());
+            /// Where the page begins: the `next_cursor` of the one before.
+            cursor: Option<String> = optional(text());
+            /// Only recordings of these users: UUIDs with commas between them.
+            user_ids: Option<String> = optional(text());
+            /// Only recordings of members of these teams: UUIDs with commas between them.
+            team_ids: Option<String> = optional(text());
+            /// Only recordings of at least this length, in whole milliseconds.
+            duration_min as "duration_ms_min": Option<String> = optional(text());
+            /// Only recordings of at most this length, in whole milliseconds.
+            duration_max as "duration_ms_max": Option<String> = optional(text());
+            /// Only recordings whose last event was then or later, in milliseconds since the Unix epoch.
+            last_event_from as "last_event_at_from_millis": Option<String> = optional(text());
+            /// Only recordings whose last event was then or earlier, in milliseconds since the Unix epoch.
+            last_event_to as "last_event_at_to_millis": Option<String> = optional(text());
+            /// Only recordings with at least so many clicks.
+            click_count_min: Option<String> = optional(text());
         }
     }
+}
 
+impl ListSessionReplays {
     pub(super) fn filter(&self) -> Result<Filter, ApiError> {
-        let users = ids("user_ids", self.user_ids.as_deref())?;
-        let teams = ids("team_ids", self.team_ids.as_deref())?;
-        let duration_min = count("duration_ms_min", self.duration_min.as_deref())?;
-        let duration_max = count("duration_ms_max", self.duration_max.as_deref())?;
+        let users = ids("user_ids", given(&self.user_ids))?;
+        let teams = ids("team_ids", given(&self.team_ids))?;
+        let duration_min = count("duration_ms_min", given(&self.duration_min))?;
+        let duration_max = count("duration_ms_max", given(&self.duration_max))?;
         in_order(
             ("duration_ms_min", duration_min),
             ("duration_ms_max", duration_max),
         )?;
         let (from, to) = ("last_event_at_from_millis", "last_event_at_to_millis");
-        let last_event_from = number(from, self.last_event_from.as_deref())?;
-        let last_event_to = number(to, self.last_event_to.as_deref())?;
+        let last_event_from = number(from, given(&self.last_event_from))?;
+        let last_event_to = number(to, given(&self.last_event_to))?;
         in_order((from, last_event_from), (to, last_event_to))?;
         Ok(Filter {
             users,
@@ -77,15 +67,16 @@ impl Parameters {
         reason = "checked to be whole and not negative; beyond 2^53 nothing matches"
     )]
     pub(super) fn clicks(&self) -> Result<Option<u64>, ApiError> {
-        let clicks = count("click_count_min", self.click_count_min.as_deref())?;
+        let clicks = count("click_count_min", given(&self.click_count_min))?;
         Ok(clicks
             .filter(|least| *least > 0.0)
             .map(|least| least as u64))
     }
 }
 
-pub(super) fn non_empty(parameter: Option<String>) -> Option<String> {
-    parameter.filter(|text| !text.is_empty())
+/// A parameter, unless it is empty.
+pub(super) fn given(parameter: &Option<String>) -> Option<&str> {
+    parameter.as_deref().filter(|text| !text.is_empty())
 }
 
 /// A limit that is never an error: whole digits at the beginning count, anything else is `default`.

@@ -1,30 +1,43 @@
 //! `/internal/webhooks`: where the project's webhooks go, and how that went. These routes are our own,
 //! beside those of Svix, and answer 400 where a Svix server delivers.
 
+mod named;
+mod settings;
 mod views;
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
-use muniment_domain::Millis;
+use axum::response::{IntoResponse, Response};
+use muniment_domain::{Millis, Patch};
 use muniment_projections::webhooks::endpoints::{self, Endpoint};
-use muniment_projections::webhooks::queue::{self, AttemptListing, Message, Place};
-use serde_json::{Value, json};
+use muniment_projections::webhooks::queue::{self, AttemptListing, Place};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use self::views::{attempt_view, endpoint_view, message_view};
+use self::named::{NamedEndpoint, NamedMessage, NamedMessageAndEndpoint};
+pub(crate) use self::settings::EndpointPlace;
+use self::settings::{EndpointFields, endpoint_url, event_type, signing_secret};
+use self::views::{
+    AttemptStatus, Recovered, WebhookAttempt, WebhookEndpoint, WebhookMessage, WebhookSecret,
+    WebhookStats,
+};
 use crate::app::App;
 use crate::app::webhooks::management::{self, Refusal};
-use crate::app::webhooks::settings::{self, EndpointChange};
+use crate::app::webhooks::settings::EndpointChange;
 use crate::app::webhooks::{Webhooks, new_secret};
 use crate::clients::delivery_client::DeliveryClient;
+use crate::error::codes::{Errors, Text};
 use crate::error::{ApiError, ApiResult};
-use crate::http::answer::{success, whole_list};
+use crate::http::answer::{Created, List, Page, Success};
+use crate::http::internal::found::Found;
+use crate::http::openapi::describe::{OperationDescription, OperationOutput};
+use crate::http::openapi::operations;
 use crate::http::request::access::{AdminAccess, ProjectAccess};
-use crate::http::request::fields::Fields;
-use crate::http::request::input::Input;
-use crate::http::request::values::{boolean, integer, one_of, text};
+use crate::http::request::declare::{NoInput, request};
+use crate::http::request::presence::{nullable, optional, or_default, required};
+use crate::http::request::shape::Shape;
+use crate::http::request::shape::scalars::{choice, integer, millis, text};
 
 /// Attempts on a page, unless something else is asked for, and at most.
 const PAGE: (i64, i64) = (50, 250);
@@ -32,56 +45,150 @@ const PAGE: (i64, i64) = (50, 250);
 /// The routes of this file.
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list, create))
-        .routes(routes!(read, update, delete))
-        .routes(routes!(read_secret))
-        .routes(routes!(rotate_secret))
-        .routes(routes!(stats))
-        .routes(routes!(attempts))
-        .routes(routes!(recover))
-        .routes(routes!(replay))
-        .routes(routes!(message))
-        .routes(routes!(resend))
+        .routes(operations!(list_webhook_endpoints, create_webhook_endpoint))
+        .routes(operations!(
+            get_webhook_endpoint,
+            update_webhook_endpoint,
+            delete_webhook_endpoint
+        ))
+        .routes(operations!(get_webhook_secret))
+        .routes(operations!(rotate_webhook_secret))
+        .routes(operations!(get_webhook_stats))
+        .routes(operations!(list_webhook_attempts))
+        .routes(operations!(recover_webhooks))
+        .routes(operations!(replay_webhooks))
+        .routes(operations!(get_webhook_message))
+        .routes(operations!(resend_webhook_message))
 }
 
-/// The project's endpoints, oldest first.
-#[utoipa::path(get, path = "/internal/webhooks/endpoints", tag = "webhooks", responses((status = 200, description = "Endpoints")))]
-async fn list(access: AdminAccess, input: Input) -> ApiResult {
-    access.form(&input).no_query().finish(Some(()))?;
+request! {
+    /// An endpoint to be made.
+    struct CreateWebhookEndpoint {
+        body {
+            .. fields: EndpointFields;
+            /// Where the endpoint is.
+            url: String = required(endpoint_url());
+            /// What messages are signed with. Without it, a secret is drawn.
+            secret: Option<String> = optional(signing_secret());
+        }
+    }
+
+    /// A change of an endpoint.
+    struct UpdateWebhookEndpoint {
+        path {
+            /// The endpoint's id, or its uid.
+            endpoint_id: String = required(text());
+        }
+        body {
+            .. fields: EndpointFields;
+            /// Where the endpoint is.
+            url: Option<String> = optional(endpoint_url());
+        }
+    }
+
+    /// Another secret for an endpoint.
+    struct RotateWebhookSecret {
+        path {
+            /// The endpoint's id, or its uid.
+            endpoint_id: String = required(text());
+        }
+        body(optional) {
+            /// What messages are signed with from now on. Without it, a secret is drawn.
+            secret: Patch<String> = nullable(signing_secret());
+        }
+    }
+
+    /// An endpoint whose deliveries to count.
+    struct GetWebhookStats {
+        path {
+            /// The endpoint's id, or its uid.
+            endpoint_id: String = required(text());
+        }
+        query {
+            /// Since when the messages that count were made, in milliseconds since the Unix epoch.
+            since as "since_millis": Millis = or_default(millis().map(Millis), 0);
+        }
+    }
+
+    /// Which attempts to list.
+    struct ListWebhookAttempts {
+        query {
+            /// Only attempts at this endpoint.
+            endpoint_id: Option<String> = optional(text());
+            /// Only attempts at delivering this message.
+            message_id: Option<String> = optional(text());
+            /// Only attempts that ended so.
+            status: Option<AttemptStatus> = optional(choice(&AttemptStatus::NAMED));
+            /// Only attempts at delivering messages of this type.
+            event_type: Option<String> = optional(event_type());
+            /// Where the page begins: the `next_cursor` of the one before.
+            cursor: Option<String> = optional(text());
+            /// How many there should be at most.
+            limit: i64 = or_default(integer(1..=PAGE.1), PAGE.0);
+        }
+    }
+
+    /// A stretch of time whose messages to send.
+    struct RecoverWebhooks {
+        path {
+            /// The endpoint's id, or its uid.
+            endpoint_id: String = required(text());
+        }
+        body {
+            .. stretch: settings::Stretch;
+        }
+    }
+
+    /// A stretch of time whose messages to make and send.
+    struct ReplayWebhooks {
+        path {
+            /// The endpoint's id, or its uid.
+            endpoint_id: String = required(text());
+        }
+        body {
+            .. stretch: settings::Stretch;
+        }
+    }
+}
+
+/// 202, with what is to be said of something that will be done.
+struct Accepted<T>(T);
+
+impl<T: Serialize> IntoResponse for Accepted<T> {
+    fn into_response(self) -> Response {
+        (StatusCode::ACCEPTED, Json(self.0)).into_response()
+    }
+}
+
+impl<T: ToSchema> OperationOutput for Accepted<T> {
+    fn describe(operation: &mut OperationDescription) {
+        operation.answers_json::<T>(202, "It will be done.");
+    }
+}
+
+/// Lists the project's endpoints, oldest first.
+#[utoipa::path(get, path = "/internal/webhooks/endpoints", tag = "webhooks", responses(Errors<Text<400>>))]
+async fn list_webhook_endpoints(
+    access: AdminAccess,
+    _: NoInput,
+) -> ApiResult<Json<List<WebhookEndpoint>>> {
     delivery_client(&access.app)?;
     let endpoints = endpoints::of_project(access.app.pool(), access.project_id()).await?;
-    let items: Vec<Value> = endpoints.iter().map(endpoint_view).collect();
-    Ok(whole_list(&items))
+    Ok(List::of(endpoints.into_iter().map(Into::into).collect()))
 }
 
-/// Makes an endpoint. Without a secret, one is drawn.
-#[utoipa::path(post, path = "/internal/webhooks/endpoints", tag = "webhooks", request_body = Value,
-    responses((status = 201, description = "The endpoint"), (status = 400, description = "SCHEMA_ERROR, or there are too many")))]
-async fn create(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let mut body = form.body();
-    let url = body.required("url", settings::endpoint_url);
-    let secret = body.optional("secret", settings::signing_secret);
-    let change = read_change(&mut body);
-    body.close();
-    let (url, secret, change) = form.finish((|| Some((url?, secret?, change?)))())?;
+/// Creates an endpoint.
+#[utoipa::path(post, path = "/internal/webhooks/endpoints", tag = "webhooks", responses(Errors<Text<400>>))]
+async fn create_webhook_endpoint(
+    access: AdminAccess,
+    new: CreateWebhookEndpoint,
+) -> ApiResult<Created<WebhookEndpoint>> {
     let change = EndpointChange {
-        url: Some(url),
-        ..change
+        url: Some(new.url),
+        ..new.fields.into()
     };
-    let (endpoint, _) = register(&access, change, secret).await?;
-    Ok((StatusCode::CREATED, Json(endpoint_view(&endpoint))).into_response())
-}
-
-/// Reads where an endpoint is and, if that is said, what it is for.
-pub(crate) fn read_place(body: &mut Fields<'_>) -> Option<EndpointChange> {
-    let url = body.required("url", settings::endpoint_url);
-    let description = body.optional("description", settings::description);
-    Some(EndpointChange {
-        url: Some(url?),
-        description: description?,
-        ..EndpointChange::default()
-    })
+    let (endpoint, _) = register(&access, change, new.secret).await?;
+    Ok(Created(endpoint.into()))
 }
 
 /// Makes an endpoint of the caller's project where its webhooks are delivered: here, or at the Svix
@@ -118,192 +225,189 @@ async fn register(
     Ok(management::create(&access.app, access.project_id(), settings, secret).await?)
 }
 
-/// One endpoint.
-#[utoipa::path(get, path = "/internal/webhooks/endpoints/{endpoint_id}", tag = "webhooks", params(("endpoint_id" = String, Path)),
-    responses((status = 200, description = "The endpoint"), (status = 404, description = "There is none")))]
-async fn read(access: AdminAccess, input: Input) -> ApiResult {
-    let endpoint = named_endpoint(&access, &input).await?;
-    Ok(Json(endpoint_view(&endpoint)).into_response())
+/// Shows an endpoint.
+#[utoipa::path(
+    get,
+    path = "/internal/webhooks/endpoints/{endpoint_id}",
+    tag = "webhooks"
+)]
+async fn get_webhook_endpoint(
+    _: AdminAccess,
+    Found(endpoint, _): Found<NamedEndpoint>,
+) -> ApiResult<Json<WebhookEndpoint>> {
+    Ok(Json(endpoint.into()))
 }
 
-/// Changes an endpoint. One that is enabled again starts with a clean record.
-#[utoipa::path(patch, path = "/internal/webhooks/endpoints/{endpoint_id}", tag = "webhooks", params(("endpoint_id" = String, Path)), request_body = Value,
-    responses((status = 200, description = "The endpoint"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "There is none")))]
-async fn update(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let id = form.params().required("endpoint_id", text);
-    let mut body = form.body();
-    let url = body.optional("url", settings::endpoint_url);
-    let change = read_change(&mut body);
-    body.close();
-    let (id, url, change) = form.finish((|| Some((id?, url?, change?)))())?;
-    delivery_client(&access.app)?;
-    let endpoint = find(&access, &id).await?;
-    let change = EndpointChange { url, ..change };
+/// Changes an endpoint.
+///
+/// One that is enabled again starts with a clean record.
+#[utoipa::path(
+    patch,
+    path = "/internal/webhooks/endpoints/{endpoint_id}",
+    tag = "webhooks"
+)]
+async fn update_webhook_endpoint(
+    access: AdminAccess,
+    Found(endpoint, update): Found<UpdateWebhookEndpoint>,
+) -> ApiResult<Json<WebhookEndpoint>> {
+    let change = EndpointChange {
+        url: update.url,
+        ..update.fields.into()
+    };
     let endpoint = management::change(&access.app, endpoint, change).await?;
-    Ok(Json(endpoint_view(&endpoint)).into_response())
+    Ok(Json(endpoint.into()))
 }
 
 /// Deletes an endpoint with its attempts.
-#[utoipa::path(delete, path = "/internal/webhooks/endpoints/{endpoint_id}", tag = "webhooks", params(("endpoint_id" = String, Path)),
-    responses((status = 200, description = "Deleted"), (status = 404, description = "There is none")))]
-async fn delete(access: AdminAccess, input: Input) -> ApiResult {
-    let endpoint = named_endpoint(&access, &input).await?;
+#[utoipa::path(
+    delete,
+    path = "/internal/webhooks/endpoints/{endpoint_id}",
+    tag = "webhooks"
+)]
+async fn delete_webhook_endpoint(
+    access: AdminAccess,
+    Found(endpoint, _): Found<NamedEndpoint>,
+) -> ApiResult<Json<Success>> {
     endpoints::delete(access.app.pool(), &endpoint.id).await?;
-    Ok(success())
+    Ok(Success::ANSWER)
 }
 
-/// The secret that messages to the endpoint are signed with.
-#[utoipa::path(get, path = "/internal/webhooks/endpoints/{endpoint_id}/secret", tag = "webhooks", params(("endpoint_id" = String, Path)),
-    responses((status = 200, description = "`{secret}`"), (status = 404, description = "There is no such endpoint")))]
-async fn read_secret(access: AdminAccess, input: Input) -> ApiResult {
-    let endpoint = named_endpoint(&access, &input).await?;
+/// Shows the secret that messages to an endpoint are signed with.
+#[utoipa::path(
+    get,
+    path = "/internal/webhooks/endpoints/{endpoint_id}/secret",
+    tag = "webhooks"
+)]
+async fn get_webhook_secret(
+    access: AdminAccess,
+    Found(endpoint, _): Found<NamedEndpoint>,
+) -> ApiResult<Json<WebhookSecret>> {
     let secret = management::secret(&access.app, &endpoint).await?;
-    Ok(Json(json!({"secret": secret})).into_response())
+    Ok(Json(WebhookSecret { secret }))
 }
 
-/// Replaces the secret. For a day, messages are signed with the old one as well.
-#[utoipa::path(post, path = "/internal/webhooks/endpoints/{endpoint_id}/secret/rotate", tag = "webhooks", params(("endpoint_id" = String, Path)), request_body = Value,
-    responses((status = 200, description = "`{secret}`"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "There is no such endpoint")))]
-async fn rotate_secret(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let id = form.params().required("endpoint_id", text);
-    let mut body = form.optional_body();
-    let secret = body.nullable("secret", settings::signing_secret);
-    body.close();
-    let (id, secret) = form.finish((|| Some((id?, secret?)))())?;
-    delivery_client(&access.app)?;
-    let endpoint = find(&access, &id).await?;
-    let secret = management::rotate_secret(&access.app, &endpoint, secret.into_value()).await?;
-    Ok(Json(json!({"secret": secret})).into_response())
+/// Replaces the secret of an endpoint.
+///
+/// For a day, messages are signed with the old one as well.
+#[utoipa::path(
+    post,
+    path = "/internal/webhooks/endpoints/{endpoint_id}/secret/rotate",
+    tag = "webhooks"
+)]
+async fn rotate_webhook_secret(
+    access: AdminAccess,
+    Found(endpoint, wanted): Found<RotateWebhookSecret>,
+) -> ApiResult<Json<WebhookSecret>> {
+    let secret = wanted.secret.into_value();
+    let secret = management::rotate_secret(&access.app, &endpoint, secret).await?;
+    let secret = Some(secret);
+    Ok(Json(WebhookSecret { secret }))
 }
 
-/// How deliveries to the endpoint stand, of messages since a time (in milliseconds since 1970).
-#[utoipa::path(get, path = "/internal/webhooks/endpoints/{endpoint_id}/stats", tag = "webhooks",
-    params(("endpoint_id" = String, Path), ("since_millis" = Option<i64>, Query)),
-    responses((status = 200, description = "`{success, pending, fail}`"), (status = 404, description = "There is no such endpoint")))]
-async fn stats(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input);
-    let id = form.params().required("endpoint_id", text);
-    let mut query = form.query();
-    let since = query.or_default("since_millis", integer(0..=i64::MAX), 0);
-    query.close();
-    let (id, since) = form.finish((|| Some((id?, since?)))())?;
-    delivery_client(&access.app)?;
-    let endpoint = find(&access, &id).await?;
-    let stats = queue::stats(
-        access.app.pool(),
-        &endpoint.id,
-        (Millis(since), Millis(MAX_MILLIS)),
-    )
-    .await?;
-    let body = json!({"success": stats.success, "pending": stats.pending, "fail": stats.fail});
-    Ok(Json(body).into_response())
+/// Counts how deliveries to an endpoint stand.
+#[utoipa::path(
+    get,
+    path = "/internal/webhooks/endpoints/{endpoint_id}/stats",
+    tag = "webhooks"
+)]
+async fn get_webhook_stats(
+    access: AdminAccess,
+    Found(endpoint, wanted): Found<GetWebhookStats>,
+) -> ApiResult<Json<WebhookStats>> {
+    let stretch = (wanted.since, Millis(MAX_MILLIS));
+    let stats = queue::stats(access.app.pool(), &endpoint.id, stretch).await?;
+    Ok(Json(stats.into()))
 }
 
-/// Attempts at delivering, newest first.
-#[utoipa::path(get, path = "/internal/webhooks/attempts", tag = "webhooks",
-    params(("endpoint_id" = Option<String>, Query), ("message_id" = Option<String>, Query), ("status" = Option<String>, Query, description = "`success` or `fail`"),
-        ("event_type" = Option<String>, Query), ("cursor" = Option<String>, Query), ("limit" = Option<i64>, Query, description = "1 to 250")),
-    responses((status = 200, description = "Attempts"), (status = 400, description = "SCHEMA_ERROR")))]
-async fn attempts(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input);
-    let mut query = form.query();
-    let endpoint = query.optional("endpoint_id", text);
-    let message = query.optional("message_id", text);
-    let status = query.optional("status", one_of(&["success", "fail"]));
-    let event_type = query.optional("event_type", settings::event_type);
-    let cursor = query.optional("cursor", text);
-    let limit = query.or_default("limit", integer(1..=PAGE.1), PAGE.0);
-    query.close();
-    let listing = form.finish((|| {
-        Some(AttemptListing {
-            endpoint: endpoint?,
-            message: message?,
-            status: status?.map(str::to_owned),
-            event_types: event_type?.map(|name| vec![name]),
-            place: cursor?.map_or(Place::Newest, Place::From),
-            limit: limit?,
-            ..AttemptListing::default()
-        })
-    })())?;
+/// Lists attempts at delivering, newest first.
+#[utoipa::path(get, path = "/internal/webhooks/attempts", tag = "webhooks", responses(Errors<Text<400>>))]
+async fn list_webhook_attempts(
+    access: AdminAccess,
+    wanted: ListWebhookAttempts,
+) -> ApiResult<Json<Page<WebhookAttempt>>> {
     delivery_client(&access.app)?;
+    let limit = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
+    let listing = AttemptListing::from(wanted);
     let mut logged = queue::attempts(access.app.pool(), access.project_id(), &listing).await?;
-    let limit = usize::try_from(listing.limit).unwrap_or(usize::MAX);
     let next = logged.get(limit).map(|logged| logged.attempt.id.clone());
     logged.truncate(limit);
-    let items: Vec<Value> = logged.iter().map(attempt_view).collect();
-    let body = json!({
-        "items": items, "is_paginated": true, "pagination": {"next_cursor": next},
-    });
-    Ok(Json(body).into_response())
+    Ok(Page::of(logged.into_iter().map(Into::into).collect(), next))
+}
+
+impl From<ListWebhookAttempts> for AttemptListing {
+    fn from(wanted: ListWebhookAttempts) -> Self {
+        Self {
+            endpoint: wanted.endpoint_id,
+            message: wanted.message_id,
+            status: wanted.status.map(|status| status.as_str().to_owned()),
+            event_types: wanted.event_type.map(|name| vec![name]),
+            place: wanted.cursor.map_or(Place::Newest, Place::From),
+            limit: wanted.limit,
+            ..Self::default()
+        }
+    }
 }
 
 /// Sends again what failed, of the messages of a stretch of time.
-#[utoipa::path(post, path = "/internal/webhooks/endpoints/{endpoint_id}/recover", tag = "webhooks", params(("endpoint_id" = String, Path)), request_body = Value,
-    responses((status = 202, description = "`{count}` messages will be sent"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "There is no such endpoint")))]
-async fn recover(access: AdminAccess, input: Input) -> ApiResult {
-    let (endpoint, stretch) = endpoint_and_stretch(&access, &input).await?;
-    let count = management::recover(
-        &access.app,
-        delivery_client(&access.app)?,
-        &endpoint,
-        stretch,
-    )
-    .await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({"count": count}))).into_response())
+#[utoipa::path(
+    post,
+    path = "/internal/webhooks/endpoints/{endpoint_id}/recover",
+    tag = "webhooks"
+)]
+async fn recover_webhooks(
+    access: AdminAccess,
+    Found(endpoint, wanted): Found<RecoverWebhooks>,
+) -> ApiResult<Accepted<Recovered>> {
+    let (app, stretch) = (&access.app, wanted.stretch.into());
+    let count = management::recover(app, delivery_client(app)?, &endpoint, stretch).await?;
+    Ok(Accepted(Recovered { count }))
 }
 
-/// Sends what happened in a stretch of time and was never sent to the endpoint. The messages are
-/// made from the log anew, so the endpoint may be younger than what it is told.
-#[utoipa::path(post, path = "/internal/webhooks/endpoints/{endpoint_id}/replay", tag = "webhooks", params(("endpoint_id" = String, Path)), request_body = Value,
-    responses((status = 202, description = "It will be sent"), (status = 400, description = "SCHEMA_ERROR"), (status = 404, description = "There is no such endpoint")))]
-async fn replay(access: AdminAccess, input: Input) -> ApiResult {
-    let (endpoint, stretch) = endpoint_and_stretch(&access, &input).await?;
-    management::replay(
-        &access.app,
-        delivery_client(&access.app)?,
-        &endpoint,
-        stretch,
-    )
-    .await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({"success": true}))).into_response())
+/// Sends what happened in a stretch of time and was never sent to the endpoint.
+///
+/// The messages are made from the log anew, so the endpoint may be younger than what it is told.
+#[utoipa::path(
+    post,
+    path = "/internal/webhooks/endpoints/{endpoint_id}/replay",
+    tag = "webhooks"
+)]
+async fn replay_webhooks(
+    access: AdminAccess,
+    Found(endpoint, wanted): Found<ReplayWebhooks>,
+) -> ApiResult<Accepted<Success>> {
+    let (app, stretch) = (&access.app, wanted.stretch.into());
+    management::replay(app, delivery_client(app)?, &endpoint, stretch).await?;
+    let Json(success) = Success::ANSWER;
+    Ok(Accepted(success))
 }
 
-/// One message.
-#[utoipa::path(get, path = "/internal/webhooks/messages/{message_id}", tag = "webhooks", params(("message_id" = String, Path)),
-    responses((status = 200, description = "The message"), (status = 404, description = "There is none")))]
-async fn message(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let id = form.params().required("message_id", text);
-    let id = form.finish(id)?;
-    delivery_client(&access.app)?;
-    Ok(Json(message_view(&find_message(&access, &id).await?)).into_response())
+/// Shows a message.
+#[utoipa::path(
+    get,
+    path = "/internal/webhooks/messages/{message_id}",
+    tag = "webhooks"
+)]
+async fn get_webhook_message(
+    _: AdminAccess,
+    Found(message, _): Found<NamedMessage>,
+) -> ApiResult<Json<WebhookMessage>> {
+    Ok(Json(message.into()))
 }
 
 /// Sends a message to an endpoint once more.
-#[utoipa::path(post, path = "/internal/webhooks/messages/{message_id}/endpoints/{endpoint_id}/resend", tag = "webhooks",
-    params(("message_id" = String, Path), ("endpoint_id" = String, Path)),
-    responses((status = 202, description = "It will be sent"), (status = 404, description = "There is no such message, or no such endpoint")))]
-async fn resend(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let mut params = form.params();
-    let message = params.required("message_id", text);
-    let endpoint = params.required("endpoint_id", text);
-    params.close();
-    form.optional_body().close();
-    let (message, endpoint) = form.finish((|| Some((message?, endpoint?)))())?;
-    delivery_client(&access.app)?;
-    let message = find_message(&access, &message).await?;
-    let endpoint = find(&access, &endpoint).await?;
-    management::resend(
-        &access.app,
-        delivery_client(&access.app)?,
-        &endpoint,
-        &message,
-    )
-    .await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({"success": true}))).into_response())
+#[utoipa::path(
+    post,
+    path = "/internal/webhooks/messages/{message_id}/endpoints/{endpoint_id}/resend",
+    tag = "webhooks"
+)]
+async fn resend_webhook_message(
+    access: AdminAccess,
+    Found((message, endpoint), _): Found<NamedMessageAndEndpoint>,
+) -> ApiResult<Accepted<Success>> {
+    let app = &access.app;
+    management::resend(app, delivery_client(app)?, &endpoint, &message).await?;
+    let Json(success) = Success::ANSWER;
+    Ok(Accepted(success))
 }
 
 /// What delivers, if it is this server.
@@ -312,71 +416,19 @@ fn delivery_client(app: &App) -> Result<&DeliveryClient, ApiError> {
         Webhooks::Embedded(delivery_client) => Ok(delivery_client),
         Webhooks::Svix(_) => {
             let text = "A Svix server delivers the webhooks. Manage them there, with the token of POST /webhooks/svix-token.";
-            Err(ApiError::text(StatusCode::BAD_REQUEST, text))
+            Err(ApiError::bad_request(text))
         }
     }
-}
-
-async fn find(access: &ProjectAccess, id: &str) -> Result<Endpoint, ApiError> {
-    let endpoint = management::find(&access.app, access.project_id(), id).await?;
-    endpoint.ok_or_else(|| ApiError::text(StatusCode::NOT_FOUND, "There is no such endpoint."))
-}
-
-async fn find_message(access: &ProjectAccess, id: &str) -> Result<Message, ApiError> {
-    let message = queue::message(access.app.pool(), access.project_id(), id).await?;
-    message.ok_or_else(|| ApiError::text(StatusCode::NOT_FOUND, "There is no such message."))
-}
-
-async fn named_endpoint(access: &ProjectAccess, input: &Input) -> Result<Endpoint, ApiError> {
-    let mut form = access.form(input).no_query();
-    let id = form.params().required("endpoint_id", text);
-    let id = form.finish(id)?;
-    delivery_client(&access.app)?;
-    find(access, &id).await
-}
-
-type Stretch = (Millis, Millis);
-
-async fn endpoint_and_stretch(
-    access: &ProjectAccess,
-    input: &Input,
-) -> Result<(Endpoint, Stretch), ApiError> {
-    let mut form = access.form(input).no_query();
-    let id = form.params().required("endpoint_id", text);
-    let mut body = form.body();
-    let since = body.required("since_millis", integer(0..=MAX_MILLIS));
-    let until = body.or_default("until_millis", integer(0..=MAX_MILLIS), MAX_MILLIS);
-    body.close();
-    let (id, since, until) = form.finish((|| Some((id?, since?, until?)))())?;
-    delivery_client(&access.app)?;
-    let endpoint = find(access, &id).await?;
-    Ok((endpoint, (Millis(since), Millis(until))))
 }
 
 /// The end of the year 9999: Postgres and RFC 3339 know no later time by four digits.
 pub(crate) const MAX_MILLIS: i64 = 253_402_300_799_999;
 
-fn read_change(body: &mut Fields<'_>) -> Option<EndpointChange> {
-    let description = body.optional("description", settings::description);
-    let is_disabled = body.optional("disabled", boolean);
-    let filter_types = body.nullable("filter_types", settings::filter);
-    let headers = body.optional("headers", settings::custom_headers);
-    Some(EndpointChange {
-        description: description?,
-        is_disabled: is_disabled?,
-        filter_types: filter_types?,
-        headers: headers?,
-        ..EndpointChange::default()
-    })
-}
-
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Ledger(error) => error.into(),
-            Refusal::TooManyEndpoints | Refusal::Disabled => {
-                Self::text(StatusCode::BAD_REQUEST, refusal.to_string())
-            }
+            Refusal::TooManyEndpoints | Refusal::Disabled => Self::bad_request(refusal.to_string()),
         }
     }
 }
