@@ -9,7 +9,7 @@ mod sessions;
 mod teams;
 mod users;
 
-pub use api_keys::{api_key, key_set, new_key_set};
+pub use api_keys::{ApiKeyView, IssuedApiKey, key_set, new_key_set};
 pub use contact_channels::ContactChannelView;
 pub use notifications::NotificationPreferenceView;
 pub use permissions::{PermissionDefinitionView, ProjectPermission, TeamPermission};

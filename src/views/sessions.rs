@@ -19,8 +19,11 @@ pub struct SessionView {
     /// Milliseconds since the Unix epoch.
     last_used_at: i64,
     is_impersonation: bool,
+    /// Whether it is the one whose access token the request carries.
     is_current_session: bool,
+    /// Where the end user seemed to be then.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     last_used_at_end_user_ip_info: Option<Value>,
 }
 
