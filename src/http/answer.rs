@@ -222,6 +222,48 @@ impl<T: ToSchema> ToSchema for Page<T> {
     }
 }
 
+/// A list of which a page is shown if the caller set a limit, and else all.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum PageOrAll<T> {
+    /// Those within the limit.
+    Page(Page<T>),
+    /// All there are.
+    All(List<T>),
+}
+
+impl<T> PageOrAll<T> {
+    /// Some of them, if the caller set a limit; all otherwise.
+    pub(crate) fn of(items: Vec<T>, is_limited: bool, next_cursor: Option<String>) -> Json<Self> {
+        if is_limited {
+            let Json(page) = Page::of(items, next_cursor);
+            return Json(Self::Page(page));
+        }
+        let Json(all) = List::of(items);
+        Json(Self::All(all))
+    }
+}
+
+impl<T: ToSchema> PartialSchema for PageOrAll<T> {
+    fn schema() -> RefOr<Schema> {
+        schema_of(&json!({
+            "description": "A page if there was a limit, else all.",
+            "anyOf": [reference::<Page<T>>(), reference::<List<T>>()],
+        }))
+    }
+}
+
+impl<T: ToSchema> ToSchema for PageOrAll<T> {
+    fn name() -> Cow<'static, str> {
+        format!("{}PageOrList", T::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        collect::<Page<T>>(schemas);
+        collect::<List<T>>(schemas);
+    }
+}
+
 /// A reference to the schema of `T` among the components.
 fn reference<T: ToSchema>() -> Value {
     crate::http::openapi::describe::reference_to(&T::name())

@@ -10,7 +10,11 @@ mod sessions;
 mod teams;
 mod users;
 
+<<<<<<< HEAD
 pub use api_keys::api_key;
+=======
+pub use api_keys::{ApiKeyView, IssuedApiKey, key_set, new_key_set};
+>>>>>>> conv-d
 pub use contact_channels::ContactChannelView;
 pub use key_sets::{KeyEnd, KeySet, KeySetDescription, NewKeySet};
 pub use notifications::NotificationPreferenceView;

@@ -11,8 +11,11 @@ use crate::app::projects::string_order;
 /// A permission definition.
 #[derive(Serialize, ToSchema, Clone, Debug)]
 pub struct PermissionDefinitionView {
+    /// The permission's id. Those of the system's own begin with `$`.
     id: String,
+    /// What it is for, for operators.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     description: Option<String>,
     /// What it contains directly.
     contained_permission_ids: Vec<String>,

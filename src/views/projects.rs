@@ -1,10 +1,11 @@
 //! Projects, as clients and as administrators see them.
 
+use muniment_domain::project::OnboardingStatus;
+use muniment_domain::project::config::MERGE_STRATEGIES;
 use muniment_domain::project::legacy_config::{self, Audience, LEGACY_FIELDS, LegacyShape};
-use serde::Serialize;
-use serde_json::{Map, Value};
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
@@ -29,17 +30,22 @@ pub struct AdminProject {
     id: String,
     display_name: String,
     description: String,
+    #[schema(required)]
     logo_url: Option<String>,
+    #[schema(required)]
     logo_full_url: Option<String>,
+    #[schema(required)]
     logo_dark_mode_url: Option<String>,
+    #[schema(required)]
     logo_full_dark_mode_url: Option<String>,
     /// Milliseconds since the Unix epoch.
     created_at_millis: i64,
     is_production_mode: bool,
+    #[schema(required)]
     owner_team_id: Option<Uuid>,
     /// How far the project is set up.
-    #[schema(value_type = String)]
-    onboarding_status: muniment_domain::project::OnboardingStatus,
+    #[schema(schema_with = onboarding_status)]
+    onboarding_status: OnboardingStatus,
     config: AdminProjectConfig,
 }
 
@@ -66,30 +72,89 @@ impl ToSchema for AdminProjectConfig {}
 
 /// Describes what `audience` sees of the settings.
 fn config_schema(audience: Audience) -> RefOr<Schema> {
-    let mut object = ObjectBuilder::new();
-    for field in LEGACY_FIELDS
+    let fields = LEGACY_FIELDS
         .iter()
-        .filter(|field| field.audience <= audience)
-    {
-        let kept = Some(format!("Kept as `{}`.", field.setting));
-        let object_of = |kind| ObjectBuilder::new().schema_type(kind);
-        let schema: Schema = match field.shape {
-            LegacyShape::Switch(_) => object_of(Type::Boolean).description(kept).into(),
-            LegacyShape::MergeStrategy | LegacyShape::Theme => {
-                object_of(Type::String).description(kept).into()
-            }
-            LegacyShape::Permissions(_)
-            | LegacyShape::Domains
-            | LegacyShape::Providers
-            | LegacyShape::ProviderIds => ArrayBuilder::new()
-                .items(object_of(Type::Object))
-                .description(kept)
-                .into(),
-            LegacyShape::EmailServer => object_of(Type::Object).description(kept).into(),
-        };
-        object = object.property(field.name, schema).required(field.name);
+        .filter(|field| field.audience <= audience);
+    let described = fields.map(|field| {
+        let mut schema = shown_shape(&field.shape);
+        schema["description"] = json!(format!("Kept as `{}`.", field.setting));
+        (field.name.to_owned(), schema)
+    });
+    let properties: Map<String, Value> = described.collect();
+    let required: Vec<&String> = properties.keys().collect();
+    schema_of(json!({"type": "object", "required": required, "properties": properties}))
+}
+
+/// Describes what a field of that shape shows.
+fn shown_shape(shape: &LegacyShape) -> Value {
+    let text = json!({"type": "string"});
+    let ids = json!({"type": "object", "required": ["id"], "properties": {"id": text}});
+    match shape {
+        LegacyShape::Switch(_) => json!({"type": "boolean"}),
+        LegacyShape::MergeStrategy => json!({"type": "string", "enum": MERGE_STRATEGIES}),
+        LegacyShape::Theme => text,
+        LegacyShape::Permissions(_) | LegacyShape::ProviderIds => {
+            json!({"type": "array", "items": ids})
+        }
+        LegacyShape::Domains => json!({"type": "array", "items": {
+            "type": "object",
+            "required": ["domain", "handler_path"],
+            "properties": {"domain": text, "handler_path": text},
+        }}),
+        LegacyShape::Providers => json!({"type": "array", "items": shown_provider()}),
+        LegacyShape::EmailServer => shown_email_server(),
     }
-    object.into()
+}
+
+fn shown_provider() -> Value {
+    let text = json!({"type": "string"});
+    json!({
+        "type": "object",
+        "required": ["provider_config_id", "id", "type"],
+        "properties": {
+            "provider_config_id": text,
+            "id": text,
+            "type": {"type": "string", "enum": ["shared", "standard"]},
+            "client_id": text,
+            "client_secret": text,
+            "facebook_config_id": text,
+            "microsoft_tenant_id": text,
+            "apple_bundle_ids": {"type": "array", "items": text},
+        },
+    })
+}
+
+/// The details of a server that all projects share are nobody's business.
+fn shown_email_server() -> Value {
+    let text = json!({"type": ["string", "null"]});
+    let shared = json!({
+        "type": "object",
+        "required": ["type"],
+        "properties": {"type": {"type": "string", "enum": ["shared"]}},
+    });
+    let own = json!({
+        "type": "object",
+        "required": ["type", "host", "port", "username", "password", "sender_name", "sender_email"],
+        "properties": {
+            "type": {"type": "string", "enum": ["standard"]},
+            "host": text,
+            "port": {"type": ["integer", "null"]},
+            "username": text,
+            "password": text,
+            "sender_name": text,
+            "sender_email": text,
+        },
+    });
+    json!({"anyOf": [shared, own]})
+}
+
+fn onboarding_status() -> RefOr<Schema> {
+    schema_of(json!({"type": "string", "enum": OnboardingStatus::NAMES}))
+}
+
+/// A schema that is written as JSON.
+fn schema_of(json: Value) -> RefOr<Schema> {
+    Schema::deserialize(json).map_or_else(|_| RefOr::default(), RefOr::T)
 }
 
 impl ClientProject {

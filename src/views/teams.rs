@@ -17,8 +17,13 @@ use crate::app::projects::directory::LoadedProject;
 pub struct ClientTeam {
     id: Uuid,
     display_name: String,
+    #[schema(required)]
     profile_image_url: Option<String>,
+    /// What the team's members may see and change.
+    #[schema(required)]
     client_metadata: Option<Value>,
+    /// What the team's members see, but servers alone may change.
+    #[schema(required)]
     client_read_only_metadata: Option<Value>,
 }
 
@@ -41,6 +46,8 @@ pub struct ServerTeam {
     team: ClientTeam,
     /// Milliseconds since the Unix epoch.
     created_at_millis: i64,
+    /// What servers alone see and change.
+    #[schema(required)]
     server_metadata: Option<Value>,
 }
 
@@ -60,6 +67,7 @@ pub struct TeamInvitation {
     id: Uuid,
     team_id: Uuid,
     team_display_name: String,
+    /// Milliseconds since the Unix epoch.
     expires_at_millis: i64,
     /// The address as the sender wrote it.
     recipient_email: String,
@@ -83,8 +91,10 @@ pub struct ClientMemberProfile {
     team_id: Uuid,
     user_id: Uuid,
     /// The name shown in the team, or else the user's own.
+    #[schema(required)]
     display_name: Option<String>,
     /// The picture shown in the team, or else the user's own.
+    #[schema(required)]
     profile_image_url: Option<String>,
 }
 

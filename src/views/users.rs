@@ -16,17 +16,31 @@ use crate::app::projects::directory::LoadedProject;
 /// Why a user is restricted.
 #[derive(Serialize, ToSchema, Clone, Debug)]
 pub struct Restriction {
-    /// `anonymous`, `email_not_verified` or `restricted_by_administrator`.
+    /// What kind of reason it is.
     #[serde(rename = "type")]
-    kind: &'static str,
+    kind: RestrictionKind,
+}
+
+/// What kind of reason there is to restrict a user.
+#[derive(Serialize, ToSchema, Clone, Copy, Debug)]
+#[serde(rename_all = "snake_case")]
+enum RestrictionKind {
+    /// The user did not sign up.
+    Anonymous,
+    /// The project wants a verified email address, and the user has none.
+    EmailNotVerified,
+    /// An administrator wants it so.
+    RestrictedByAdministrator,
 }
 
 impl From<RestrictedReason> for Restriction {
     fn from(reason: RestrictedReason) -> Self {
         let kind = match reason {
-            RestrictedReason::Anonymous => "anonymous",
-            RestrictedReason::EmailNotVerified => "email_not_verified",
-            RestrictedReason::RestrictedByAdministrator => "restricted_by_administrator",
+            RestrictedReason::Anonymous => RestrictionKind::Anonymous,
+            RestrictedReason::EmailNotVerified => RestrictionKind::EmailNotVerified,
+            RestrictedReason::RestrictedByAdministrator => {
+                RestrictionKind::RestrictedByAdministrator
+            }
         };
         Self { kind }
     }
@@ -40,6 +54,7 @@ pub struct OauthProviderView {
     /// The account's id at the provider.
     account_id: String,
     /// The email the provider gave.
+    #[schema(required)]
     email: Option<String>,
 }
 
@@ -48,11 +63,16 @@ pub struct OauthProviderView {
 #[allow(clippy::struct_excessive_bools, reason = "clients expect as many")]
 pub struct ClientUser {
     id: Uuid,
+    #[schema(required)]
     primary_email: Option<String>,
     primary_email_verified: bool,
+    #[schema(required)]
     display_name: Option<String>,
+    #[schema(required)]
     client_metadata: Option<Value>,
+    #[schema(required)]
     client_read_only_metadata: Option<Value>,
+    #[schema(required)]
     profile_image_url: Option<String>,
     /// Milliseconds since the Unix epoch.
     signed_up_at_millis: i64,
@@ -60,15 +80,18 @@ pub struct ClientUser {
     /// Deprecated: `has_password || otp_auth_enabled`.
     auth_with_email: bool,
     oauth_providers: Vec<OauthProviderView>,
+    #[schema(required)]
     selected_team_id: Option<Uuid>,
     requires_totp_mfa: bool,
     otp_auth_enabled: bool,
     passkey_auth_enabled: bool,
     is_anonymous: bool,
     is_restricted: bool,
+    #[schema(required)]
     restricted_reason: Option<Restriction>,
     restricted_by_admin: bool,
     /// Public text.
+    #[schema(required)]
     restricted_by_admin_reason: Option<String>,
 }
 
@@ -77,6 +100,7 @@ pub struct ClientUser {
 pub struct CurrentUser {
     #[serde(flatten)]
     user: ClientUser,
+    #[schema(required)]
     selected_team: Option<ClientTeam>,
 }
 
@@ -85,13 +109,17 @@ pub struct CurrentUser {
 pub struct ServerUser {
     #[serde(flatten)]
     user: ClientUser,
+    #[schema(required)]
     selected_team: Option<ServerTeam>,
+    #[schema(required)]
     server_metadata: Option<Value>,
     primary_email_auth_enabled: bool,
     /// Milliseconds since the Unix epoch.
     last_active_at_millis: i64,
+    #[schema(required)]
     restricted_by_admin_private_details: Option<String>,
     /// ISO 3166-1 alpha-2.
+    #[schema(required)]
     country_code: Option<String>,
     risk_scores: RiskScoresView,
 }

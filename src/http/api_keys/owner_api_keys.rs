@@ -2,29 +2,35 @@
 //! programs.
 
 use axum::Json;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use muniment_domain::api_key::{ApiKeyKind, ApiKeyOwner, ApiKeyRevocation};
 use muniment_domain::permission::MANAGE_API_KEYS;
-use muniment_domain::{ApiKeyId, Millis, PermissionId, SecretHash, TeamId};
+use muniment_domain::{ApiKeyId, Millis, PermissionId, SecretHash};
 use muniment_event_store::AccessType;
 use muniment_projections::read_models::api_keys::{self, ApiKeyRow};
 use muniment_projections::read_models::permissions::{self, Holding};
-use serde_json::Value;
 
 use crate::app::App;
 use crate::app::api_keys::{ApiKeyChange, WantedApiKey, issue, update as change};
+use crate::error::codes::{
+    ApiKeyExpired, ApiKeyNotFound, ApiKeyRevoked, Text, UserAuthenticationRequired, WrongApiKeyType,
+};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
-use crate::http::answer::whole_list;
-use crate::http::request::access::{ClientAccess, ProjectAccess, ServerAccess};
-use crate::http::request::caller::Auth;
-use crate::http::request::fields::{Checked, Fields};
-use crate::http::request::input::{Form, Input};
-use crate::http::request::values::{boolean, integer, only_true, text, uuid};
+use crate::http::answer::List;
+use crate::http::openapi::describe::{OperationDescription, OperationInput, describe_request};
+use crate::http::request::access::ProjectAccess;
+use crate::http::request::caller::{Auth, Caller};
+use crate::http::request::declare::{Request, extract, fields, request};
+use crate::http::request::input::Form;
+use crate::http::request::presence::{optional, or_default, required, required_or_null};
+use crate::http::request::shape::Shape;
+use crate::http::request::shape::scalars::{boolean, integer, only_true, text, uuid};
+use crate::http::request::values;
 use crate::http::teams::find::find_team;
 use crate::http::users::find::find_user;
-use crate::views;
+use crate::views::{ApiKeyView, IssuedApiKey};
 
 /// One of the two families of routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,33 +57,6 @@ impl Family {
         }
     }
 
-    /// Reads who owns the keys, if that is said.
-    fn optional_owner(self, fields: &mut Fields<'_>) -> Checked<Option<ApiKeyOwner>> {
-        Some(match self {
-            Self::Users => {
-                let user = fields.optional_user_id_or_me("user_id")?;
-                user.map(|user_id| ApiKeyOwner::User { user_id })
-            }
-            Self::Teams => {
-                let team = fields.optional("team_id", uuid)?.map(TeamId);
-                team.map(|team_id| ApiKeyOwner::Team { team_id })
-            }
-        })
-    }
-
-    fn required_owner(self, fields: &mut Fields<'_>) -> Checked<ApiKeyOwner> {
-        match self {
-            Self::Users => {
-                let user_id = fields.required_user_id_or_me("user_id")?;
-                Some(ApiKeyOwner::User { user_id })
-            }
-            Self::Teams => {
-                let team_id = TeamId(fields.required("team_id", uuid)?);
-                Some(ApiKeyOwner::Team { team_id })
-            }
-        }
-    }
-
     /// Whether the project has such keys at all.
     fn require_enabled(self, auth: &Auth) -> Result<(), ApiError> {
         let switches = &auth.project.config.api_keys.enabled;
@@ -90,96 +69,186 @@ impl Family {
         }
         let owners = self.owner_type();
         let text = format!("API keys of {owners}s are switched off in this project's settings.");
-        Err(ApiError::text(StatusCode::BAD_REQUEST, text))
+        Err(ApiError::bad_request(text))
+    }
+}
+
+request! {
+    /// A key that somebody claims to have.
+    pub(super) struct CheckApiKey {
+        body {
+            /// The key.
+            api_key: String = required(text());
+        }
+    }
+}
+
+fields! {
+    /// What is said of a key that is to be issued, beside its owner.
+    pub(super) struct NewApiKey {
+        /// What it is for.
+        description: String = required(text());
+        /// When it stops working, in milliseconds since the Unix epoch. Null or zero for never.
+        expires_at_millis: Option<i64> = required_or_null(integer(i64::MIN..=i64::MAX));
+        /// Whether everybody may see it. A public key that leaks is not revoked.
+        is_public: bool = or_default(boolean(), false);
+    }
+
+    /// What may be changed of a key.
+    pub(super) struct ApiKeyFields {
+        /// What it is for.
+        description: Option<String> = optional(text());
+        /// That it is revoked from now on.
+        revoked: Option<bool> = optional(only_true());
+    }
+}
+
+/// A key's id.
+pub(super) fn api_key_id() -> impl Shape<Value = ApiKeyId> {
+    uuid().map(ApiKeyId)
+}
+
+impl NewApiKey {
+    fn wanted_for(self, owner: ApiKeyOwner) -> WantedApiKey {
+        WantedApiKey {
+            owner,
+            kind: if self.is_public {
+                ApiKeyKind::Public
+            } else {
+                ApiKeyKind::Secret
+            },
+            description: self.description,
+            expires_at: self.expires_at_millis.filter(|at| *at != 0).map(Millis),
+        }
+    }
+}
+
+/// A request that names a key.
+pub(super) trait NamesApiKey: Request {
+    /// Whose keys are meant.
+    const FAMILY: Family;
+
+    /// The key's id.
+    fn api_key_id(&self) -> ApiKeyId;
+}
+
+/// The key that the request `R` names, which the caller may manage, its owner, and the request. It
+/// comes after the access in a handler's signature. It fails as `R` does, then with [`NotManaged`].
+pub(super) struct FoundApiKey<R>(pub ApiKeyRow, pub ApiKeyOwner, pub R);
+
+/// Why somebody may not manage a key. Of users' keys, the 403 is for another user's.
+pub(super) type NotManaged = (
+    UserAuthenticationRequired,
+    ApiKeyNotFound,
+    Text<400>,
+    Text<403>,
+);
+
+impl<R: NamesApiKey + Send> FromRequestParts<App> for FoundApiKey<R> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let request: R = extract(parts, app).await?;
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let auth = caller.client()?;
+        R::FAMILY.require_enabled(auth)?;
+        if auth.access_type == AccessType::Client {
+            auth.signed_in()?;
+        }
+        let (row, owner) = find(R::FAMILY, app, auth, request.api_key_id()).await?;
+        require_manager(app, auth, owner).await?;
+        Ok(Self(row, owner, request))
+    }
+}
+
+impl<R: NamesApiKey> OperationInput for FoundApiKey<R> {
+    fn describe(operation: &mut OperationDescription) {
+        describe_request(operation, &R::describe());
+        operation.fails_with::<(UserAuthenticationRequired, ApiKeyNotFound, Text<400>)>();
+        if R::FAMILY == Family::Users {
+            operation.fails_with::<Text<403>>();
+        }
     }
 }
 
 /// Issues a key, and shows it this once.
-pub(crate) async fn create(family: Family, access: &ClientAccess, input: &Input) -> ApiResult {
-    let mut form = access.form(input).no_query();
-    let wanted = read_wanted(family, &mut form);
-    let wanted = form.finish(wanted)?;
+///
+/// # Errors
+/// [`NotManaged`]; `USER_NOT_FOUND` or `TEAM_NOT_FOUND` for an owner who does not exist.
+pub(super) async fn create(
+    access: &ProjectAccess,
+    owner: ApiKeyOwner,
+    new: NewApiKey,
+) -> ApiResult<Json<IssuedApiKey>> {
+    let family = Family::of(owner);
     family.require_enabled(access)?;
-    require_manager(access, wanted.owner).await?;
-    require_owner(access, wanted.owner).await?;
-    let (id, value) = issue(&access.app, access.event_context(), wanted).await?;
-    let row = find(family, access, id).await?;
-    Ok(Json(views::api_key(&row, Some(&value))).into_response())
-}
-
-fn read_wanted(family: Family, form: &mut Form<'_>) -> Option<WantedApiKey> {
-    let mut body = form.body();
-    let owner = family.required_owner(&mut body);
-    let description = body.required("description", text);
-    let expires_at = body.required_nullable("expires_at_millis", integer(i64::MIN..=i64::MAX));
-    let is_public = body.or_default("is_public", boolean, false);
-    body.close();
-    Some(WantedApiKey {
-        owner: owner?,
-        kind: if is_public? {
-            ApiKeyKind::Public
-        } else {
-            ApiKeyKind::Secret
-        },
-        description: description?,
-        // Zero means never, too.
-        expires_at: expires_at?.filter(|at| *at != 0).map(Millis),
-    })
+    require_manager(&access.app, access, owner).await?;
+    require_owner(access, owner).await?;
+    let (app, context) = (&access.app, access.event_context());
+    let (id, value) = issue(app, context, new.wanted_for(owner)).await?;
+    let (row, owner) = find(family, app, access, id).await?;
+    Ok(Json(IssuedApiKey::new(&row, owner, value)))
 }
 
 /// Lists an owner's keys, newest first.
-pub(crate) async fn list(family: Family, access: &ClientAccess, input: &Input) -> ApiResult {
-    let mut form = access.form(input);
-    let mut query = form.query();
-    let owner = family.required_owner(&mut query);
-    query.close();
-    let owner = form.finish(owner)?;
-    family.require_enabled(access)?;
-    require_manager(access, owner).await?;
+///
+/// # Errors
+/// [`NotManaged`]
+pub(super) async fn list(
+    access: &ProjectAccess,
+    owner: ApiKeyOwner,
+) -> ApiResult<Json<List<ApiKeyView>>> {
+    Family::of(owner).require_enabled(access)?;
+    require_manager(&access.app, access, owner).await?;
     let rows = api_keys::of_owner(access.app.pool(), access.project_id(), owner).await?;
-    let items: Vec<Value> = rows.iter().map(|row| views::api_key(row, None)).collect();
-    Ok(whole_list(&items))
+    let views = rows.iter().map(|row| ApiKeyView::new(row, owner));
+    Ok(List::of(views.collect()))
 }
 
-/// One key.
-pub(crate) async fn read(family: Family, access: &ClientAccess, input: &Input) -> ApiResult {
-    let mut form = access.form(input);
-    let id = id_in_path(family, &mut form);
-    let id = form.finish(id)?;
-    let row = find_to_manage(family, access, id).await?;
-    Ok(Json(views::api_key(&row, None)).into_response())
-}
-
-/// Describes or revokes a key. A revoked key stays revoked.
-pub(crate) async fn update(family: Family, access: &ClientAccess, input: &Input) -> ApiResult {
-    let mut form = access.form(input);
-    let id = id_in_path(family, &mut form);
-    let mut body = form.body();
-    let description = body.optional("description", text);
-    let revoked = body.optional("revoked", only_true);
-    body.close();
-    let (id, description, revoked) = form.finish((|| Some((id?, description?, revoked?)))())?;
-    find_to_manage(family, access, id).await?;
+/// Describes or revokes a key that was found. A revoked key stays revoked.
+///
+/// # Errors
+/// `API_KEY_NOT_FOUND` for one that was deleted in the meantime.
+pub(super) async fn update(
+    family: Family,
+    access: &ProjectAccess,
+    id: ApiKeyId,
+    fields: ApiKeyFields,
+) -> ApiResult<Json<ApiKeyView>> {
     let wanted = ApiKeyChange {
-        description,
-        revocation: revoked.map(|_| ApiKeyRevocation::Manual),
+        description: fields.description,
+        revocation: fields.revoked.map(|_| ApiKeyRevocation::Manual),
     };
     change(&access.app, access.event_context(), id, &wanted).await?;
-    let row = find(family, access, id).await?;
-    Ok(Json(views::api_key(&row, None)).into_response())
+    let (row, owner) = find(family, &access.app, access, id).await?;
+    Ok(Json(ApiKeyView::new(&row, owner)))
 }
 
+/// Why a key is not one that works now. The text is for keys that the project does not have.
+pub(super) type NotWorking = (
+    WrongApiKeyType,
+    ApiKeyRevoked,
+    ApiKeyExpired,
+    ApiKeyNotFound,
+    Text<400>,
+);
+
 /// Whose key a string is, if it works now.
-pub(crate) async fn check(family: Family, access: &ServerAccess, input: &Input) -> ApiResult {
-    let mut form = access.form(input).no_query();
-    let key = read_key(&mut form);
-    let key = form.finish(key)?;
+///
+/// # Errors
+/// [`NotWorking`]
+pub(super) async fn check(
+    family: Family,
+    access: &ProjectAccess,
+    CheckApiKey { api_key }: CheckApiKey,
+) -> ApiResult<Json<ApiKeyView>> {
     family.require_enabled(access)?;
-    let row = by_secret(&access.app, &key).await?;
+    let row = by_secret(&access.app, &api_key).await?;
+    let owner = row.owner().ok_or_else(KnownError::api_key_not_found)?;
     if row.project_id != access.project_id().as_str() {
         return Err(KnownError::api_key_not_found().into());
     }
-    let actual = row.owner().map_or(family, Family::of);
+    let actual = Family::of(owner);
     if actual != family {
         let (expected, actual) = (family.owner_type(), actual.owner_type());
         return Err(KnownError::wrong_api_key_type(expected, actual).into());
@@ -190,13 +259,13 @@ pub(crate) async fn check(family: Family, access: &ServerAccess, input: &Input) 
     if row.is_expired_at(access.app.now()) {
         return Err(KnownError::api_key_expired().into());
     }
-    Ok(Json(views::api_key(&row, None)).into_response())
+    Ok(Json(ApiKeyView::new(&row, owner)))
 }
 
 /// Reads a body that is nothing but a key.
 pub(crate) fn read_key(form: &mut Form<'_>) -> Option<String> {
     let mut body = form.body();
-    let key = body.required("api_key", text);
+    let key = body.required("api_key", values::text);
     body.close();
     key
 }
@@ -210,54 +279,33 @@ pub(crate) async fn by_secret(app: &App, key: &str) -> Result<ApiKeyRow, ApiErro
     row.ok_or_else(|| KnownError::api_key_not_found().into())
 }
 
-/// The owner may be named in the query, too; the id alone finds the key.
-fn id_in_path(family: Family, form: &mut Form<'_>) -> Option<ApiKeyId> {
-    let mut query = form.query();
-    let owner = family.optional_owner(&mut query);
-    query.close();
-    let id = form.params().required("api_key_id", uuid);
-    owner?;
-    id.map(ApiKeyId)
-}
-
-async fn find_to_manage(
+async fn find(
     family: Family,
-    access: &ProjectAccess,
+    app: &App,
+    auth: &Auth,
     id: ApiKeyId,
-) -> Result<ApiKeyRow, ApiError> {
-    family.require_enabled(access)?;
-    if access.access_type == AccessType::Client {
-        access.signed_in()?;
-    }
-    let row = find(family, access, id).await?;
-    if let Some(owner) = row.owner() {
-        require_manager(access, owner).await?;
-    }
-    Ok(row)
-}
-
-async fn find(family: Family, access: &ProjectAccess, id: ApiKeyId) -> Result<ApiKeyRow, ApiError> {
-    let row = api_keys::by_id(access.app.pool(), access.project_id(), id).await?;
-    let row = row.filter(|row| row.owner().map(Family::of) == Some(family));
-    row.ok_or_else(|| KnownError::api_key_not_found().into())
+) -> Result<(ApiKeyRow, ApiKeyOwner), ApiError> {
+    let row = api_keys::by_id(app.pool(), auth.project_id(), id).await?;
+    let owned = row.and_then(|row| row.owner().map(|owner| (row, owner)));
+    let found = owned.filter(|(_, owner)| Family::of(*owner) == family);
+    found.ok_or_else(|| KnownError::api_key_not_found().into())
 }
 
 /// Clients manage their own keys, and those of teams in which they hold the permission. A team
 /// that they do not belong to looks like one that does not exist.
-async fn require_manager(access: &ProjectAccess, owner: ApiKeyOwner) -> Result<(), ApiError> {
-    if access.access_type != AccessType::Client {
+async fn require_manager(app: &App, auth: &Auth, owner: ApiKeyOwner) -> Result<(), ApiError> {
+    if auth.access_type != AccessType::Client {
         return Ok(());
     }
-    let own = access.signed_in()?.user.user_id();
+    let own = auth.signed_in()?.user.user_id();
     match owner {
         ApiKeyOwner::User { user_id } if user_id == own => Ok(()),
-        ApiKeyOwner::User { .. } => {
-            let text = "You can only manage your own API keys.";
-            Err(ApiError::text(StatusCode::FORBIDDEN, text))
-        }
+        ApiKeyOwner::User { .. } => Err(ApiError::forbidden(
+            "You can only manage your own API keys.",
+        )),
         ApiKeyOwner::Team { team_id } => {
             let permission = PermissionId::new(MANAGE_API_KEYS);
-            match permissions::in_team(access.app.pool(), team_id, own, &permission).await? {
+            match permissions::in_team(app.pool(), team_id, own, &permission).await? {
                 Holding::Held => Ok(()),
                 Holding::NotMember | Holding::Lacking => {
                     Err(KnownError::api_key_not_found().into())

@@ -2,26 +2,28 @@
 //! project has, and what they contain.
 
 use axum::Json;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use muniment_domain::PermissionId;
 use muniment_domain::permission::{
     DELETE_TEAM, Definition, INVITE_MEMBERS, MANAGE_API_KEYS, READ_MEMBERS, REMOVE_MEMBERS, Scope,
     UPDATE_TEAM, WantedDefinition,
 };
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::app::permissions;
 use crate::app::projects::string_order;
+use crate::error::codes::{
+    ContainedPermissionNotFound, Errors, PermissionIdAlreadyExists, PermissionNotFound, Text,
+};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
-use crate::http::answer::{success, whole_list};
+use crate::http::answer::{Created, List, Success};
+use crate::http::openapi::operations;
 use crate::http::request::access::{AdminAccess, ProjectAccess};
-use crate::http::request::fields::Fields;
-use crate::http::request::input::{Form, Input};
-use crate::http::request::values::{definable_permission_id, permission_id, text};
+use crate::http::request::declare::{NoInput, fields, request};
+use crate::http::request::presence::{optional, required};
+use crate::http::request::shape::list_of;
+use crate::http::request::shape::scalars::{definable_permission_id, permission_id, text};
 use crate::views::PermissionDefinitionView;
 
 /// The system's permissions, and what they are for.
@@ -40,70 +42,168 @@ const SYSTEM: [(&str, &str); 6] = [
 /// The routes of this file.
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list_team, create_team))
-        .routes(routes!(update_team, delete_team))
-        .routes(routes!(list_project, create_project))
-        .routes(routes!(update_project, delete_project))
+        .routes(operations!(
+            list_team_permission_definitions,
+            create_team_permission_definition
+        ))
+        .routes(operations!(
+            update_team_permission_definition,
+            delete_team_permission_definition
+        ))
+        .routes(operations!(
+            list_project_permission_definitions,
+            create_project_permission_definition
+        ))
+        .routes(operations!(
+            update_project_permission_definition,
+            delete_project_permission_definition
+        ))
 }
 
+request! {
+    /// A permission to be defined.
+    struct CreatePermissionDefinition {
+        body {
+            .. definition: DefinitionFields;
+            /// The id it shall have. It is unique among the permissions of teams and of the project.
+            id: PermissionId = required(definable_permission_id());
+        }
+    }
+
+    /// A definition in the place of another one.
+    struct UpdatePermissionDefinition {
+        path {
+            .. path: DefinitionPath;
+        }
+        body {
+            .. definition: DefinitionFields;
+            /// Another id. Grants follow. Without it, the id stays.
+            id: Option<PermissionId> = optional(definable_permission_id());
+        }
+    }
+
+    /// A definition to be removed.
+    struct DeletePermissionDefinition {
+        path {
+            .. path: DefinitionPath;
+        }
+    }
+}
+
+fields! {
+    /// What names a definition in a path.
+    struct DefinitionPath {
+        /// The permission's id.
+        id as "permission_id": PermissionId = required(permission_id());
+    }
+
+    /// What defines a permission beside its id.
+    struct DefinitionFields {
+        /// What it is for, for operators.
+        description: Option<String> = optional(text());
+        /// The permissions that it contains directly: who holds it holds them as well. They are of the
+        /// same scope, or the system's own.
+        contained_permission_ids: Option<Vec<PermissionId>> = optional(list_of(permission_id()));
+    }
+}
+
+impl DefinitionFields {
+    fn wanted_in(self, scope: Scope) -> WantedDefinition {
+        WantedDefinition {
+            scope,
+            description: self.description,
+            contained: self.contained_permission_ids.unwrap_or_default(),
+        }
+    }
+}
+
+/// Why a permission cannot be defined so. A text for one that would contain itself.
+type RefusedDefinition = (
+    PermissionIdAlreadyExists,
+    ContainedPermissionNotFound,
+    PermissionNotFound,
+    Text<400>,
+);
+
 /// Lists the permissions of teams, the system's own included.
-#[utoipa::path(get, path = "/team-permission-definitions", tag = "permissions", responses((status = 200, description = "Definitions")))]
-async fn list_team(access: AdminAccess, input: Input) -> ApiResult {
-    list(Scope::Team, &access, &input)
+#[utoipa::path(get, path = "/team-permission-definitions", tag = "permissions")]
+async fn list_team_permission_definitions(
+    access: AdminAccess,
+    _: NoInput,
+) -> Json<List<PermissionDefinitionView>> {
+    list(Scope::Team, &access)
 }
 
 /// Lists the permissions of the whole project.
-#[utoipa::path(get, path = "/project-permission-definitions", tag = "permissions", responses((status = 200, description = "Definitions")))]
-async fn list_project(access: AdminAccess, input: Input) -> ApiResult {
-    list(Scope::Project, &access, &input)
+#[utoipa::path(get, path = "/project-permission-definitions", tag = "permissions")]
+async fn list_project_permission_definitions(
+    access: AdminAccess,
+    _: NoInput,
+) -> Json<List<PermissionDefinitionView>> {
+    list(Scope::Project, &access)
 }
 
 /// Defines a permission of teams.
-#[utoipa::path(post, path = "/team-permission-definitions", tag = "permissions", request_body = Value,
-    responses((status = 201, body = PermissionDefinitionView), (status = 400, description = "SCHEMA_ERROR, PERMISSION_ID_ALREADY_EXISTS, CONTAINED_PERMISSION_NOT_FOUND")))]
-async fn create_team(access: AdminAccess, input: Input) -> ApiResult {
-    create(Scope::Team, &access, &input).await
+#[utoipa::path(post, path = "/team-permission-definitions", tag = "permissions",
+    responses(Errors<RefusedDefinition>))]
+async fn create_team_permission_definition(
+    access: AdminAccess,
+    new: CreatePermissionDefinition,
+) -> ApiResult<Created<PermissionDefinitionView>> {
+    create(Scope::Team, &access, new).await
 }
 
 /// Defines a permission of the whole project.
-#[utoipa::path(post, path = "/project-permission-definitions", tag = "permissions", request_body = Value,
-    responses((status = 201, body = PermissionDefinitionView), (status = 400, description = "SCHEMA_ERROR, PERMISSION_ID_ALREADY_EXISTS, CONTAINED_PERMISSION_NOT_FOUND")))]
-async fn create_project(access: AdminAccess, input: Input) -> ApiResult {
-    create(Scope::Project, &access, &input).await
+#[utoipa::path(post, path = "/project-permission-definitions", tag = "permissions",
+    responses(Errors<RefusedDefinition>))]
+async fn create_project_permission_definition(
+    access: AdminAccess,
+    new: CreatePermissionDefinition,
+) -> ApiResult<Created<PermissionDefinitionView>> {
+    create(Scope::Project, &access, new).await
 }
 
 /// Replaces the definition of a permission of teams: what is left out is removed.
-#[utoipa::path(patch, path = "/team-permission-definitions/{permission_id}", tag = "permissions", request_body = Value, params(("permission_id" = String, Path)),
-    responses((status = 200, body = PermissionDefinitionView), (status = 404, description = "PERMISSION_NOT_FOUND"),
-        (status = 400, description = "SCHEMA_ERROR, PERMISSION_ID_ALREADY_EXISTS, CONTAINED_PERMISSION_NOT_FOUND; a permission that would contain itself")))]
-async fn update_team(access: AdminAccess, input: Input) -> ApiResult {
-    update(Scope::Team, &access, &input).await
+#[utoipa::path(patch, path = "/team-permission-definitions/{permission_id}", tag = "permissions",
+    responses(Errors<RefusedDefinition>))]
+async fn update_team_permission_definition(
+    access: AdminAccess,
+    update: UpdatePermissionDefinition,
+) -> ApiResult<Json<PermissionDefinitionView>> {
+    replace(Scope::Team, &access, update).await
 }
 
 /// Replaces the definition of a permission of the whole project: what is left out is removed.
-#[utoipa::path(patch, path = "/project-permission-definitions/{permission_id}", tag = "permissions", request_body = Value, params(("permission_id" = String, Path)),
-    responses((status = 200, body = PermissionDefinitionView), (status = 404, description = "PERMISSION_NOT_FOUND"),
-        (status = 400, description = "SCHEMA_ERROR, PERMISSION_ID_ALREADY_EXISTS, CONTAINED_PERMISSION_NOT_FOUND; a permission that would contain itself")))]
-async fn update_project(access: AdminAccess, input: Input) -> ApiResult {
-    update(Scope::Project, &access, &input).await
+#[utoipa::path(patch, path = "/project-permission-definitions/{permission_id}", tag = "permissions",
+    responses(Errors<RefusedDefinition>))]
+async fn update_project_permission_definition(
+    access: AdminAccess,
+    update: UpdatePermissionDefinition,
+) -> ApiResult<Json<PermissionDefinitionView>> {
+    replace(Scope::Project, &access, update).await
 }
 
 /// Removes a permission of teams, with its grants.
-#[utoipa::path(delete, path = "/team-permission-definitions/{permission_id}", tag = "permissions", params(("permission_id" = String, Path)),
-    responses((status = 200, description = "Removed"), (status = 404, description = "PERMISSION_NOT_FOUND")))]
-async fn delete_team(access: AdminAccess, input: Input) -> ApiResult {
-    delete(Scope::Team, &access, &input).await
+#[utoipa::path(delete, path = "/team-permission-definitions/{permission_id}", tag = "permissions",
+    responses(Errors<PermissionNotFound>))]
+async fn delete_team_permission_definition(
+    access: AdminAccess,
+    named: DeletePermissionDefinition,
+) -> ApiResult<Json<Success>> {
+    delete(Scope::Team, &access, &named.path.id).await
 }
 
 /// Removes a permission of the whole project, with its grants.
-#[utoipa::path(delete, path = "/project-permission-definitions/{permission_id}", tag = "permissions", params(("permission_id" = String, Path)),
-    responses((status = 200, description = "Removed"), (status = 404, description = "PERMISSION_NOT_FOUND")))]
-async fn delete_project(access: AdminAccess, input: Input) -> ApiResult {
-    delete(Scope::Project, &access, &input).await
+#[utoipa::path(delete, path = "/project-permission-definitions/{permission_id}", tag = "permissions",
+    responses(Errors<PermissionNotFound>))]
+async fn delete_project_permission_definition(
+    access: AdminAccess,
+    named: DeletePermissionDefinition,
+) -> ApiResult<Json<Success>> {
+    delete(Scope::Project, &access, &named.path.id).await
 }
 
-fn list(scope: Scope, access: &AdminAccess, input: &Input) -> ApiResult {
-    access.form(input).no_query().finish(Some(()))?;
+fn list(scope: Scope, access: &ProjectAccess) -> Json<List<PermissionDefinitionView>> {
     let custom = access.project.config.rbac.permissions.iter();
     let custom = custom.filter(|(_, definition)| definition.scope == Some(scope));
     let mut items: Vec<PermissionDefinitionView> = custom.map(view).collect();
@@ -111,85 +211,53 @@ fn list(scope: Scope, access: &AdminAccess, input: &Input) -> ApiResult {
         items.extend(SYSTEM.into_iter().map(system_view));
     }
     items.sort_by(|a, b| string_order(a.id(), b.id()));
-    Ok(whole_list(&items))
+    List::of(items)
 }
 
-async fn create(scope: Scope, access: &AdminAccess, input: &Input) -> ApiResult {
-    let mut form = access.form(input).no_query();
-    let mut body = form.body();
-    let id = body.required("id", definable_permission_id);
-    let wanted = read_wanted(scope, &mut body);
-    body.close();
-    let (id, wanted) = form.finish((|| Some((id?, wanted?)))())?;
-    permissions::define(
-        &access.app,
-        access.event_context(),
-        access.project_id(),
-        &id,
-        wanted,
-    )
-    .await?;
-    Ok((StatusCode::CREATED, show(access, &id).await?).into_response())
+async fn create(
+    scope: Scope,
+    access: &ProjectAccess,
+    CreatePermissionDefinition { definition, id }: CreatePermissionDefinition,
+) -> ApiResult<Created<PermissionDefinitionView>> {
+    let (app, context, project) = (&access.app, access.event_context(), access.project_id());
+    permissions::define(app, context, project, &id, definition.wanted_in(scope)).await?;
+    Ok(Created(show(access, &id).await?))
 }
 
-async fn update(scope: Scope, access: &AdminAccess, input: &Input) -> ApiResult {
-    let mut form = access.form(input).no_query();
-    let id = id_in_path(&mut form);
-    let mut body = form.body();
-    let new_id = body.optional("id", definable_permission_id);
-    let wanted = read_wanted(scope, &mut body);
-    body.close();
-    let (id, new_id, wanted) = form.finish((|| Some((id?, new_id?, wanted?)))())?;
-    let new_id = new_id.unwrap_or_else(|| id.clone());
-    permissions::redefine(
-        &access.app,
-        access.event_context(),
-        access.project_id(),
-        &id,
-        &new_id,
-        wanted,
-    )
-    .await?;
-    show(access, &new_id).await
+async fn replace(
+    scope: Scope,
+    access: &ProjectAccess,
+    update: UpdatePermissionDefinition,
+) -> ApiResult<Json<PermissionDefinitionView>> {
+    let id = update.path.id;
+    let new_id = update.id.unwrap_or_else(|| id.clone());
+    let wanted = update.definition.wanted_in(scope);
+    let (app, context, project) = (&access.app, access.event_context(), access.project_id());
+    permissions::redefine(app, context, project, &id, &new_id, wanted).await?;
+    Ok(Json(show(access, &new_id).await?))
 }
 
-async fn delete(scope: Scope, access: &AdminAccess, input: &Input) -> ApiResult {
-    let mut form = access.form(input).no_query();
-    let id = id_in_path(&mut form);
-    let id = form.finish(id)?;
-    permissions::remove(
-        &access.app,
-        access.event_context(),
-        access.project_id(),
-        &id,
-        scope,
-    )
-    .await?;
-    Ok(success())
+async fn delete(
+    scope: Scope,
+    access: &ProjectAccess,
+    id: &PermissionId,
+) -> ApiResult<Json<Success>> {
+    let (app, context, project) = (&access.app, access.event_context(), access.project_id());
+    permissions::remove(app, context, project, id, scope).await?;
+    Ok(Success::ANSWER)
 }
 
-fn id_in_path(form: &mut Form<'_>) -> Option<PermissionId> {
-    form.params().required("permission_id", permission_id)
-}
-
-fn read_wanted(scope: Scope, body: &mut Fields<'_>) -> Option<WantedDefinition> {
-    let description = body.optional("description", text);
-    let contained = body.optional_values("contained_permission_ids", permission_id);
-    Some(WantedDefinition {
-        scope,
-        description: description?,
-        contained: contained?.unwrap_or_default(),
-    })
-}
-
-async fn show(access: &ProjectAccess, id: &PermissionId) -> Result<Response, ApiError> {
+async fn show(
+    access: &ProjectAccess,
+    id: &PermissionId,
+) -> Result<PermissionDefinitionView, ApiError> {
     let project = access.app.projects.find_now(access.project_id()).await?;
     let definition = project
         .as_ref()
         .and_then(|project| project.config.rbac.permissions.get_key_value(id));
     // Removed by somebody else in the same moment.
     let definition = definition.ok_or_else(|| KnownError::permission_not_found(id))?;
-    Ok(Json(view(definition)).into_response())
+    Ok(view(definition))
 }
 
 fn view((id, definition): (&PermissionId, &Definition)) -> PermissionDefinitionView {

@@ -8,36 +8,26 @@ use serde_json::Value;
 use crate::error::ApiError;
 use crate::http::images::{self, Folder, ImageRule};
 use crate::http::request::access::ProjectAccess;
-use crate::http::request::fields::Fields;
-use crate::http::request::values::{json_value, url_text};
+use crate::http::request::declare::fields;
+use crate::http::request::presence::nullable;
+use crate::http::request::shape::scalars::{json_value, url_text};
 
-/// The fields that creating and changing a team have in common.
-pub(super) struct TeamFields {
-    profile_image_url: Patch<String>,
-    client_metadata: Patch<Value>,
-    client_read_only_metadata: Patch<Value>,
-    server_metadata: Patch<Value>,
+fields! {
+    /// The fields that creating and changing a team have in common.
+    pub(super) struct TeamFields {
+        /// The team's picture: a `data:` URL of an image, to upload it, or from servers a link that is
+        /// kept. Null for none.
+        profile_image_url: Patch<String> = nullable(url_text());
+        /// Whatever the team's members want to keep. They see it, and may change it with the team.
+        client_metadata: Patch<Value> = nullable(json_value());
+        /// What the team's members see, but servers alone may change.
+        client_read_only_metadata: Patch<Value> = nullable(json_value()), servers;
+        /// What servers alone see and change.
+        server_metadata: Patch<Value> = nullable(json_value()), servers;
+    }
 }
 
 impl TeamFields {
-    pub(super) fn read(body: &mut Fields<'_>, access: AccessType) -> Option<Self> {
-        let profile_image_url = body.nullable("profile_image_url", url_text);
-        let client_metadata = body.nullable("client_metadata", json_value);
-        let (read_only, server) = match access {
-            AccessType::Client => (Some(Patch::Keep), Some(Patch::Keep)),
-            AccessType::Server | AccessType::Admin => (
-                body.nullable("client_read_only_metadata", json_value),
-                body.nullable("server_metadata", json_value),
-            ),
-        };
-        Some(Self {
-            profile_image_url: profile_image_url?,
-            client_metadata: client_metadata?,
-            client_read_only_metadata: read_only?,
-            server_metadata: server?,
-        })
-    }
-
     async fn image(
         access: &ProjectAccess,
         image: Patch<String>,

@@ -8,27 +8,31 @@ pub(crate) mod team_memberships;
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use muniment_domain::permission::{DELETE_TEAM, UPDATE_TEAM};
 use muniment_domain::{TeamId, UserId};
 use muniment_event_store::AccessType;
 use muniment_projections::read_models::paging::Direction;
-use muniment_projections::read_models::teams::{self, Listing, TeamRow};
-use serde_json::{Value, json};
+use muniment_projections::read_models::teams::{self, TeamRow};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use self::fields::TeamFields;
-use self::find::find_team;
+use self::find::{FoundTeam, NamesTeam, find_team, team_id};
 use crate::app::App;
-use crate::app::teams::{self as app_teams, require_permission};
-use crate::error::known_error::KnownError;
+use crate::app::teams as app_teams;
+use crate::error::codes::{
+    CannotGetOwnUserWithoutUser, Errors, Text, UserAuthenticationRequired, UserNotFound,
+};
 use crate::error::{ApiError, ApiResult};
-use crate::http::answer::success;
-use crate::http::request::access::{ClientAccess, ProjectAccess};
+use crate::http::answer::{ByAccess, Created, PageOrAll, Success};
+use crate::http::openapi::operations;
+use crate::http::request::access::ClientAccess;
 use crate::http::request::caller::Auth;
-use crate::http::request::input::{Form, Input};
-use crate::http::request::values::{integer, one_of, query_boolean, text, uuid};
+use crate::http::request::declare::{fields, request};
+use crate::http::request::fields::Findings;
+use crate::http::request::presence::{optional, or_default, required};
+use crate::http::request::shape::scalars::{
+    one_of, page_limit, query_boolean, text, user_id_or_me,
+};
 use crate::http::users::find::find_user;
 use crate::views::{ClientTeam, ServerTeam};
 
@@ -38,47 +42,134 @@ const MAX_PAGE: i64 = 200;
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list, create))
-        .routes(routes!(read, update, delete))
+        .routes(operations!(list_teams, create_team))
+        .routes(operations!(get_team, update_team, delete_team))
         .merge(team_memberships::router())
         .merge(team_member_profiles::router())
         .merge(team_invitations::router())
 }
 
+request! {
+    /// Which teams to list.
+    struct ListTeams checked by ListTeams::check {
+        query {
+            /// Only teams that this user is a member of. Clients must ask for their own: `me`.
+            user_id: Option<UserId> = optional(user_id_or_me());
+            /// How many there should be at most; never more than 200. Without it, all are listed.
+            limit: Option<i64> = optional(page_limit());
+            /// Where the page begins: the `next_cursor` of the one before. Needs `limit`.
+            cursor: Option<TeamId> = optional(team_id());
+            /// What they are ordered by, as they always are.
+            _order_by as "order_by": Option<&'static str> = optional(one_of(&["created_at"]));
+            /// Whether the latest come first.
+            desc: bool = or_default(query_boolean(), "false");
+            /// Part of a name, or an id.
+            query: Option<String> = optional(text());
+        }
+    }
+
+    /// A team to be founded.
+    struct CreateTeam {
+        query {
+            /// Whether the signed-in user is the team's first member. Deprecated: use
+            /// `creator_user_id`.
+            add_current_user: Option<bool> = optional(query_boolean());
+        }
+        body {
+            .. fields: TeamFields;
+            /// The team's name.
+            display_name: String = required(text());
+            /// Who is the first member, with the permissions of team creators. Clients create teams
+            /// for themselves alone, and need not say so.
+            creator_user_id: Option<UserId> = optional(user_id_or_me());
+        }
+    }
+
+    /// A team that is asked for.
+    struct GetTeam {
+        path {
+            .. path: TeamPath;
+        }
+    }
+
+    /// A change of a team.
+    struct UpdateTeam {
+        path {
+            .. path: TeamPath;
+        }
+        body {
+            .. fields: TeamFields;
+            /// The team's name.
+            display_name: Option<String> = optional(text());
+        }
+    }
+
+    /// A team that is to be dissolved.
+    struct DeleteTeam {
+        path {
+            .. path: TeamPath;
+        }
+    }
+}
+
+fields! {
+    /// What names a team in a path.
+    struct TeamPath {
+        /// The team's id.
+        id as "team_id": TeamId = required(team_id());
+    }
+}
+
+impl ListTeams {
+    fn check(&self, findings: &mut Findings) {
+        if self.cursor.is_some() && self.limit.is_none() {
+            findings.note("query.cursor", "needs a limit");
+        }
+    }
+}
+
+impl NamesTeam for GetTeam {
+    const PERMISSIONS: &'static [&'static str] = &[];
+
+    fn team_id(&self) -> TeamId {
+        self.path.id
+    }
+}
+
+impl NamesTeam for UpdateTeam {
+    const PERMISSIONS: &'static [&'static str] = &[UPDATE_TEAM];
+
+    fn team_id(&self) -> TeamId {
+        self.path.id
+    }
+}
+
+impl NamesTeam for DeleteTeam {
+    const PERMISSIONS: &'static [&'static str] = &[DELETE_TEAM];
+
+    fn team_id(&self) -> TeamId {
+        self.path.id
+    }
+}
+
+/// A team as the caller may see it.
+type TeamView = ByAccess<ClientTeam, ServerTeam>;
+
 /// Founds a team.
-#[utoipa::path(post, path = "/teams", tag = "teams", request_body = Value,
-    params(("add_current_user" = Option<bool>, Query, description = "Deprecated: use creator_user_id")),
-    responses((status = 201, body = ServerTeam), (status = 400, description = "SCHEMA_ERROR"),
-        (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 403, description = "Not yours to do"), (status = 404, description = "USER_NOT_FOUND")))]
-async fn create(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input);
-    let mut query = form.query();
-    let add_current_user = query.optional("add_current_user", query_boolean);
-    query.close();
-    let mut body = form.body();
-    let name = body.required("display_name", text);
-    let fields = TeamFields::read(&mut body, access.access_type);
-    let creator = body.optional_user_id_or_me("creator_user_id");
-    body.close();
-    let (name, fields, creator, add_current_user) =
-        form.finish((|| Some((name?, fields?, creator?, add_current_user?)))())?;
-    let creator = choose_creator(&access, creator, add_current_user)?;
+///
+/// Clients may do so if the project lets its users create teams.
+#[utoipa::path(post, path = "/teams", tag = "teams",
+    responses(Errors<(UserAuthenticationRequired, UserNotFound, Text<400>, Text<401>, Text<403>)>))]
+async fn create_team(access: ClientAccess, new: CreateTeam) -> ApiResult<Created<TeamView>> {
+    let creator = choose_creator(&access, new.creator_user_id, new.add_current_user)?;
     if let Some(user) = creator {
         find_user(&access, user).await?;
     }
-    let profile = fields.into_profile(&access, name).await?;
+    let profile = new.fields.into_profile(&access, new.display_name).await?;
     let id = TeamId(access.app.random.uuid());
-    app_teams::create(
-        &access.app,
-        access.event_context(),
-        &access.project,
-        id,
-        profile,
-        creator,
-    )
-    .await?;
-    let team = find_team(&access, id).await?;
-    Ok((StatusCode::CREATED, show(&access, team)).into_response())
+    let (app, context, project) = (&access.app, access.event_context(), &access.project);
+    app_teams::create(app, context, project, id, profile, creator).await?;
+    Ok(Created(view(&access, find_team(&access, id).await?)))
 }
 
 fn choose_creator(
@@ -88,17 +179,17 @@ fn choose_creator(
 ) -> Result<Option<UserId>, ApiError> {
     if named.is_some() && add_current_user.is_some() {
         let text = "Send either add_current_user or creator_user_id, not both.";
-        return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
+        return Err(ApiError::bad_request(text));
     }
     if auth.access_type == AccessType::Client {
         let own = auth.signed_in()?.user.user_id();
         if !auth.project.config.teams.allow_client_team_creation {
-            return Err(forbidden(
-                "This project does not let its users create teams.",
-            ));
+            let text = "This project does not let its users create teams.";
+            return Err(ApiError::forbidden(text));
         }
         if named.is_some_and(|user| user != own) {
-            return Err(forbidden("You can only create teams for yourself."));
+            let text = "You can only create teams for yourself.";
+            return Err(ApiError::forbidden(text));
         }
         return Ok(Some(own));
     }
@@ -113,136 +204,85 @@ fn choose_creator(
     }
 }
 
-fn forbidden(text: &str) -> ApiError {
-    ApiError::text(StatusCode::FORBIDDEN, text)
-}
-
 /// One team.
-#[utoipa::path(get, path = "/teams/{team_id}", tag = "teams", params(("team_id" = String, Path)),
-    responses((status = 200, body = ServerTeam), (status = 404, description = "TEAM_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND")))]
-async fn read(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let id = team_id(&mut form);
-    let id = form.finish(id)?;
-    if access.access_type == AccessType::Client {
-        let user = access.signed_in()?.user.user_id();
-        if !teams::is_member(access.app.pool(), id, user).await? {
-            return Err(KnownError::team_membership_not_found(id, user).into());
-        }
-    }
-    Ok(show(&access, find_team(&access, id).await?))
+///
+/// Clients must be signed in as a member of it.
+#[utoipa::path(get, path = "/teams/{team_id}", tag = "teams")]
+async fn get_team(
+    access: ClientAccess,
+    FoundTeam(team, _): FoundTeam<GetTeam>,
+) -> ApiResult<Json<TeamView>> {
+    Ok(Json(view(&access, team)))
 }
 
 /// Changes a team.
-#[utoipa::path(patch, path = "/teams/{team_id}", tag = "teams", request_body = Value, params(("team_id" = String, Path)),
-    responses((status = 200, body = ServerTeam), (status = 401, description = "USER_AUTHENTICATION_REQUIRED, TEAM_PERMISSION_REQUIRED"), (status = 404, description = "TEAM_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND")))]
-async fn update(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let id = team_id(&mut form);
-    let mut body = form.body();
-    let name = body.optional("display_name", text);
-    let fields = TeamFields::read(&mut body, access.access_type);
-    body.close();
-    let (id, name, fields) = form.finish((|| Some((id?, name?, fields?)))())?;
-    require(&access, id, UPDATE_TEAM).await?;
-    find_team(&access, id).await?;
-    let change = fields.into_change(&access, name).await?;
-    app_teams::update(&access.app, access.event_context(), id, change).await?;
-    Ok(show(&access, find_team(&access, id).await?))
+///
+/// Clients need the permission `$update_team` in it.
+#[utoipa::path(patch, path = "/teams/{team_id}", tag = "teams", responses(Errors<(Text<400>, Text<404>)>))]
+async fn update_team(
+    access: ClientAccess,
+    FoundTeam(_, update): FoundTeam<UpdateTeam>,
+) -> ApiResult<Json<TeamView>> {
+    let id = update.path.id;
+    let change = update.fields.into_change(&access, update.display_name);
+    let (app, context) = (&access.app, access.event_context());
+    app_teams::update(app, context, id, change.await?).await?;
+    Ok(Json(view(&access, find_team(&access, id).await?)))
 }
 
 /// Dissolves a team.
-#[utoipa::path(delete, path = "/teams/{team_id}", tag = "teams", params(("team_id" = String, Path)),
-    responses((status = 200, description = "Dissolved"), (status = 401, description = "USER_AUTHENTICATION_REQUIRED, TEAM_PERMISSION_REQUIRED"), (status = 404, description = "TEAM_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND")))]
-async fn delete(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let id = team_id(&mut form);
-    let id = form.finish(id)?;
-    require(&access, id, DELETE_TEAM).await?;
-    find_team(&access, id).await?;
-    app_teams::delete(&access.app, access.event_context(), id).await?;
-    Ok(success())
+///
+/// Clients need the permission `$delete_team` in it.
+#[utoipa::path(delete, path = "/teams/{team_id}", tag = "teams", responses(Errors<Text<404>>))]
+async fn delete_team(
+    access: ClientAccess,
+    FoundTeam(_, named): FoundTeam<DeleteTeam>,
+) -> ApiResult<Json<Success>> {
+    app_teams::delete(&access.app, access.event_context(), named.path.id).await?;
+    Ok(Success::ANSWER)
 }
 
 /// Lists teams by the time of their creation.
 #[utoipa::path(get, path = "/teams", tag = "teams",
-    params(("user_id" = Option<String>, Query, description = "Only this user's teams; `me` for one's own"), ("limit" = Option<i64>, Query),
-        ("cursor" = Option<String>, Query), ("order_by" = Option<String>, Query, description = "`created_at`"), ("desc" = Option<bool>, Query), ("query" = Option<String>, Query)),
-    responses((status = 200, description = "Teams"), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER"), (status = 403, description = "Another user's teams")))]
-async fn list(access: ClientAccess, input: Input) -> ApiResult {
-    let listing = read_listing(access.form(&input))?;
+    responses(Errors<(CannotGetOwnUserWithoutUser, Text<403>)>))]
+async fn list_teams(
+    access: ClientAccess,
+    wanted: ListTeams,
+) -> ApiResult<Json<PageOrAll<TeamView>>> {
     if access.access_type == AccessType::Client {
         let own = access.own_user()?.user.user_id();
-        if listing.member != Some(own) {
-            return Err(forbidden(
-                "You can only list your own teams. Set user_id to me.",
-            ));
+        if wanted.user_id != Some(own) {
+            let text = "You can only list your own teams. Set user_id to me.";
+            return Err(ApiError::forbidden(text));
         }
     }
-    let page = teams::list(access.app.pool(), access.project_id(), &listing).await?;
-    let items: Vec<Value> = page
-        .items
-        .into_iter()
-        .map(|team| view(&access, team))
-        .collect();
-    if listing.limit.is_none() {
-        return Ok(crate::http::answer::whole_list(&items));
-    }
-    let pagination = json!({"next_cursor": page.next_cursor});
-    Ok(
-        Json(json!({"items": items, "is_paginated": true, "pagination": pagination}))
-            .into_response(),
-    )
+    let is_limited = wanted.limit.is_some();
+    let (pool, project) = (access.app.pool(), access.project_id());
+    let page = teams::list(pool, project, &wanted.into()).await?;
+    let items = page.items.into_iter().map(|team| view(&access, team));
+    let next_cursor = page.next_cursor.map(|cursor| cursor.to_string());
+    Ok(PageOrAll::of(items.collect(), is_limited, next_cursor))
 }
 
-fn read_listing(mut form: Form<'_>) -> Result<Listing, ApiError> {
-    let mut query = form.query();
-    let member = query.optional_user_id_or_me("user_id");
-    let limit = query.optional("limit", integer(1..=i64::MAX));
-    let cursor = query.optional("cursor", uuid);
-    let order = query.optional("order_by", one_of(&["created_at"]));
-    let desc = query.or_default("desc", query_boolean, false);
-    let search = query.optional("query", text);
-    query.close();
-    if let (Some(None), Some(Some(_))) = (&limit, &cursor) {
-        form.violation("query.cursor", "needs a limit");
-    }
-    form.finish((|| {
-        order?;
-        Some(Listing {
-            member: member?,
-            query: search?,
-            cursor: cursor?.map(TeamId),
-            limit: limit?.map(|limit| limit.min(MAX_PAGE)),
-            direction: if desc? {
+impl From<ListTeams> for teams::Listing {
+    fn from(wanted: ListTeams) -> Self {
+        Self {
+            member: wanted.user_id,
+            query: wanted.query,
+            cursor: wanted.cursor,
+            limit: wanted.limit.map(|limit| limit.min(MAX_PAGE)),
+            direction: if wanted.desc {
                 Direction::Descending
             } else {
                 Direction::Ascending
             },
-        })
-    })())
-}
-
-fn team_id(form: &mut Form<'_>) -> Option<TeamId> {
-    form.params().required("team_id", uuid).map(TeamId)
-}
-
-/// Clients need a permission in the team; servers do not.
-async fn require(access: &ProjectAccess, team: TeamId, permission: &str) -> Result<(), ApiError> {
-    if access.access_type != AccessType::Client {
-        return Ok(());
+        }
     }
-    let user = access.signed_in()?.user.user_id();
-    require_permission(&access.app, team, user, permission).await
 }
 
-fn view(auth: &Auth, team: TeamRow) -> Value {
+fn view(auth: &Auth, team: TeamRow) -> TeamView {
     match auth.access_type {
-        AccessType::Client => json!(ClientTeam::from(team)),
-        AccessType::Server | AccessType::Admin => json!(ServerTeam::from(team)),
+        AccessType::Client => ByAccess::Client(team.into()),
+        AccessType::Server | AccessType::Admin => ByAccess::Server(team.into()),
     }
-}
-
-fn show(auth: &Auth, team: TeamRow) -> Response {
-    Json(view(auth, team)).into_response()
 }

@@ -1,198 +1,282 @@
 //! `/team-invitations`: inviting people to teams by mail, and accepting that.
 
 use axum::Json;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
 use muniment_domain::permission::{INVITE_MEMBERS, READ_MEMBERS, REMOVE_MEMBERS};
 use muniment_domain::verification_code::Purpose;
-use muniment_domain::{TeamId, UserId, VerificationCodeId};
+use muniment_domain::{EmailAddress, TeamId, UserId, VerificationCodeId};
 use muniment_event_store::AccessType;
 use muniment_projections::read_models::teams::TeamRow;
 use muniment_projections::read_models::teams::invitations;
 use muniment_projections::read_models::users::UserRow;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use uuid::Uuid;
 
+use super::find::{FoundTeam, NamesTeam, NotAllowed, find_team, require_allowed, team_id};
 use crate::app::App;
 use crate::app::teams::invitations::{
     accept_by_id, accept_code, require_unrestricted, revoke, send, team_behind,
 };
-use crate::app::teams::require_permission;
+use crate::error::codes::{
+    Errors, ItemNotFound, ItemQuantityInsufficientAmount, RedirectUrlNotWhitelisted,
+    TeamInvitationRestrictedUserNotAllowed, TeamNotFound, Text, UserAuthenticationRequired,
+    UserNotFound, VerificationCodeMaxAttemptsReached, VerificationCodeNotFound,
+};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
-use crate::http::answer::{success, whole_list};
-use crate::http::auth::codes::{check_code, limit_sending, read_code};
+use crate::http::answer::{Empty, List, Success};
+use crate::http::auth::codes::{
+    CodeErrors, CodeIsValid, MailedCode, check_mailed_code, limit_sending,
+};
+use crate::http::openapi::operations;
 use crate::http::request::access::{ClientAccess, ProjectAccess};
 use crate::http::request::caller::Auth;
-use crate::http::request::input::{Form, Input};
-use crate::http::request::values::{strict_email, text, url_text, uuid};
-use crate::http::teams::find::find_team;
+use crate::http::request::declare::request;
+use crate::http::request::presence::{optional, required};
+use crate::http::request::shape::scalars::{url_text, user_id_or_me, uuid};
+use crate::http::request::shape::{Shape, scalar};
+use crate::http::request::values;
 use crate::security::limits::Limit;
 use crate::views::TeamInvitation;
 
 /// The routes of this file.
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(send_code))
-        .routes(routes!(delete))
-        .routes(routes!(accept))
-        .routes(routes!(check))
-        .routes(routes!(details))
-        .routes(routes!(accept_one))
+        .routes(operations!(list_team_invitations))
+        .routes(operations!(send_team_invitation))
+        .routes(operations!(delete_team_invitation))
+        .routes(operations!(accept_team_invitation))
+        .routes(operations!(check_team_invitation_code))
+        .routes(operations!(get_team_invitation_details))
+        .routes(operations!(accept_team_invitation_by_id))
+}
+
+request! {
+    /// That somebody shall be invited to a team.
+    struct SendTeamInvitation {
+        body {
+            /// The team.
+            team_id: TeamId = required(team_id());
+            /// Whom to invite. The address is shown as it is written here.
+            email: InvitedEmail = required(invited_email());
+            /// Where the link in the mail leads; the code is added to its query.
+            callback_url: String = required(url_text());
+        }
+    }
+
+    /// Whose invitations to list: those into a team, or those to a user.
+    struct ListTeamInvitations {
+        query {
+            /// The team that they are into. Either this or `user_id`.
+            team_id: Option<TeamId> = optional(team_id());
+            /// The user whose verified addresses they were sent to: an id, or `me` for the signed-in
+            /// user's. Either this or `team_id`.
+            user_id: Option<UserId> = optional(user_id_or_me());
+        }
+    }
+
+    /// An invitation to be taken back.
+    struct DeleteTeamInvitation {
+        path {
+            /// The invitation's id.
+            id: VerificationCodeId = required(invitation_id());
+        }
+        query {
+            /// The team that it is into. It must be named.
+            team_id: Option<TeamId> = optional(team_id());
+        }
+    }
+
+    /// An invitation that is accepted by its id.
+    struct AcceptTeamInvitationById {
+        path {
+            /// The invitation's id.
+            id: VerificationCodeId = required(invitation_id());
+        }
+        query {
+            /// Who accepts it: an id, or `me` for the signed-in user's.
+            user_id: UserId = required(user_id_or_me());
+        }
+        body(optional) {}
+    }
+}
+
+/// An address, by the rules of sign-up, and as it was written.
+struct InvitedEmail {
+    address: EmailAddress,
+    written: String,
+}
+
+fn invited_email() -> impl Shape<Value = InvitedEmail> {
+    scalar(
+        |value| {
+            Ok(InvitedEmail {
+                address: values::strict_email(value)?,
+                written: values::text(value)?,
+            })
+        },
+        || json!({"type": "string", "format": "email"}),
+    )
+}
+
+fn invitation_id() -> impl Shape<Value = VerificationCodeId> {
+    uuid().map(VerificationCodeId)
+}
+
+impl NamesTeam for SendTeamInvitation {
+    const PERMISSIONS: &'static [&'static str] = &[INVITE_MEMBERS];
+
+    fn team_id(&self) -> TeamId {
+        self.team_id
+    }
+}
+
+/// An invitation is on its way.
+#[derive(Serialize, ToSchema)]
+struct SentTeamInvitation {
+    /// Always true.
+    success: bool,
+    /// The invitation's id.
+    id: Uuid,
 }
 
 /// Mails an invitation to a team.
-#[utoipa::path(post, path = "/team-invitations/send-code", tag = "teams", request_body = Value,
-    responses((status = 200, description = "`{success: true, id}`"),
-        (status = 400, description = "REDIRECT_URL_NOT_WHITELISTED, SCHEMA_ERROR"),
-        (status = 401, description = "USER_AUTHENTICATION_REQUIRED, TEAM_PERMISSION_REQUIRED"),
-        (status = 404, description = "TEAM_MEMBERSHIP_NOT_FOUND, TEAM_NOT_FOUND")))]
-async fn send_code(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let mut body = form.body();
-    let team = body.required("team_id", uuid);
-    let email = body.required("email", |value: &Value| {
-        Ok((strict_email(value)?, text(value)?))
-    });
-    let callback = body.required("callback_url", url_text);
-    body.close();
-    let (team, (address, written), callback) =
-        form.finish((|| Some((TeamId(team?), email?, callback?)))())?;
-    let team = require(&access, team, &[INVITE_MEMBERS]).await?;
+///
+/// Clients need the permission `$invite_members` in it.
+#[utoipa::path(post, path = "/team-invitations/send-code", tag = "teams",
+    responses(Errors<(RedirectUrlNotWhitelisted, Text<429>)>))]
+async fn send_team_invitation(
+    access: ClientAccess,
+    FoundTeam(team, wanted): FoundTeam<SendTeamInvitation>,
+) -> ApiResult<Json<SentTeamInvitation>> {
+    let InvitedEmail { address, written } = wanted.email;
     limit_sending(&access, &address)?;
     let request = access.request_context();
-    // The address is kept as it was written.
-    let id = send(request, &team, &written, &callback).await?;
-    Ok(Json(json!({"success": true, "id": id})).into_response())
-}
-
-/// Whose invitations are listed.
-enum Of {
-    Team(TeamId),
-    User(UserId),
+    let id = send(request, &team, &written, &wanted.callback_url).await?;
+    Ok(Json(SentTeamInvitation {
+        success: true,
+        id: id.0,
+    }))
 }
 
 /// Lists the open invitations of a team, or those to the verified addresses of a user.
+///
+/// To see a team's, clients need the permissions `$read_members` and `$invite_members` in it; of
+/// users, they see the signed-in one's.
 #[utoipa::path(get, path = "/team-invitations", tag = "teams",
-    params(("team_id" = Option<String>, Query, description = "Either this"), ("user_id" = Option<String>, Query, description = "or this: a user's id, or `me`")),
-    responses((status = 200, description = "Invitations"),
-        (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER, SCHEMA_ERROR; text: both or neither of the two"),
-        (status = 401, description = "USER_AUTHENTICATION_REQUIRED, TEAM_PERMISSION_REQUIRED"),
-        (status = 404, description = "TEAM_MEMBERSHIP_NOT_FOUND, TEAM_NOT_FOUND")))]
-async fn list(access: ClientAccess, input: Input) -> ApiResult {
+    responses(Errors<(NotAllowed, TeamNotFound, Text<400>)>))]
+async fn list_team_invitations(
+    access: ClientAccess,
+    wanted: ListTeamInvitations,
+) -> ApiResult<Json<List<TeamInvitation>>> {
     let (pool, project, now) = (access.app.pool(), access.project_id(), access.app.now());
-    let found = match read_listing(access.form(&input))? {
-        Of::Team(team) => {
+    let found = match (wanted.team_id, wanted.user_id) {
+        (Some(team), None) => {
             require(&access, team, &[READ_MEMBERS, INVITE_MEMBERS]).await?;
             invitations::of_team(pool, project, team, now).await?
         }
-        Of::User(user) => {
+        (None, Some(user)) => {
             require_own(&access, user)?;
             invitations::to_user(pool, project, user, now).await?
         }
+        _ => return Err(ApiError::bad_request("Set either team_id or user_id.")),
     };
-    let items: Vec<TeamInvitation> = found.into_iter().map(TeamInvitation::from).collect();
-    Ok(whole_list(&items))
-}
-
-fn read_listing(mut form: Form<'_>) -> Result<Of, ApiError> {
-    let mut query = form.query();
-    let team = query.optional("team_id", uuid);
-    let user = query.optional_user_id_or_me("user_id");
-    query.close();
-    match form.finish((|| Some((team?.map(TeamId), user?)))())? {
-        (Some(team), None) => Ok(Of::Team(team)),
-        (None, Some(user)) => Ok(Of::User(user)),
-        _ => Err(bad_request("Set either team_id or user_id.")),
-    }
+    Ok(List::of(
+        found.into_iter().map(TeamInvitation::from).collect(),
+    ))
 }
 
 /// Takes an invitation back.
+///
+/// Clients need the permission `$remove_members` in the team.
 #[utoipa::path(delete, path = "/team-invitations/{id}", tag = "teams",
-    params(("id" = String, Path), ("team_id" = String, Query, description = "The team that it is for")),
-    responses((status = 200, description = "Taken back"), (status = 400, description = "SCHEMA_ERROR; text: no team_id"),
-        (status = 401, description = "USER_AUTHENTICATION_REQUIRED, TEAM_PERMISSION_REQUIRED"),
-        (status = 404, description = "TEAM_MEMBERSHIP_NOT_FOUND, TEAM_NOT_FOUND, VERIFICATION_CODE_NOT_FOUND")))]
-async fn delete(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input);
-    let id = invitation_id(&mut form);
-    let mut query = form.query();
-    let team = query.optional("team_id", uuid);
-    query.close();
-    let (id, team) = form.finish((|| Some((id?, team?.map(TeamId))))())?;
-    let team = team.ok_or_else(|| bad_request("Set team_id: the team that was invited to."))?;
+    responses(Errors<(NotAllowed, TeamNotFound, VerificationCodeNotFound, Text<400>)>))]
+async fn delete_team_invitation(
+    access: ClientAccess,
+    DeleteTeamInvitation { id, team_id }: DeleteTeamInvitation,
+) -> ApiResult<Json<Success>> {
+    let missing = || ApiError::bad_request("Set team_id: the team that was invited to.");
+    let team = team_id.ok_or_else(missing)?;
     require(&access, team, &[REMOVE_MEMBERS]).await?;
     revoke(&access.app, access.event_context(), team, id).await?;
-    Ok(success())
+    Ok(Success::ANSWER)
 }
 
-/// Lets the signed-in user into the team that a code invites to. The code need not have been sent
-/// to an address of that user.
-#[utoipa::path(post, path = "/team-invitations/accept", tag = "teams", request_body = Value,
-    responses((status = 200, description = "`{}`; the user is a member, now or before"),
-        (status = 400, description = "VERIFICATION_CODE_EXPIRED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED, SCHEMA_ERROR; in project `internal`, ITEM_QUANTITY_INSUFFICIENT_AMOUNT"),
-        (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 403, description = "TEAM_INVITATION_RESTRICTED_USER_NOT_ALLOWED"),
-        (status = 404, description = "VERIFICATION_CODE_NOT_FOUND, TEAM_NOT_FOUND; in project `internal`, ITEM_NOT_FOUND"), (status = 409, description = "VERIFICATION_CODE_ALREADY_USED")))]
-async fn accept(access: ClientAccess, input: Input) -> ApiResult {
-    let code = read_code(&access, &input)?;
+/// Why a user cannot accept an invitation. Seats are counted in teams of the project `internal`.
+type NotAcceptable = (
+    UserAuthenticationRequired,
+    TeamInvitationRestrictedUserNotAllowed,
+    TeamNotFound,
+    UserNotFound,
+    ItemNotFound,
+    ItemQuantityInsufficientAmount,
+);
+
+/// Lets the signed-in user into the team that a code invites to.
+///
+/// The code need not have been sent to an address of that user. Who is a member already stays one.
+#[utoipa::path(post, path = "/team-invitations/accept", tag = "teams",
+    responses(Errors<(CodeErrors, NotAcceptable)>))]
+async fn accept_team_invitation(
+    access: ClientAccess,
+    MailedCode { code }: MailedCode,
+) -> ApiResult<Json<Empty>> {
     access.limit(Limit::CodeCheckFromIp)?;
     let request = access.request_context();
     accept_code(request, &code, current(&access)).await?;
-    Ok(Json(json!({})).into_response())
+    Ok(Json(Empty {}))
 }
 
 /// Says whether an invitation's code would work, without using it up.
-#[utoipa::path(post, path = "/team-invitations/accept/check-code", tag = "teams", request_body = Value,
-    responses((status = 200, description = "`{is_code_valid: true}`")))]
-async fn check(access: ClientAccess, input: Input) -> ApiResult {
-    check_code(&access, &input, Purpose::TeamInvitation).await
+#[utoipa::path(post, path = "/team-invitations/accept/check-code", tag = "teams",
+    responses(Errors<CodeErrors>))]
+async fn check_team_invitation_code(
+    access: ClientAccess,
+    code: MailedCode,
+) -> ApiResult<Json<CodeIsValid>> {
+    check_mailed_code(&access, code, Purpose::TeamInvitation).await
+}
+
+/// The team that a code invites to.
+#[derive(Serialize, ToSchema)]
+struct TeamInvitationDetails {
+    team_id: Uuid,
+    team_display_name: String,
 }
 
 /// Says which team a code invites to, without using it up.
-#[utoipa::path(post, path = "/team-invitations/accept/details", tag = "teams", request_body = Value,
-    responses((status = 200, description = "`{team_id, team_display_name}`"),
-        (status = 400, description = "VERIFICATION_CODE_EXPIRED, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED, SCHEMA_ERROR"),
-        (status = 401, description = "USER_AUTHENTICATION_REQUIRED"), (status = 403, description = "TEAM_INVITATION_RESTRICTED_USER_NOT_ALLOWED"),
-        (status = 404, description = "VERIFICATION_CODE_NOT_FOUND, TEAM_NOT_FOUND"), (status = 409, description = "VERIFICATION_CODE_ALREADY_USED")))]
-async fn details(access: ClientAccess, input: Input) -> ApiResult {
-    let code = read_code(&access, &input)?;
+#[utoipa::path(post, path = "/team-invitations/accept/details", tag = "teams",
+    responses(Errors<(CodeErrors, UserAuthenticationRequired, TeamInvitationRestrictedUserNotAllowed, TeamNotFound)>))]
+async fn get_team_invitation_details(
+    access: ClientAccess,
+    MailedCode { code }: MailedCode,
+) -> ApiResult<Json<TeamInvitationDetails>> {
     access.limit(Limit::CodeCheckFromIp)?;
     let request = access.request_context();
     let team = team_behind(request, &code, current(&access)).await?;
-    let shown = json!({"team_id": team.id, "team_display_name": team.display_name});
-    Ok(Json(shown).into_response())
+    Ok(Json(TeamInvitationDetails {
+        team_id: team.id,
+        team_display_name: team.display_name,
+    }))
 }
 
 /// Lets a user into a team who was invited at one of their verified addresses.
+///
+/// Clients accept on behalf of the signed-in user only. Who is a member already stays one.
 #[utoipa::path(post, path = "/team-invitations/{id}/accept", tag = "teams",
-    params(("id" = String, Path), ("user_id" = String, Query, description = "A user's id, or `me`")),
-    responses((status = 200, description = "`{}`; the user is a member, now or before"),
-        (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER, VERIFICATION_CODE_MAX_ATTEMPTS_REACHED, SCHEMA_ERROR; in project `internal`, ITEM_QUANTITY_INSUFFICIENT_AMOUNT"),
-        (status = 403, description = "TEAM_INVITATION_RESTRICTED_USER_NOT_ALLOWED"),
-        (status = 404, description = "VERIFICATION_CODE_NOT_FOUND, TEAM_NOT_FOUND")))]
-async fn accept_one(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input);
-    let id = invitation_id(&mut form);
-    let mut query = form.query();
-    let user = query.required_user_id_or_me("user_id");
-    query.close();
-    form.optional_body().close();
-    let (id, user) = form.finish((|| Some((id?, user?)))())?;
-    require_own(&access, user)?;
+    responses(Errors<(NotAcceptable, VerificationCodeNotFound, VerificationCodeMaxAttemptsReached)>))]
+async fn accept_team_invitation_by_id(
+    access: ClientAccess,
+    AcceptTeamInvitationById { id, user_id }: AcceptTeamInvitationById,
+) -> ApiResult<Json<Empty>> {
+    require_own(&access, user_id)?;
     if access.access_type == AccessType::Client {
         require_unrestricted(&access.project, current(&access))?;
     }
-    accept_by_id(access.request_context(), id, user).await?;
-    Ok(Json(json!({})).into_response())
-}
-
-fn invitation_id(form: &mut Form<'_>) -> Option<VerificationCodeId> {
-    let mut params = form.params();
-    let id = params.required("id", uuid);
-    params.close();
-    id.map(VerificationCodeId)
+    accept_by_id(access.request_context(), id, user_id).await?;
+    Ok(Json(Empty {}))
 }
 
 fn current(auth: &Auth) -> Option<&UserRow> {
@@ -213,15 +297,6 @@ async fn require(
     team: TeamId,
     permissions: &[&str],
 ) -> Result<TeamRow, ApiError> {
-    if access.access_type == AccessType::Client {
-        let user = access.signed_in()?.user.user_id();
-        for permission in permissions {
-            require_permission(&access.app, team, user, permission).await?;
-        }
-    }
+    require_allowed(&access.app, access, team, permissions).await?;
     find_team(access, team).await
-}
-
-fn bad_request(text: &str) -> ApiError {
-    ApiError::text(StatusCode::BAD_REQUEST, text)
 }

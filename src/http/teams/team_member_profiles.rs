@@ -1,55 +1,104 @@
 //! `/team-member-profiles`: how members appear in their teams.
 
 use axum::Json;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
 use muniment_domain::permission::READ_MEMBERS;
 use muniment_domain::team::MemberProfileChange;
-use muniment_domain::{TeamId, UserId};
+use muniment_domain::{Patch, TeamId, UserId};
 use muniment_event_store::AccessType;
 use muniment_projections::read_models::teams;
 use muniment_projections::read_models::teams::member_profiles::{self, MemberProfile};
-use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
+use super::find::{find_team, team_id};
+use super::team_memberships::MemberPath;
 use crate::app::App;
 use crate::app::teams::{change_profile, require_permission};
+use crate::error::codes::{
+    CannotGetOwnUserWithoutUser, Errors, TeamMembershipNotFound, TeamNotFound,
+    TeamPermissionRequired, Text, UserNotFound,
+};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
-use crate::http::answer::whole_list;
+use crate::http::answer::{ByAccess, List};
 use crate::http::images::{self, Folder, ImageRule};
+use crate::http::openapi::operations;
 use crate::http::request::access::{ClientAccess, ProjectAccess};
-use crate::http::request::input::{Form, Input};
-use crate::http::request::values::{text, url_text, uuid};
-use crate::http::teams::find::find_team;
+use crate::http::request::declare::request;
+use crate::http::request::presence::{nullable, optional};
+use crate::http::request::shape::scalars::{text, url_text, user_id_or_me};
 use crate::http::users::find::find_user;
 use crate::views::{ClientMemberProfile, ServerMemberProfile};
 
 /// The routes of this file.
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(read, update))
+        .routes(operations!(list_team_member_profiles))
+        .routes(operations!(
+            get_team_member_profile,
+            update_team_member_profile
+        ))
 }
 
+request! {
+    /// Which members to list.
+    struct ListTeamMemberProfiles {
+        query {
+            /// Only members of this team. Clients must name one.
+            team_id: Option<TeamId> = optional(team_id());
+            /// Only this user: an id, or `me` for the signed-in user.
+            user_id: Option<UserId> = optional(user_id_or_me());
+        }
+    }
+
+    /// A member who is asked for.
+    struct GetTeamMemberProfile {
+        path {
+            .. path: MemberPath;
+        }
+    }
+
+    /// A change of how a member appears in a team.
+    struct UpdateTeamMemberProfile {
+        path {
+            .. path: MemberPath;
+        }
+        body {
+            /// The name shown in the team, in the place of the user's own.
+            display_name: Option<String> = optional(text());
+            /// The picture shown in the team, in the place of the user's own: a link, or a `data:` URL
+            /// of an image, to upload it. Null for the user's own.
+            profile_image_url: Patch<String> = nullable(url_text());
+        }
+    }
+}
+
+/// A member as the caller may see one.
+type MemberProfileView = ByAccess<ClientMemberProfile, ServerMemberProfile>;
+
+/// What is wrong with reading a member's profile.
+type NotReadable = (
+    CannotGetOwnUserWithoutUser,
+    TeamPermissionRequired,
+    UserNotFound,
+    TeamMembershipNotFound,
+);
+
 /// Lists members by the time at which they joined.
+///
+/// Clients see the signed-in user in one of their teams; to see others takes the permission
+/// `$read_members` in it.
 #[utoipa::path(get, path = "/team-member-profiles", tag = "teams",
-    params(("team_id" = Option<String>, Query, description = "Required from clients"), ("user_id" = Option<String>, Query, description = "A user's id, or `me`")),
-    responses((status = 200, description = "Profiles"), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER; a client that names no team"),
-        (status = 401, description = "TEAM_PERMISSION_REQUIRED"), (status = 404, description = "TEAM_MEMBERSHIP_NOT_FOUND, TEAM_NOT_FOUND, USER_NOT_FOUND")))]
-async fn list(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input);
-    let mut query = form.query();
-    let team = query.optional("team_id", uuid);
-    let user = query.optional_user_id_or_me("user_id");
-    query.close();
-    let (team, user) = form.finish((|| Some((team?.map(TeamId), user?)))())?;
+    responses(Errors<(NotReadable, TeamNotFound, Text<400>)>))]
+async fn list_team_member_profiles(
+    access: ClientAccess,
+    wanted: ListTeamMemberProfiles,
+) -> ApiResult<Json<List<MemberProfileView>>> {
+    let (team, user) = (wanted.team_id, wanted.user_id);
     check_listing(&access, team, user).await?;
-    let profiles =
-        member_profiles::list(access.app.pool(), access.project_id(), team, user).await?;
-    let items: Vec<Value> = profiles.iter().map(|one| view(&access, one)).collect();
-    Ok(whole_list(&items))
+    let (pool, project) = (access.app.pool(), access.project_id());
+    let profiles = member_profiles::list(pool, project, team, user).await?;
+    let views = profiles.iter().map(|profile| view(&access, profile));
+    Ok(List::of(views.collect()))
 }
 
 async fn check_listing(
@@ -61,7 +110,7 @@ async fn check_listing(
         let own = access.own_user()?.user.user_id();
         let Some(team) = team else {
             let text = "Set team_id: the members of one team at a time can be listed.";
-            return Err(ApiError::text(StatusCode::BAD_REQUEST, text));
+            return Err(ApiError::bad_request(text));
         };
         return check_reading(&access.app, team, own, user).await;
     }
@@ -91,57 +140,46 @@ async fn check_reading(
 }
 
 /// One member.
+///
+/// To see others than the signed-in user, clients need the permission `$read_members` in the team.
 #[utoipa::path(get, path = "/team-member-profiles/{team_id}/{user_id}", tag = "teams",
-    params(("team_id" = String, Path), ("user_id" = String, Path, description = "A user's id, or `me`")),
-    responses((status = 200, body = ServerMemberProfile), (status = 400, description = "CANNOT_GET_OWN_USER_WITHOUT_USER"),
-        (status = 401, description = "TEAM_PERMISSION_REQUIRED"), (status = 404, description = "USER_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND")))]
-async fn read(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let ids = path_ids(&mut form);
-    let (team, user) = form.finish(ids)?;
+    responses(Errors<NotReadable>))]
+async fn get_team_member_profile(
+    access: ClientAccess,
+    GetTeamMemberProfile { path }: GetTeamMemberProfile,
+) -> ApiResult<Json<MemberProfileView>> {
+    let (team, user) = (path.team_id, path.user_id);
     if access.access_type == AccessType::Client {
         let own = access.own_user()?.user.user_id();
         check_reading(&access.app, team, own, Some(user)).await?;
     }
     let profile = find(&access, team, user).await?;
-    Ok(Json(view(&access, &profile)).into_response())
+    Ok(Json(view(&access, &profile)))
 }
 
 /// Changes how a member appears in the team.
-#[utoipa::path(patch, path = "/team-member-profiles/{team_id}/{user_id}", tag = "teams", request_body = Value,
-    params(("team_id" = String, Path), ("user_id" = String, Path, description = "A user's id, or `me`")),
-    responses((status = 200, body = ServerMemberProfile), (status = 400, description = "SCHEMA_ERROR, CANNOT_GET_OWN_USER_WITHOUT_USER"),
-        (status = 403, description = "Another member's profile"), (status = 404, description = "USER_NOT_FOUND, TEAM_MEMBERSHIP_NOT_FOUND")))]
-async fn update(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let ids = path_ids(&mut form);
-    let mut body = form.body();
-    let display_name = body.optional("display_name", text);
-    let image = body.nullable("profile_image_url", url_text);
-    body.close();
-    let ((team, user), display_name, image) =
-        form.finish((|| Some((ids?, display_name?, image?)))())?;
+///
+/// Clients may change the signed-in user's profile only.
+#[utoipa::path(patch, path = "/team-member-profiles/{team_id}/{user_id}", tag = "teams",
+    responses(Errors<(CannotGetOwnUserWithoutUser, UserNotFound, TeamMembershipNotFound, Text<400>, Text<403>)>))]
+async fn update_team_member_profile(
+    access: ClientAccess,
+    update: UpdateTeamMemberProfile,
+) -> ApiResult<Json<MemberProfileView>> {
+    let (team, user) = (update.path.team_id, update.path.user_id);
     if access.access_type == AccessType::Client && access.own_user()?.user.user_id() != user {
-        let text = "You can only change your own profile.";
-        return Err(ApiError::text(StatusCode::FORBIDDEN, text));
+        return Err(ApiError::forbidden("You can only change your own profile."));
     }
     find(&access, team, user).await?;
-    let rule = ImageRule::UploadsAndLinks;
+    let (app, context) = (&access.app, access.event_context());
+    let (image, rule) = (update.profile_image_url, ImageRule::UploadsAndLinks);
     let change = MemberProfileChange {
-        display_name,
-        profile_image_url: images::accept(&access.app, Folder::TeamMembers, rule, image).await?,
+        display_name: update.display_name,
+        profile_image_url: images::accept(app, Folder::TeamMembers, rule, image).await?,
     };
-    change_profile(&access.app, access.event_context(), team, user, change).await?;
+    change_profile(app, context, team, user, change).await?;
     let profile = find(&access, team, user).await?;
-    Ok(Json(view(&access, &profile)).into_response())
-}
-
-fn path_ids(form: &mut Form<'_>) -> Option<(TeamId, UserId)> {
-    let mut params = form.params();
-    let team = params.required("team_id", uuid);
-    let user = params.required_user_id_or_me("user_id");
-    params.close();
-    Some((TeamId(team?), user?))
+    Ok(Json(view(&access, &profile)))
 }
 
 async fn find(
@@ -156,15 +194,10 @@ async fn find(
     profile.ok_or_else(|| KnownError::team_membership_not_found(team, user).into())
 }
 
-fn view(access: &ProjectAccess, profile: &MemberProfile) -> Value {
-    match access.access_type {
-        AccessType::Client => json!(ClientMemberProfile::of(profile)),
-        AccessType::Server | AccessType::Admin => {
-            json!(ServerMemberProfile::of(
-                &access.app,
-                profile,
-                &access.project
-            ))
-        }
-    }
+fn view(access: &ProjectAccess, profile: &MemberProfile) -> MemberProfileView {
+    ByAccess::of(
+        access.access_type,
+        || ClientMemberProfile::of(profile),
+        || ServerMemberProfile::of(&access.app, profile, &access.project),
+    )
 }

@@ -71,7 +71,10 @@ pub(crate) fn integer(range: RangeInclusive<i64>) -> impl Shape<Value = i64> {
 }
 
 fn integer_schema(range: &RangeInclusive<i64>) -> Value {
-    let mut schema = json!({"type": "integer", "minimum": range.start()});
+    let mut schema = json!({"type": "integer"});
+    if *range.start() != i64::MIN {
+        schema["minimum"] = json!(range.start());
+    }
     if *range.end() != i64::MAX {
         schema["maximum"] = json!(range.end());
     }
