@@ -79,7 +79,8 @@ impl OperationDescription {
         reference_to(&T::name())
     }
 
-    fn request(&mut self, request: &RequestDescription) {
+    /// The parameters and the body of a declared request.
+    pub(crate) fn request(&mut self, request: &RequestDescription) {
         self.parameters
             .extend(request.path.iter().map(|field| parameter("path", field)));
         self.parameters

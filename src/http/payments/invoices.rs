@@ -2,41 +2,90 @@
 //! read from what Stripe has told, so it needs no Stripe.
 
 use axum::Json;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use muniment_domain::customer::InvoiceStatus;
 use muniment_projections::read_models::customers::{self, InvoiceRow};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::named_customer::PAYERS;
+use super::named_customer::{OwnCustomer, Payer, names_customer};
 use crate::app::App;
-use crate::app::payments::named_customer::NamedCustomer;
+use crate::error::codes::{Errors, Text};
 use crate::error::{ApiError, ApiResult};
+use crate::http::answer::{Page, schema_of};
+use crate::http::openapi::operations;
 use crate::http::request::access::ClientAccess;
-use crate::http::request::input::Input;
-use crate::http::request::values::{integer, text};
+use crate::http::request::declare::request;
+use crate::http::request::presence::{optional, or_default};
+use crate::http::request::shape::scalars::{integer, text};
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new().routes(operations!(list_invoices))
 }
 
-/// A customer's invoices, newest first. The cursor is the last one of the page before.
+request! {
+    /// Which invoices are wanted.
+    struct ListInvoices {
+        path {
+            .. customer: Payer;
+        }
+        query {
+            /// Where the page begins: the `next_cursor` of the one before. An empty one counts as
+            /// missing.
+            cursor: Option<String> = optional(text());
+            /// How many there should be at most.
+            limit: i64 = or_default(integer(1..=100), 10);
+        }
+    }
+}
+
+names_customer!(ListInvoices);
+
+/// An invoice.
+#[derive(Serialize, ToSchema)]
+struct InvoiceView {
+    /// How much is asked for, in the smallest unit of the currency.
+    amount_total: i64,
+    /// When it was made, in milliseconds since the Unix epoch.
+    created_at_millis: i64,
+    /// Its page at Stripe, where it can be paid.
+    #[schema(required)]
+    hosted_invoice_url: Option<String>,
+    /// How it stands. Null if Stripe did not say.
+    #[schema(required, schema_with = invoice_status)]
+    status: Option<InvoiceStatus>,
+}
+
+fn invoice_status() -> RefOr<Schema> {
+    let names = ["draft", "open", "uncollectible", "void", "paid"].map(Some);
+    let or_null: Vec<Option<&str>> = names.into_iter().chain([None]).collect();
+    schema_of(&json!({"type": ["string", "null"], "enum": or_null}))
+}
+
+impl From<&InvoiceRow> for InvoiceView {
+    fn from(invoice: &InvoiceRow) -> Self {
+        Self {
+            amount_total: invoice.amount_total.unwrap_or(0),
+            created_at_millis: invoice.created_at,
+            hosted_invoice_url: invoice.hosted_invoice_url.clone(),
+            status: invoice.status,
+        }
+    }
+}
+
+/// Lists a customer's invoices, newest first.
 #[utoipa::path(get, path = "/payments/invoices/{customer_type}/{customer_id}", tag = "payments",
-    params(("customer_type" = String, Path), ("customer_id" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<i64>, Query)),
-    responses((status = 200, description = "A page of invoices"), (status = 400, description = "SCHEMA_ERROR; an unknown cursor"), (status = 403, description = "Somebody else's")))]
-async fn list(access: ClientAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input);
-    let named = NamedCustomer::read(&mut form.params(), &PAYERS);
-    let mut query = form.query();
-    let cursor = query.optional("cursor", text);
-    let limit = query.or_default("limit", integer(1..=100), 10);
-    query.close();
-    let (named, cursor, limit) = form.finish((|| Some((named?, cursor?, limit?)))())?;
-    named.check_client(&access).await?;
-    let cursor = cursor.filter(|cursor| !cursor.is_empty());
+    responses(Errors<Text<400>>))]
+async fn list_invoices(
+    access: ClientAccess,
+    OwnCustomer(named, wanted): OwnCustomer<ListInvoices>,
+) -> ApiResult<Json<Page<InvoiceView>>> {
+    let limit = wanted.limit;
+    let cursor = wanted.cursor.filter(|cursor| !cursor.is_empty());
     let after = cursor.map(|cursor| Uuid::parse_str(&cursor)).transpose();
     let after = after.map_err(|_| unknown_cursor())?;
     // Who does not exist has no invoices.
@@ -50,22 +99,12 @@ async fn list(access: ClientAccess, input: Input) -> ApiResult {
     };
     let page = page.ok_or_else(unknown_cursor)?;
     let is_full = usize::try_from(limit).is_ok_and(|limit| page.len() == limit);
-    let next = page.last().filter(|_| is_full).map(|last| last.id);
-    let items: Vec<Value> = page.iter().map(view).collect();
-    let body = json!({"items": items, "is_paginated": true, "pagination": {"next_cursor": next}});
-    Ok(Json(body).into_response())
-}
-
-fn view(invoice: &InvoiceRow) -> Value {
-    json!({
-        "created_at_millis": invoice.created_at,
-        "status": invoice.status,
-        "amount_total": invoice.amount_total.unwrap_or(0),
-        "hosted_invoice_url": invoice.hosted_invoice_url,
-    })
+    let next = page.last().filter(|_| is_full);
+    let next = next.map(|last| last.id.to_string());
+    let items = page.iter().map(InvoiceView::from).collect();
+    Ok(Page::of(items, next))
 }
 
 fn unknown_cursor() -> ApiError {
-    let text = "The cursor is none of this list's.";
-    ApiError::text(StatusCode::BAD_REQUEST, text)
+    ApiError::bad_request("The cursor is none of this list's.")
 }

@@ -3,22 +3,28 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::response::IntoResponse;
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
+use super::named_customer::StripeRefusals;
 use crate::app::App;
 use crate::app::payments::stripe_customers::connected;
 use crate::app::projects::directory::LoadedProject;
 use crate::app::projects::string_order;
 use crate::clients::stripe::{ConnectedStripe, PaymentMethodConfiguration, Preference};
+use crate::error::codes::{Errors, StripeAccountInfoNotFound};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
-use crate::http::answer::success;
+use crate::http::answer::Success;
+use crate::http::openapi::operations;
 use crate::http::request::access::AdminAccess;
-use crate::http::request::input::Input;
-use crate::http::request::values::{json_object, text};
+use crate::http::request::declare::{NoInput, request};
+use crate::http::request::presence::required;
+use crate::http::request::shape::scalars::text;
+use crate::http::request::shape::{Shape, scalar};
+use crate::http::request::values::json_object;
 
 /// The ways to pay that can be switched, with their names.
 const METHODS: [(&str, &str); 24] = [
@@ -50,89 +56,37 @@ const METHODS: [(&str, &str); 24] = [
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list, switch))
+    OpenApiRouter::new().routes(operations!(
+        list_payment_method_configs,
+        update_payment_method_configs
+    ))
 }
 
-fn require_account(app: &App, project: &LoadedProject) -> ApiResult<ConnectedStripe> {
-    connected(app, project).ok_or_else(|| KnownError::stripe_account_info_not_found().into())
-}
-
-/// The ways to pay.
-#[utoipa::path(get, path = "/internal/payments/method-configs", tag = "payments",
-    responses((status = 200, description = "`{config_id, methods: [{id, name, enabled, available, overridable}]}`"), (status = 404, description = "STRIPE_ACCOUNT_INFO_NOT_FOUND"),
-        (status = 503, description = "Stripe cannot be reached")))]
-async fn list(access: AdminAccess, input: Input) -> ApiResult {
-    access.form(&input).no_query().finish(Some(()))?;
-    let stripe = require_account(&access.app, &access.project)?;
-    let configurations = stripe.list_payment_method_configurations().await?;
-    let configuration = chosen(&configurations)
-        .ok_or_else(|| ApiError::internal("the account at Stripe has no default way to pay"))?;
-    let body = json!({"config_id": configuration.id, "methods": show(configuration)});
-    Ok(Json(body).into_response())
-}
-
-/// The platform's configuration counts before the account's own.
-fn chosen(configurations: &[PaymentMethodConfiguration]) -> Option<&PaymentMethodConfiguration> {
-    let is_platforms = |it: &&PaymentMethodConfiguration| {
-        let names = [&it.application, &it.parent];
-        names.into_iter().flatten().any(|name| !name.is_empty())
-    };
-    let mut all = configurations.iter();
-    all.clone()
-        .find(is_platforms)
-        .or_else(|| all.find(|it| it.is_default))
-}
-
-/// Those that can be used first, then by name.
-fn show(configuration: &PaymentMethodConfiguration) -> Vec<Value> {
-    let mut methods: Vec<(bool, &str, Value)> = METHODS
-        .iter()
-        .filter_map(|(id, name)| {
-            let method = configuration.rest.get(*id)?;
-            let preference = method.get("display_preference")?;
-            let is = |value: Option<&Value>| value.and_then(Value::as_bool).unwrap_or(false);
-            let available = is(method.get("available"));
-            let shown = json!({
-                "id": id,
-                "name": name,
-                "enabled": preference.get("value").is_some_and(|value| value == "on"),
-                "available": available,
-                "overridable": is(preference.get("overridable")),
-            });
-            Some((available, *name, shown))
-        })
-        .collect();
-    methods.sort_by(|(a_available, a, _), (b_available, b, _)| {
-        b_available
-            .cmp(a_available)
-            .then_with(|| string_order(a, b))
-    });
-    methods.into_iter().map(|(_, _, shown)| shown).collect()
-}
-
-/// Switches ways to pay on and off. Switching none needs no account.
-#[utoipa::path(patch, path = "/internal/payments/method-configs", tag = "payments", request_body = Value,
-    responses((status = 200, description = "Switched"), (status = 400, description = "SCHEMA_ERROR; Stripe knows no such configuration"), (status = 404, description = "STRIPE_ACCOUNT_INFO_NOT_FOUND"),
-        (status = 503, description = "Stripe cannot be reached")))]
-async fn switch(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    let mut body = form.body();
-    let config = body.required("config_id", text);
-    let updates = body.required("updates", preferences);
-    body.close();
-    let (config, updates) = form.finish((|| Some((config?, updates?)))())?;
-    if updates.is_empty() {
-        return Ok(success());
+request! {
+    /// Ways to pay that are switched on or off.
+    struct UpdatePaymentMethodConfigs {
+        body {
+            /// The configuration's id at Stripe: `pmc_…`.
+            config_id: String = required(text());
+            /// The ways to pay, each `on` or `off`.
+            updates: BTreeMap<String, Preference> = required(preferences());
+        }
     }
-    let stripe = require_account(&access.app, &access.project)?;
-    stripe
-        .update_payment_method_configuration(&config, &updates)
-        .await?;
-    Ok(success())
 }
 
 /// Ways to pay, each on or off.
-fn preferences(value: &Value) -> Result<BTreeMap<String, Preference>, String> {
+fn preferences() -> impl Shape<Value = BTreeMap<String, Preference>> {
+    scalar(read_preferences, || {
+        let names = METHODS.map(|(id, _)| id);
+        json!({
+            "type": "object",
+            "propertyNames": {"enum": names},
+            "additionalProperties": {"type": "string", "enum": ["on", "off"]},
+        })
+    })
+}
+
+fn read_preferences(value: &Value) -> Result<BTreeMap<String, Preference>, String> {
     let value = json_object(value)?;
     let updates = value.as_object().into_iter().flatten();
     let read = updates.map(|(method, wanted)| {
@@ -149,4 +103,102 @@ fn preferences(value: &Value) -> Result<BTreeMap<String, Preference>, String> {
         Ok((method.clone(), preference))
     });
     read.collect()
+}
+
+/// The ways to pay that the project's account offers.
+#[derive(Serialize, ToSchema)]
+struct PaymentMethodConfigs {
+    /// The configuration's id at Stripe: `pmc_…`.
+    config_id: String,
+    /// The ways to pay: those that can be used first, then by name.
+    methods: Vec<PaymentMethodConfig>,
+}
+
+/// A way to pay.
+#[derive(Serialize, ToSchema)]
+struct PaymentMethodConfig {
+    /// Whether it can be used.
+    available: bool,
+    /// Whether it is on.
+    enabled: bool,
+    /// Its name at Stripe: `card`, …
+    id: &'static str,
+    /// Its name for people.
+    name: &'static str,
+    /// Whether it can be switched.
+    overridable: bool,
+}
+
+fn require_account(app: &App, project: &LoadedProject) -> ApiResult<ConnectedStripe> {
+    connected(app, project).ok_or_else(|| KnownError::stripe_account_info_not_found().into())
+}
+
+/// Lists the ways to pay.
+#[utoipa::path(get, path = "/internal/payments/method-configs", tag = "payments",
+    responses(Errors<(StripeAccountInfoNotFound, StripeRefusals)>))]
+async fn list_payment_method_configs(
+    access: AdminAccess,
+    _: NoInput,
+) -> ApiResult<Json<PaymentMethodConfigs>> {
+    let stripe = require_account(&access.app, &access.project)?;
+    let configurations = stripe.list_payment_method_configurations().await?;
+    let configuration = chosen(&configurations)
+        .ok_or_else(|| ApiError::internal("the account at Stripe has no default way to pay"))?;
+    Ok(Json(PaymentMethodConfigs {
+        config_id: configuration.id.clone(),
+        methods: show(configuration),
+    }))
+}
+
+/// The platform's configuration counts before the account's own.
+fn chosen(configurations: &[PaymentMethodConfiguration]) -> Option<&PaymentMethodConfiguration> {
+    let is_platforms = |it: &&PaymentMethodConfiguration| {
+        let names = [&it.application, &it.parent];
+        names.into_iter().flatten().any(|name| !name.is_empty())
+    };
+    let mut all = configurations.iter();
+    all.clone()
+        .find(is_platforms)
+        .or_else(|| all.find(|it| it.is_default))
+}
+
+/// Those that can be used first, then by name.
+fn show(configuration: &PaymentMethodConfiguration) -> Vec<PaymentMethodConfig> {
+    let is = |value: Option<&Value>| value.and_then(Value::as_bool).unwrap_or(false);
+    let known = METHODS.iter().filter_map(|(id, name)| {
+        let method = configuration.rest.get(*id)?;
+        let preference = method.get("display_preference")?;
+        Some(PaymentMethodConfig {
+            available: is(method.get("available")),
+            enabled: preference.get("value").is_some_and(|value| value == "on"),
+            id,
+            name,
+            overridable: is(preference.get("overridable")),
+        })
+    });
+    let mut methods: Vec<PaymentMethodConfig> = known.collect();
+    methods.sort_by(|a, b| {
+        let available_first = b.available.cmp(&a.available);
+        available_first.then_with(|| string_order(a.name, b.name))
+    });
+    methods
+}
+
+/// Switches ways to pay on and off.
+///
+/// Switching none needs no account.
+#[utoipa::path(patch, path = "/internal/payments/method-configs", tag = "payments",
+    responses(Errors<(StripeAccountInfoNotFound, StripeRefusals)>))]
+async fn update_payment_method_configs(
+    access: AdminAccess,
+    UpdatePaymentMethodConfigs { config_id, updates }: UpdatePaymentMethodConfigs,
+) -> ApiResult<Json<Success>> {
+    if updates.is_empty() {
+        return Ok(Success::ANSWER);
+    }
+    let stripe = require_account(&access.app, &access.project)?;
+    stripe
+        .update_payment_method_configuration(&config_id, &updates)
+        .await?;
+    Ok(Success::ANSWER)
 }

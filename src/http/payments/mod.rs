@@ -4,7 +4,7 @@
 //! Items, grants and lists work without.
 
 mod billing;
-mod inline_product;
+mod described_product;
 mod invoices;
 mod items;
 mod method_configs;
@@ -14,9 +14,12 @@ mod products;
 mod purchase_sessions;
 mod purchases;
 mod refunds;
+mod schemas;
 mod stripe_account;
 mod switches;
+mod transaction_views;
 mod transactions;
+mod views;
 
 use utoipa_axum::router::OpenApiRouter;
 

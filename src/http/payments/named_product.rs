@@ -1,56 +1,76 @@
-//! Reading which product a request is about: one of the settings, or one that it describes itself.
+//! The product that a request is about: one of the settings, or one that it describes itself.
 
-use axum::http::StatusCode;
 use muniment_domain::customer::Product;
 use muniment_event_store::AccessType;
 
-use super::inline_product;
+use super::described_product::described_product;
+use crate::error::codes::{ProductDoesNotExist, Text};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
 use crate::http::request::caller::Auth;
-use crate::http::request::fields::{Checked, Fields};
-use crate::http::request::values::text;
+use crate::http::request::declare::fields;
+use crate::http::request::presence::or_default;
+use crate::http::request::shape::Shape;
+use crate::http::request::shape::scalars::text;
 
-/// A product as a request names or describes it.
-#[derive(Clone, Debug)]
-pub(super) enum NamedProduct {
-    Configured(String),
-    Inline(Box<Product>),
-}
-
-impl NamedProduct {
-    /// Reads `{name}_id` and `{name}_inline`.
-    pub(super) fn read(
-        body: &mut Fields<'_>,
-        name: &str,
-    ) -> Checked<(Option<String>, Option<Box<Product>>)> {
-        let id = body.optional(&format!("{name}_id"), text);
-        let inline = body.optional(&format!("{name}_inline"), inline_product::read);
-        let id = id?.filter(|id| !id.is_empty());
-        Some((id, inline?.flatten().map(Box::new)))
+fields! {
+    /// A product: one of the two says which.
+    pub(super) struct NamedProduct {
+        /// The product's id in the project's settings. An empty one counts as missing.
+        id as "product_id": Option<String> = or_default(text_or_none(), "");
+        /// A product that is not in the settings, for servers. An empty text counts as missing.
+        inline as "product_inline": Option<Box<Product>> = or_default(described_product(), "");
     }
 
-    pub(super) fn choose(
-        auth: &Auth,
-        (id, inline): (Option<String>, Option<Box<Product>>),
-    ) -> ApiResult<Self> {
-        let refuse = |text: &str| Err(ApiError::text(StatusCode::BAD_REQUEST, text));
-        match (id, inline) {
-            (Some(_), Some(_)) => refuse("Give product_id or product_inline, not both."),
-            (None, Some(_)) if auth.access_type == AccessType::Client => {
-                refuse("Products can be described with server access only. Give product_id.")
-            }
-            (None, None) => refuse("Give product_id or product_inline."),
-            (None, Some(inline)) => Ok(Self::Inline(inline)),
-            (Some(id), None) => Ok(Self::Configured(id)),
+    /// A product under the names of old.
+    pub(super) struct NamedOffer {
+        /// Deprecated: the old name of `product_id`, which wins.
+        id as "offer_id": Option<String> = or_default(text_or_none(), "");
+        /// Deprecated: the old name of `product_inline`, which wins.
+        inline as "offer_inline": Option<Box<Product>> = or_default(described_product(), "");
+    }
+}
+
+fn text_or_none() -> impl Shape<Value = Option<String>> {
+    text().map(|text| Some(text).filter(|text| !text.is_empty()))
+}
+
+impl From<NamedOffer> for NamedProduct {
+    fn from(NamedOffer { id, inline }: NamedOffer) -> Self {
+        Self { id, inline }
+    }
+}
+
+/// Why there is no such product.
+pub(super) type NoSuchProduct = (ProductDoesNotExist, Text<400>);
+
+impl NamedProduct {
+    /// This product, or else that one.
+    pub(super) fn or(self, other: impl Into<Self>) -> Self {
+        if self.id.is_some() || self.inline.is_some() {
+            self
+        } else {
+            other.into()
         }
     }
 
     /// Its id and the product itself.
+    ///
+    /// # Errors
+    /// [`NoSuchProduct`].
     pub(super) fn resolve(self, auth: &Auth) -> ApiResult<(Option<String>, Product)> {
-        match self {
-            Self::Inline(product) => Ok((None, *product)),
-            Self::Configured(id) => {
+        match (self.id, self.inline) {
+            (Some(_), Some(_)) => Err(ApiError::bad_request(
+                "Give product_id or product_inline, not both.",
+            )),
+            (None, Some(_)) if auth.access_type == AccessType::Client => {
+                Err(ApiError::bad_request(
+                    "Products can be described with server access only. Give product_id.",
+                ))
+            }
+            (None, None) => Err(ApiError::bad_request("Give product_id or product_inline.")),
+            (None, Some(product)) => Ok((None, *product)),
+            (Some(id), None) => {
                 let product = configured(auth, &id)?;
                 Ok((Some(id), product))
             }
@@ -59,6 +79,9 @@ impl NamedProduct {
 }
 
 /// A product of the settings, if this caller may know of it.
+///
+/// # Errors
+/// `PRODUCT_DOES_NOT_EXIST`.
 pub(super) fn configured(auth: &Auth, id: &str) -> ApiResult<Product> {
     let payments = &auth.project.catalogue;
     let missing = |context| KnownError::product_does_not_exist(id, context).into();

@@ -1,43 +1,62 @@
 //! `/internal/payments`: the project's own account at Stripe.
 
 use axum::Json;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
 use muniment_domain::project::{OnboardingStatus, ProjectCommand};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
+use super::named_customer::StripeRefusals;
 use crate::app::App;
 use crate::app::payments::stripe_customers::{connected, require_connected};
 use crate::app::projects;
 use crate::app::projects::directory::LoadedProject;
 use crate::clients::stripe::Stripe;
+use crate::error::codes::{Errors, StripeAccountInfoNotFound};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
+use crate::http::openapi::operations;
 use crate::http::request::access::{AdminAccess, ProjectAccess};
-use crate::http::request::input::Input;
+use crate::http::request::declare::{NoInput, request};
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(set_up))
-        .routes(routes!(account_info))
-        .routes(routes!(account_session))
+        .routes(operations!(set_up_payments))
+        .routes(operations!(get_stripe_account))
+        .routes(operations!(create_stripe_account_session))
 }
 
-/// Sets payments up: makes the project's account if there is none, and says where its owner tells
-/// Stripe about themselves.
-#[utoipa::path(post, path = "/internal/payments/setup", tag = "payments", request_body = serde_json::Value,
-    responses((status = 200, description = "`{url}`"), (status = 400, description = "SCHEMA_ERROR; this server takes no payments"),
-        (status = 502, description = "Stripe does not accept the server's key"), (status = 503, description = "Stripe cannot be reached")))]
-async fn set_up(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    form.optional_body().close();
-    form.finish(Some(()))?;
+request! {
+    /// That payments shall be set up.
+    struct SetUpPayments {
+        body(optional) {}
+    }
+
+    /// That Stripe's own views shall be embedded.
+    struct CreateStripeAccountSession {
+        body(optional) {}
+    }
+}
+
+/// Where an account at Stripe is set up.
+#[derive(Serialize, ToSchema)]
+struct StripeAccountLink {
+    /// The page at Stripe.
+    #[schema(format = "uri")]
+    url: String,
+}
+
+/// Sets payments up: makes the project's account at Stripe if there is none.
+///
+/// The answer says where its owner tells Stripe about themselves.
+#[utoipa::path(post, path = "/internal/payments/setup", tag = "payments", responses(Errors<StripeRefusals>))]
+async fn set_up_payments(
+    access: AdminAccess,
+    _: SetUpPayments,
+) -> ApiResult<Json<StripeAccountLink>> {
     let stripe = access.app.stripe.as_ref().ok_or_else(|| {
-        ApiError::text(
-            StatusCode::BAD_REQUEST,
+        ApiError::bad_request(
             "This server takes no payments. Whoever runs it must set STRIPE_SECRET_KEY.",
         )
     })?;
@@ -47,7 +66,7 @@ async fn set_up(access: AdminAccess, input: Input) -> ApiResult {
     };
     let back = return_url(&access.app, &access.project);
     let link = stripe.create_account_link(&account, &back).await?;
-    Ok(Json(json!({"url": link.url})).into_response())
+    Ok(Json(StripeAccountLink { url: link.url }))
 }
 
 /// Makes the project's account. When several requests do, the first one's account counts.
@@ -78,33 +97,52 @@ fn return_url(app: &App, project: &LoadedProject) -> String {
     format!("{dashboard}/projects/{id}/payments")
 }
 
-/// What the account may do.
+/// The project's account at Stripe, and what it may do.
+#[derive(Serialize, ToSchema)]
+struct StripeAccount {
+    /// Its id: `acct_…`.
+    account_id: String,
+    /// Whether it can charge cards.
+    charges_enabled: bool,
+    /// Whether its owner has told Stripe what it has to know.
+    details_submitted: bool,
+    /// Whether it is paid out.
+    payouts_enabled: bool,
+}
+
+/// Says what the project's account at Stripe may do.
 #[utoipa::path(get, path = "/internal/payments/stripe/account-info", tag = "payments",
-    responses((status = 200, description = "`{account_id, charges_enabled, details_submitted, payouts_enabled}`"), (status = 404, description = "STRIPE_ACCOUNT_INFO_NOT_FOUND"),
-        (status = 503, description = "Stripe cannot be reached")))]
-async fn account_info(access: AdminAccess, input: Input) -> ApiResult {
-    access.form(&input).no_query().finish(Some(()))?;
+    responses(Errors<(StripeAccountInfoNotFound, StripeRefusals)>))]
+async fn get_stripe_account(access: AdminAccess, _: NoInput) -> ApiResult<Json<StripeAccount>> {
     let stripe = connected(&access.app, &access.project)
         .ok_or_else(KnownError::stripe_account_info_not_found)?;
     let account = stripe.platform().retrieve_account(stripe.account()).await?;
-    let body = json!({
-        "account_id": account.id,
-        "charges_enabled": account.charges_enabled,
-        "details_submitted": account.details_submitted,
-        "payouts_enabled": account.payouts_enabled,
-    });
-    Ok(Json(body).into_response())
+    Ok(Json(StripeAccount {
+        account_id: account.id,
+        charges_enabled: account.charges_enabled,
+        details_submitted: account.details_submitted,
+        payouts_enabled: account.payouts_enabled,
+    }))
 }
 
-/// A session of Stripe's own views, for the dashboard to embed.
-#[utoipa::path(post, path = "/internal/payments/stripe-widgets/account-session", tag = "payments", request_body = serde_json::Value,
-    responses((status = 200, description = "`{client_secret}`"), (status = 400, description = "SCHEMA_ERROR; payments are not set up"), (status = 503, description = "Stripe cannot be reached")))]
-async fn account_session(access: AdminAccess, input: Input) -> ApiResult {
-    let mut form = access.form(&input).no_query();
-    form.optional_body().close();
-    form.finish(Some(()))?;
+/// What lets a page embed Stripe's own views.
+#[derive(Serialize, ToSchema)]
+struct StripeAccountSession {
+    /// The secret for the page.
+    client_secret: String,
+}
+
+/// Makes a session of Stripe's own views, for the dashboard to embed.
+#[utoipa::path(post, path = "/internal/payments/stripe-widgets/account-session", tag = "payments",
+    responses(Errors<StripeRefusals>))]
+async fn create_stripe_account_session(
+    access: AdminAccess,
+    _: CreateStripeAccountSession,
+) -> ApiResult<Json<StripeAccountSession>> {
     let stripe = require_connected(&access.app, &access.project)?;
     let platform = stripe.platform();
     let session = platform.create_account_session(stripe.account()).await?;
-    Ok(Json(json!({"client_secret": session.client_secret})).into_response())
+    Ok(Json(StripeAccountSession {
+        client_secret: session.client_secret,
+    }))
 }

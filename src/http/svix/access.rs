@@ -7,17 +7,18 @@ use muniment_domain::ProjectId;
 use muniment_projections::webhooks::endpoints::Endpoint;
 use muniment_projections::webhooks::queue::{self, Message};
 
-use super::error::{SvixError, SvixResult};
+use super::error::{SvixError, SvixRefusal, SvixResult};
 use crate::app::App;
 use crate::app::webhooks::{Webhooks, management};
 use crate::clients::delivery_client::DeliveryClient;
+use crate::http::openapi::describe::{OperationDescription, OperationInput};
+use crate::http::openapi::security::Credentials;
 use crate::security::portal_tokens::Portal;
 
 /// The parameter of paths that names the application.
 const APPLICATION: &str = "app_id";
 
 /// A caller with a token that works, for the application in the path if there is one there.
-#[derive(Clone)]
 pub(super) struct Access {
     /// What the token stands for.
     pub portal: Portal,
@@ -48,6 +49,14 @@ impl Access {
     pub(super) async fn message(&self, app: &App, name: &str) -> SvixResult<Message> {
         let found = queue::message(app.pool(), self.project(), name).await?;
         found.ok_or_else(|| SvixError::not_found("The application has no such message."))
+    }
+}
+
+impl OperationInput for Access {
+    fn describe(operation: &mut OperationDescription) {
+        operation.credentials = Credentials::WebhooksToken;
+        operation.answers_json::<SvixRefusal>(401, "authentication_failed");
+        operation.answers_json::<SvixRefusal>(404, "not_found");
     }
 }
 

@@ -2,88 +2,87 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use muniment_domain::Patch;
 use muniment_projections::webhooks::queue::Message;
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::access::Access;
-use super::error::SvixResult;
-use super::values::{param, shown_time};
+use super::answer::Accepted;
+use super::error::{SvixRefusal, SvixResult};
+use super::request::{Application, SvixRequest};
+use super::shapes::{channels, shown_time, uid};
 use crate::app::App;
-use crate::app::webhooks::{management, settings};
-use crate::http::request::fields::{Checked, Fields};
-use crate::http::request::input::Input;
-use crate::http::request::values::{json_object, query_boolean};
+use crate::app::webhooks::management;
+use crate::http::answer::Empty;
+use crate::http::openapi::operations;
+use crate::http::request::declare::{fields, request};
+use crate::http::request::presence::{nullable, or_default, required};
+use crate::http::request::shape::Shape;
+use crate::http::request::shape::scalars::{json_object, query_boolean, text};
 
 /// The routes of this file.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(create))
-        .routes(routes!(read))
-        .routes(routes!(resend))
+        .routes(operations!(create_svix_message))
+        .routes(operations!(get_svix_message))
+        .routes(operations!(resend_svix_message))
 }
 
-/// Sends a message to all endpoints that want it.
-#[utoipa::path(post, path = "/app/{app_id}/msg", tag = "svix", params(("app_id" = String, Path), ("with_content" = Option<bool>, Query)), request_body = Value,
-    responses((status = 202, description = "The message"), (status = 401, description = "authentication_failed"), (status = 404, description = "not_found"), (status = 409, description = "The event id is taken"), (status = 422, description = "What is wrong, and where")))]
-async fn create(State(app): State<App>, access: Access, input: Input) -> SvixResult {
-    let mut form = input.form(None);
-    let mut query = form.query();
-    let content = read_content(&mut query);
-    query.close_leniently();
-    let mut body = form.body();
-    let event_type = body.required("eventType", settings::uid);
-    let payload = body.required("payload", json_object);
-    let event_id = body.nullable("eventId", settings::uid);
-    let channels = body.nullable("channels", settings::channels);
-    body.close_leniently();
-    let (content, message) = form.check((|| {
-        let message = Message {
-            id: format!("msg_{}", app.random.base62(27)),
-            project_id: access.project().to_string(),
-            event_type: event_type?,
-            // It is about nobody in particular, and goes with the project.
-            subject: access.project().to_string(),
-            content: Some(payload?.to_string()),
-            created_at: app.now().0,
-            event_id: event_id?.into_value(),
-            channels: channels?.into_value(),
-        };
-        Some((content?, message))
-    })())?;
-    management::send(&app, &access.delivery_client, &message).await?;
-    Ok((StatusCode::ACCEPTED, Json(view(&message, content))).into_response())
+request! {
+    /// A message to be sent.
+    struct CreateSvixMessage {
+        path {
+            .. _application: Application;
+        }
+        query(open) {
+            .. wanted: WantedContent;
+        }
+        body(open) {
+            /// What the message tells of.
+            event_type as "eventType": String = required(uid());
+            /// What is sent to the endpoints.
+            payload: Value = required(json_object());
+            /// The sender's own name for the message, under which it is sent once.
+            event_id as "eventId": Patch<String> = nullable(uid());
+            /// Names of channels, which are kept with the message.
+            channels: Patch<Vec<String>> = nullable(channels());
+        }
+    }
+
+    /// A message that is wanted.
+    struct GetSvixMessage {
+        path {
+            .. _application: Application;
+            /// The message's id or event id.
+            msg_id: String = required(text());
+        }
+        query(open) {
+            .. wanted: WantedContent;
+        }
+    }
+
+    /// That a message shall be sent once more.
+    struct ResendSvixMessage {
+        path {
+            .. _application: Application;
+            /// The message's id or event id.
+            msg_id: String = required(text());
+            /// The endpoint's id or uid.
+            endpoint_id: String = required(text());
+        }
+        query(open) {}
+    }
 }
 
-/// One message, by its id or event id.
-#[utoipa::path(get, path = "/app/{app_id}/msg/{msg_id}", tag = "svix", params(("app_id" = String, Path), ("msg_id" = String, Path), ("with_content" = Option<bool>, Query)),
-    responses((status = 200, description = "The message"), (status = 401, description = "authentication_failed"), (status = 404, description = "not_found"), (status = 422, description = "What is wrong, and where")))]
-async fn read(State(app): State<App>, access: Access, input: Input) -> SvixResult {
-    let mut form = input.form(None);
-    let id = param(&mut form, "msg_id");
-    let mut query = form.query();
-    let content = read_content(&mut query);
-    query.close_leniently();
-    let (id, content) = form.check((|| Some((id?, content?)))())?;
-    let message = access.message(&app, &id).await?;
-    Ok(Json(view(&message, content)).into_response())
-}
-
-/// Sends a message to an endpoint once more.
-#[utoipa::path(post, path = "/app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend", tag = "svix", params(("app_id" = String, Path), ("msg_id" = String, Path), ("endpoint_id" = String, Path)),
-    responses((status = 202, description = "It will be sent"), (status = 400, description = "The endpoint is disabled"), (status = 401, description = "authentication_failed"), (status = 404, description = "not_found")))]
-async fn resend(State(app): State<App>, access: Access, input: Input) -> SvixResult {
-    let mut form = input.form(None);
-    let message = param(&mut form, "msg_id");
-    let endpoint = param(&mut form, "endpoint_id");
-    let (message, endpoint) = form.check((|| Some((message?, endpoint?)))())?;
-    let message = access.message(&app, &message).await?;
-    let endpoint = access.endpoint(&app, &endpoint).await?;
-    management::resend(&app, &access.delivery_client, &endpoint, &message).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({}))).into_response())
+fields! {
+    /// How much of what was said is shown.
+    pub(super) struct WantedContent {
+        /// Whether payloads and responses are shown; else they are empty.
+        content as "with_content": Content = or_default(shown(), "true");
+    }
 }
 
 /// Whether what was said is shown.
@@ -95,29 +94,105 @@ pub(super) enum Content {
     Hidden,
 }
 
-/// Reads `with_content`.
-pub(super) fn read_content(query: &mut Fields<'_>) -> Checked<Content> {
-    let shown = query.or_default("with_content", query_boolean, true)?;
-    Some(if shown {
-        Content::Shown
-    } else {
-        Content::Hidden
+/// Whether something is shown.
+pub(super) fn shown() -> impl Shape<Value = Content> {
+    query_boolean().map(|shown| {
+        if shown {
+            Content::Shown
+        } else {
+            Content::Hidden
+        }
     })
 }
 
-/// Shows a message.
-pub(super) fn view(message: &Message, content: Content) -> Value {
-    let payload = match (content, message.content.as_deref()) {
-        (Content::Shown, Some(content)) => serde_json::from_str(content).unwrap_or_default(),
-        _ => json!({}),
+/// A message.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SvixMessage {
+    /// Names of channels.
+    #[schema(required)]
+    channels: Option<Vec<String>>,
+    /// The sender's own name for the message.
+    #[schema(required)]
+    event_id: Option<String>,
+    /// What the message tells of.
+    event_type: String,
+    /// The id: `msg_…`.
+    id: String,
+    /// What is sent to the endpoints. It is empty once those whom it is about were deleted.
+    #[schema(value_type = Object)]
+    payload: Value,
+    /// Always null.
+    #[schema(required)]
+    tags: Option<Vec<String>>,
+    /// When that happened of which the message tells, in RFC 3339.
+    #[schema(format = DateTime)]
+    timestamp: String,
+}
+
+impl SvixMessage {
+    /// Shows a message.
+    pub(super) fn of(message: Message, content: Content) -> Self {
+        let payload = match (content, message.content.as_deref()) {
+            (Content::Shown, Some(content)) => serde_json::from_str(content).unwrap_or_default(),
+            _ => json!({}),
+        };
+        Self {
+            channels: message.channels,
+            event_id: message.event_id,
+            event_type: message.event_type,
+            id: message.id,
+            payload,
+            tags: None,
+            timestamp: shown_time(message.created_at),
+        }
+    }
+}
+
+/// Sends a message to all endpoints that want it.
+#[utoipa::path(post, path = "/app/{app_id}/msg", tag = "svix",
+    responses((status = 409, description = "conflict", body = SvixRefusal)))]
+async fn create_svix_message(
+    State(app): State<App>,
+    access: Access,
+    SvixRequest(new): SvixRequest<CreateSvixMessage>,
+) -> SvixResult<Accepted<SvixMessage>> {
+    let message = Message {
+        id: format!("msg_{}", app.random.base62(27)),
+        project_id: access.project().to_string(),
+        event_type: new.event_type,
+        // It is about nobody in particular, and goes with the project.
+        subject: access.project().to_string(),
+        content: Some(new.payload.to_string()),
+        created_at: app.now().0,
+        event_id: new.event_id.into_value(),
+        channels: new.channels.into_value(),
     };
-    json!({
-        "id": message.id,
-        "eventId": message.event_id,
-        "eventType": message.event_type,
-        "payload": payload,
-        "channels": message.channels,
-        "timestamp": shown_time(message.created_at),
-        "tags": null,
-    })
+    management::send(&app, &access.delivery_client, &message).await?;
+    Ok(Accepted(SvixMessage::of(message, new.wanted.content)))
+}
+
+/// Shows a message.
+#[utoipa::path(get, path = "/app/{app_id}/msg/{msg_id}", tag = "svix")]
+async fn get_svix_message(
+    State(app): State<App>,
+    access: Access,
+    SvixRequest(wanted): SvixRequest<GetSvixMessage>,
+) -> SvixResult<Json<SvixMessage>> {
+    let message = access.message(&app, &wanted.msg_id).await?;
+    Ok(Json(SvixMessage::of(message, wanted.wanted.content)))
+}
+
+/// Sends a message to an endpoint once more.
+#[utoipa::path(post, path = "/app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend", tag = "svix",
+    responses((status = 400, description = "bad_request", body = SvixRefusal)))]
+async fn resend_svix_message(
+    State(app): State<App>,
+    access: Access,
+    SvixRequest(wanted): SvixRequest<ResendSvixMessage>,
+) -> SvixResult<Accepted<Empty>> {
+    let message = access.message(&app, &wanted.msg_id).await?;
+    let endpoint = access.endpoint(&app, &wanted.endpoint_id).await?;
+    management::resend(&app, &access.delivery_client, &endpoint, &message).await?;
+    Ok(Accepted(Empty {}))
 }

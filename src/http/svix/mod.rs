@@ -8,13 +8,16 @@
 //! older and newer libraries.
 
 mod access;
+mod answer;
 mod applications;
 mod attempts;
 mod endpoints;
 mod error;
 mod messages;
 mod page;
-mod values;
+mod request;
+mod secrets;
+mod shapes;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -25,6 +28,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(applications::router())
         .merge(endpoints::router())
+        .merge(secrets::router())
         .merge(messages::router())
         .merge(attempts::router())
 }

@@ -1,12 +1,9 @@
 //! Lists as Svix pages them: an iterator leads on from a page's last item, and one with a minus
 //! before it leads back from its first.
 
-use axum::Json;
-use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
-
-use crate::http::request::fields::{Checked, Fields};
-use crate::http::request::values::{integer, text};
+use crate::http::request::declare::fields;
+use crate::http::request::presence::{optional, or_default};
+use crate::http::request::shape::scalars::{integer, text};
 
 /// Items on a page, unless something else is asked for, and at most.
 const LIMIT: (i64, i64) = (50, 250);
@@ -31,24 +28,34 @@ pub(super) struct Page {
     pub position: Position,
 }
 
-impl Page {
-    /// Reads it from a query.
-    pub(super) fn read(query: &mut Fields<'_>) -> Checked<Self> {
-        let limit = query.or_default("limit", integer(1..=LIMIT.1), LIMIT.0);
-        let iterator = query.optional("iterator", text);
-        let position = match iterator?.filter(|iterator| !iterator.is_empty()) {
+fields! {
+    /// Which page is asked for.
+    pub(super) struct WantedPage {
+        /// How many items there should be at most.
+        limit: i64 = or_default(integer(1..=LIMIT.1), LIMIT.0);
+        /// Where the page begins: the `iterator` or `prevIterator` of another one.
+        iterator: Option<String> = optional(text());
+    }
+}
+
+impl From<WantedPage> for Page {
+    fn from(wanted: WantedPage) -> Self {
+        let iterator = wanted.iterator.filter(|iterator| !iterator.is_empty());
+        let position = match iterator {
             None => Position::Start,
             Some(iterator) => match iterator.strip_prefix('-') {
                 Some(first) => Position::Before(first.to_owned()),
                 None => Position::After(iterator),
             },
         };
-        Some(Self {
-            limit: limit?,
+        Self {
+            limit: wanted.limit,
             position,
-        })
+        }
     }
+}
 
+impl Page {
     /// Cuts the page out of all there is, by the items' ids. Says whether more follows in the
     /// direction of the page.
     pub(super) fn cut<T>(&self, mut all: Vec<T>, id: impl Fn(&T) -> &str) -> (Vec<T>, Rest) {
@@ -82,18 +89,6 @@ pub(super) enum Rest {
     More,
     /// Nothing.
     Nothing,
-}
-
-/// A list, with the ids of its first and last item.
-pub(super) fn list(data: &[Value], rest: Rest) -> Response {
-    let id = |item: Option<&Value>| Some(item?["id"].as_str()?.to_owned());
-    let body = json!({
-        "data": data,
-        "iterator": id(data.last()),
-        "prevIterator": id(data.first()).map(|first| format!("-{first}")),
-        "done": rest == Rest::Nothing,
-    });
-    Json(body).into_response()
 }
 
 #[cfg(test)]
