@@ -24,11 +24,6 @@ impl Success {
     pub(crate) const ANSWER: Json<Self> = Json(Self { success: true });
 }
 
-/// `{"success": true}`
-pub(crate) fn success() -> Response {
-    Success::ANSWER.into_response()
-}
-
 /// 200 `{}`
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Empty {}
@@ -277,9 +272,4 @@ fn collect<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
 /// A schema that is written as JSON.
 pub(crate) fn schema_of(json: &Value) -> RefOr<Schema> {
     Schema::deserialize(json).map_or_else(|_| RefOr::default(), RefOr::T)
-}
-
-/// A list that is not paginated.
-pub(crate) fn whole_list<T: serde::Serialize>(items: &[T]) -> Response {
-    Json(json!({"items": items, "is_paginated": false})).into_response()
 }

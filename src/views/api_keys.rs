@@ -2,32 +2,11 @@
 
 use muniment_domain::api_key::{ApiKeyKind, ApiKeyOwner};
 use muniment_projections::read_models::api_keys::ApiKeyRow;
-<<<<<<< HEAD
-=======
-use muniment_projections::read_models::projects::ProjectKeyRow;
 use serde::Serialize;
->>>>>>> conv-d
-use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-<<<<<<< HEAD
-/// An API key of a user or a team, as issued if `value` is the key, and else with its end only.
-#[must_use]
-pub fn api_key(row: &ApiKeyRow, value: Option<&str>) -> Value {
-    let mut view = json!({
-        "id": row.id,
-        "description": row.description,
-        "is_public": row.kind() == ApiKeyKind::Public,
-        "created_at_millis": row.created_at,
-        "value": value.map_or_else(|| json!({"last_four": row.last_four}), Value::from),
-    });
-    match row.owner() {
-        Some(ApiKeyOwner::User { user_id }) => {
-            view["type"] = json!("user");
-            view["user_id"] = json!(user_id);
-=======
-use crate::app::projects::NewKeys;
+use super::KeyEnd;
 
 /// What is shown of an API key of a user or a team, whoever sees it.
 #[derive(Serialize, ToSchema, Clone, Debug)]
@@ -84,13 +63,6 @@ pub struct ApiKeyView {
     value: KeyEnd,
 }
 
-/// The end of a key, by which people recognise it.
-#[derive(Serialize, ToSchema, Clone, Debug)]
-struct KeyEnd {
-    /// The last four characters.
-    last_four: String,
-}
-
 impl ApiKeyFacts {
     fn of(row: &ApiKeyRow, owner: ApiKeyOwner) -> Self {
         Self {
@@ -101,7 +73,6 @@ impl ApiKeyFacts {
             owner: owner.into(),
             expires_at_millis: row.expires_at,
             manually_revoked_at_millis: row.revoked_at,
->>>>>>> conv-d
         }
     }
 }
@@ -130,10 +101,11 @@ impl ApiKeyView {
     /// Shows a key of that owner.
     #[must_use]
     pub fn new(row: &ApiKeyRow, owner: ApiKeyOwner) -> Self {
-        let last_four = row.last_four.clone();
         Self {
             facts: ApiKeyFacts::of(row, owner),
-            value: KeyEnd { last_four },
+            value: KeyEnd {
+                last_four: row.last_four.clone(),
+            },
         }
     }
 }

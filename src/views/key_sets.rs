@@ -64,7 +64,7 @@ pub struct KeySet {
 #[derive(Serialize, ToSchema, Clone, Debug)]
 pub struct KeyEnd {
     /// Its last four characters.
-    last_four: String,
+    pub(super) last_four: String,
 }
 
 impl KeyEnd {

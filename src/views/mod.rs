@@ -10,11 +10,7 @@ mod sessions;
 mod teams;
 mod users;
 
-<<<<<<< HEAD
-pub use api_keys::api_key;
-=======
-pub use api_keys::{ApiKeyView, IssuedApiKey, key_set, new_key_set};
->>>>>>> conv-d
+pub use api_keys::{ApiKeyView, IssuedApiKey};
 pub use contact_channels::ContactChannelView;
 pub use key_sets::{KeyEnd, KeySet, KeySetDescription, NewKeySet};
 pub use notifications::NotificationPreferenceView;
@@ -23,8 +19,7 @@ pub use projects::{AdminProject, AdminProjectConfig, ClientProject, ClientProjec
 pub use sessions::SessionView;
 pub use teams::{ClientMemberProfile, ClientTeam, ServerMemberProfile, ServerTeam, TeamInvitation};
 pub use users::{
-    ClientUser, CurrentUser, OauthProviderView, Restriction, RiskScoresView, ServerUser,
-    SignUpScores,
+    ClientUser, CurrentUser, OauthProviderView, RiskScoresView, ServerUser, SignUpScores,
 };
 
 pub(crate) use muniment_domain::project::legacy_config::enabled_providers;

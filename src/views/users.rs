@@ -1,6 +1,5 @@
 //! Users, as they see themselves and as servers see them.
 
-use muniment_domain::RestrictedReason;
 use muniment_domain::project::ProjectConfig;
 use muniment_domain::user::RiskScores;
 use muniment_projections::read_models::users::UserRecord;
@@ -12,39 +11,7 @@ use uuid::Uuid;
 use super::teams::{ClientTeam, ServerTeam};
 use crate::app::App;
 use crate::app::projects::directory::LoadedProject;
-
-/// Why a user is restricted.
-#[derive(Serialize, ToSchema, Clone, Debug)]
-pub struct Restriction {
-    /// What kind of reason it is.
-    #[serde(rename = "type")]
-    kind: RestrictionKind,
-}
-
-/// What kind of reason there is to restrict a user.
-#[derive(Serialize, ToSchema, Clone, Copy, Debug)]
-#[serde(rename_all = "snake_case")]
-enum RestrictionKind {
-    /// The user did not sign up.
-    Anonymous,
-    /// The project wants a verified email address, and the user has none.
-    EmailNotVerified,
-    /// An administrator wants it so.
-    RestrictedByAdministrator,
-}
-
-impl From<RestrictedReason> for Restriction {
-    fn from(reason: RestrictedReason) -> Self {
-        let kind = match reason {
-            RestrictedReason::Anonymous => RestrictionKind::Anonymous,
-            RestrictedReason::EmailNotVerified => RestrictionKind::EmailNotVerified,
-            RestrictedReason::RestrictedByAdministrator => {
-                RestrictionKind::RestrictedByAdministrator
-            }
-        };
-        Self { kind }
-    }
-}
+use crate::error::known_error::Restriction;
 
 /// An account at an OAuth provider.
 #[derive(Serialize, ToSchema, Clone, Debug)]

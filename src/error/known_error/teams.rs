@@ -3,9 +3,8 @@
 use muniment_domain::{RestrictedReason, TeamId, UserId};
 use uuid::Uuid;
 
-use super::KnownError;
 use super::code::{Code, codes};
-use crate::views::Restriction;
+use super::{KnownError, Restriction};
 
 codes! {
     /// The team does not exist.

@@ -2,9 +2,8 @@
 
 use muniment_domain::{Millis, ProjectId, RestrictedReason};
 
-use super::KnownError;
 use super::code::{Code, codes};
-use crate::views::Restriction;
+use super::{KnownError, Restriction};
 
 codes! {
     /// An access token that is none.

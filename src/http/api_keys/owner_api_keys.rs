@@ -23,11 +23,9 @@ use crate::http::openapi::describe::{OperationDescription, OperationInput, descr
 use crate::http::request::access::ProjectAccess;
 use crate::http::request::caller::{Auth, Caller};
 use crate::http::request::declare::{Request, extract, fields, request};
-use crate::http::request::input::Form;
 use crate::http::request::presence::{optional, or_default, required, required_or_null};
 use crate::http::request::shape::Shape;
 use crate::http::request::shape::scalars::{boolean, integer, only_true, text, uuid};
-use crate::http::request::values;
 use crate::http::teams::find::find_team;
 use crate::http::users::find::find_user;
 use crate::views::{ApiKeyView, IssuedApiKey};
@@ -260,14 +258,6 @@ pub(super) async fn check(
         return Err(KnownError::api_key_expired().into());
     }
     Ok(Json(ApiKeyView::new(&row, owner)))
-}
-
-/// Reads a body that is nothing but a key.
-pub(crate) fn read_key(form: &mut Form<'_>) -> Option<String> {
-    let mut body = form.body();
-    let key = body.required("api_key", values::text);
-    body.close();
-    key
 }
 
 /// The key whose value that is, in any project.

@@ -1,11 +1,9 @@
 //! What the endpoints that take codes have in common.
 
 use axum::Json;
-use axum::response::IntoResponse;
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{EmailAddress, UserId};
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::app::auth::codes::{self, Handling};
@@ -17,10 +15,8 @@ use crate::error::codes::{
 };
 use crate::http::request::access::ProjectAccess;
 use crate::http::request::declare::request;
-use crate::http::request::input::Input;
 use crate::http::request::presence::required;
 use crate::http::request::shape::scalars::verification_code;
-use crate::http::request::values;
 use crate::security::limits::Limit;
 
 request! {
@@ -70,34 +66,6 @@ pub(crate) async fn check_mailed_code(
     let (app, context) = (&access.app, access.event_context());
     codes::take(app, context, purpose, &code, Handling::Check).await?;
     Ok(CodeIsValid::ANSWER)
-}
-
-/// Says whether a code would work, without using it up. The look counts as an attempt.
-///
-/// # Errors
-/// What is wrong with the code.
-pub(crate) async fn check_code(
-    access: &ProjectAccess,
-    input: &Input,
-    purpose: Purpose,
-) -> ApiResult {
-    let code = read_code(access, input)?;
-    access.limit(Limit::CodeCheckFromIp)?;
-    let (app, context) = (&access.app, access.event_context());
-    codes::take(app, context, purpose, &code, Handling::Check).await?;
-    Ok(Json(json!({"is_code_valid": true})).into_response())
-}
-
-/// Reads a body that holds a code and nothing else.
-///
-/// # Errors
-/// `SCHEMA_ERROR`.
-pub(crate) fn read_code(access: &ProjectAccess, input: &Input) -> ApiResult<String> {
-    let mut form = access.form(input);
-    let mut body = form.body();
-    let code = body.required("code", values::verification_code);
-    body.close();
-    form.finish(code)
 }
 
 /// Keeps callers from having codes sent to an address, or from their own, without end.

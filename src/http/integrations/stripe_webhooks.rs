@@ -19,6 +19,7 @@ use crate::http::openapi::describe::{OperationDescription, OperationInput};
 use crate::http::openapi::operations;
 use crate::http::request::body::Sent;
 use crate::http::request::caller::Caller;
+use crate::http::request::declare::{NoInput, Request as _};
 use crate::http::request::input::Input;
 
 /// The routes of this file.
@@ -38,12 +39,13 @@ impl FromRequestParts<App> for SignedEvent {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let Ok(Sent(sent)) = Sent::from_request_parts(parts, app).await;
         let input = Input::from_request_parts(parts, app).await?;
-        let mut form = input.form(None).no_query();
+        let mut form = input.form(None);
+        let without_query = NoInput::read(&mut form);
         let signature = parts.headers.get(SIGNATURE).and_then(|it| it.to_str().ok());
         if signature.is_none() {
             form.violation("headers.stripe-signature", "is required");
         }
-        let signature = form.finish(signature)?.to_owned();
+        let signature = form.finish(without_query.and(signature))?.to_owned();
         Ok(Self { signature, sent })
     }
 }

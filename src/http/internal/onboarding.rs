@@ -10,13 +10,13 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::ApiResult;
+use crate::error::known_error::Restriction;
 use crate::http::openapi::operations;
 use crate::http::request::access::AdminAccess;
 use crate::http::request::declare::{fields, request};
 use crate::http::request::presence::{optional, or_default, required};
 use crate::http::request::shape::object;
 use crate::http::request::shape::scalars::{boolean, integer};
-use crate::views::Restriction;
 
 /// How many users are shown if the caller does not say.
 const SHOWN: i64 = 10;

@@ -2,10 +2,10 @@
 //! been checked when the first line runs.
 //!
 //! ```text
-//! async fn delete(access: ServerAccess, input: Input) -> ApiResult {
-//!     let mut form = access.form(&input).no_query();
-//!     …
-//!     accounts::close(&access.app, access.event_context(), id).await?;
+//! async fn delete_user(access: ServerAccess, FoundUser(user, _): FoundUser) -> ApiResult<Json<Success>> {
+//!     accounts::close(&access.app, access.event_context(), user.user.user_id()).await?;
+//!     Ok(Success::ANSWER)
+//! }
 //! ```
 //!
 //! Access is checked before anything in the request is: a caller without it is not told what is wrong
@@ -21,7 +21,7 @@ use muniment_event_store::EventContext;
 use muniment_projections::read_models::users::UserRecord;
 
 use super::caller::{Auth, Caller};
-use super::input::{Form, Input, bad_path};
+use super::input::bad_path;
 use crate::app::App;
 use crate::app::auth::geo::GeoLocation;
 use crate::app::request_context::RequestContext;
@@ -54,12 +54,6 @@ impl Deref for ProjectAccess {
 }
 
 impl ProjectAccess {
-    /// Begins to read the request; `me` is the signed-in user.
-    #[must_use]
-    pub(crate) fn form<'i>(&self, input: &'i Input) -> Form<'i> {
-        input.form(self.auth.user_id())
-    }
-
     /// What the events of this request carry in the project's log. Their time is that of the first
     /// call.
     pub(crate) fn event_context(&self) -> &EventContext {

@@ -81,8 +81,6 @@ pub(crate) struct FieldDescription {
     pub about: String,
     /// Whether it must be sent.
     pub required: bool,
-    /// Who may send it.
-    pub audience: Audience,
     /// What it may be, as JSON Schema.
     pub schema: Value,
 }
@@ -103,7 +101,6 @@ impl FieldDescription {
             name,
             about: about.trim().to_owned(),
             required: P::REQUIRED,
-            audience,
             schema: presence.schema(),
         }
     }

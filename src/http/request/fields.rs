@@ -3,13 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use muniment_domain::{Patch, UserId};
+use muniment_domain::UserId;
 use serde_json::{Map, Value};
 
 use super::declare::{Audience, Openness};
 use super::presence::Presence;
 use super::shape::Place;
-use super::values::uuid;
 
 /// A field's value, or nothing if it violates something, which was noted then.
 pub(crate) type Checked<T> = Option<T>;
@@ -112,221 +111,9 @@ impl<'f> Fields<'f> {
         drop(self);
     }
 
-    /// Ends the reading of this object, whatever else is in it: it may be for newer servers.
-    pub(crate) fn close_leniently(mut self) {
-        self.openness = Openness::Open;
-    }
-
-    /// Declares a field known without reading it.
-    pub(crate) fn ignore(&mut self, name: &str) {
-        self.read.insert(name.to_owned());
-    }
-
     fn take(&mut self, name: &str) -> Option<Value> {
         self.read.insert(name.to_owned());
         self.object.get(name).cloned()
-    }
-
-    fn note(&mut self, name: &str, problem: &str) {
-        let path = format!("{}.{name}", self.path);
-        self.findings.note(&path, problem);
-    }
-
-    fn parse<T>(&mut self, name: &str, value: &Value, parser: impl Parser<T>) -> Checked<T> {
-        match parser(value) {
-            Ok(parsed) => Some(parsed),
-            Err(problem) => {
-                self.note(name, &problem);
-                None
-            }
-        }
-    }
-
-    fn missing<T>(&mut self, name: &str) -> Option<T> {
-        self.note(name, "is required");
-        None
-    }
-
-    /// A field that must be there.
-    pub(crate) fn required<T>(&mut self, name: &str, parser: impl Parser<T>) -> Checked<T> {
-        match self.take(name) {
-            None => self.missing(name),
-            Some(Value::Null) => self.null(name),
-            Some(value) => self.parse(name, &value, parser),
-        }
-    }
-
-    fn null<T>(&mut self, name: &str) -> Option<T> {
-        self.note(name, "must not be null");
-        None
-    }
-
-    /// A field that may be missing, but not null.
-    pub(crate) fn optional<T>(&mut self, name: &str, parser: impl Parser<T>) -> Checked<Option<T>> {
-        match self.take(name) {
-            None => Some(None),
-            Some(Value::Null) => self.null(name),
-            Some(value) => self.parse(name, &value, parser).map(Some),
-        }
-    }
-
-    /// A field that may be missing and then has a value of its own.
-    pub(crate) fn or_default<T>(
-        &mut self,
-        name: &str,
-        parser: impl Parser<T>,
-        default: T,
-    ) -> Checked<T> {
-        Some(self.optional(name, parser)?.unwrap_or(default))
-    }
-
-    /// A field that may be missing, null or a value.
-    pub(crate) fn nullable<T>(&mut self, name: &str, parser: impl Parser<T>) -> Checked<Patch<T>> {
-        match self.take(name) {
-            None => Some(Patch::Keep),
-            Some(Value::Null) => Some(Patch::Clear),
-            Some(value) => self.parse(name, &value, parser).map(Patch::Set),
-        }
-    }
-
-    /// A field that must be there, but may be null.
-    pub(crate) fn required_nullable<T>(
-        &mut self,
-        name: &str,
-        parser: impl Parser<T>,
-    ) -> Checked<Option<T>> {
-        match self.nullable(name, parser)? {
-            Patch::Keep => self.missing(name),
-            Patch::Clear => Some(None),
-            Patch::Set(value) => Some(Some(value)),
-        }
-    }
-
-    /// An object that must be there.
-    pub(crate) fn required_object<T>(
-        &mut self,
-        name: &str,
-        read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
-    ) -> Option<T> {
-        match self.take(name) {
-            None => self.missing(name),
-            Some(value) => self.object(name, value, read),
-        }
-    }
-
-    /// An object that may be missing.
-    pub(crate) fn optional_object<T>(
-        &mut self,
-        name: &str,
-        read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
-    ) -> Checked<Option<T>> {
-        match self.take(name) {
-            None => Some(None),
-            Some(value) => self.object(name, value, read).map(Some),
-        }
-    }
-
-    fn object<T>(
-        &mut self,
-        name: &str,
-        value: Value,
-        read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
-    ) -> Option<T> {
-        let Value::Object(object) = value else {
-            self.note(name, "must be an object");
-            return None;
-        };
-        read(&mut Fields::within(
-            format!("{}.{name}", self.path),
-            object,
-            self.findings,
-        ))
-    }
-
-    /// A list of objects that must be there.
-    pub(crate) fn required_list<T>(
-        &mut self,
-        name: &str,
-        read: impl Fn(&mut Fields<'_>) -> Option<T>,
-    ) -> Checked<Vec<T>> {
-        match self.optional_list(name, read)? {
-            Some(items) => Some(items),
-            None => self.missing(name),
-        }
-    }
-
-    /// A list of objects that may be missing.
-    pub(crate) fn optional_list<T>(
-        &mut self,
-        name: &str,
-        read: impl Fn(&mut Fields<'_>) -> Option<T>,
-    ) -> Checked<Option<Vec<T>>> {
-        match self.take(name) {
-            None => Some(None),
-            Some(Value::Array(items)) => {
-                let items = items.into_iter().enumerate();
-                let read: Vec<Option<T>> = items
-                    .map(|(at, item)| self.object(&format!("{name}[{at}]"), item, &read))
-                    .collect();
-                read.into_iter().collect::<Option<Vec<T>>>().map(Some)
-            }
-            Some(_) => {
-                self.note(name, "must be a list");
-                None
-            }
-        }
-    }
-
-    /// A list of plain values that must be there.
-    pub(crate) fn required_values<T>(
-        &mut self,
-        name: &str,
-        parser: impl Parser<T> + Copy,
-    ) -> Checked<Vec<T>> {
-        match self.optional_values(name, parser)? {
-            Some(values) => Some(values),
-            None => self.missing(name),
-        }
-    }
-
-    /// A list of plain values that may be missing.
-    pub(crate) fn optional_values<T>(
-        &mut self,
-        name: &str,
-        parser: impl Parser<T> + Copy,
-    ) -> Checked<Option<Vec<T>>> {
-        match self.take(name) {
-            None => Some(None),
-            Some(Value::Array(items)) => {
-                let items = items.iter().enumerate();
-                let read: Vec<Option<T>> = items
-                    .map(|(at, item)| self.parse(&format!("{name}[{at}]"), item, parser))
-                    .collect();
-                read.into_iter().collect::<Option<Vec<T>>>().map(Some)
-            }
-            Some(_) => {
-                self.note(name, "must be a list");
-                None
-            }
-        }
-    }
-
-    /// A user's id, or `me` for the signed-in user's.
-    pub(crate) fn required_user_id_or_me(&mut self, name: &str) -> Option<UserId> {
-        match self.optional_user_id_or_me(name)? {
-            Some(id) => Some(id),
-            None => self.missing(name),
-        }
-    }
-
-    /// A user's id, `me` for the signed-in user's, or nothing.
-    pub(crate) fn optional_user_id_or_me(&mut self, name: &str) -> Checked<Option<UserId>> {
-        if self.object.get(name).and_then(Value::as_str) == Some("me") {
-            self.ignore(name);
-            self.findings.own_user_missing |= self.findings.current_user.is_none();
-            return self.findings.current_user.map(Some);
-        }
-        Some(self.optional(name, uuid)?.map(UserId))
     }
 }
 
@@ -353,7 +140,3 @@ pub(crate) fn has_nul(value: &Value) -> bool {
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
-
-/// Reads a value that is not null, or says what it must be.
-pub(crate) trait Parser<T>: FnOnce(&Value) -> Result<T, String> {}
-impl<T, F: FnOnce(&Value) -> Result<T, String>> Parser<T> for F {}

@@ -1,13 +1,5 @@
 //! Reading a request's parameters, query and body, collecting everything that is wrong with them.
-//!
-//! ```ignore
-//! let mut form = access.form(&input).no_query();
-//! let mut body = form.body();
-//! let email = body.required("email", strict_email);
-//! let callback = body.optional("callback_url", url_text);
-//! body.close();
-//! let (email, callback) = form.finish((|| Some((email?, callback?)))())?;
-//! ```
+//! Handlers do not do so themselves: [`super::declare`] says what may be in which part.
 //!
 //! A field that was not read is an unknown field, which is a violation. So is a NUL character
 //! anywhere: Postgres cannot store it.
@@ -18,12 +10,11 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use muniment_domain::UserId;
 use muniment_event_store::AccessType;
-use muniment_projections::read_models::users::UserRecord;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::body::{Body, Observations};
-use super::caller::{Auth, Caller};
+use super::caller::Caller;
 use super::declare::{Mode, Need};
 use super::fields::{Checked, Fields, Findings, Violation};
 use crate::error::ApiError;
@@ -113,25 +104,16 @@ pub(crate) struct Form<'i> {
 }
 
 impl<'i> Form<'i> {
-    /// The parameters in the path.
-    pub(crate) fn params(&mut self) -> Fields<'_> {
+    fn params(&mut self) -> Fields<'_> {
         Fields::new("params", &self.input.params, &mut self.findings)
     }
 
-    /// The query.
-    pub(crate) fn query(&mut self) -> Fields<'_> {
+    fn query(&mut self) -> Fields<'_> {
         Fields::new("query", &self.input.query, &mut self.findings)
     }
 
-    /// Declares that the endpoint knows no query parameters.
-    #[must_use]
-    pub(crate) fn no_query(mut self) -> Self {
-        self.query().close();
-        self
-    }
-
     /// The body, which must be an object.
-    pub(crate) fn body(&mut self) -> Fields<'_> {
+    fn body(&mut self) -> Fields<'_> {
         match &self.input.body {
             Body::Json(Value::Object(object)) | Body::Form(object) => {
                 Fields::new("body", object, &mut self.findings)
@@ -147,7 +129,7 @@ impl<'i> Form<'i> {
     }
 
     /// The body, which may be missing and then has no fields.
-    pub(crate) fn optional_body(&mut self) -> Fields<'_> {
+    fn optional_body(&mut self) -> Fields<'_> {
         match &self.input.body {
             Body::Absent => Fields::within("body".to_owned(), Map::new(), &mut self.findings),
             _ => self.body(),
@@ -207,24 +189,6 @@ impl<'i> Form<'i> {
         Fields::within(path, object, &mut self.findings)
     }
 
-    /// The signed-in user, whom the endpoint wants as it wants a field.
-    pub(crate) fn signed_in<'a>(&mut self, auth: &'a Auth) -> Option<&'a UserRecord> {
-        let user = auth.user();
-        if user.is_none() {
-            self.findings
-                .note("auth.user", "is required; send x-stack-access-token");
-        }
-        user
-    }
-
-    /// The signed-in user of the project `internal`, whom the endpoint wants as it wants a field.
-    pub(crate) fn internal_user(&mut self, auth: &Auth) -> Checked<UserId> {
-        if !auth.project_id().is_internal() {
-            self.violation("auth.project", "must be the project `internal`");
-        }
-        Some(self.signed_in(auth)?.user.user_id())
-    }
-
     /// Notes a violation that no single field shows.
     pub(crate) fn violation(&mut self, path: &str, problem: &str) {
         self.findings.note(path, problem);
@@ -277,8 +241,64 @@ mod tests {
     use serde_json::json;
     use uuid::Uuid;
 
-    use super::super::values::*;
+    use super::super::declare::{Request, fields, request};
+    use super::super::presence::{optional, or_default, required};
+    use super::super::shape::scalars::{boolean, integer, json_value, text, user_id_or_me, uuid};
+    use super::super::shape::{list_of, object};
     use super::*;
+
+    request! {
+        struct Things {
+            body {
+                name: String = required(text());
+                count: i64 = required(integer(0..=9));
+                when: Option<String> = optional(text());
+                gone: bool = required(boolean());
+            }
+        }
+
+        struct Nested {
+            body {
+                list: Option<Vec<Item>> = optional(list_of(object()));
+                inner: Option<Nothing> = optional(object());
+            }
+        }
+
+        struct OfUser {
+            body {
+                user_id: UserId = required(user_id_or_me());
+            }
+        }
+
+        struct AnyData {
+            body {
+                data: Value = required(json_value());
+            }
+        }
+
+        struct Coerced {
+            query {
+                count: i64 = or_default(integer(0..=99), 7);
+            }
+            body(optional) {
+                flag: Option<bool> = optional(boolean());
+                text: Option<String> = optional(text());
+                id: Option<Uuid> = optional(uuid()), servers;
+            }
+        }
+
+        struct Empty {
+            body {}
+        }
+    }
+
+    fields! {
+        struct Item {
+            id: String = required(text());
+        }
+
+        struct Nothing {}
+    }
 
     fn input(body: Value) -> Input {
         Input {
@@ -290,25 +310,27 @@ mod tests {
         }
     }
 
-    fn message<T: std::fmt::Debug>(result: Result<T, ApiError>) -> String {
-        match result {
+    fn read<R: Request>(input: &Input) -> Result<R, ApiError> {
+        read_as(input.form(None))
+    }
+
+    fn read_as<R: Request>(mut form: Form<'_>) -> Result<R, ApiError> {
+        let request = R::read(&mut form);
+        form.finish(request)
+    }
+
+    fn refusal<R: Request>(input: &Input) -> String {
+        match read::<R>(input) {
             Err(ApiError::Known(error)) => error.message,
-            other => panic!("{other:?}"),
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("it was accepted"),
         }
     }
 
     #[test]
     fn all_violations_are_listed() {
         let input = input(json!({"name": [], "count": "x", "extra": 1, "when": null}));
-        let mut form = input.form(None);
-        let mut body = form.body();
-        let name = body.required("name", text);
-        let count = body.required("count", integer(0..=9));
-        let when = body.optional("when", text);
-        let gone = body.required("gone", boolean);
-        body.close();
-        let result = form.finish((|| Some((name?, count?, when?, gone?)))());
-        let message = message(result);
+        let message = refusal::<Things>(&input);
         for line in [
             "body.name must be a string",
             "body.count must be a whole number",
@@ -322,58 +344,34 @@ mod tests {
     }
 
     #[test]
-    fn scalars_are_coerced() {
-        assert_eq!(integer(0..=99)(&json!("42")), Ok(42));
-        assert_eq!(integer(0..=99)(&json!(4.0)), Ok(4));
-        assert!(integer(0..=99)(&json!(4.5)).is_err());
-        assert_eq!(boolean(&json!("1")), Ok(true));
-        assert!(query_boolean(&json!("1")).is_err());
-        assert_eq!(text(&json!(true)), Ok("true".to_owned()));
-        assert!(text(&json!({})).is_err());
+    fn what_is_fine_is_read() {
+        let input = input(json!({"name": "x", "count": "4", "gone": "0"}));
+        let things: Things = read(&input).unwrap();
+        let read = (things.name.as_str(), things.count, things.when, things.gone);
+        assert_eq!(read, ("x", 4, None, false));
     }
 
     #[test]
     fn unknown_fields_are_found_at_any_depth() {
         let input = input(json!({"list": [{"id": "a"}, {"id": "b", "x": 1}], "inner": {"y": 1}}));
-        let mut form = input.form(None);
-        let mut body = form.body();
-        let list = body.optional_list("list", |item| item.required("id", text));
-        let inner = body.optional_object("inner", |_| Some(()));
-        body.close();
-        let message = message(form.finish((|| Some((list?, inner?)))()));
+        let message = refusal::<Nested>(&input);
         assert!(message.contains("body.list[1].x is not"), "{message}");
         assert!(message.contains("body.inner.y is not"), "{message}");
-    }
-
-    #[test]
-    fn uuids_are_canonical() {
-        for good in [
-            "00000000-0000-0000-0000-000000000000",
-            "6FB53BB8-4f2f-4b1c-9d27-1d4a61d1f0de",
-        ] {
-            assert!(uuid(&json!(good)).is_ok(), "{good}");
-        }
-        for bad in [
-            "6fb53bb84f2f4b1c9d271d4a61d1f0de",
-            "{6fb53bb8-4f2f-4b1c-9d27-1d4a61d1f0de}",
-            "6fb53bb8-4f2f-7b1c-9d27-1d4a61d1f0de",
-            "6fb53bb8-4f2f-4b1c-cd27-1d4a61d1f0de",
-            "me",
-        ] {
-            assert!(uuid(&json!(bad)).is_err(), "{bad}");
-        }
+        let input = self::input(json!({"list": [{"id": "a"}], "inner": {}}));
+        let nested: Nested = read(&input).unwrap();
+        assert!(nested.inner.is_some());
+        assert_eq!(nested.list.unwrap()[0].id, "a");
     }
 
     #[test]
     fn me_without_a_user_comes_before_everything_else() {
         let input = input(json!({"user_id": "me", "extra": 1}));
-        let mut form = input.form(None);
-        let id = form.body().required_user_id_or_me("user_id");
-        match form.finish(id) {
+        match read::<OfUser>(&input) {
             Err(ApiError::Known(error)) => {
                 assert_eq!(error.code, "CANNOT_GET_OWN_USER_WITHOUT_USER");
             }
-            other => panic!("{other:?}"),
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("it was accepted"),
         }
     }
 
@@ -381,29 +379,36 @@ mod tests {
     fn me_is_the_current_user() {
         let input = input(json!({"user_id": "me"}));
         let user = UserId(Uuid::from_u128(7));
-        let mut form = input.form(Some(user));
-        let id = form.body().required_user_id_or_me("user_id");
-        assert_eq!(form.finish(id).unwrap(), user);
+        let of: OfUser = read_as(input.form(Some(user))).unwrap();
+        assert_eq!(of.user_id, user);
     }
 
     #[test]
     fn nul_characters_are_violations_at_any_depth() {
-        let input = input(json!({"data": {"deep": ["a\u{0}b"]}}));
-        let mut form = input.form(None);
-        let mut body = form.body();
-        let data = body.required("data", json_value);
-        body.close();
-        assert!(message(form.finish(data)).contains("body.data contains a NUL"));
+        let nul = input(json!({"data": {"deep": ["a\u{0}b"]}}));
+        assert!(refusal::<AnyData>(&nul).contains("body.data contains a NUL"));
+        let fine: AnyData = read(&input(json!({"data": [null]}))).unwrap();
+        assert_eq!(fine.data, json!([null]));
     }
 
     #[test]
     fn an_absent_body_is_a_violation_where_one_is_wanted() {
-        let input = Input {
+        let absent = Input {
             body: Body::Absent,
             ..input(json!({}))
         };
+        assert!(refusal::<Empty>(&absent).contains("body must be a JSON object"));
+        let coerced: Coerced = read(&absent).unwrap();
+        let read = (coerced.count, coerced.flag, coerced.text, coerced.id);
+        assert_eq!(read, (7, None, None, None));
+    }
+
+    #[test]
+    fn fields_for_servers_are_unknown_to_clients() {
+        let input = input(json!({"id": "6fb53bb8-4f2f-4b1c-9d27-1d4a61d1f0de"}));
+        assert!(read::<Coerced>(&input).is_ok());
         let mut form = input.form(None);
-        form.body().close();
-        assert!(message(form.finish(Some(()))).contains("body must be a JSON object"));
+        form.findings.is_client = true;
+        assert!(read_as::<Coerced>(form).is_err());
     }
 }

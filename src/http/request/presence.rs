@@ -161,35 +161,6 @@ impl<S: Shape> Presence for Nullable<S> {
     }
 }
 
-/// See [`optional_or_null`].
-pub(crate) struct OptionalOrNull<S>(S);
-
-/// A field for which missing and null mean the same: none.
-pub(crate) fn optional_or_null<S: Shape>(shape: S) -> OptionalOrNull<S> {
-    OptionalOrNull(shape)
-}
-
-impl<S: Shape> Presence for OptionalOrNull<S> {
-    type Value = Option<S::Value>;
-
-    const REQUIRED: bool = false;
-
-    fn read(&self, value: Option<&Value>, place: &mut Place<'_>) -> Checked<Self::Value> {
-        match value {
-            None | Some(Value::Null) => Some(None),
-            Some(value) => self.0.read(value, place).map(Some),
-        }
-    }
-
-    fn absent(&self) -> Checked<Self::Value> {
-        Some(None)
-    }
-
-    fn schema(&self) -> Value {
-        or_null(self.0.schema())
-    }
-}
-
 /// See [`required_or_null`].
 pub(crate) struct RequiredOrNull<S>(S);
 

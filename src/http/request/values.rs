@@ -260,3 +260,39 @@ pub(crate) fn base64(value: &Value) -> Result<Vec<u8>, String> {
         .decode(text.as_bytes())
         .map_err(|_| "must be base64".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn scalars_are_coerced() {
+        assert_eq!(integer(0..=99)(&json!("42")), Ok(42));
+        assert_eq!(integer(0..=99)(&json!(4.0)), Ok(4));
+        assert!(integer(0..=99)(&json!(4.5)).is_err());
+        assert_eq!(boolean(&json!("1")), Ok(true));
+        assert!(query_boolean(&json!("1")).is_err());
+        assert_eq!(text(&json!(true)), Ok("true".to_owned()));
+        assert!(text(&json!({})).is_err());
+    }
+
+    #[test]
+    fn uuids_are_canonical() {
+        for good in [
+            "00000000-0000-0000-0000-000000000000",
+            "6FB53BB8-4f2f-4b1c-9d27-1d4a61d1f0de",
+        ] {
+            assert!(uuid(&json!(good)).is_ok(), "{good}");
+        }
+        for bad in [
+            "6fb53bb84f2f4b1c9d271d4a61d1f0de",
+            "{6fb53bb8-4f2f-4b1c-9d27-1d4a61d1f0de}",
+            "6fb53bb8-4f2f-7b1c-9d27-1d4a61d1f0de",
+            "6fb53bb8-4f2f-4b1c-cd27-1d4a61d1f0de",
+            "me",
+        ] {
+            assert!(uuid(&json!(bad)).is_err(), "{bad}");
+        }
+    }
+}

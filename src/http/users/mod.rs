@@ -55,7 +55,7 @@ request! {
             /// Where the page begins: the `next_cursor` of the one before.
             cursor: Option<Uuid> = optional(uuid());
             /// What they are ordered by.
-            order_by: Option<&'static str> = optional(one_of(&["signed_up_at"]));
+            _order_by as "order_by": Option<&'static str> = optional(one_of(&["signed_up_at"]));
             /// Whether the latest come first.
             desc: bool = or_default(query_boolean(), "false");
             /// Part of a name or an email address, or an id.

@@ -5,7 +5,6 @@
 
 pub(crate) mod scalars;
 
-use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 use serde_json::{Map, Value, json};
@@ -77,10 +76,6 @@ impl<'f> Place<'f> {
 
     fn item(&mut self, at: usize) -> Place<'_> {
         Place::new(format!("{}[{at}]", self.path), self.findings)
-    }
-
-    fn member(&mut self, name: &str) -> Place<'_> {
-        Place::new(format!("{}.{name}", self.path), self.findings)
     }
 
     fn fields(&mut self, object: &Map<String, Value>) -> Fields<'_> {
@@ -186,54 +181,6 @@ impl<S: Shape> Shape for ListOf<S> {
 /// A list.
 pub(crate) fn list_of<S: Shape>(items: S) -> impl Shape<Value = Vec<S::Value>> {
     ListOf(items)
-}
-
-struct MapOf<S>(S);
-
-impl<S: Shape> Shape for MapOf<S> {
-    type Value = BTreeMap<String, S::Value>;
-
-    fn read(&self, value: &Value, place: &mut Place<'_>) -> Checked<Self::Value> {
-        let Value::Object(members) = value else {
-            return place.refuse("must be an object");
-        };
-        let members = members.iter();
-        let read: Vec<_> = members
-            .map(|(name, value)| Some((name.clone(), self.0.read(value, &mut place.member(name))?)))
-            .collect();
-        read.into_iter().collect()
-    }
-
-    fn schema(&self) -> Value {
-        json!({"type": "object", "additionalProperties": self.0.schema()})
-    }
-}
-
-/// An object whose names are the caller's own.
-pub(crate) fn map_of<S: Shape>(values: S) -> impl Shape<Value = BTreeMap<String, S::Value>> {
-    MapOf(values)
-}
-
-struct NullOr<S>(S);
-
-impl<S: Shape> Shape for NullOr<S> {
-    type Value = Option<S::Value>;
-
-    fn read(&self, value: &Value, place: &mut Place<'_>) -> Checked<Self::Value> {
-        match value {
-            Value::Null => Some(None),
-            value => self.0.read(value, place).map(Some),
-        }
-    }
-
-    fn schema(&self) -> Value {
-        or_null(self.0.schema())
-    }
-}
-
-/// An item of a list, or a value of a map, that may be null. (A field says so by its presence.)
-pub(crate) fn null_or<S: Shape>(shape: S) -> impl Shape<Value = Option<S::Value>> {
-    NullOr(shape)
 }
 
 /// The schema of what may be null as well.
