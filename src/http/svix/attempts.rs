@@ -15,7 +15,7 @@ use super::answer::SvixPage;
 use super::error::SvixResult;
 use super::messages::{Content, SvixMessage, WantedContent, shown};
 use super::page::{Page, Position, Rest, WantedPage};
-use super::request::{Application, EndpointAccess, SvixRequest, names_endpoint};
+use super::request::{Application, EndpointAccess, NamedEndpoint, SvixRequest, names_endpoint};
 use super::shapes::{shown_time, time};
 use crate::app::App;
 use crate::http::answer::schema_of;
@@ -39,9 +39,7 @@ request! {
     /// Which attempts at an endpoint are wanted.
     struct ListSvixAttemptsByEndpoint {
         path {
-            .. _application: Application;
-            /// The endpoint's id or uid.
-            endpoint_id: String = required(text());
+            .. named: NamedEndpoint;
         }
         query(open) {
             .. page: WantedPage;

@@ -11,6 +11,8 @@ mod access;
 mod answer;
 mod applications;
 mod attempts;
+mod deliveries;
+mod endpoint_settings;
 mod endpoints;
 mod error;
 mod messages;
@@ -29,6 +31,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .merge(applications::router())
         .merge(endpoints::router())
         .merge(secrets::router())
+        .merge(deliveries::router())
         .merge(messages::router())
         .merge(attempts::router())
 }

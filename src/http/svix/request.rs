@@ -19,6 +19,13 @@ fields! {
         /// The application's id, which is the project's.
         _id as "app_id": String = required(text());
     }
+
+    /// The endpoint that a request is about.
+    pub(super) struct NamedEndpoint {
+        .. _application: Application;
+        /// The endpoint's id or uid.
+        id as "endpoint_id": String = required(text());
+    }
 }
 
 request! {
@@ -33,9 +40,7 @@ request! {
     /// A request that says all by naming an endpoint.
     pub(super) struct EndpointPath {
         path {
-            .. _application: Application;
-            /// The endpoint's id or uid.
-            endpoint_id: String = required(text());
+            .. named: NamedEndpoint;
         }
         query(open) {}
     }
@@ -74,7 +79,7 @@ macro_rules! names_endpoint {
     ($($request:ident),* $(,)?) => {$(
         impl $crate::http::svix::request::NamesEndpoint for $request {
             fn endpoint_id(&self) -> &str {
-                &self.endpoint_id
+                &self.named.id
             }
         }
     )*};

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::error::SvixResult;
-use super::request::{Application, EndpointAccess, names_endpoint};
+use super::request::{EndpointAccess, NamedEndpoint, names_endpoint};
 use super::shapes::{custom_headers, signing_secret};
 use crate::app::App;
 use crate::app::webhooks::management;
@@ -39,9 +39,7 @@ request! {
     /// Another secret for an endpoint.
     struct RotateSvixEndpointSecret {
         path {
-            .. _application: Application;
-            /// The endpoint's id or uid.
-            endpoint_id: String = required(text());
+            .. named: NamedEndpoint;
         }
         query(open) {}
         body(optional_open) {
@@ -53,9 +51,7 @@ request! {
     /// The headers that take the place of all that are sent along.
     struct ReplaceSvixEndpointHeaders {
         path {
-            .. _application: Application;
-            /// The endpoint's id or uid.
-            endpoint_id: String = required(text());
+            .. named: NamedEndpoint;
         }
         query(open) {}
         body(open) {
@@ -67,9 +63,7 @@ request! {
     /// A change of the headers that are sent along.
     struct UpdateSvixEndpointHeaders {
         path {
-            .. _application: Application;
-            /// The endpoint's id or uid.
-            endpoint_id: String = required(text());
+            .. named: NamedEndpoint;
         }
         query(open) {}
         body(open) {
