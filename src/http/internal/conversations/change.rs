@@ -165,6 +165,7 @@ impl Request for UpdateSupportConversation {
                 name: "UpdateSupportConversation",
                 required: true,
                 schema: json!({"anyOf": choices}),
+                example: None,
             }),
             needs_user: true,
             ..RequestDescription::default()
