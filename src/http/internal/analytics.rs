@@ -63,6 +63,7 @@ request! {
             /// Whether rows of all branches are to be queried, which this server cannot do.
             all_branches as "include_all_branches": bool = or_default(boolean(), false);
         }
+        example {"query": "SELECT event_type, count() FROM events GROUP BY event_type"}
     }
 
     /// The query whose timing is asked for.

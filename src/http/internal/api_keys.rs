@@ -43,6 +43,13 @@ request! {
             /// Whether there is to be a key for administrators.
             has_super_secret_admin_key: bool = required(boolean());
         }
+        example {
+            "description": "the shop's server",
+            "expires_at_millis": 4_102_444_800_000_i64,
+            "has_publishable_client_key": false,
+            "has_secret_server_key": true,
+            "has_super_secret_admin_key": false,
+        }
     }
 
     /// A key set that is named.
@@ -63,6 +70,7 @@ request! {
             /// `true` revokes the keys. Revoked keys stay revoked.
             revoked: Option<bool> = optional(only_true());
         }
+        example {"revoked": true}
     }
 }
 

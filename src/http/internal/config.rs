@@ -72,6 +72,10 @@ request! {
             /// it is not kept.
             source: Option<ConfigSource> = optional(config_source());
         }
+        example {
+            "config_string": "{\"teams.allowClientTeamCreation\": true}",
+            "source": {"type": "unlinked"},
+        }
     }
 
     /// Settings to merge into the document of a level.
@@ -84,6 +88,7 @@ request! {
             /// stands for a setting's default, or takes an entry out. At most 1,000,000 bytes.
             config_override_string: String = required(text());
         }
+        example {"config_override_string": "{\"teams.allowClientTeamCreation\": true}"}
     }
 
     /// Keys to take out of the document of a level.
@@ -96,6 +101,7 @@ request! {
             /// The dotted names of settings, or of groups of settings.
             keys: Vec<String> = required(list_of(text()));
         }
+        example {"keys": ["teams.allowClientTeamCreation"]}
     }
 }
 

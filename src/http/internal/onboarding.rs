@@ -37,6 +37,7 @@ request! {
             /// What would be demanded of users.
             onboarding: OnboardingDemands = required(object());
         }
+        example {"onboarding": {"require_email_verification": true}}
     }
 }
 

@@ -58,6 +58,12 @@ request! {
             /// How risky the sign-up is. Without them, it is not.
             risk_scores: Option<SignUpRisks> = optional(object());
         }
+        example {
+            "email": "ada@example.com",
+            "auth_method": "password",
+            "oauth_provider": null,
+            "country_code": "GB",
+        }
     }
 }
 

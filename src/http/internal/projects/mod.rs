@@ -58,6 +58,7 @@ request! {
             /// The project's name.
             display_name: Option<String> = optional(text());
         }
+        example {"display_name": "Shop", "config": {"sign_up_enabled": true}}
     }
 
     /// A project to be made.

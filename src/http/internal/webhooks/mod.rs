@@ -71,6 +71,7 @@ request! {
             /// What messages are signed with. Without it, a secret is drawn.
             secret: Option<String> = optional(signing_secret());
         }
+        example {"url": "https://example.com/webhooks", "description": "the shop"}
     }
 
     /// A change of an endpoint.
@@ -84,6 +85,7 @@ request! {
             /// Where the endpoint is.
             url: Option<String> = optional(endpoint_url());
         }
+        example {"filter_types": ["user.created", "user.deleted"]}
     }
 
     /// Another secret for an endpoint.
