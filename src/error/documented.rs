@@ -11,22 +11,7 @@ use utoipa::IntoResponses;
 use utoipa::openapi::schema::{AnyOfBuilder, Type};
 use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Schema};
 
-use super::known_error::{CodeDescription, FAMILIES, all_codes};
-
-/// One way to fail.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Documented {
-    /// By a code.
-    Code(CodeDescription),
-    /// By a sentence without a code, under this status.
-    Text(u16),
-}
-
-/// Ways to fail: a code's type, a [`Text`], or a tuple of sets.
-pub(crate) trait ErrorSet {
-    /// Adds the ways to those known so far. Some may be added repeatedly.
-    fn list(into: &mut Vec<Documented>);
-}
+use super::known_error::{CodeDescription, Documented, ErrorSet, FAMILIES, all_codes};
 
 /// An error without a code: a sentence in plain text.
 pub(crate) enum Text<const STATUS: u16> {}

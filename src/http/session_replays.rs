@@ -36,7 +36,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
 
 request! {
     /// A chunk of a recording, but for its events.
-    struct SessionReplayChunk {
+    struct SessionReplayUpload {
         query(open) {}
         body {
             /// The id that the browser drew for its session: a UUID.
@@ -68,7 +68,7 @@ impl FromRequestParts<App> for UnreadChunk {
 
 impl OperationInput for UnreadChunk {
     fn describe(operation: &mut OperationDescription) {
-        let mut request = <SessionReplayChunk as Request>::describe();
+        let mut request = <SessionReplayUpload as Request>::describe();
         if let Some(body) = &mut request.body {
             let about =
                 "The events of the recording, as rrweb makes them. They are not looked into.";
@@ -81,7 +81,7 @@ impl OperationInput for UnreadChunk {
 
 /// A chunk that was kept.
 #[derive(Serialize, ToSchema)]
-struct KeptSessionReplayChunk {
+struct KeptSessionReplayUpload {
     /// The recording that it belongs to.
     session_replay_id: Uuid,
     /// The chunk's id, as it was sent.
@@ -101,7 +101,7 @@ struct KeptSessionReplayChunk {
 async fn upload_session_replay(
     access: ClientAccess,
     UnreadChunk(input): UnreadChunk,
-) -> ApiResult<Json<KeptSessionReplayChunk>> {
+) -> ApiResult<Json<KeptSessionReplayUpload>> {
     let size = match &input.body {
         Body::OversizedRecording => {
             observed_session(&access)?;
@@ -122,7 +122,7 @@ async fn upload_session_replay(
         session: current.session,
     };
     let stored = store(&access.app, &recorded, &upload).await?;
-    Ok(Json(KeptSessionReplayChunk {
+    Ok(Json(KeptSessionReplayUpload {
         session_replay_id: stored.replay,
         batch_id: upload.batch_id,
         s3_key: stored.object_key,
@@ -141,7 +141,7 @@ fn check_events(count: usize) -> Result<(), ApiError> {
 }
 
 fn read_upload(mut form: Form<'_>) -> Result<Upload<'_>, ApiError> {
-    let chunk = SessionReplayChunk::read(&mut form);
+    let chunk = SessionReplayUpload::read(&mut form);
     let events = form.events();
     form.finish((|| {
         let chunk = chunk?;

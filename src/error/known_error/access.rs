@@ -3,8 +3,7 @@
 use muniment_domain::{Millis, ProjectId};
 use muniment_event_store::AccessType;
 
-use super::KnownError;
-use super::code::{Code, codes};
+use super::code::{Code, KnownError, codes};
 
 codes! {
     /// A key without saying as what.

@@ -3,8 +3,7 @@
 use muniment_domain::UserId;
 use uuid::Uuid;
 
-use super::KnownError;
-use super::code::{Code, codes};
+use super::code::{Code, KnownError, codes};
 
 codes! {
     /// Nobody is signed in.

@@ -1,7 +1,7 @@
 //! Queries over analytics.
 
-use super::code::{Code, codes};
-use super::{ItemNotFound, KnownError};
+use super::code::{Code, KnownError, codes};
+use super::payments::ItemNotFound;
 
 codes! {
     /// The analytics store refused a query. The text is what the caller may know of why.

@@ -1,7 +1,6 @@
 //! API keys of users, teams and projects.
 
-use super::KnownError;
-use super::code::{Code, codes};
+use super::code::{Code, KnownError, codes};
 
 codes! {
     /// A key that was revoked.

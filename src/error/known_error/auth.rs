@@ -1,7 +1,6 @@
 //! Signing up and in: passwords, codes, passkeys and second factors.
 
-use super::KnownError;
-use super::code::{Code, codes};
+use super::code::{Code, KnownError, codes};
 
 codes! {
     /// Strangers may not sign up.

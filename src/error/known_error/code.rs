@@ -1,10 +1,33 @@
 //! What a known error is, apart from its text: a type per code.
 
 use axum::http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::openapi::{RefOr, Schema};
 
-use super::KnownError;
+/// An error that client libraries know by its code.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownError {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// The code.
+    pub code: &'static str,
+    /// A text for people.
+    pub message: String,
+    /// What programs may want to know, if anything.
+    pub details: Option<Value>,
+}
+
+impl KnownError {
+    /// The body as the wire wants it.
+    #[must_use]
+    pub fn body(&self) -> Value {
+        let mut body = json!({"code": self.code, "error": self.message});
+        if let Some(details) = &self.details {
+            body["details"] = details.clone();
+        }
+        body
+    }
+}
 
 /// A code, with the status it is sent under and the details it carries. `codes!` declares them.
 pub(crate) trait Code {
@@ -52,6 +75,21 @@ impl CodeDescription {
     }
 }
 
+/// One way to fail.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Documented {
+    /// By a code.
+    Code(CodeDescription),
+    /// By a sentence without a code, under this status.
+    Text(u16),
+}
+
+/// Ways to fail: a code's type, a [`Text`], or a tuple of sets.
+pub(crate) trait ErrorSet {
+    /// Adds the ways to those known so far. Some may be added repeatedly.
+    fn list(into: &mut Vec<Documented>);
+}
+
 /// Declares the codes of a file: a type each, and `describe`, which lists them.
 macro_rules! codes {
     (@type [$($doc:tt)+] $name:ident) => {
@@ -85,9 +123,9 @@ macro_rules! codes {
         $(
             codes!(@type [$($doc)+] $name $({ $($details)+ })?);
 
-            impl $crate::error::known_error::Code for $name {
-                const DESCRIPTION: $crate::error::known_error::CodeDescription =
-                    $crate::error::known_error::CodeDescription {
+            impl $crate::error::known_error::code::Code for $name {
+                const DESCRIPTION: $crate::error::known_error::code::CodeDescription =
+                    $crate::error::known_error::code::CodeDescription {
                         code: $code,
                         status: axum::http::StatusCode::$status,
                         description: concat!($($doc),+).trim_ascii(),
@@ -100,17 +138,17 @@ macro_rules! codes {
                 }
             }
 
-            impl $crate::error::documented::ErrorSet for $name {
-                fn list(into: &mut Vec<$crate::error::documented::Documented>) {
-                    let description = <Self as $crate::error::known_error::Code>::DESCRIPTION;
-                    into.push($crate::error::documented::Documented::Code(description));
+            impl $crate::error::known_error::code::ErrorSet for $name {
+                fn list(into: &mut Vec<$crate::error::known_error::code::Documented>) {
+                    let description = <Self as $crate::error::known_error::code::Code>::DESCRIPTION;
+                    into.push($crate::error::known_error::code::Documented::Code(description));
                 }
             }
         )+
 
         /// The codes of this file.
-        pub(super) fn describe() -> Vec<$crate::error::known_error::CodeDescription> {
-            vec![$(<$name as $crate::error::known_error::Code>::DESCRIPTION),+]
+        pub(super) fn describe() -> Vec<$crate::error::known_error::code::CodeDescription> {
+            vec![$(<$name as $crate::error::known_error::code::Code>::DESCRIPTION),+]
         }
     };
 }

@@ -1,7 +1,6 @@
 //! The data vault.
 
-use super::KnownError;
-use super::code::{Code, codes};
+use super::code::{Code, KnownError, codes};
 
 codes! {
     /// A store of the data vault that the project did not configure.

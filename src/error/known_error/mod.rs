@@ -20,15 +20,13 @@ mod teams;
 mod telemetry;
 mod tokens;
 
-use axum::http::StatusCode;
-use serde_json::{Value, json};
-
 pub(crate) use access::*;
 pub(crate) use accounts::*;
 pub(crate) use analytics::*;
 pub(crate) use api_keys::*;
 pub(crate) use auth::*;
-pub(crate) use code::{Code, CodeDescription};
+pub(crate) use code::KnownError;
+pub(crate) use code::{CodeDescription, Documented, ErrorSet};
 pub(crate) use data_vault::*;
 pub(crate) use families::FAMILIES;
 pub(crate) use payments::*;
@@ -38,31 +36,6 @@ pub(crate) use restriction::Restriction;
 pub(crate) use teams::*;
 pub(crate) use telemetry::*;
 pub(crate) use tokens::*;
-
-/// An error that client libraries know by its code.
-#[derive(Clone, Debug, PartialEq)]
-pub struct KnownError {
-    /// The status of the answer.
-    pub status: StatusCode,
-    /// The code.
-    pub code: &'static str,
-    /// A text for people.
-    pub message: String,
-    /// What programs may want to know, if anything.
-    pub details: Option<Value>,
-}
-
-impl KnownError {
-    /// The body as the wire wants it.
-    #[must_use]
-    pub fn body(&self) -> Value {
-        let mut body = json!({"code": self.code, "error": self.message});
-        if let Some(details) = &self.details {
-            body["details"] = details.clone();
-        }
-        body
-    }
-}
 
 /// Every code there is.
 pub(crate) fn all_codes() -> Vec<CodeDescription> {

@@ -4,8 +4,8 @@ use muniment_domain::PurchaseId;
 use muniment_domain::customer::CustomerType;
 use uuid::Uuid;
 
-use super::code::{Code, codes};
-use super::{KnownError, TeamNotFound};
+use super::code::{Code, KnownError, codes};
+use super::teams::TeamNotFound;
 
 codes! {
     /// What was asked for does not exist in this project: an item, a finished query of analytics, or

@@ -4,8 +4,7 @@ use muniment_domain::permission::Scope;
 use muniment_domain::{PermissionId, TeamId, UserId};
 use uuid::Uuid;
 
-use super::KnownError;
-use super::code::{Code, codes};
+use super::code::{Code, KnownError, codes};
 
 codes! {
     /// A member without the permission.

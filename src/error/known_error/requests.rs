@@ -1,7 +1,6 @@
 //! Requests that cannot be read.
 
-use super::KnownError;
-use super::code::{Code, codes};
+use super::code::{Code, KnownError, codes};
 
 codes! {
     /// The body is no JSON, too large, or of a type that is not accepted.

@@ -3,8 +3,8 @@
 use muniment_domain::{RestrictedReason, TeamId, UserId};
 use uuid::Uuid;
 
-use super::code::{Code, codes};
-use super::{KnownError, Restriction};
+use super::code::{Code, KnownError, codes};
+use super::restriction::Restriction;
 
 codes! {
     /// The team does not exist.

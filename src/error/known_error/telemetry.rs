@@ -1,7 +1,7 @@
 //! What browsers observe, and session replays.
 
-use super::code::{Code, codes};
-use super::{ItemNotFound, KnownError};
+use super::code::{Code, KnownError, codes};
+use super::payments::ItemNotFound;
 
 codes! {
     /// The project does not take what browsers observe.

@@ -2,8 +2,8 @@
 
 use muniment_domain::{Millis, ProjectId, RestrictedReason};
 
-use super::code::{Code, codes};
-use super::{KnownError, Restriction};
+use super::code::{Code, KnownError, codes};
+use super::restriction::Restriction;
 
 codes! {
     /// An access token that is none.
