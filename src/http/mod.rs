@@ -34,7 +34,9 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use serde_json::Value;
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -72,7 +74,9 @@ struct Documentation;
 /// The whole server: the API in all versions, and the operator's pages.
 pub fn router(app: App, metrics: Metrics) -> Router {
     let (api, documentation) = api().split_for_parts();
-    let documentation = openapi::document(&documentation, VERSIONS[0]);
+    // The same for every server of a process, such as that of the tests.
+    static REFERENCE: OnceLock<Value> = OnceLock::new();
+    let reference = REFERENCE.get_or_init(|| openapi::document(&documentation, VERSIONS[0]));
     let mut versions = Router::new();
     for prefix in VERSIONS {
         let trailing_slash = format!("{prefix}/");
@@ -98,7 +102,7 @@ pub fn router(app: App, metrics: Metrics) -> Router {
         .merge(operations::router(metrics))
         .merge(mailbox)
         .merge(images::router())
-        .merge(openapi::pages(documentation, &app.docs_credentials))
+        .merge(openapi::pages(reference.clone(), &app.docs_credentials))
         .fallback_service(api.with_state(app.clone()))
         .with_state(app)
 }

@@ -616,8 +616,10 @@ impl Call {
     pub(crate) async fn send(self) -> Answer {
         let (client, request) = self.0.build_split();
         let request = request.unwrap();
-        let (method, url) = (request.method().clone(), request.url().clone());
+        let method = request.method().clone();
         let response = client.execute(request).await.unwrap();
+        // It may have been led elsewhere.
+        let url = response.url().clone();
         let (status, headers) = (response.status(), response.headers().clone());
         let answer = Answer {
             status,

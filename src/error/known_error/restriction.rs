@@ -7,7 +7,6 @@ use utoipa::ToSchema;
 /// Why a user is restricted.
 #[derive(Serialize, ToSchema, Clone, Debug)]
 pub(crate) struct Restriction {
-    /// What kind of reason it is.
     #[serde(rename = "type")]
     #[schema(inline)]
     kind: RestrictionKind,

@@ -16,9 +16,9 @@ pub(crate) fn document(collected: &OpenApi, server: &str) -> Value {
     document["servers"] = json!([{"url": server}]);
     let mut components = Components::new();
     let paths = document["paths"].as_object_mut().into_iter().flatten();
-    for (_, item) in paths {
+    for (path, item) in paths {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
-            complete(method, operation, &mut components);
+            complete(method, path, operation, &mut components);
         }
     }
     components.add_to(&mut document);
@@ -113,7 +113,7 @@ fn access_errors(status: &str) -> String {
 }
 
 /// Completes an operation by what its handler's signature says.
-fn complete(method: &str, operation: &mut Value, components: &mut Components) {
+fn complete(method: &str, path: &str, operation: &mut Value, components: &mut Components) {
     let Some(described) = operation
         .as_object_mut()
         .and_then(|it| it.remove(EXTENSION))
@@ -132,9 +132,10 @@ fn complete(method: &str, operation: &mut Value, components: &mut Components) {
     let mut answers = described.answers;
     if described.credentials.names_a_project() {
         parameters.extend(security::parameter_references());
-        for (status, answer) in access_answers().0 {
-            answers.add(&status, &by_reference(&status, answer));
-        }
+    }
+    // Wrong keys and tokens are refused on every path, also where none are asked for.
+    for (status, answer) in access_answers().0 {
+        answers.add(&status, &by_reference(&status, answer));
     }
     operation["parameters"] = json!(parameters);
     operation["security"] = described.credentials.requirements();
@@ -146,6 +147,10 @@ fn complete(method: &str, operation: &mut Value, components: &mut Components) {
     }
     if method != "get" {
         answers.add_errors::<codes::BodyParsingError>();
+    }
+    if path.contains('{') {
+        // A parameter that is not UTF-8.
+        answers.add_errors::<codes::Text<400>>();
     }
     operation["responses"] = json!(answers);
     for (name, schema) in described.schemas {

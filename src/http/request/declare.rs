@@ -38,8 +38,7 @@
 //! - `servers` is for servers and administrators: sent by a client, the field is an unknown one.
 //! - `..group: Type;` at the head of a section takes in the fields of a [`Part`], which `fields!`
 //!   declares, as does an object within an object; see [`super::shape::object`].
-//! - Without `query`, none may be sent; `query(open)` passes over what it does not name, and
-//!   `query(ignored)` over all of it. Without `body`, a body is not looked at; `body(optional)` may
+//! - Without `query`, none may be sent; `query(open)` passes over what it does not name. Without `body`, a body is not looked at; `body(optional)` may
 //!   be missing, `body(open)` passes over fields that it does not name.
 //! - `caller { user: Arc<UserRecord> = signed_in(); }` at the head wants something of the caller and
 //!   counts its lack among what is wrong with the request.
@@ -151,9 +150,7 @@ pub(crate) fn object_schema(fields: &[FieldDescription], openness: Openness) -> 
     if !required.is_empty() {
         schema["required"] = json!(required);
     }
-    if openness == Openness::Closed {
-        schema["additionalProperties"] = json!(false);
-    }
+    schema["additionalProperties"] = json!(openness == Openness::Open);
     schema
 }
 
@@ -335,6 +332,7 @@ macro_rules! fields {
         }
 
         impl $crate::http::request::declare::Part for $name {
+            #[allow(unused_variables, clippy::allow_attributes, reason = "there may be no fields")]
             fn read(
                 section: &mut $crate::http::request::fields::Fields<'_>,
             ) -> $crate::http::request::fields::Checked<Self> {
