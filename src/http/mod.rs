@@ -36,7 +36,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde_json::Value;
 use std::net::SocketAddr;
-use std::sync::OnceLock;
 use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -73,10 +72,7 @@ struct Documentation;
 
 /// The whole server: the API in all versions, and the operator's pages.
 pub fn router(app: App, metrics: Metrics) -> Router {
-    let (api, documentation) = api().split_for_parts();
-    // The same for every server of a process, such as that of the tests.
-    static REFERENCE: OnceLock<Value> = OnceLock::new();
-    let reference = REFERENCE.get_or_init(|| openapi::document(&documentation, VERSIONS[0]));
+    let (api, _) = api().split_for_parts();
     let mut versions = Router::new();
     for prefix in VERSIONS {
         let trailing_slash = format!("{prefix}/");
@@ -102,9 +98,16 @@ pub fn router(app: App, metrics: Metrics) -> Router {
         .merge(operations::router(metrics))
         .merge(mailbox)
         .merge(images::router())
-        .merge(openapi::pages(reference.clone(), &app.docs_credentials))
+        .merge(openapi::pages(reference, &app.docs_credentials))
         .fallback_service(api.with_state(app.clone()))
         .with_state(app)
+}
+
+/// The reference. The routes are made once more, because describing them takes longer than starting
+/// the server should.
+fn reference() -> Value {
+    let described = openapi::describe::describing(api);
+    openapi::document(&described.into_openapi(), VERSIONS[0])
 }
 
 fn api() -> OpenApiRouter<App> {

@@ -1,5 +1,7 @@
 //! What the signature of a handler says about its operation.
 
+use std::cell::Cell;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -208,8 +210,25 @@ handlers!(A B C D);
 handlers!(A B C D E);
 handlers!(A B C D E G);
 
+thread_local! {
+    /// Whether operations are described while their routes are made. That takes a while, and is only
+    /// done for the reference.
+    static DESCRIBING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Makes routes whose operations are described.
+pub(in crate::http) fn describing<T>(make: impl FnOnce() -> T) -> T {
+    DESCRIBING.set(true);
+    let made = make();
+    DESCRIBING.set(false);
+    made
+}
+
 /// Has an operation among `paths` carry what its handler's signature says. See [`super::operations!`].
 pub(crate) fn describe<A>(paths: &mut Paths, name: &str, handler: &impl Handler<A>) {
+    if !DESCRIBING.get() {
+        return;
+    }
     let mut description = OperationDescription::default();
     handler.describe(&mut description);
     let Some(operation) = operation_named(paths, name) else {
