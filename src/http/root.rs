@@ -168,6 +168,7 @@ impl OperationInput for NamedFeature {
             "type": "object",
             "properties": {"feature_name": {"type": "string", "description": "The feature's name."}},
         });
-        operation.body = Some(json!({"content": {"application/json": {"schema": schema}}}));
+        let content = json!({"schema": schema, "example": {"feature_name": "OAuth"}});
+        operation.body = Some(json!({"content": {"application/json": content}}));
     }
 }

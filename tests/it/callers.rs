@@ -604,7 +604,7 @@ async fn the_table_names_every_documented_route() {
         }
     }
     let tabled: Vec<(String, String)> = table()
-        .map(|(method, path, _)| (method.to_owned(), path.to_owned()))
+        .map(|(method, path, _)| (method.to_owned(), path.replace("{*", "{")))
         .collect();
     for route in &documented {
         assert!(tabled.contains(route), "not in the table: {route:?}");

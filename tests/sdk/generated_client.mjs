@@ -26,3 +26,5 @@ await step("compiles", async () => {
 await step("runs", async () => {
   execFileSync("node", ["generated/generated_client.js"], { stdio: "inherit" });
 });
+
+console.log("all steps passed");

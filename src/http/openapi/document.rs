@@ -15,6 +15,8 @@ pub(crate) fn document(collected: &OpenApi, server: &str) -> Value {
     let mut document = serde_json::to_value(collected).unwrap_or_default();
     document["servers"] = json!([{"url": server}]);
     let mut components = Components::new();
+    let paths = document["paths"].take();
+    document["paths"] = with_plain_parameters(paths);
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (path, item) in paths {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
@@ -23,6 +25,17 @@ pub(crate) fn document(collected: &OpenApi, server: &str) -> Value {
     }
     components.add_to(&mut document);
     document
+}
+
+/// Paths as OpenAPI has them, which knows no parameter for all that remains of a path.
+fn with_plain_parameters(paths: Value) -> Value {
+    let Value::Object(paths) = paths else {
+        return paths;
+    };
+    let plain = paths.into_iter();
+    plain
+        .map(|(path, item)| (path.replace("{*", "{"), item))
+        .collect()
 }
 
 struct Components(Map<String, Value>);

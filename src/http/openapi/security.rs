@@ -64,8 +64,9 @@ const HEADERS: [(&str, &str, &str); 8] = [
     ),
 ];
 
-/// Headers that every operation takes, and whoever likes may leave out.
-const OPTIONAL_HEADERS: [(&str, &str, &str); 5] = [
+/// Headers that every operation takes, and whoever likes may leave out. Not among them is
+/// `x-stack-override-error-status`: with it, no answer has the status that is documented.
+const OPTIONAL_HEADERS: [(&str, &str, &str); 4] = [
     (
         "BranchId",
         "x-stack-branch-id",
@@ -80,12 +81,6 @@ const OPTIONAL_HEADERS: [(&str, &str, &str); 5] = [
         "AllowAnonymousUser",
         "x-stack-allow-anonymous-user",
         "`true` lets the access tokens of anonymous and restricted users through.",
-    ),
-    (
-        "OverrideErrorStatus",
-        "x-stack-override-error-status",
-        "If it is there, errors of the caller's are answered with status 200; the real one is in \
-         `x-stack-actual-status`.",
     ),
     (
         "ClientVersion",
