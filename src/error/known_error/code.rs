@@ -84,7 +84,7 @@ pub(crate) enum Documented {
     Text(u16),
 }
 
-/// Ways to fail: a code's type, a [`Text`], or a tuple of sets.
+/// Ways to fail: a code's type, a `Text`, or a tuple of sets.
 pub(crate) trait ErrorSet {
     /// Adds the ways to those known so far. Some may be added repeatedly.
     fn list(into: &mut Vec<Documented>);

@@ -479,6 +479,7 @@ impl TokenRequest {
 
 /// What a platform gets for a login code.
 #[derive(Serialize, ToSchema)]
+#[allow(clippy::struct_field_names, reason = "OpenID Connect names it so")]
 struct IdToken {
     /// An admin key of the project that the platform was let into.
     access_token: String,

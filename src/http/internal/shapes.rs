@@ -23,10 +23,13 @@ pub(super) fn text_among(about: &str, names: &'static [&'static str]) -> Object 
         .build()
 }
 
+/// What becomes of the one, and of the other.
+type Conversions<A, B, T> = (fn(A) -> T, fn(B) -> T);
+
 /// An object whose `type` says which of two it is.
 struct ByType<A, B, T> {
     first: &'static str,
-    convert: (fn(A) -> T, fn(B) -> T),
+    convert: Conversions<A, B, T>,
 }
 
 impl<A: Part, B: Part, T> Shape for ByType<A, B, T> {
@@ -49,7 +52,7 @@ impl<A: Part, B: Part, T> Shape for ByType<A, B, T> {
 /// An object with the fields of `A` if its `type` is `first`, and else with those of `B`.
 pub(super) fn by_type<A: Part, B: Part, T>(
     first: &'static str,
-    convert: (fn(A) -> T, fn(B) -> T),
+    convert: Conversions<A, B, T>,
 ) -> impl Shape<Value = T> {
     ByType { first, convert }
 }

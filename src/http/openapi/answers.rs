@@ -7,7 +7,7 @@ use utoipa::IntoResponses;
 
 use crate::error::codes::{ErrorSet, Errors};
 
-/// Answers by status, as OpenAPI has them.
+/// Answers by status, as `OpenAPI` has them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Answers(pub(super) Map<String, Value>);
 

@@ -21,17 +21,17 @@ use crate::http::request::caller::Caller;
 use crate::http::request::declare::{FieldDescription, RequestDescription};
 use crate::http::request::input::Input;
 
-/// The extension under which an operation carries its description to [`super::document`].
+/// The extension under which an operation carries its description to [`mod@super::document`].
 pub(super) const EXTENSION: &str = "x-described";
 
 /// What a handler's signature says.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct OperationDescription {
-    /// Parameters in path, query and headers, as OpenAPI has them.
+    /// Parameters in path, query and headers, as `OpenAPI` has them.
     pub parameters: Vec<Value>,
-    /// The request's body, as OpenAPI has it.
+    /// The request's body, as `OpenAPI` has it.
     pub body: Option<Value>,
-    /// What is answered, by status, as OpenAPI has it: if all goes well, and when an argument fails.
+    /// What is answered, by status, as `OpenAPI` has it: if all goes well, and when an argument fails.
     pub answers: Answers,
     /// Whose credentials it takes.
     pub credentials: Credentials,
@@ -217,9 +217,9 @@ thread_local! {
 }
 
 /// Makes routes whose operations are described.
-pub(in crate::http) fn describing<T>(make: impl FnOnce() -> T) -> T {
+pub(in crate::http) fn describing<T>(routes: impl FnOnce() -> T) -> T {
     DESCRIBING.set(true);
-    let made = make();
+    let made = routes();
     DESCRIBING.set(false);
     made
 }

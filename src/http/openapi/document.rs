@@ -27,7 +27,7 @@ pub(crate) fn document(collected: &OpenApi, server: &str) -> Value {
     document
 }
 
-/// Paths as OpenAPI has them, which knows no parameter for all that remains of a path.
+/// Paths as `OpenAPI` has them, which knows no parameter for all that remains of a path.
 fn with_plain_parameters(paths: Value) -> Value {
     let Value::Object(paths) = paths else {
         return paths;

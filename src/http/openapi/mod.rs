@@ -6,14 +6,14 @@
 //! declared request its parameters and body, `Json<T>` the schema of `T`. What is left for the
 //! handler's attribute is its path, its tag, and the errors of its own:
 //!
-//! ```ignore
+//! ```text
 //! /// Changes one user.
 //! #[utoipa::path(patch, path = "/users/{user_id}", tag = "users",
 //!     responses(Errors<(UserNotFound, UserEmailAlreadyExists)>))]
 //! async fn update_user(access: ServerAccess, change: UpdateUser) -> ApiResult<Json<ServerUser>>
 //! ```
 //!
-//! [`document`] puts it all together. The tests hold every answer that they get against it.
+//! [`document()`] puts it all together. The tests hold every answer that they get against it.
 
 mod answers;
 pub(crate) mod describe;

@@ -1,4 +1,4 @@
-//! Credentials, as security schemes of OpenAPI, and the headers that every operation takes.
+//! Credentials, as security schemes of `OpenAPI`, and the headers that every operation takes.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Declaring what a request may be: once, for the struct that handlers get, for the checks, and for
 //! the reference.
 //!
-//! ```ignore
+//! ```text
 //! request! {
 //!     /// A change of a thing.
 //!     struct ChangeThing {
@@ -308,12 +308,12 @@ macro_rules! fields {
         );)*
     };
     (@describe $into:expr, $($field:ident ($($wire:literal)?) $type:ty = $presence:expr, ($($audience:ident)?), ($($doc:literal)*);)*) => {
-        $($into.push($crate::http::request::declare::FieldDescription::of::<$type, _>(
+        $into.append(&mut vec![$($crate::http::request::declare::FieldDescription::of::<$type, _>(
             $crate::http::request::declare::fields!(@wire $field $($wire)?),
             concat!($($doc, "\n"),*),
             $crate::http::request::declare::fields!(@audience $($audience)?),
             &$presence,
-        ));)*
+        )),*]);
     };
     ($(
         $(#[doc = $about:literal])*
@@ -326,6 +326,7 @@ macro_rules! fields {
         }
     )*) => {$(
         $(#[doc = $about])*
+        #[allow(clippy::struct_field_names, reason = "fields are called as on the wire")]
         $vis struct $name {
             $(pub(crate) $group: $group_type,)*
             $($(#[doc = $doc])* pub(crate) $field: $type,)*
@@ -388,6 +389,7 @@ macro_rules! request {
         }
     )*) => {$(
         $(#[doc = $about])*
+        #[allow(clippy::struct_field_names, reason = "fields are called as on the wire")]
         $vis struct $name {
             $($(pub(crate) $need: $need_type,)*)?
             $($(pub(crate) $path_group: $path_group_type,)*)?

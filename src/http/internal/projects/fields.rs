@@ -239,10 +239,12 @@ fn object_of<const N: usize>(members: [(&str, Value); N]) -> Value {
         .collect()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it converts what was read")]
 fn domain(fields: DomainFields) -> Value {
     json!({"domain": fields.domain, "handler_path": fields.handler_path})
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it converts what was read")]
 fn own_server(server: OwnEmailServer) -> Value {
     json!({
         "type": server.kind,
@@ -255,6 +257,7 @@ fn own_server(server: OwnEmailServer) -> Value {
     })
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it converts what was read")]
 fn shared_server(server: SharedEmailServer) -> Value {
     object_of([
         ("type", json!(server.kind)),

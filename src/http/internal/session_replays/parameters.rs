@@ -75,6 +75,7 @@ impl ListSessionReplays {
 }
 
 /// A parameter, unless it is empty.
+#[allow(clippy::ref_option, reason = "parameters are fields of a request")]
 pub(super) fn given(parameter: &Option<String>) -> Option<&str> {
     parameter.as_deref().filter(|text| !text.is_empty())
 }
