@@ -338,7 +338,8 @@ async fn examples_of_bodies_are_accepted_as_they_are() {
             continue;
         };
         let answer = call.body(example.clone()).send().await;
-        if answer.known_error() == Some("SCHEMA_ERROR") {
+        // Whoever tries sends what else the operation asks for: other credentials, a query.
+        if answer.known_error() == Some("SCHEMA_ERROR") && answer.text.contains("- body") {
             refused.push(format!("{name}: {example}\n{}", answer.text));
         }
     }

@@ -14,7 +14,7 @@ pub(super) fn of(schema: &Value) -> Value {
     let kind = schema["type"].as_str().or(schema["type"][0].as_str());
     match kind {
         Some("string") => json!(text(schema)),
-        Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or(json!(1)),
+        Some("integer" | "number") => json!(schema["minimum"].as_i64().unwrap_or(1).max(1)),
         Some("boolean") => json!(true),
         Some("array") => json!([of(&schema["items"])]),
         Some("null") => Value::Null,

@@ -3,7 +3,7 @@
 use axum::Json;
 use muniment_domain::customer::products::money::{Cents, minor_units};
 use muniment_domain::customer::{Currency, RefundEntry, Revocation};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::named_customer::StripeRefusals;
@@ -73,6 +73,7 @@ fn usd() -> impl Shape<Value = Cents> {
         cents.ok_or_else(|| "must be an amount of money, as 12.34".to_owned())
     };
     scalar(read, || schemas::amount(Currency::Usd.decimals()))
+        .described(|| json!({"examples": ["12.34"]}))
 }
 
 impl From<TakenBack> for RefundEntry {
