@@ -75,9 +75,8 @@ impl FromRequestParts<App> for EventBatch {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let caller = Caller::from_request_parts(parts, app).await?;
         let input = Input::from_request_parts(parts, app).await?;
-        read_batch(input.form_by(&caller))
+        read_batch(input.form_by(Caller::of(parts)?))
     }
 }
 

@@ -147,7 +147,7 @@ impl<R: NamesApiKey + Send> FromRequestParts<App> for FoundApiKey<R> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let request: R = extract(parts, app).await?;
-        let caller = Caller::from_request_parts(parts, app).await?;
+        let caller = Caller::of(parts)?;
         let auth = caller.client()?;
         R::FAMILY.require_enabled(auth)?;
         if auth.access_type == AccessType::Client {

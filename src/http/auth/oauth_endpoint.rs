@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::http::openapi::describe::{OperationDescription, OperationOutput, reference_to};
+use crate::http::openapi::describe::{OperationDescription, OperationOutput};
 use crate::http::request::body::Body;
 
 /// An error of OAuth 2.0 (RFC 6749 §5.2).
@@ -70,12 +70,7 @@ pub(crate) fn text_of(fields: &Map<String, Value>, name: &str) -> Option<String>
 
 /// Describes a body with the fields of `T`, such as `example`.
 pub(crate) fn describe_fields<T: ToSchema>(operation: &mut OperationDescription, example: &Value) {
-    let mut schemas = vec![(T::name().into_owned(), T::schema())];
-    T::schemas(&mut schemas);
-    for (name, schema) in schemas {
-        operation.schemas.insert(name, json!(schema));
-    }
-    let content = json!({"schema": reference_to(&T::name()), "example": example});
+    let content = json!({"schema": operation.reference::<T>(), "example": example});
     operation.body = Some(json!({
         "required": true,
         "content": {"application/x-www-form-urlencoded": content, "application/json": content},

@@ -6,7 +6,6 @@ use muniment_domain::{KeySetId, Millis, ProjectId};
 use muniment_projections::read_models::projects::{self, ProjectKeyRow};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::found::{Found, NamesThing};
 use crate::app::App;
 use crate::app::projects::{self as app_projects, NewKeys};
 use crate::error::ApiResult;
@@ -16,6 +15,7 @@ use crate::http::answer::List;
 use crate::http::openapi::operations;
 use crate::http::request::access::AdminAccess;
 use crate::http::request::declare::{NoInput, fields, request};
+use crate::http::request::found::{Found, NamesThing};
 use crate::http::request::presence::{optional, required};
 use crate::http::request::shape::Shape;
 use crate::http::request::shape::scalars::{boolean, integer, only_true, text, uuid};

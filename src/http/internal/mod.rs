@@ -5,7 +5,6 @@ pub(crate) mod analytics;
 pub(crate) mod api_keys;
 pub(crate) mod config;
 pub(crate) mod conversations;
-pub(crate) mod found;
 pub(crate) mod metrics;
 pub(crate) mod onboarding;
 pub(crate) mod projects;

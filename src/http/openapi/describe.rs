@@ -71,7 +71,7 @@ impl OperationDescription {
     }
 
     /// Adds the schema of `T`, with those it refers to, and yields a reference to it.
-    fn reference<T: ToSchema>(&mut self) -> Value {
+    pub(crate) fn reference<T: ToSchema>(&mut self) -> Value {
         let mut schemas = vec![(T::name().into_owned(), T::schema())];
         T::schemas(&mut schemas);
         for (name, schema) in schemas {
@@ -135,12 +135,10 @@ pub(crate) fn describe_request(operation: &mut OperationDescription, request: &R
     use crate::error::codes::{CannotGetOwnUserWithoutUser, SchemaError};
     operation.request(request);
     operation.fails_with::<SchemaError>();
-    let takes_me = |field: &FieldDescription| field.schema["anyOf"][1]["enum"] == json!(["me"]);
-    let in_body = request
-        .body
-        .as_ref()
-        .is_some_and(|body| body.schema.to_string().contains(r#""enum":["me"]"#));
-    if in_body || request.path.iter().chain(&request.query).any(takes_me) {
+    let fields = request.path.iter().chain(&request.query);
+    let body = request.body.iter().map(|body| &body.schema);
+    let takes_me = |schema: &Value| schema.to_string().contains(r#""enum":["me"]"#);
+    if fields.map(|field| &field.schema).chain(body).any(takes_me) {
         operation.fails_with::<CannotGetOwnUserWithoutUser>();
     }
 }

@@ -38,7 +38,11 @@ fn with_plain_parameters(paths: Value) -> Value {
         .collect()
 }
 
-struct Components(Map<String, Value>);
+struct Components {
+    schemas: Map<String, Value>,
+    /// The answers to [`AccessErrors`], told by the components that have them.
+    access: Answers,
+}
 
 impl Components {
     fn new() -> Self {
@@ -47,28 +51,33 @@ impl Components {
             "ProjectConfig".to_owned(),
             ProjectConfig::SHAPE.json_schema(),
         );
-        for (status, answer) in access_answers().0 {
-            let mut schema = answer["content"]["application/json"]["schema"].clone();
+        let mut access = Answers::default();
+        access.add_errors::<AccessErrors>();
+        for (status, answer) in &mut access.0 {
+            let name = format!("AccessError{status}");
+            let content = &mut answer["content"]["application/json"]["schema"];
+            let mut schema = std::mem::replace(content, reference_to(&name));
             schema["description"] =
                 json!("What is wrong with the keys or tokens of a request, whatever it asks for.");
-            schemas.insert(access_errors(&status), schema);
+            schemas.insert(name, schema);
+            answer["description"] = json!("what is wrong with keys or tokens");
         }
-        Self(schemas)
+        Self { schemas, access }
     }
 
     /// Adds a schema. Two of the same name must be the same.
     fn add(&mut self, name: String, schema: Value) {
-        let known = self.0.get(&name);
+        let known = self.schemas.get(&name);
         debug_assert!(
             known.is_none_or(|known| *known == schema),
             "two schemas are called {name}"
         );
-        self.0.insert(name, schema);
+        self.schemas.insert(name, schema);
     }
 
     fn add_to(self, document: &mut Value) {
         let collected = document["components"]["schemas"].take();
-        let mut schemas = self.0;
+        let mut schemas = self.schemas;
         for (name, schema) in collected.as_object().into_iter().flatten() {
             schemas
                 .entry(name.clone())
@@ -114,17 +123,6 @@ type AccessErrors = (
     ),
 );
 
-/// The answers to [`AccessErrors`], whose schemas are components of their own.
-fn access_answers() -> Answers {
-    let mut answers = Answers::default();
-    answers.add_errors::<AccessErrors>();
-    answers
-}
-
-fn access_errors(status: &str) -> String {
-    format!("AccessError{status}")
-}
-
 /// Completes an operation by what its handler's signature says.
 fn complete(method: &str, path: &str, operation: &mut Value, components: &mut Components) {
     let Some(described) = operation
@@ -147,8 +145,8 @@ fn complete(method: &str, path: &str, operation: &mut Value, components: &mut Co
         parameters.extend(security::parameter_references());
     }
     // Wrong keys and tokens are refused on every path, also where none are asked for.
-    for (status, answer) in access_answers().0 {
-        answers.add(&status, &by_reference(&status, answer));
+    for (status, answer) in &components.access.0 {
+        answers.add(status, answer);
     }
     operation["parameters"] = json!(parameters);
     operation["security"] = described.credentials.requirements();
@@ -169,13 +167,6 @@ fn complete(method: &str, path: &str, operation: &mut Value, components: &mut Co
     for (name, schema) in described.schemas {
         components.add(name, schema);
     }
-}
-
-/// An answer to an error of access, told by the component that has them all.
-fn by_reference(status: &str, mut answer: Value) -> Value {
-    answer["description"] = json!("what is wrong with keys or tokens");
-    answer["content"]["application/json"]["schema"] = reference_to(&access_errors(status));
-    answer
 }
 
 /// `list_users` as `listUsers`.

@@ -138,7 +138,7 @@ impl<R: NamesCustomer + Send> FromRequestParts<App> for OwnCustomer<R> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
         let request: R = extract(parts, app).await?;
-        let caller = Caller::from_request_parts(parts, app).await?;
+        let caller = Caller::of(parts)?;
         let named = request.customer();
         named.check_client(app, caller.client()?).await?;
         Ok(Self(named, request))

@@ -15,9 +15,10 @@ use crate::http::answer::{Created, List, Success};
 use crate::http::openapi::operations;
 use crate::http::request::access::{ClientAccess, ServerAccess};
 use crate::http::request::declare::{fields, request};
+use crate::http::request::found::Found;
 use crate::http::request::presence::required;
 use crate::http::request::shape::scalars::{permission_id, user_id_or_me};
-use crate::http::users::find::{FoundUser, NamesUser};
+use crate::http::users::find::names_user;
 use crate::views::ProjectPermission;
 
 /// The routes of this file.
@@ -64,16 +65,9 @@ fields! {
     }
 }
 
-impl NamesUser for GrantProjectPermission {
-    fn user_id(&self) -> UserId {
-        self.path.user_id
-    }
-}
-
-impl NamesUser for RevokeProjectPermission {
-    fn user_id(&self) -> UserId {
-        self.path.user_id
-    }
+names_user! {
+    GrantProjectPermission: path.user_id;
+    RevokeProjectPermission: path.user_id;
 }
 
 /// Lists grants, by user and permission.
@@ -97,7 +91,7 @@ async fn list_project_permissions(
     responses(Errors<(PermissionNotFound, WrongPermissionScope)>))]
 async fn grant_project_permission(
     access: ServerAccess,
-    FoundUser(_, wanted): FoundUser<GrantProjectPermission>,
+    Found(_, wanted): Found<GrantProjectPermission>,
 ) -> ApiResult<Created<ProjectPermission>> {
     let (user, permission) = (wanted.path.user_id, wanted.path.permission_id);
     require_scope(&access, &permission, Scope::Project)?;
@@ -111,7 +105,7 @@ async fn grant_project_permission(
     responses(Errors<PermissionNotFound>))]
 async fn revoke_project_permission(
     access: ServerAccess,
-    FoundUser(_, wanted): FoundUser<RevokeProjectPermission>,
+    Found(_, wanted): Found<RevokeProjectPermission>,
 ) -> ApiResult<Json<Success>> {
     let (user, permission) = (wanted.path.user_id, wanted.path.permission_id);
     revoke_in_project(&access.app, access.event_context(), user, permission).await?;

@@ -21,10 +21,11 @@ use crate::http::openapi::operations;
 use crate::http::request::access::{ClientAccess, ProjectAccess, ServerAccess};
 use crate::http::request::caller::Auth;
 use crate::http::request::declare::{fields, request};
+use crate::http::request::found::Found;
 use crate::http::request::presence::{optional, or_default, required};
 use crate::http::request::shape::scalars::{permission_id, query_boolean, user_id_or_me};
 use crate::http::teams::find::team_id;
-use crate::http::users::find::{FoundUser, NamesUser};
+use crate::http::users::find::names_user;
 use crate::views::TeamPermission;
 
 /// The routes of this file.
@@ -82,16 +83,9 @@ fields! {
     }
 }
 
-impl NamesUser for GrantTeamPermission {
-    fn user_id(&self) -> UserId {
-        self.path.user_id
-    }
-}
-
-impl NamesUser for RevokeTeamPermission {
-    fn user_id(&self) -> UserId {
-        self.path.user_id
-    }
+names_user! {
+    GrantTeamPermission: path.user_id;
+    RevokeTeamPermission: path.user_id;
 }
 
 impl WantedGrants {
@@ -148,7 +142,7 @@ async fn list_team_permissions(
     responses(Errors<(TeamMembershipNotFound, PermissionNotFound, WrongPermissionScope)>))]
 async fn grant_team_permission(
     access: ServerAccess,
-    FoundUser(_, wanted): FoundUser<GrantTeamPermission>,
+    Found(_, wanted): Found<GrantTeamPermission>,
 ) -> ApiResult<Created<TeamPermission>> {
     let (team, user) = (wanted.path.team_id, wanted.path.user_id);
     let permission = wanted.path.permission_id;
@@ -165,7 +159,7 @@ async fn grant_team_permission(
     responses(Errors<(TeamMembershipNotFound, TeamPermissionNotFound)>))]
 async fn revoke_team_permission(
     access: ServerAccess,
-    FoundUser(_, wanted): FoundUser<RevokeTeamPermission>,
+    Found(_, wanted): Found<RevokeTeamPermission>,
 ) -> ApiResult<Json<Success>> {
     let (team, user) = (wanted.path.team_id, wanted.path.user_id);
     let permission = wanted.path.permission_id;

@@ -2,7 +2,7 @@
 //! been checked when the first line runs.
 //!
 //! ```text
-//! async fn delete_user(access: ServerAccess, FoundUser(user, _): FoundUser) -> ApiResult<Json<Success>> {
+//! async fn delete_user(access: ServerAccess, Found(user, _): Found<UserPath>) -> ApiResult<Json<Success>> {
 //!     accounts::close(&access.app, access.event_context(), user.user.user_id()).await?;
 //!     Ok(Success::ANSWER)
 //! }

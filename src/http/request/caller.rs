@@ -208,11 +208,21 @@ fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
+impl Caller {
+    /// The caller that was established for a request.
+    ///
+    /// # Errors
+    /// None was, which is ours to mend.
+    pub(crate) fn of(parts: &Parts) -> Result<&Self, ApiError> {
+        let caller = parts.extensions.get();
+        caller.ok_or_else(|| ApiError::internal("the caller was not established"))
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        let caller = parts.extensions.get::<Self>().cloned();
-        caller.ok_or_else(|| ApiError::internal("the caller was not established"))
+        Self::of(parts).cloned()
     }
 }

@@ -163,8 +163,6 @@ pub(crate) struct RequestDescription {
     pub query: Vec<FieldDescription>,
     /// The body, if one is read.
     pub body: Option<BodyDescription>,
-    /// Whether somebody must be signed in.
-    pub needs_user: bool,
 }
 
 /// A body, as the reference shows it.
@@ -240,9 +238,8 @@ pub(crate) trait Request: Sized {
 /// # Errors
 /// `CANNOT_GET_OWN_USER_WITHOUT_USER`, `SCHEMA_ERROR`; see [`Form::finish`].
 pub(crate) async fn extract<R: Request>(parts: &mut Parts, app: &App) -> Result<R, ApiError> {
-    let caller = Caller::from_request_parts(parts, app).await?;
     let input = Input::from_request_parts(parts, app).await?;
-    let mut form = input.form_by(&caller);
+    let mut form = input.form_by(Caller::of(parts)?);
     let request = R::read(&mut form);
     form.finish(request)
 }
@@ -450,7 +447,6 @@ macro_rules! request {
 
             fn describe() -> $crate::http::request::declare::RequestDescription {
                 let mut described = $crate::http::request::declare::RequestDescription::default();
-                $($(described.needs_user |= !stringify!($need).is_empty();)*)?
                 $(
                     $(described.path.extend(<$path_group_type as $crate::http::request::declare::Part>::describe());)*
                     $crate::http::request::declare::fields!(

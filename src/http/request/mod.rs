@@ -8,6 +8,7 @@ pub(crate) mod declare;
 pub(crate) mod end_user;
 pub(crate) mod envelope;
 pub(crate) mod fields;
+pub(crate) mod found;
 pub(crate) mod ingestion;
 pub(crate) mod input;
 pub(crate) mod presence;

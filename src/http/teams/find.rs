@@ -88,7 +88,7 @@ impl<R: NamesTeam + Send> FromRequestParts<App> for FoundTeam<R> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let request: R = extract(parts, app).await?;
-        let caller = Caller::from_request_parts(parts, app).await?;
+        let caller = Caller::of(parts)?;
         let (auth, id) = (caller.client()?, request.team_id());
         require_allowed(app, auth, id, R::PERMISSIONS).await?;
         Ok(Self(find(app, auth, id).await?, request))

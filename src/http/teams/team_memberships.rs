@@ -23,9 +23,10 @@ use crate::http::answer::{Created, Success};
 use crate::http::openapi::operations;
 use crate::http::request::access::{ClientAccess, ProjectAccess, ServerAccess};
 use crate::http::request::declare::{fields, request};
+use crate::http::request::found::Found;
 use crate::http::request::presence::required;
 use crate::http::request::shape::scalars::user_id_or_me;
-use crate::http::users::find::{FoundUser, NamesUser, find_user};
+use crate::http::users::find::{find_user, names_user};
 
 /// The routes of this file.
 pub(crate) fn router() -> OpenApiRouter<App> {
@@ -59,10 +60,8 @@ fields! {
     }
 }
 
-impl NamesUser for CreateTeamMembership {
-    fn user_id(&self) -> UserId {
-        self.path.user_id
-    }
+names_user! {
+    CreateTeamMembership: path.user_id;
 }
 
 /// Who is in which team.
@@ -77,7 +76,7 @@ struct TeamMembership {
     responses(Errors<(TeamNotFound, TeamMembershipAlreadyExists, Text<404>)>))]
 async fn create_team_membership(
     access: ServerAccess,
-    FoundUser(_, wanted): FoundUser<CreateTeamMembership>,
+    Found(_, wanted): Found<CreateTeamMembership>,
 ) -> ApiResult<Created<TeamMembership>> {
     let MemberPath { team_id, user_id } = wanted.path;
     find_team(&access, team_id).await?;

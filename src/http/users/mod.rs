@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 use self::fields::{OauthAccountFields, UserFields, map_patch};
-use self::find::{FoundUser, NamesUser, find_user};
+use self::find::{UserPath, find_user, names_user};
 use crate::app::App;
 use crate::app::users::accounts::{self, NewAccount, SideEffects};
 use crate::error::codes::{
@@ -25,6 +25,7 @@ use crate::http::openapi::operations;
 use crate::http::request::access::{OwnUserAccess, ProjectAccess, ServerAccess};
 use crate::http::request::declare::{NoInput, fields, request};
 use crate::http::request::fields::Findings;
+use crate::http::request::found::Found;
 use crate::http::request::presence::{nullable, optional, or_default, required};
 use crate::http::request::shape::scalars::{
     boolean, one_of, only_false, page_limit, query_boolean, text, user_id_or_me, uuid,
@@ -140,10 +141,8 @@ impl UpdateCurrentUser {
     }
 }
 
-impl NamesUser for UpdateUser {
-    fn user_id(&self) -> UserId {
-        self.user_id
-    }
+names_user! {
+    UpdateUser: user_id;
 }
 
 /// A user as the caller may see them.
@@ -185,7 +184,7 @@ async fn delete_current_user(access: OwnUserAccess, _: NoInput) -> ApiResult<Jso
 #[utoipa::path(get, path = "/users/{user_id}", tag = "users")]
 async fn get_user(
     access: ServerAccess,
-    FoundUser(user, _): FoundUser,
+    Found(user, _): Found<UserPath>,
 ) -> ApiResult<Json<ServerUser>> {
     Ok(Json(ServerUser::of(&access.app, &user, &access.project)))
 }
@@ -195,7 +194,7 @@ async fn get_user(
     responses(Errors<(TeamMembershipNotFound, RefusedFields)>))]
 async fn update_user(
     access: ServerAccess,
-    FoundUser(_, update): FoundUser<UpdateUser>,
+    Found(_, update): Found<UpdateUser>,
 ) -> ApiResult<Json<UserView>> {
     change_user(&access, update.user_id, update.change).await
 }
@@ -204,7 +203,7 @@ async fn update_user(
 #[utoipa::path(delete, path = "/users/{user_id}", tag = "users")]
 async fn delete_user(
     access: ServerAccess,
-    FoundUser(user, _): FoundUser,
+    Found(user, _): Found<UserPath>,
 ) -> ApiResult<Json<Success>> {
     accounts::close(&access.app, access.event_context(), user.user.user_id()).await?;
     Ok(Success::ANSWER)

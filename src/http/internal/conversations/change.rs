@@ -167,7 +167,6 @@ impl Request for UpdateSupportConversation {
                 schema: json!({"anyOf": choices}),
                 example: None,
             }),
-            needs_user: true,
             ..RequestDescription::default()
         }
     }

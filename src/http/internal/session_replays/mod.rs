@@ -25,9 +25,9 @@ use crate::app::session_replays::events;
 use crate::error::codes::{Errors, ItemNotFound, Text};
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
-use crate::http::internal::found::Found;
 use crate::http::openapi::operations;
 use crate::http::request::access::AdminAccess;
+use crate::http::request::found::Found;
 
 /// How many objects are fetched at once.
 const FETCHES: usize = 10;

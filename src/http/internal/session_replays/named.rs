@@ -8,8 +8,8 @@ use crate::app::App;
 use crate::error::codes::ItemNotFound;
 use crate::error::known_error::KnownError;
 use crate::error::{ApiError, ApiResult};
-use crate::http::internal::found::NamesThing;
 use crate::http::request::declare::request;
+use crate::http::request::found::NamesThing;
 use crate::http::request::presence::{optional, required};
 use crate::http::request::shape::scalars::text;
 

@@ -12,8 +12,8 @@ use crate::app::App;
 use crate::app::webhooks::management;
 use crate::error::codes::Text;
 use crate::error::{ApiError, ApiResult};
-use crate::http::internal::found::NamesThing;
 use crate::http::request::declare::request;
+use crate::http::request::found::NamesThing;
 use crate::http::request::presence::required;
 use crate::http::request::shape::scalars::text;
 

@@ -39,7 +39,7 @@ impl<R: NamesThing> FromRequestParts<App> for Found<R> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let request: R = extract(parts, app).await?;
-        let caller = Caller::from_request_parts(parts, app).await?;
+        let caller = Caller::of(parts)?;
         let project = caller.client()?.project_id();
         Ok(Self(request.find(app, project).await?, request))
     }
