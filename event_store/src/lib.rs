@@ -28,6 +28,7 @@ pub mod event_log;
 pub mod keyed_lock;
 pub mod leader_lock;
 pub mod loaded_aggregates;
+mod looked_at;
 mod notifier;
 pub mod projector;
 pub mod sealing;

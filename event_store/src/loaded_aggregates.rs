@@ -1,6 +1,7 @@
 //! The states of aggregates: those that a unit of work has loaded, and those that a process keeps
 //! between units.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use crate::aggregates::{LedgerEvent, with_aggregates};
 use crate::commit::commit_outcome::CommitOutcome;
 use crate::error::LedgerError;
 use crate::event_collector::EventCollector;
+use crate::looked_at::LookedAt;
 use crate::unit_of_work::{AggregateEntries, UnitOfWork, Versioned};
 use cqrs_es::Aggregate;
 use moka::sync::Cache;
@@ -65,9 +67,22 @@ macro_rules! loaded_aggregates {
         }
 
         impl LoadedAggregates {
-            /// Whether some aggregate was looked at, but nothing was decided about it.
-            pub(crate) fn has_idle(&self) -> bool {
-                $(self.$field.values().any(|entry| entry.is_idle()))||*
+            /// The streams that were looked at and about which nothing was decided.
+            pub(crate) fn looked_at(&self) -> Vec<LookedAt> {
+                let mut streams = Vec::new();
+                $(streams.extend(self.$field.iter().filter(|(_, entry)| entry.is_idle()).map(
+                    |(id, entry)| LookedAt::new::<$aggregate>(id, entry.sequence_before()),
+                ));)*
+                streams
+            }
+
+            /// The streams whose ids were drawn for this unit.
+            pub(crate) fn newborn(&self) -> HashSet<String> {
+                let mut ids = HashSet::new();
+                $(ids.extend(
+                    self.$field.iter().filter(|(_, entry)| entry.is_newborn()).map(|(id, _)| id.clone()),
+                );)*
+                ids
             }
 
             /// The units that have made the states looked at, and are not known to have committed.
@@ -80,7 +95,12 @@ macro_rules! loaded_aggregates {
             /// Remembers the states after this unit. With an outcome, it is still to be committed.
             pub(crate) fn remember(self, cache: &AggregateCache, outcome: Option<&CommitOutcome>) {
                 $(for (id, entry) in self.$field {
-                    cache.$field.insert(id, Arc::new(entry.after(outcome)));
+                    // Somebody may have changed what was only looked at; that is not undone.
+                    if entry.is_idle() {
+                        cache.$field.entry(id).or_insert_with(|| entry.after(None));
+                    } else {
+                        cache.$field.insert(id, entry.after(outcome));
+                    }
                 })*
             }
 

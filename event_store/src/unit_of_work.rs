@@ -4,14 +4,19 @@
 //! Postgres transaction: append the events (the primary key on the stream's sequence is the
 //! optimistic check), fold them into the read tables, commit. Uniqueness across aggregates is
 //! decided there as well, by the read tables' unique indexes.
+//!
+//! A unit remembers every stream that it looked at, with its sequence, not only those it appends to.
+//! The commit compares them all, in the same transaction, so what was checked in a unit still holds
+//! when the unit takes effect. What is to be checked is therefore asked of [`UnitOfWork::look`], never
+//! of a connection of its own.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::{EventStoreAggregateContext, PersistedEventStore, SerializedEvent};
 use cqrs_es::{Aggregate, EventStore};
+use muniment_domain::project::{Project, ProjectError};
 
 use crate::aggregates::LedgerEvent;
 use crate::commit::commit_outcome::{CommitNotifier, CommitOutcome, CommitStatus};
@@ -19,6 +24,7 @@ use crate::commit::group_commit::Answer;
 use crate::commit::prepared_unit::{PreparedUnit, SNAPSHOT_EVERY};
 use crate::event_collector::{CollectedEvents, EventCollector};
 use crate::loaded_aggregates::{Ledgered, LoadedAggregates};
+use crate::looked_at::{LookedAt, Looks, Source};
 use crate::upcasting::upcasters;
 use crate::{EventContext, EventLog, LedgerError};
 
@@ -35,8 +41,11 @@ pub struct Versioned<A> {
 /// An aggregate in a unit of work.
 pub struct AggregateEntry<A: Aggregate> {
     before: Arc<Versioned<A>>,
-    state: A,
+    /// The state after what was decided, if anything was.
+    after: Option<A>,
     events: Vec<A::Event>,
+    /// Its id was drawn by this unit, so nobody else can know of it.
+    is_newborn: bool,
 }
 
 /// The aggregates of one type in a unit of work, by id.
@@ -53,22 +62,12 @@ pub enum Freshness {
     Log,
 }
 
-/// Whether a unit of work has decided anything on remembered state. Outlives the unit.
-#[derive(Clone, Default)]
-pub(crate) struct CacheUse(Arc<AtomicBool>);
-
-impl CacheUse {
-    pub(crate) fn used_cache(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// Commands on several aggregates that take effect together, or not at all.
 pub struct UnitOfWork {
     log: EventLog,
     context: EventContext,
     freshness: Freshness,
-    cache_use: CacheUse,
+    looks: Looks,
     loaded: LoadedAggregates,
     /// All events in the order in which they were decided, for the read models.
     decided: Vec<(String, LedgerEvent)>,
@@ -80,14 +79,28 @@ impl UnitOfWork {
             log,
             context,
             freshness,
-            cache_use: CacheUse::default(),
+            looks: Looks::default(),
             loaded: LoadedAggregates::default(),
             decided: Vec::new(),
         }
     }
 
-    pub(crate) fn cache_use(&self) -> CacheUse {
-        self.cache_use.clone()
+    /// What this unit looks at. Outlives it.
+    pub(crate) fn looks(&self) -> Looks {
+        self.looks.clone()
+    }
+
+    /// Makes sure that the unit's project was not deleted, now and at the commit. A project that
+    /// never was is none of the log's business: it may be about to be made.
+    ///
+    /// # Errors
+    /// `Project(NotFound)`; a failure to read its stream.
+    pub(crate) async fn require_project(&mut self) -> Result<(), LedgerError> {
+        let id = self.context.project_id.clone();
+        if self.look::<Project>(&id).await?.is_deleted() {
+            return Err(ProjectError::NotFound.into());
+        }
+        Ok(())
     }
 
     /// The circumstances of this unit.
@@ -127,19 +140,32 @@ impl UnitOfWork {
         A::Error: Into<LedgerError>,
     {
         let id = id.to_string();
-        let unborn = Versioned {
-            aggregate: A::default(),
-            sequence: 0,
-            snapshot: None,
-            outcome: None,
-        };
         A::entries(&mut self.loaded)
             .entry(id.clone())
-            .or_insert_with(|| AggregateEntry::new(Arc::new(unborn)));
+            .or_insert_with(|| AggregateEntry {
+                is_newborn: true,
+                ..AggregateEntry::unborn()
+            });
         self.decide::<A>(id, command).await
     }
 
-    /// The state of an aggregate, including what this unit has done to it.
+    /// The state of an aggregate, including what this unit has done to it. The commit makes sure that
+    /// it still is so: this is how a decision rests on what it does not change.
+    ///
+    /// # Errors
+    /// A failure to read its stream.
+    pub async fn look<A>(&mut self, id: &A::Id) -> Result<&A, LedgerError>
+    where
+        A: Ledgered,
+        A::Error: Into<LedgerError>,
+    {
+        let id = id.to_string();
+        self.open::<A>(&id).await?;
+        let entry = A::entries(&mut self.loaded).entry(id);
+        Ok(entry.or_insert_with(AggregateEntry::unborn).state())
+    }
+
+    /// Like [`UnitOfWork::look`], as a copy that outlives the look.
     ///
     /// # Errors
     /// A failure to read its stream.
@@ -148,12 +174,7 @@ impl UnitOfWork {
         A: Ledgered,
         A::Error: Into<LedgerError>,
     {
-        let id = id.to_string();
-        self.open::<A>(&id).await?;
-        Ok(A::entries(&mut self.loaded)
-            .get(&id)
-            .map(|entry| entry.state.clone())
-            .unwrap_or_default())
+        self.look::<A>(id).await.cloned()
     }
 
     async fn decide<A>(&mut self, id: String, command: A::Command) -> Result<(), LedgerError>
@@ -166,13 +187,15 @@ impl UnitOfWork {
         };
         let sink = EventSink::default();
         // A refused command must leave no trace, so it works on a copy.
-        let mut state = entry.state.clone();
+        let mut state = entry.state().clone();
         state
             .handle(command, &(), &sink)
             .await
             .map_err(Into::into)?;
         let events = sink.collect().await;
-        entry.state = state;
+        if !events.is_empty() {
+            entry.after = Some(state);
+        }
         entry.events.extend(events.iter().cloned());
         self.decided
             .extend(events.into_iter().map(|event| (id.clone(), A::wrap(event))));
@@ -192,12 +215,11 @@ impl UnitOfWork {
             Freshness::Speculative => self.speculative::<A>(id),
             Freshness::Log => None,
         };
-        let before = if let Some(before) = remembered {
-            self.cache_use.0.store(true, Ordering::Relaxed);
-            before
-        } else {
-            Arc::new(load::<A>(&self.log, id).await?)
+        let (before, source) = match remembered {
+            Some(before) => (before, Source::Memory),
+            None => (Arc::new(load::<A>(&self.log, id).await?), Source::Log),
         };
+        self.looks.note(LookedAt::new::<A>(id, before.sequence), source);
         A::entries(&mut self.loaded).insert(id.to_owned(), AggregateEntry::new(before));
         Ok(())
     }
@@ -224,9 +246,9 @@ impl UnitOfWork {
         self.decided.first().map(|(id, _)| id.as_str())
     }
 
-    /// Whether some aggregate was looked at, but nothing was decided about it.
-    pub(crate) fn has_idle_entries(&self) -> bool {
-        self.loaded.has_idle()
+    /// Whether anything was decided.
+    pub(crate) fn has_decided(&self) -> bool {
+        !self.decided.is_empty()
     }
 
     /// Waits until what this unit was decided on has committed, or failed to.
@@ -276,6 +298,8 @@ impl UnitOfWork {
             events: self.in_order_of_decision(events),
             snapshots,
             depends_on: self.loaded.depends_on(),
+            looked_at: self.loaded.looked_at(),
+            newborn: self.loaded.newborn(),
             context: self.context.clone(),
             decided: std::mem::take(&mut self.decided),
         })
@@ -337,10 +361,34 @@ impl<A: Aggregate> Versioned<A> {
 impl<A: Aggregate + Clone> AggregateEntry<A> {
     fn new(before: Arc<Versioned<A>>) -> Self {
         Self {
-            state: before.aggregate.clone(),
             before,
+            after: None,
             events: Vec::new(),
+            is_newborn: false,
         }
+    }
+
+    fn unborn() -> Self {
+        Self::new(Arc::new(Versioned {
+            aggregate: A::default(),
+            sequence: 0,
+            snapshot: None,
+            outcome: None,
+        }))
+    }
+
+    fn state(&self) -> &A {
+        self.after.as_ref().unwrap_or(&self.before.aggregate)
+    }
+
+    /// Where the stream ended when it was looked at.
+    pub(crate) fn sequence_before(&self) -> usize {
+        self.before.sequence
+    }
+
+    /// Whether the aggregate's id was drawn by this unit.
+    pub(crate) fn is_newborn(&self) -> bool {
+        self.is_newborn
     }
 
     /// Whether nothing was decided about the aggregate.
@@ -354,7 +402,10 @@ impl<A: Aggregate + Clone> AggregateEntry<A> {
     }
 
     /// The state after this unit of work, which is still to be committed if it has an outcome.
-    pub(crate) fn after(self, outcome: Option<&CommitOutcome>) -> Versioned<A> {
+    pub(crate) fn after(self, outcome: Option<&CommitOutcome>) -> Arc<Versioned<A>> {
+        let Some(state) = self.after else {
+            return self.before;
+        };
         let sequence = self.before.sequence + self.events.len();
         let crossed = sequence / SNAPSHOT_EVERY > self.before.sequence / SNAPSHOT_EVERY;
         let snapshot = if crossed {
@@ -362,12 +413,12 @@ impl<A: Aggregate + Clone> AggregateEntry<A> {
         } else {
             self.before.snapshot
         };
-        Versioned {
-            aggregate: self.state,
+        Arc::new(Versioned {
+            aggregate: state,
             sequence,
             snapshot,
             outcome: outcome.cloned(),
-        }
+        })
     }
 }
 

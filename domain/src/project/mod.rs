@@ -78,6 +78,12 @@ impl Project {
         self.lifecycle == Lifecycle::Active
     }
 
+    /// Whether the project existed and was deleted.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.lifecycle == Lifecycle::Deleted
+    }
+
     fn decide(&self, command: ProjectCommand) -> Result<Vec<ProjectEvent>, ProjectError> {
         match (self.lifecycle, command) {
             (Lifecycle::Absent, ProjectCommand::Create(created)) => {

@@ -19,7 +19,9 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Mutex, oneshot};
 
 use crate::LedgerError;
+use crate::looked_at::LookedAt;
 use crate::commit::append::append;
+use crate::commit::hold::hold;
 use crate::commit::commit_outcome::{CommitNotifier, CommitOutcome, CommitStatus};
 use crate::commit::prepared_unit::PreparedUnit;
 use crate::notifier::Notifier;
@@ -172,8 +174,15 @@ impl BusyStreams {
                     .iter()
                     .any(|before| before.notifier.notifies(outcome)),
             };
-            let fits =
-                job.unit.streams().all(is_next_on) && job.unit.depends_on.iter().all(is_founded);
+            // What another transaction is changing is waited for; see `hold`. What this one is going to
+            // change is as good as changed.
+            let is_unchanged = |look: &LookedAt| match last.get(look.id.as_str()) {
+                Some(&before) => job.builds_on(&claimed[before]),
+                None => true,
+            };
+            let fits = job.unit.streams().all(is_next_on)
+                && job.unit.depends_on.iter().all(is_founded)
+                && job.unit.looked_at.iter().all(is_unchanged);
             if !fits {
                 job.answer(Err(LedgerError::Conflict));
                 continue;
@@ -298,7 +307,7 @@ impl Writer {
 
     async fn together_or_each(&self, jobs: &[Job]) -> Vec<Result<(), LedgerError>> {
         match self.write(jobs).await {
-            Ok(()) => jobs.iter().map(|_| Ok(())).collect(),
+            Ok(standing) => standing.into_iter().map(told).collect(),
             Err(Failure::Unknown(error)) => {
                 tracing::error!(%error, "a transaction was sent, and its end is unknown");
                 jobs.iter().map(|_| Err(end_unknown())).collect()
@@ -314,10 +323,11 @@ impl Writer {
         for job in jobs {
             let outcome = if job.is_grounded() {
                 let written = self.write(std::slice::from_ref(job)).await;
-                written.map_err(|failure| match failure {
-                    Failure::Undone(error) => error,
-                    Failure::Unknown(_) => end_unknown(),
-                })
+                match written {
+                    Ok(standing) => told(standing == [true]),
+                    Err(Failure::Undone(error)) => Err(error),
+                    Err(Failure::Unknown(_)) => Err(end_unknown()),
+                }
             } else {
                 Err(LedgerError::Conflict)
             };
@@ -327,13 +337,22 @@ impl Writer {
         outcomes
     }
 
-    /// One transaction: append, fold into the read tables, commit.
-    async fn write(&self, jobs: &[Job]) -> Result<(), Failure> {
+    /// One transaction: hold the streams, append, fold into the read tables, commit. Says which of the
+    /// jobs took effect: what the others had looked at, or were built on, was changed meanwhile.
+    async fn write(&self, jobs: &[Job]) -> Result<Vec<bool>, Failure> {
         if jobs.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let units: Vec<&PreparedUnit> = jobs.iter().map(|job| &job.unit).collect();
         let mut transaction = self.pool.begin().await?;
+        let mut standing = hold(&mut transaction, &units).await?;
+        drop_what_has_no_ground(jobs, &mut standing);
+        let stands = |(unit, stands): (&'_ _, &bool)| stands.then_some(*unit);
+        let units: Vec<&PreparedUnit> = units.iter().zip(&standing).filter_map(stands).collect();
+        if units.is_empty() {
+            transaction.rollback().await?;
+            return Ok(standing);
+        }
         let fresh: FreshKeys = append(&mut transaction, &self.sealer, &units).await?;
         let events = units.iter().flat_map(|unit| unit.envelopes()).collect();
         let projected = self.projector.project(&mut transaction, events).await;
@@ -346,7 +365,24 @@ impl Writer {
         }
         self.sealer.remember(fresh);
         self.notifier.appended();
-        Ok(())
+        Ok(standing)
+    }
+}
+
+/// What a unit is told of a transaction that was committed.
+fn told(has_taken_effect: bool) -> Result<(), LedgerError> {
+    has_taken_effect.then_some(()).ok_or(LedgerError::Conflict)
+}
+
+/// What was decided on the outcome of a unit that fell away falls with it. Jobs stand in the order in
+/// which they build on each other.
+fn drop_what_has_no_ground(jobs: &[Job], standing: &mut [bool]) {
+    for place in 0..jobs.len() {
+        let fallen = (0..place).filter(|&before| !standing[before]);
+        let is_groundless = fallen
+            .into_iter()
+            .any(|before| jobs[place].builds_on(&jobs[before]));
+        standing[place] &= !is_groundless;
     }
 }
 

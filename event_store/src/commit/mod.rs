@@ -3,4 +3,5 @@
 pub(crate) mod append;
 pub(crate) mod commit_outcome;
 pub(crate) mod group_commit;
+pub(crate) mod hold;
 pub(crate) mod prepared_unit;

@@ -1,5 +1,7 @@
 //! A unit of work on its way into the log.
 
+use std::collections::HashSet;
+
 use cqrs_es::persist::SerializedEvent;
 use serde_json::Value;
 
@@ -7,6 +9,7 @@ use crate::aggregates::LedgerEvent;
 use crate::commit::commit_outcome::CommitOutcome;
 use crate::context::EventContext;
 use crate::event::EventEnvelope;
+use crate::looked_at::LookedAt;
 
 /// A snapshot is taken whenever a stream has grown by so many events.
 pub(crate) const SNAPSHOT_EVERY: usize = 100;
@@ -21,6 +24,10 @@ pub(crate) struct PreparedUnit {
     pub(crate) snapshots: Vec<Snapshot>,
     /// Units without which this one has no ground to stand on.
     pub(crate) depends_on: Vec<CommitOutcome>,
+    /// What it was decided on but does not change.
+    pub(crate) looked_at: Vec<LookedAt>,
+    /// Streams whose ids it drew.
+    pub(crate) newborn: HashSet<String>,
 }
 
 impl PreparedUnit {

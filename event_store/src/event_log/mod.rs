@@ -121,15 +121,16 @@ impl EventLog {
         let mut freshness = Freshness::Cached;
         let mut turn = None;
         for attempt in 0..ATTEMPTS {
-            let unit = UnitOfWork::new(self.clone(), context.clone(), freshness);
-            let cache_use = unit.cache_use();
-            let outcome = work(unit).await;
-            // What was refused, or left undone, on remembered state is decided anew on the log's.
-            let is_certain = match &outcome {
-                Ok((unit, _)) => !unit.has_idle_entries(),
-                Err(_) => false,
+            let mut unit = UnitOfWork::new(self.clone(), context.clone(), freshness);
+            let looks = unit.looks();
+            let outcome = match unit.require_project().await {
+                Ok(()) => work(unit).await,
+                Err(error) => Err(error.into()),
             };
-            if !is_certain && cache_use.used_cache() {
+            // A commit finds out by itself what has changed. What was refused, or left undone, rests
+            // only on what is so as well.
+            let is_for_the_commit = matches!(&outcome, Ok((unit, _)) if unit.has_decided());
+            if !is_for_the_commit && !looks.hold_now(self.pool()).await? {
                 freshness = Freshness::Log;
                 continue;
             }
@@ -177,17 +178,30 @@ impl EventLog {
     {
         let stream = id.to_string();
         let mut unit = UnitOfWork::new(self.clone(), context.clone(), Freshness::Speculative);
-        let decided = unit.execute::<A>(id, command.clone()).await;
-        let is_sure = !unit.cache_use().used_cache();
-        if is_sure || (decided.is_ok() && !unit.has_idle_entries()) {
+        let decided = decide::<A>(&mut unit, id, command.clone()).await;
+        let is_sure = !unit.looks().used_memory();
+        if is_sure || (decided.is_ok() && unit.has_decided()) {
             decided?;
             return Ok(PendingCommit(unit.submit(&stream).await?));
         }
         unit.wait_for_dependencies().await;
         let mut unit = UnitOfWork::new(self.clone(), context.clone(), Freshness::Log);
-        unit.execute::<A>(id, command).await?;
+        decide::<A>(&mut unit, id, command).await?;
         Ok(PendingCommit(unit.submit(&stream).await?))
     }
+}
+
+async fn decide<A>(
+    unit: &mut UnitOfWork,
+    id: &A::Id,
+    command: A::Command,
+) -> Result<(), LedgerError>
+where
+    A: Ledgered,
+    A::Error: Into<LedgerError>,
+{
+    unit.require_project().await?;
+    unit.execute::<A>(id, command).await
 }
 
 /// Full jitter: two writers that collided once should not meet again.
