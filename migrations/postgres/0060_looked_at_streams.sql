@@ -1,3 +1,7 @@
+-- Users remember which password, which passkey and whether a second factor; older snapshots do not.
+-- Without a snapshot, the stream is read from its beginning.
+DELETE FROM snapshots WHERE aggregate_type = 'user';
+
 -- What a unit of work looked at is compared in the transaction that takes effect: see
 -- event_store/src/commit/hold.rs. Takes the locks in the order given, exclusive where `written`; then
 -- says where each of the streams ends. One call, because each would be a round trip; a volatile

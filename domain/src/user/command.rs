@@ -6,7 +6,9 @@ use super::event::{OauthAccount, Passkey, PasswordOccasion, RiskScores};
 use super::profile::{profile_fields, with_changes, with_values, without_profile};
 use crate::notification::{NotificationCategory, Preference};
 use crate::permission::{GrantCause, GrantChange};
-use crate::{ContactChannelId, EmailAddress, Millis, Patch, PermissionId, ProjectId, TeamId};
+use crate::{
+    ContactChannelId, EmailAddress, Millis, Patch, PermissionId, ProjectId, SecretHash, TeamId,
+};
 
 /// A command to a user.
 #[derive(Clone, Debug)]
@@ -15,9 +17,14 @@ pub enum UserCommand {
     Create(Box<NewUser>),
     /// Change any of the account's own fields in one step.
     Update(Box<UserUpdate>),
-    /// Replace the password's hash by a stronger one of the same password. Nothing happens if there
-    /// is no password.
-    RenewPasswordHash(String),
+    /// Replace the password's hash by a stronger one of the same password. Nothing happens if the
+    /// password is another by now.
+    RenewPasswordHash {
+        /// The digest of the hash that the password was compared with.
+        from: SecretHash,
+        /// The stronger hash.
+        to: String,
+    },
     /// Give the account a password of its owner's choice.
     ChoosePassword {
         /// The hash of the chosen password, in PHC format.
@@ -31,7 +38,8 @@ pub enum UserCommand {
     UseTotpStep(u64),
     /// Give the account this passkey instead of the one it has, if any.
     RegisterPasskey(Passkey),
-    /// Record that the passkey signed, with the counter it now shows.
+    /// Record that the passkey signed, with the counter it now shows. Refused if it is not the
+    /// account's any more.
     UsePasskey(Passkey),
     /// Take the passkey away; nothing happens if there is none.
     RemovePasskey,

@@ -26,9 +26,9 @@ impl User {
         match command {
             UserCommand::Create(_) => Err(UserError::AlreadyExists),
             UserCommand::Update(update) => self.decide_update(*update),
-            UserCommand::RenewPasswordHash(hash) if self.has_password => {
+            UserCommand::RenewPasswordHash { from, to } if self.password_digest == Some(from) => {
                 let personal = NewHash {
-                    password_hash: Some(hash),
+                    password_hash: Some(to),
                 }
                 .into();
                 Ok(vec![UserEvent::PasswordRehashed { personal }])
@@ -42,6 +42,11 @@ impl User {
             UserCommand::RegisterPasskey(passkey) => Ok(vec![UserEvent::PasskeyRegistered {
                 personal: passkey.into(),
             }]),
+            UserCommand::UsePasskey(passkey)
+                if self.passkey_id.as_ref() != Some(&passkey.credential_id) =>
+            {
+                Err(UserError::PasskeyGone)
+            }
             UserCommand::UsePasskey(passkey) => Ok(vec![UserEvent::PasskeyUsed {
                 personal: passkey.into(),
             }]),
@@ -60,7 +65,7 @@ impl User {
                     selected_team_id: None,
                 }])
             }
-            UserCommand::RenewPasswordHash(_)
+            UserCommand::RenewPasswordHash { .. }
             | UserCommand::EnableOtp
             | UserCommand::RemovePasskey
             | UserCommand::DeselectTeam(_) => Ok(Vec::new()),

@@ -4,6 +4,7 @@ mod channels;
 mod command;
 mod decisions;
 mod event;
+mod first_factor;
 mod profile;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,9 +23,11 @@ pub use event::{
     UserUpdated,
 };
 
+pub use first_factor::FirstFactor;
+
 use crate::lifecycle::Lifecycle;
 use crate::notification::{NotificationCategory, Preference};
-use crate::{ContactChannelId, PermissionId, TeamId};
+use crate::{ContactChannelId, Patch, PermissionId, Personal, SecretHash, TeamId};
 
 /// Why a command to a user was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +56,9 @@ pub enum UserError {
     /// A password was changed that the user does not have.
     #[error("the user has no password; set one first")]
     PasswordMissing,
+    /// The passkey that signed is not the account's any more.
+    #[error("the passkey was removed or replaced; sign in with another one")]
+    PasskeyGone,
     /// The code of the second factor, or a later one, was accepted before.
     #[error("the code was used already; wait for the next one")]
     TotpStepUsed,
@@ -97,15 +103,38 @@ pub struct User {
     #[serde(default)]
     last_totp_step: Option<u64>,
     #[serde(default)]
+    totp_enabled: bool,
+    #[serde(default)]
+    password_digest: Option<SecretHash>,
+    #[serde(default)]
     has_passkey: bool,
+    #[serde(default)]
+    passkey_id: Option<String>,
     notification_preferences: BTreeMap<NotificationCategory, Preference>,
 }
 
 impl User {
+    fn note_password(&mut self, personal: Personal<NewHash>) {
+        let hash = personal.or_erased().password_hash;
+        self.password_digest = hash.as_deref().map(SecretHash::of);
+    }
+
     /// The secret of the second factor, base64, if the user has one.
     #[must_use]
     pub fn totp_secret(&self) -> Option<&str> {
         self.totp_secret.as_deref()
+    }
+
+    /// Whether signing in takes a second factor.
+    #[must_use]
+    pub fn requires_second_factor(&self) -> bool {
+        self.totp_enabled
+    }
+
+    /// The digest of the password's hash as it is stored, if the account has a password.
+    #[must_use]
+    pub fn password_digest(&self) -> Option<SecretHash> {
+        self.password_digest
     }
 
     /// Whether the account exists now.
@@ -155,6 +184,7 @@ impl Aggregate for User {
                 self.restricted_by_admin = created.restricted_by_admin;
                 let person = personal.or_erased();
                 self.totp_secret = person.totp_secret;
+                self.password_digest = person.password_hash.as_deref().map(SecretHash::of);
                 if let Some(initial) = primary_channel {
                     let channel = Channel {
                         value: person.primary_email.unwrap_or_default(),
@@ -175,7 +205,17 @@ impl Aggregate for User {
                 updated
                     .selected_team_id
                     .apply_to(&mut self.selected_team_id);
-                let totp_secret = updated.personal.or_erased().totp_secret;
+                self.totp_enabled = updated.totp_enabled.unwrap_or(self.totp_enabled);
+                let PersonChange {
+                    totp_secret,
+                    password_hash,
+                    ..
+                } = updated.personal.or_erased();
+                match password_hash {
+                    Patch::Keep => {}
+                    Patch::Clear => self.password_digest = None,
+                    Patch::Set(hash) => self.password_digest = Some(SecretHash::of(&hash)),
+                }
                 if !totp_secret.is_keep() {
                     // Steps belong to one secret; another secret starts from the beginning.
                     self.last_totp_step = None;
@@ -185,12 +225,22 @@ impl Aggregate for User {
             UserEvent::SelectedTeamChanged { selected_team_id } => {
                 self.selected_team_id = selected_team_id;
             }
-            UserEvent::PasswordRehashed { .. } | UserEvent::PasskeyUsed { .. } => {}
-            UserEvent::PasswordChosen { .. } => self.has_password = true,
+            UserEvent::PasswordRehashed { personal } => self.note_password(personal),
+            UserEvent::PasskeyUsed { .. } => {}
+            UserEvent::PasswordChosen { personal, .. } => {
+                self.has_password = true;
+                self.note_password(personal);
+            }
             UserEvent::OtpEnabled {} => self.otp_enabled = true,
             UserEvent::TotpStepUsed { step } => self.last_totp_step = Some(step),
-            UserEvent::PasskeyRegistered { .. } => self.has_passkey = true,
-            UserEvent::PasskeyRemoved {} => self.has_passkey = false,
+            UserEvent::PasskeyRegistered { personal } => {
+                self.has_passkey = true;
+                self.passkey_id = Some(personal.or_erased().credential_id);
+            }
+            UserEvent::PasskeyRemoved {} => {
+                self.has_passkey = false;
+                self.passkey_id = None;
+            }
             UserEvent::ContactChannelAdded(added) => {
                 if added.is_primary {
                     self.demote_all();

@@ -114,8 +114,11 @@ impl NewCode {
     /// Issues it within a unit of work.
     ///
     /// # Errors
-    /// Never for a id that was just generated.
+    /// `User(NotFound)` when the user that it is about is gone by now.
     pub async fn issue(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
+        if let Some(user) = self.subject {
+            super::sessions::require_living(unit, user).await?;
+        }
         let issued = CodeIssued {
             project_id: unit.context().project_id.clone(),
             purpose: self.purpose,

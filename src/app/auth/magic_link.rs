@@ -1,7 +1,7 @@
 //! Signing in, or up, with a code that came by email: as a link, or as a short one-time password.
 
 use muniment_domain::session::SessionOrigin;
-use muniment_domain::user::{User, UserCommand};
+use muniment_domain::user::{FirstFactor, User, UserCommand};
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{EmailAddress, UserId};
 use muniment_projections::read_models::users::{self, UserRow};
@@ -60,7 +60,12 @@ pub async fn sign_in(
     let email = code.email.map(EmailAddress::from_stored);
     let email = email.ok_or_else(KnownError::verification_code_not_found)?;
     if let Some(user) = owner(request, &email).await? {
-        return after_first_factor(request, &user, SessionOrigin::Code, false).await;
+        let proof = FirstFactor::Mailbox {
+            address: email.to_string(),
+        };
+        let void = KnownError::verification_code_not_found;
+        let user = user.user_id();
+        return after_first_factor(request, user, proof, SessionOrigin::Code, void).await;
     }
     if !request.project.config.auth.otp.allow_sign_in {
         return Err(ApiError::text(

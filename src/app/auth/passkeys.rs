@@ -9,11 +9,11 @@ use std::time::Duration;
 use data_encoding::BASE64URL_NOPAD;
 use muniment_domain::UserId;
 use muniment_domain::session::SessionOrigin;
-use muniment_domain::user::{Passkey, User, UserCommand};
+use muniment_domain::user::{FirstFactor, Passkey, User, UserCommand, UserError};
 use muniment_domain::verification_code::Purpose;
 use muniment_event_store::{LedgerError, Reservation};
 use muniment_projections::read_models::passkeys;
-use muniment_projections::read_models::users::{self, UserRow};
+use muniment_projections::read_models::users::UserRow;
 use serde_json::{Value, json};
 use url::Url;
 use webauthn_rs_core::WebauthnCore;
@@ -202,13 +202,20 @@ pub async fn sign_in(
     let id = response["id"].as_str().ok_or_else(failed)?;
     let found = passkeys::by_credential(app.pool(), &request.project.id, id).await?;
     let (user, passkey) = found.ok_or_else(failed)?;
-    let record = users::by_id(app.pool(), &request.project.id, user).await?;
-    let record = record.ok_or_else(failed)?;
     let origin = trusted_origin(&response, request.project).ok_or_else(failed)?;
     let signed = check_signature(response, state, origin, passkey).map_err(|_| failed())?;
+    let proof = FirstFactor::Passkey {
+        credential_id: signed.credential_id.clone(),
+    };
     app.execute::<User>(context, &user, &UserCommand::UsePasskey(signed))
-        .await?;
-    after_first_factor(request, &record.user, SessionOrigin::Passkey, false).await
+        .await
+        .map_err(|error| match error {
+            // Removed, or replaced, or gone with the account, since it was looked up.
+            LedgerError::User(UserError::PasskeyGone | UserError::NotFound) => failed(),
+            error => error.into(),
+        })?;
+    let void = KnownError::passkey_authentication_failed;
+    after_first_factor(request, user, proof, SessionOrigin::Passkey, void).await
 }
 
 fn require_enabled(project: &LoadedProject) -> Result<(), ApiError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use muniment_domain::session::{EndCause, SessionOrigin};
-use muniment_domain::user::{PasswordOccasion, User, UserCommand, UserError};
+use muniment_domain::user::{FirstFactor, PasswordOccasion, User, UserCommand, UserError};
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{EmailAddress, SecretHash, SessionId, UserId};
 use muniment_event_store::{EventContext, LedgerError};
@@ -47,12 +47,19 @@ pub async fn sign_in(
         return Err(KnownError::email_password_mismatch().into());
     };
     attempt.succeeded();
+    let mut stored = user.password_hash.clone().unwrap_or_default();
     if verdict == PasswordCheck::MatchNeedsRehash {
-        let hash = hash(app, password).await?;
-        let renew = UserCommand::RenewPasswordHash(hash);
+        let stronger = hash(app, password).await?;
+        let renew = UserCommand::RenewPasswordHash {
+            from: SecretHash::of(&stored),
+            to: stronger.clone(),
+        };
         change(app, context, user.user_id(), renew, Sessions::Kept).await?;
+        stored = stronger;
     }
-    after_first_factor(request, &user, SessionOrigin::Password, false).await
+    let proof = FirstFactor::password(&stored);
+    let void = KnownError::email_password_mismatch;
+    after_first_factor(request, user.user_id(), proof, SessionOrigin::Password, void).await
 }
 
 /// Gives an account its first password.
@@ -109,14 +116,10 @@ pub async fn update(
         occasion: PasswordOccasion::Change,
     };
     let kept = kept.map(|session| session.session_id());
-    change(
-        app,
-        context,
-        user.user_id(),
-        choose,
-        Sessions::EndedBut(kept),
-    )
-    .await
+    // The password that was compared must still be the one that is changed.
+    let proof = FirstFactor::password(stored);
+    let fate = Sessions::EndedBut(kept);
+    change_proved(app, context, user.user_id(), choose, fate, Some(&proof)).await
 }
 
 /// Mails a link to choose a new password with, if somebody signs in with the address. If nobody
@@ -191,24 +194,53 @@ async fn change(
     command: UserCommand,
     fate: Sessions,
 ) -> Result<(), ApiError> {
+    change_proved(app, context, user, command, fate, None).await
+}
+
+/// Changes the password if `proof`, where there is one, still opens the account. A session that was
+/// opened with the old password, in a transaction just before this one, is not among those that the
+/// unit ends; so those are looked for again before anybody is told that the password was changed.
+async fn change_proved(
+    app: &App,
+    context: &EventContext,
+    user: UserId,
+    command: UserCommand,
+    fate: Sessions,
+    proof: Option<&FirstFactor>,
+) -> Result<(), ApiError> {
     let command = &command;
     let changed = app
         .log
         .transact(context, |mut unit| async move {
-            unit.execute::<User>(&user, command.clone()).await?;
+            if let Some(proof) = proof
+                && !unit.look::<User>(&user).await?.accepts(proof)
+            {
+                return Err(ApiError::from(KnownError::password_confirmation_mismatch()));
+            }
+            let changed = unit.execute::<User>(&user, command.clone()).await;
+            changed.map_err(refused)?;
             let cause = EndCause::PasswordChanged;
             if let Sessions::EndedBut(kept) = fate {
                 sessions::end_all(&mut unit, user, kept, cause).await?;
             }
-            Ok::<_, LedgerError>((unit, ()))
+            Ok::<_, ApiError>((unit, ()))
         })
         .await;
-    changed.map_err(|error| match error {
+    changed?;
+    let Sessions::EndedBut(kept) = fate else {
+        return Ok(());
+    };
+    sessions::end_stragglers(app, context, user, kept, EndCause::PasswordChanged).await?;
+    Ok(())
+}
+
+fn refused(error: LedgerError) -> ApiError {
+    match error {
         LedgerError::User(UserError::PasswordMissing) => {
             KnownError::user_does_not_have_password().into()
         }
         error => error.into(),
-    })
+    }
 }
 
 /// Refuses passwords that are too short or too long.

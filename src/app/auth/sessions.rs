@@ -3,6 +3,7 @@
 use muniment_domain::session::{
     EndCause, Session, SessionCommand, SessionError, SessionOrigin, SessionStarted,
 };
+use muniment_domain::user::{User, UserError};
 use muniment_domain::{Millis, ProjectId, SecretHash, SessionId, UserId};
 use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::sessions;
@@ -50,8 +51,9 @@ impl NewSession {
     /// Opens it within a unit of work.
     ///
     /// # Errors
-    /// Never for a id that was just generated.
+    /// `User(NotFound)` when the user is gone by now.
     pub async fn start(&self, unit: &mut UnitOfWork, user: UserId) -> Result<(), LedgerError> {
+        require_living(unit, user).await?;
         let started = SessionStarted {
             project_id: unit.context().project_id.clone(),
             user_id: user,
@@ -122,6 +124,41 @@ pub async fn end_all(
         }
     }
     Ok(())
+}
+
+/// Ends the sessions that [`end_all`] could not see, because they were being opened in the same
+/// moment. Does nothing, usually.
+///
+/// # Errors
+/// When the database fails.
+pub async fn end_stragglers(
+    app: &App,
+    context: &EventContext,
+    user: UserId,
+    kept: Option<SessionId>,
+    cause: EndCause,
+) -> Result<(), LedgerError> {
+    let open = sessions::ids_of_user(app.pool(), user).await?;
+    if open.iter().all(|id| Some(*id) == kept) {
+        return Ok(());
+    }
+    app.log
+        .transact(context, |mut unit| async move {
+            end_all(&mut unit, user, kept, cause).await?;
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await
+}
+
+/// Makes sure that a user exists, now and when the unit takes effect.
+///
+/// # Errors
+/// `User(NotFound)`.
+pub async fn require_living(unit: &mut UnitOfWork, user: UserId) -> Result<(), LedgerError> {
+    if unit.look::<User>(&user).await?.is_active() {
+        return Ok(());
+    }
+    Err(UserError::NotFound.into())
 }
 
 /// The session and the user that a refresh token stands for.

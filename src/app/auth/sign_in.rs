@@ -2,7 +2,7 @@
 
 use muniment_domain::UserId;
 use muniment_domain::session::SessionOrigin;
-use muniment_domain::user::{NewUser, User, UserCommand, UserError};
+use muniment_domain::user::{FirstFactor, NewUser, User, UserCommand, UserError};
 use muniment_domain::verification_code::{Purpose, VerificationCode, VerificationCodeCommand};
 use muniment_event_store::LedgerError;
 use muniment_projections::read_models::users::UserRow;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::codes::{self, Handling, MFA_MILLIS, NewCode};
-use super::sessions::{self, NewSession, issue_access_token};
+use super::sessions::{NewSession, issue_access_token};
 use crate::app::request_context::RequestContext;
 use crate::app::users::accounts::{self, NewAccount, SideEffects};
 use crate::error::ApiError;
@@ -56,33 +56,66 @@ pub async fn sign_up_anonymously(request: RequestContext<'_>) -> Result<SignedIn
     hand_out(request, account.id, session, true).await
 }
 
-/// Opens a session for a user whose first factor was accepted.
+/// Opens a session for a user whose first factor was accepted; or, if the account has a second one,
+/// issues the code to come back with. Both rest on what the account says in the transaction.
 ///
 /// # Errors
-/// `MULTI_FACTOR_AUTHENTICATION_REQUIRED`; `USER_NOT_FOUND` when the account is gone by now.
+/// `MULTI_FACTOR_AUTHENTICATION_REQUIRED`; what `void` says when the proof opens the account no
+/// longer, or the account is gone.
 pub async fn after_first_factor(
     request: RequestContext<'_>,
-    user: &UserRow,
+    user: UserId,
+    proof: FirstFactor,
     opening: SessionOrigin,
-    is_new_user: bool,
+    void: fn() -> KnownError,
 ) -> Result<SignedIn, ApiError> {
-    require_no_second_factor(request, user, is_new_user).await?;
     let session = NewSession::generate(request.app, opening);
-    sessions::open(request.app, request.context, user.user_id(), &session)
-        .await
-        .map_err(|error| match error {
-            // The account was closed between the check of the first factor and now.
-            LedgerError::Conflict => KnownError::user_not_found().into(),
-            error => ApiError::from(error),
-        })?;
-    token_for(request, user, session, is_new_user)
+    let attempt = AttemptRecord {
+        user_id: user,
+        is_new_user: false,
+        proof: Some(proof.clone()),
+    };
+    let code = attempt.code(request);
+    let (session_ref, code_ref, proof) = (&session, &code, &proof);
+    let takes_second_factor = request
+        .app
+        .log
+        .transact(request.context, |mut unit| async move {
+            let state = unit.look::<User>(&user).await?;
+            if !state.accepts(proof) {
+                return Err(ApiError::from(void()));
+            }
+            let takes_second_factor = state.requires_second_factor();
+            if takes_second_factor {
+                code_ref.issue(&mut unit).await?;
+            } else {
+                session_ref.start(&mut unit, user).await?;
+            }
+            Ok::<_, ApiError>((unit, takes_second_factor))
+        })
+        .await?;
+    if takes_second_factor {
+        return Err(KnownError::multi_factor_authentication_required(code.text()).into());
+    }
+    hand_out(request, user, session, false).await
 }
 
 /// What an attempt code remembers of the first factor.
 #[derive(Serialize, Deserialize)]
-struct FirstFactor {
+struct AttemptRecord {
     user_id: UserId,
     is_new_user: bool,
+    /// Missing in attempts that older versions noted.
+    #[serde(default)]
+    proof: Option<FirstFactor>,
+}
+
+impl AttemptRecord {
+    fn code(&self, request: RequestContext<'_>) -> NewCode {
+        NewCode::generate(request.app, Purpose::MfaAttempt, MFA_MILLIS)
+            .about(self.user_id)
+            .remembering(json!(self))
+    }
 }
 
 /// Users with a second factor get no tokens for the first one alone, but a code to come back with.
@@ -97,13 +130,12 @@ pub async fn require_no_second_factor(
     if !user.totp_enabled {
         return Ok(());
     }
-    let remembered = FirstFactor {
+    let attempt = AttemptRecord {
         user_id: user.user_id(),
         is_new_user,
+        proof: Some(FirstFactor::Anonymous),
     };
-    let code = NewCode::generate(request.app, Purpose::MfaAttempt, MFA_MILLIS)
-        .about(user.user_id())
-        .remembering(json!(remembered));
+    let code = attempt.code(request);
     codes::issue(request.app, request.context, &code).await?;
     Err(KnownError::multi_factor_authentication_required(code.text()).into())
 }
@@ -127,7 +159,7 @@ pub async fn with_second_factor(
         Handling::Check,
     )
     .await?;
-    let first: FirstFactor =
+    let first: AttemptRecord =
         serde_json::from_value(attempt.data.clone()).map_err(ApiError::internal)?;
     let (user, code_id) = (first.user_id, attempt.code_id());
     let account = (context.project_id.as_str(), user.0);
@@ -136,9 +168,13 @@ pub async fn with_second_factor(
         .begin(Limit::CodeGuess, &account, &app.clock)
         .await?;
     let session = &NewSession::generate(app, SessionOrigin::SecondFactor);
+    let proof = &first.proof;
     app.log
         .transact(context, |mut unit| async move {
             let state = unit.state::<User>(&user).await?;
+            if proof.as_ref().is_some_and(|proof| !state.accepts(proof)) {
+                return Err(KnownError::verification_code_not_found().into());
+            }
             let step = totp::matching_step(state.totp_secret(), totp, unit.context().now)
                 .ok_or_else(KnownError::invalid_totp_code)?;
             unit.execute::<User>(&user, UserCommand::UseTotpStep(step))

@@ -13,6 +13,7 @@ use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::permissions::{self, Holding};
 use muniment_projections::read_models::teams;
 
+use super::auth::sessions::require_living;
 use super::projects::DefaultsOf;
 use super::projects::directory::LoadedProject;
 use super::{App, api_keys};
@@ -164,6 +165,7 @@ pub async fn add_member(
     let permissions = &project.existing(DefaultsOf::TeamMember);
     app.log
         .transact(context, |mut unit| async move {
+            require_living(&mut unit, user_id).await?;
             let added = MemberAdded {
                 user_id,
                 joined_at: context.now,

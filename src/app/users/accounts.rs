@@ -140,7 +140,7 @@ pub async fn update(
         .log
         .transact(context, |mut unit| async move {
             if let Patch::Set(team) = &update.selected_team_id {
-                require_membership(&unit, *team, id).await?;
+                require_membership(&mut unit, *team, id).await?;
             }
             let was_anonymous = unit.state::<User>(&id).await?.is_anonymous();
             unit.execute::<User>(&id, UserCommand::Update(Box::new(update.clone())))
@@ -177,8 +177,13 @@ impl From<LedgerError> for Refusal {
     }
 }
 
-async fn require_membership(unit: &UnitOfWork, team: TeamId, user: UserId) -> Result<(), Refusal> {
-    if teams::is_member(unit.log().pool(), team, user).await? {
+async fn require_membership(
+    unit: &mut UnitOfWork,
+    team: TeamId,
+    user: UserId,
+) -> Result<(), Refusal> {
+    let mut members = unit.look::<Team>(&team).await?.members();
+    if members.any(|member| member == user) {
         return Ok(());
     }
     Err(Refusal::Api(
