@@ -219,7 +219,8 @@ impl UnitOfWork {
             Some(before) => (before, Source::Memory),
             None => (Arc::new(load::<A>(&self.log, id).await?), Source::Log),
         };
-        self.looks.note(LookedAt::new::<A>(id, before.sequence), source);
+        self.looks
+            .note(LookedAt::new::<A>(id, before.sequence), source);
         A::entries(&mut self.loaded).insert(id.to_owned(), AggregateEntry::new(before));
         Ok(())
     }

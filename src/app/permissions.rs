@@ -1,7 +1,9 @@
 //! Permission definitions, and who is granted what.
 
-use muniment_domain::permission::{GrantCause, GrantChange, Scope, WantedDefinition};
-use muniment_domain::project::{Project, ProjectCommand};
+use muniment_domain::permission::{
+    self, DefinitionError, GrantCause, GrantChange, Scope, WantedDefinition,
+};
+use muniment_domain::project::{Project, ProjectCommand, ProjectError};
 use muniment_domain::team::{Team, TeamCommand, TeamError};
 use muniment_domain::user::{User, UserCommand, UserError};
 use muniment_domain::{PermissionId, ProjectId, TeamId, UserId};
@@ -130,7 +132,29 @@ async fn change(
         })
         .await;
     app.projects.forget(project);
-    done
+    done?;
+    follow_stragglers(app, context, project, consequences).await
+}
+
+/// Follows grants that were being made in the same moment, so that the unit of the change could not
+/// see them. Does nothing, usually; from the change on, no other can be made.
+async fn follow_stragglers(
+    app: &App,
+    context: &EventContext,
+    project: &ProjectId,
+    consequences: &[Consequence],
+) -> Result<(), LedgerError> {
+    if consequences.is_empty() {
+        return Ok(());
+    }
+    app.log
+        .transact(context, |mut unit| async move {
+            for consequence in consequences {
+                follow(&mut unit, project, consequence).await?;
+            }
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await
 }
 
 async fn follow(
@@ -188,7 +212,7 @@ async fn follow_in_users(
 /// Grants a member a permission in a team.
 ///
 /// # Errors
-/// `TEAM_MEMBERSHIP_NOT_FOUND`.
+/// `TEAM_MEMBERSHIP_NOT_FOUND`, `PERMISSION_NOT_FOUND`.
 pub async fn grant_in_team(
     app: &App,
     context: &EventContext,
@@ -196,9 +220,33 @@ pub async fn grant_in_team(
     user: UserId,
     permission: PermissionId,
 ) -> Result<(), ApiError> {
-    let grant = TeamCommand::GrantPermission(user, permission);
-    let done = app.execute::<Team>(context, &team, &grant).await;
-    done.map_err(|error| name_team(error, team, user))
+    let permission = &permission;
+    app.log
+        .transact(context, |mut unit| async move {
+            require_defined(&mut unit, permission, Scope::Team).await?;
+            let grant = TeamCommand::GrantPermission(user, permission.clone());
+            let done = unit.execute::<Team>(&team, grant).await;
+            done.map_err(|error| name_team(error, team, user))?;
+            Ok::<_, ApiError>((unit, ()))
+        })
+        .await
+}
+
+/// Makes sure that a permission is defined in that scope, now and when the unit takes effect.
+///
+/// # Errors
+/// `PERMISSION_NOT_FOUND`.
+async fn require_defined(
+    unit: &mut UnitOfWork,
+    id: &PermissionId,
+    scope: Scope,
+) -> Result<(), LedgerError> {
+    let project = unit.context().project_id.clone();
+    let definitions = unit.look::<Project>(&project).await?.definitions();
+    if permission::scope_of(&definitions, id) == Some(scope) {
+        return Ok(());
+    }
+    Err(ProjectError::Definition(DefinitionError::NotFound(id.clone())).into())
 }
 
 /// Revokes a permission that a member was granted directly.
@@ -232,15 +280,23 @@ fn name_team(error: LedgerError, team: TeamId, user: UserId) -> ApiError {
 /// Grants a user a permission in the whole project.
 ///
 /// # Errors
-/// `USER_NOT_FOUND`.
+/// `USER_NOT_FOUND`, `PERMISSION_NOT_FOUND`.
 pub async fn grant_in_project(
     app: &App,
     context: &EventContext,
     user: UserId,
     permission: PermissionId,
 ) -> Result<(), LedgerError> {
-    let grant = UserCommand::GrantProjectPermission(permission, GrantCause::Granted);
-    app.execute::<User>(context, &user, &grant).await
+    let permission = &permission;
+    app.log
+        .transact(context, |mut unit| async move {
+            require_defined(&mut unit, permission, Scope::Project).await?;
+            let grant =
+                UserCommand::GrantProjectPermission(permission.clone(), GrantCause::Granted);
+            unit.execute::<User>(&user, grant).await?;
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await
 }
 
 /// Revokes a permission that a user was granted directly in the whole project.

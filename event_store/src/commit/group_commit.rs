@@ -19,11 +19,11 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Mutex, oneshot};
 
 use crate::LedgerError;
-use crate::looked_at::LookedAt;
 use crate::commit::append::append;
-use crate::commit::hold::hold;
 use crate::commit::commit_outcome::{CommitNotifier, CommitOutcome, CommitStatus};
+use crate::commit::hold::hold;
 use crate::commit::prepared_unit::PreparedUnit;
+use crate::looked_at::LookedAt;
 use crate::notifier::Notifier;
 use crate::projector::InlineProjector;
 use crate::sealing::{FreshKeys, Sealer};

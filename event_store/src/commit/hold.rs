@@ -35,11 +35,13 @@ pub(crate) async fn hold(
     let mut places = HashMap::new();
     let (mut types, mut ids) = (Vec::new(), Vec::new());
     for look in units.iter().flat_map(|unit| &unit.looked_at) {
-        places.entry((look.aggregate_type, look.id.as_str())).or_insert_with(|| {
-            types.push(look.aggregate_type.to_owned());
-            ids.push(look.id.clone());
-            ids.len() - 1
-        });
+        places
+            .entry((look.aggregate_type, look.id.as_str()))
+            .or_insert_with(|| {
+                types.push(look.aggregate_type.to_owned());
+                ids.push(look.id.clone());
+                ids.len() - 1
+            });
     }
     let ends = sqlx::query_scalar!(
         r#"SELECT hold_streams($1, $2, $3, $4) AS "ends!: Vec<i64>""#,
@@ -64,7 +66,9 @@ fn locks(units: &[&PreparedUnit]) -> Vec<(i64, IsWritten)> {
     let mut streams = BTreeMap::new();
     for unit in units {
         for look in &unit.looked_at {
-            streams.entry(key(look.aggregate_type, &look.id)).or_insert(false);
+            streams
+                .entry(key(look.aggregate_type, &look.id))
+                .or_insert(false);
         }
         for event in &unit.events {
             if !unit.newborn.contains(&event.aggregate_id) {

@@ -59,7 +59,14 @@ pub async fn sign_in(
     }
     let proof = FirstFactor::password(&stored);
     let void = KnownError::email_password_mismatch;
-    after_first_factor(request, user.user_id(), proof, SessionOrigin::Password, void).await
+    after_first_factor(
+        request,
+        user.user_id(),
+        proof,
+        SessionOrigin::Password,
+        void,
+    )
+    .await
 }
 
 /// Gives an account its first password.
