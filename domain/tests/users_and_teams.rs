@@ -11,10 +11,11 @@ use muniment_domain::team::{
     Entrance, MemberAdded, MemberProfileChange, Team, TeamCommand, TeamProfile,
 };
 use muniment_domain::user::{
-    ChannelChange, NewChannel, NewPrimaryEmail, NewUser, User, UserCommand, UserUpdate,
+    ChannelChange, FirstFactor, NewChannel, NewPrimaryEmail, NewUser, Passkey, PasswordOccasion,
+    User, UserCommand, UserUpdate,
 };
 use muniment_domain::{
-    ContactChannelId, EmailAddress, Millis, Patch, PermissionId, ProjectId, UserId,
+    ContactChannelId, EmailAddress, Millis, Patch, PermissionId, ProjectId, SecretHash, UserId,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -224,4 +225,98 @@ fn addresses_are_where_these_tests_look_for_them() {
     let address = EmailAddress::from_stored("a@example.com".to_owned());
     assert!(carry_out(&mut user, creation(Some(address))));
     assert_eq!(channels(&user)[0]["is_primary"], json!(true));
+}
+
+/// Every line of the table in `domain/src/user/first_factor.rs`: what opens, and what voids it.
+#[test]
+fn a_proof_opens_an_account_until_its_ground_is_gone() {
+    let hash = "$argon2id$old";
+    let passkey = Passkey {
+        credential_id: "credential".to_owned(),
+        credential: json!({}),
+    };
+    let channel_id = ContactChannelId(Uuid::from_u128(99));
+    let [password, key, mailbox] = [
+        FirstFactor::password(hash),
+        FirstFactor::Passkey {
+            credential_id: passkey.credential_id.clone(),
+        },
+        FirstFactor::Mailbox {
+            address: ADDRESSES[0].to_owned(),
+        },
+    ];
+    let choose = |hash: &str| UserCommand::ChoosePassword {
+        hash: hash.to_owned(),
+        occasion: PasswordOccasion::Reset,
+    };
+    let other = Passkey {
+        credential_id: "other".to_owned(),
+        ..passkey.clone()
+    };
+    let change = |change: UserUpdate| UserCommand::Update(Box::new(change));
+    let nothing = || UserUpdate::nothing(Millis(1), channel_id);
+    let not_for_auth = UserCommand::ChangeChannel(ChannelChange {
+        channel_id,
+        address: None,
+        is_primary: None,
+        is_verified: None,
+        used_for_auth: Some(false),
+    });
+    let no_password = change(UserUpdate {
+        password_hash: Patch::Clear,
+        ..nothing()
+    });
+    let voiding = [
+        (&password, choose("$argon2id$new")),
+        (&password, no_password),
+        (&password, UserCommand::Delete),
+        (&key, UserCommand::RemovePasskey),
+        (&key, UserCommand::RegisterPasskey(other)),
+        (&key, UserCommand::Delete),
+        (&mailbox, UserCommand::RemoveChannel(channel_id)),
+        (&mailbox, not_for_auth),
+        (&mailbox, UserCommand::Delete),
+    ];
+    let ready = || {
+        let mut user = User::default();
+        let address = EmailAddress::from_stored(ADDRESSES[0].to_owned());
+        for command in [
+            creation(Some(address)),
+            choose(hash),
+            UserCommand::RegisterPasskey(passkey.clone()),
+        ] {
+            assert!(carry_out(&mut user, command));
+        }
+        user
+    };
+    for (proof, command) in voiding {
+        let mut user = ready();
+        assert!(user.accepts(proof), "{proof:?}");
+        assert!(carry_out(&mut user, command.clone()));
+        assert!(!user.accepts(proof), "{proof:?} after {command:?}");
+        for other in [&password, &key, &mailbox] {
+            let is_gone = matches!(command, UserCommand::Delete) || other == proof;
+            assert_eq!(user.accepts(other), !is_gone, "{other:?} after {command:?}");
+        }
+    }
+}
+
+/// A renewed hash replaces the one it was made from, or none.
+#[test]
+fn a_renewed_hash_replaces_the_one_it_was_made_from() {
+    let mut user = User::default();
+    let choose = UserCommand::ChoosePassword {
+        hash: "new".to_owned(),
+        occasion: PasswordOccasion::Reset,
+    };
+    assert!(carry_out(&mut user, creation(None)));
+    assert!(carry_out(&mut user, choose));
+    let renew = |from: &str| UserCommand::RenewPasswordHash {
+        from: SecretHash::of(from),
+        to: "stronger".to_owned(),
+    };
+    assert!(carry_out(&mut user, renew("old")));
+    assert!(user.accepts(&FirstFactor::password("new")));
+    assert!(carry_out(&mut user, renew("new")));
+    assert!(user.accepts(&FirstFactor::password("stronger")));
 }

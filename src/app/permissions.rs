@@ -137,7 +137,8 @@ async fn change(
 }
 
 /// Follows grants that were being made in the same moment, so that the unit of the change could not
-/// see them. Does nothing, usually; from the change on, no other can be made.
+/// see them. Does nothing, usually. A permission that is defined now is left alone: its grants are
+/// its own. From the change on, none can be made of one that is not.
 async fn follow_stragglers(
     app: &App,
     context: &EventContext,
@@ -149,7 +150,10 @@ async fn follow_stragglers(
     }
     app.log
         .transact(context, |mut unit| async move {
-            for consequence in consequences {
+            let definitions = unit.look::<Project>(project).await?.definitions();
+            let is_gone =
+                |of: &&Consequence| permission::scope_of(&definitions, &of.permission).is_none();
+            for consequence in consequences.iter().filter(is_gone) {
                 follow(&mut unit, project, consequence).await?;
             }
             Ok::<_, LedgerError>((unit, ()))

@@ -1,12 +1,16 @@
 //! Many at once: uniqueness, lost updates, and appends that commit late.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use muniment_event_store::RecordedEvent;
+use muniment_domain::project::ProjectError;
+use muniment_domain::session::{Session, SessionCommand, SessionOrigin, SessionStarted};
+use muniment_domain::user::{NewUser, User, UserCommand, UserError};
+use muniment_domain::{Millis, ProjectId, SecretHash, SessionId, UserId};
 use muniment_event_store::subscription::{BatchPolicy, Subscriber, follow};
-use muniment_event_store::{LedgerError, MasterKey};
+use muniment_event_store::{EventContext, LedgerError, MasterKey, RecordedEvent};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -138,4 +142,110 @@ async fn a_subscriber_misses_no_append_that_commits_late() {
     let delivered = collector.0.lock().unwrap().clone();
     assert_eq!(delivered.len(), 200, "each exactly once");
     assert_eq!(delivered.into_iter().collect::<BTreeSet<_>>(), appended);
+}
+
+/// What another writer does between a unit's looks and its commit, for each way in which an account
+/// stops to be what it was looked at for. The unit itself is the pause: it does the other's work on
+/// its first run.
+#[tokio::test]
+async fn what_a_unit_looked_at_still_holds_at_the_commit() {
+    let server = TestServer::start().await;
+    let kept = server.sign_up(&unique_email()).await;
+    let closed = server.sign_up(&unique_email()).await;
+    for (user, is_closed) in [(&kept, false), (&closed, true)] {
+        let id = UserId(user.user_id.parse().unwrap());
+        let context = EventContext::system(
+            ProjectId::from_caller(&server.project.id),
+            "test",
+            Millis(1),
+        );
+        let (log, runs) = (server.log(), &AtomicUsize::new(0));
+        let session = &SessionId(uuid::Uuid::new_v4());
+        let (server, context) = (&server, &context);
+        let opened = log
+            .transact(context, |mut unit| async move {
+                let is_active = unit.look::<User>(&id).await?.is_active();
+                if runs.fetch_add(1, Ordering::Relaxed) == 0 {
+                    interfere(server, &user.user_id, is_closed).await;
+                }
+                if !is_active {
+                    return Err(LedgerError::from(UserError::NotFound));
+                }
+                let start = SessionCommand::Start(session_of(id, context));
+                unit.create::<Session>(session, start).await?;
+                Ok((unit, ()))
+            })
+            .await;
+        assert_eq!(runs.load(Ordering::Relaxed), 2, "decided anew once");
+        assert_eq!(opened.is_err(), is_closed);
+        let events: i64 = sqlx::query_scalar("SELECT count(*) FROM events WHERE aggregate_id = $1")
+            .bind(session.to_string())
+            .fetch_one(server.pool())
+            .await
+            .unwrap();
+        assert_eq!(events, i64::from(!is_closed));
+    }
+    server.assert_verified().await;
+}
+
+async fn interfere(server: &TestServer, user: &str, close: bool) {
+    let path = format!("/users/{user}");
+    if close {
+        server.server("DELETE", &path).expect(200).await;
+        return;
+    }
+    let rename = server
+        .server("PATCH", &path)
+        .body(json!({"display_name": "another"}));
+    rename.expect(200).await;
+}
+
+fn session_of(user_id: UserId, context: &EventContext) -> SessionStarted {
+    SessionStarted {
+        project_id: context.project_id.clone(),
+        user_id,
+        token_hash: SecretHash::of(&user_id.to_string()),
+        created_at: context.now,
+        expires_at: None,
+        is_impersonation: false,
+        opening: SessionOrigin::Password,
+    }
+}
+
+/// Nothing is written in a project that was deleted meanwhile, whatever it is.
+#[tokio::test]
+async fn nothing_is_written_in_a_project_that_is_gone() {
+    let server = TestServer::start().await;
+    let context = &EventContext::system(
+        ProjectId::from_caller(&server.project.id),
+        "test",
+        Millis(1),
+    );
+    let runs = &AtomicUsize::new(0);
+    let id = &UserId(uuid::Uuid::new_v4());
+    let server = &server;
+    let opened = server
+        .log()
+        .transact(context, |mut unit| async move {
+            if runs.fetch_add(1, Ordering::Relaxed) == 0 {
+                let delete = server.admin("DELETE", "/internal/projects/current");
+                delete.expect(200).await;
+            }
+            let new = NewUser::blank(context.project_id.clone(), context.now);
+            unit.create::<User>(id, UserCommand::Create(Box::new(new)))
+                .await?;
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await;
+    assert!(
+        matches!(opened, Err(LedgerError::Project(ProjectError::NotFound))),
+        "{opened:?}"
+    );
+    let users: i64 = sqlx::query_scalar("SELECT count(*) FROM users WHERE id = $1")
+        .bind(id.0)
+        .fetch_one(server.pool())
+        .await
+        .unwrap();
+    assert_eq!(users, 0);
+    server.assert_verified().await;
 }
