@@ -1,6 +1,7 @@
 //! What can go wrong between the domain and Postgres.
 
 use cqrs_es::AggregateError;
+use muniment_domain::ProjectId;
 use muniment_domain::ai_conversation::AiConversationError;
 use muniment_domain::api_key::ApiKeyError;
 use muniment_domain::cli_login::CliLoginError;
@@ -49,6 +50,9 @@ pub enum LedgerError {
     /// A unique value is taken.
     #[error("a value that must be unique is taken already: {0:?}")]
     Taken(Reservation),
+    /// The project that a unit of work belongs to was deleted.
+    #[error("the project {0} was deleted")]
+    ProjectDeleted(ProjectId),
     /// A user refused the command.
     #[error(transparent)]
     User(#[from] UserError),

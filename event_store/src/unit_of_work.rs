@@ -16,7 +16,7 @@ use std::sync::Arc;
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::{EventStoreAggregateContext, PersistedEventStore, SerializedEvent};
 use cqrs_es::{Aggregate, EventStore};
-use muniment_domain::project::{Project, ProjectError};
+use muniment_domain::project::Project;
 
 use crate::aggregates::LedgerEvent;
 use crate::commit::commit_outcome::{CommitNotifier, CommitOutcome, CommitStatus};
@@ -94,11 +94,11 @@ impl UnitOfWork {
     /// never was is none of the log's business: it may be about to be made.
     ///
     /// # Errors
-    /// `Project(NotFound)`; a failure to read its stream.
+    /// [`LedgerError::ProjectDeleted`]; a failure to read its stream.
     pub(crate) async fn require_project(&mut self) -> Result<(), LedgerError> {
         let id = self.context.project_id.clone();
         if self.look::<Project>(&id).await?.is_deleted() {
-            return Err(ProjectError::NotFound.into());
+            return Err(LedgerError::ProjectDeleted(id));
         }
         Ok(())
     }

@@ -88,6 +88,7 @@ impl From<LedgerError> for ApiError {
         let bad_request =
             |error: &dyn Error| Self::text(StatusCode::BAD_REQUEST, error.to_string());
         match &error {
+            LedgerError::ProjectDeleted(id) => KnownError::current_project_not_found(id).into(),
             LedgerError::User(UserError::NotFound) => KnownError::user_not_found().into(),
             LedgerError::User(UserError::PermissionNotGranted(permission)) => {
                 KnownError::permission_not_found(permission).into()

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use muniment_domain::project::ProjectError;
 use muniment_domain::session::{Session, SessionCommand, SessionOrigin, SessionStarted};
 use muniment_domain::user::{NewUser, User, UserCommand, UserError};
 use muniment_domain::{Millis, ProjectId, SecretHash, SessionId, UserId};
@@ -238,7 +237,7 @@ async fn nothing_is_written_in_a_project_that_is_gone() {
         })
         .await;
     assert!(
-        matches!(opened, Err(LedgerError::Project(ProjectError::NotFound))),
+        matches!(&opened, Err(LedgerError::ProjectDeleted(id)) if *id == context.project_id),
         "{opened:?}"
     );
     let users: i64 = sqlx::query_scalar("SELECT count(*) FROM users WHERE id = $1")
