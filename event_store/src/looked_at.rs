@@ -51,6 +51,12 @@ impl Looks {
         seen.used_memory |= source == Source::Memory;
     }
 
+    /// What was seen so far may have been remembered.
+    pub(crate) fn forgive_memory(&self) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.used_memory = false;
+    }
+
     /// Whether some state was remembered.
     pub(crate) fn used_memory(&self) -> bool {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -93,11 +93,20 @@ impl UnitOfWork {
     /// Makes sure that the unit's project was not deleted, now and at the commit. A project that
     /// never was is none of the log's business: it may be about to be made.
     ///
+    /// The project may be a remembered one whatever the unit's freshness is: nobody is shown it.
+    ///
     /// # Errors
     /// [`LedgerError::ProjectDeleted`]; a failure to read its stream.
-    pub(crate) async fn require_project(&mut self) -> Result<(), LedgerError> {
+    pub(crate) async fn require_project(
+        &mut self,
+        freshness: Freshness,
+    ) -> Result<(), LedgerError> {
         let id = self.context.project_id.clone();
-        if self.look::<Project>(&id).await?.is_deleted() {
+        let of_unit = std::mem::replace(&mut self.freshness, freshness);
+        let is_deleted = self.look::<Project>(&id).await.map(Project::is_deleted);
+        self.freshness = of_unit;
+        self.looks.forgive_memory();
+        if is_deleted? {
             return Err(LedgerError::ProjectDeleted(id));
         }
         Ok(())

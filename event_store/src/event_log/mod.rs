@@ -7,6 +7,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use muniment_domain::ProjectId;
+use muniment_domain::project::Project;
 use postgres_es::PostgresEventRepository;
 use sqlx::PgPool;
 
@@ -40,7 +42,11 @@ struct Inner {
 }
 
 /// A command that was carried out in memory and waits for its transaction.
-pub struct PendingCommit(Option<Answer>);
+pub struct PendingCommit {
+    answer: Option<Answer>,
+    log: EventLog,
+    project: ProjectId,
+}
 
 impl PendingCommit {
     /// Waits until it is in the log for good. It gets there, or not, without being waited for.
@@ -49,10 +55,15 @@ impl PendingCommit {
     /// [`LedgerError::Conflict`] when it was decided on what did not come to pass; when the
     /// database fails.
     pub async fn committed(self) -> Result<(), LedgerError> {
-        match self.0 {
-            Some(answer) => answer.wait().await,
-            None => Ok(()),
+        let Some(answer) = self.answer else {
+            return Ok(());
+        };
+        let done = answer.wait().await;
+        if matches!(done, Err(LedgerError::Conflict)) {
+            // Another node may have changed the project; the next try reads it anew.
+            Project::cached(self.log.cache()).invalidate(self.project.as_str());
         }
+        done
     }
 }
 
@@ -118,28 +129,36 @@ impl EventLog {
         W: Future<Output = Result<(UnitOfWork, T), E>>,
         E: From<LedgerError>,
     {
-        let mut freshness = Freshness::Cached;
+        let (mut freshness, mut of_project) = (Freshness::Cached, Freshness::Cached);
         let mut turn = None;
         for attempt in 0..ATTEMPTS {
             let mut unit = UnitOfWork::new(self.clone(), context.clone(), freshness);
             let looks = unit.looks();
-            let outcome = match unit.require_project().await {
+            let outcome = match unit.require_project(of_project).await {
                 Ok(()) => work(unit).await,
                 Err(error) => Err(error.into()),
             };
-            // A commit finds out by itself what has changed. What was refused, or left undone, rests
-            // only on what is so as well.
-            let is_for_the_commit = matches!(&outcome, Ok((unit, _)) if unit.has_decided());
-            if !is_for_the_commit && !looks.hold_now(self.pool()).await? {
-                freshness = Freshness::Log;
-                continue;
+            match &outcome {
+                // The commit finds out by itself what has changed.
+                Ok((unit, _)) if unit.has_decided() => {}
+                // What is read is read from the log: a remembered state outlives its subject's key.
+                Ok(_) if looks.used_memory() => {
+                    freshness = Freshness::Log;
+                    continue;
+                }
+                // A refusal rests only on what is so.
+                Err(_) if !looks.hold_now(self.pool()).await? => {
+                    (freshness, of_project) = (Freshness::Log, Freshness::Log);
+                    continue;
+                }
+                Ok(_) | Err(_) => {}
             }
             let (unit, value) = outcome?;
             let stream = unit.first_stream().map(str::to_owned);
             match unit.commit().await {
                 Ok(()) => return Ok(value),
                 Err(LedgerError::Conflict) => {
-                    freshness = Freshness::Log;
+                    (freshness, of_project) = (Freshness::Log, Freshness::Log);
                     metrics::counter!("muniment_append_conflicts_total").increment(1);
                     // Most likely somebody in this process was faster, so queue up behind them;
                     // other processes are given way to.
@@ -182,12 +201,22 @@ impl EventLog {
         let is_sure = !unit.looks().used_memory();
         if is_sure || (decided.is_ok() && unit.has_decided()) {
             decided?;
-            return Ok(PendingCommit(unit.submit(&stream).await?));
+            let answer = unit.submit(&stream).await?;
+            return Ok(self.pending(context, answer));
         }
         unit.wait_for_dependencies().await;
         let mut unit = UnitOfWork::new(self.clone(), context.clone(), Freshness::Log);
         decide::<A>(&mut unit, id, command).await?;
-        Ok(PendingCommit(unit.submit(&stream).await?))
+        let answer = unit.submit(&stream).await?;
+        Ok(self.pending(context, answer))
+    }
+
+    fn pending(&self, context: &EventContext, answer: Option<Answer>) -> PendingCommit {
+        PendingCommit {
+            answer,
+            log: self.clone(),
+            project: context.project_id.clone(),
+        }
     }
 }
 
@@ -200,7 +229,7 @@ where
     A: Ledgered,
     A::Error: Into<LedgerError>,
 {
-    unit.require_project().await?;
+    unit.require_project(Freshness::Cached).await?;
     unit.execute::<A>(id, command).await
 }
 
