@@ -114,6 +114,34 @@ pub struct User {
 }
 
 impl User {
+    fn apply_update(&mut self, updated: UserUpdated) {
+        self.is_anonymous &= updated.upgraded_at.is_none();
+        self.has_password = updated.has_password.unwrap_or(self.has_password);
+        self.otp_enabled = updated.otp_enabled.unwrap_or(self.otp_enabled);
+        self.restricted_by_admin = updated
+            .restricted_by_admin
+            .unwrap_or(self.restricted_by_admin);
+        updated
+            .selected_team_id
+            .apply_to(&mut self.selected_team_id);
+        self.totp_enabled = updated.totp_enabled.unwrap_or(self.totp_enabled);
+        let PersonChange {
+            totp_secret,
+            password_hash,
+            ..
+        } = updated.personal.or_erased();
+        match password_hash {
+            Patch::Keep => {}
+            Patch::Clear => self.password_digest = None,
+            Patch::Set(hash) => self.password_digest = Some(SecretHash::of(&hash)),
+        }
+        if !totp_secret.is_keep() {
+            // Steps belong to one secret; another secret starts from the beginning.
+            self.last_totp_step = None;
+        }
+        totp_secret.apply_to(&mut self.totp_secret);
+    }
+
     fn note_password(&mut self, personal: Personal<NewHash>) {
         let hash = personal.or_erased().password_hash;
         self.password_digest = hash.as_deref().map(SecretHash::of);
@@ -195,33 +223,7 @@ impl Aggregate for User {
                     self.channels.insert(initial.channel_id, channel);
                 }
             }
-            UserEvent::UserUpdated(updated) => {
-                self.is_anonymous &= updated.upgraded_at.is_none();
-                self.has_password = updated.has_password.unwrap_or(self.has_password);
-                self.otp_enabled = updated.otp_enabled.unwrap_or(self.otp_enabled);
-                self.restricted_by_admin = updated
-                    .restricted_by_admin
-                    .unwrap_or(self.restricted_by_admin);
-                updated
-                    .selected_team_id
-                    .apply_to(&mut self.selected_team_id);
-                self.totp_enabled = updated.totp_enabled.unwrap_or(self.totp_enabled);
-                let PersonChange {
-                    totp_secret,
-                    password_hash,
-                    ..
-                } = updated.personal.or_erased();
-                match password_hash {
-                    Patch::Keep => {}
-                    Patch::Clear => self.password_digest = None,
-                    Patch::Set(hash) => self.password_digest = Some(SecretHash::of(&hash)),
-                }
-                if !totp_secret.is_keep() {
-                    // Steps belong to one secret; another secret starts from the beginning.
-                    self.last_totp_step = None;
-                }
-                totp_secret.apply_to(&mut self.totp_secret);
-            }
+            UserEvent::UserUpdated(updated) => self.apply_update(*updated),
             UserEvent::SelectedTeamChanged { selected_team_id } => {
                 self.selected_team_id = selected_team_id;
             }
