@@ -1,6 +1,6 @@
 //! Streams that units of work look at: whether what was seen of them still holds.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cqrs_es::Aggregate;
 use sqlx::PgPool;
@@ -25,15 +25,6 @@ impl LookedAt {
     }
 }
 
-/// Where a state was taken from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// The process remembered it. It may be out of date.
-    Memory,
-    /// The log.
-    Log,
-}
-
 /// Everything that a unit of work has looked at. Shared, so that it outlives a unit that was refused.
 #[derive(Clone, Default)]
 pub(crate) struct Looks(Arc<Mutex<Seen>>);
@@ -45,22 +36,22 @@ struct Seen {
 }
 
 impl Looks {
-    pub(crate) fn note(&self, stream: LookedAt, source: Source) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.streams.push(stream);
-        seen.used_memory |= source == Source::Memory;
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was seen so far may have been remembered.
-    pub(crate) fn forgive_memory(&self) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.used_memory = false;
+    pub(crate) fn note(&self, stream: LookedAt) {
+        self.seen().streams.push(stream);
+    }
+
+    /// Notes that some state was remembered rather than read.
+    pub(crate) fn note_memory(&self) {
+        self.seen().used_memory = true;
     }
 
     /// Whether some state was remembered.
     pub(crate) fn used_memory(&self) -> bool {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.used_memory
+        self.seen().used_memory
     }
 
     /// Whether everything that was seen is so at one and the same moment, which is now. A refusal may
@@ -68,7 +59,7 @@ impl Looks {
     pub(crate) async fn hold_now(&self, pool: &PgPool) -> Result<bool, LedgerError> {
         let (mut types, mut ids, mut sequences) = (Vec::new(), Vec::new(), Vec::new());
         {
-            let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let seen = self.seen();
             if !seen.used_memory && seen.streams.len() < 2 {
                 return Ok(true);
             }

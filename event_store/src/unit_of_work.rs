@@ -24,7 +24,7 @@ use crate::commit::group_commit::Answer;
 use crate::commit::prepared_unit::{PreparedUnit, SNAPSHOT_EVERY};
 use crate::event_collector::{CollectedEvents, EventCollector};
 use crate::loaded_aggregates::{Ledgered, LoadedAggregates};
-use crate::looked_at::{LookedAt, Looks, Source};
+use crate::looked_at::{LookedAt, Looks};
 use crate::upcasting::upcasters;
 use crate::{EventContext, EventLog, LedgerError};
 
@@ -68,6 +68,8 @@ pub struct UnitOfWork {
     context: EventContext,
     freshness: Freshness,
     looks: Looks,
+    /// The project, which every unit looks at.
+    project: Option<LookedAt>,
     loaded: LoadedAggregates,
     /// All events in the order in which they were decided, for the read models.
     decided: Vec<(String, LedgerEvent)>,
@@ -80,6 +82,7 @@ impl UnitOfWork {
             context,
             freshness,
             looks: Looks::default(),
+            project: None,
             loaded: LoadedAggregates::default(),
             decided: Vec::new(),
         }
@@ -93,7 +96,8 @@ impl UnitOfWork {
     /// Makes sure that the unit's project was not deleted, now and at the commit. A project that
     /// never was is none of the log's business: it may be about to be made.
     ///
-    /// The project may be a remembered one whatever the unit's freshness is: nobody is shown it.
+    /// Unlike what the unit itself looks at, the state goes to nobody, so it may be a remembered one
+    /// also where the unit reads the log.
     ///
     /// # Errors
     /// [`LedgerError::ProjectDeleted`]; a failure to read its stream.
@@ -102,11 +106,18 @@ impl UnitOfWork {
         freshness: Freshness,
     ) -> Result<(), LedgerError> {
         let id = self.context.project_id.clone();
-        let of_unit = std::mem::replace(&mut self.freshness, freshness);
-        let is_deleted = self.look::<Project>(&id).await.map(Project::is_deleted);
-        self.freshness = of_unit;
-        self.looks.forgive_memory();
-        if is_deleted? {
+        let remembered = self.remembered::<Project>(id.as_str(), freshness).await;
+        let project = if let Some(project) = remembered {
+            project
+        } else {
+            let project = Arc::new(load::<Project>(&self.log, id.as_str()).await?);
+            Project::cached(self.log.cache()).insert(id.to_string(), Arc::clone(&project));
+            project
+        };
+        let seen = LookedAt::new::<Project>(id.as_str(), project.sequence);
+        self.looks.note(seen.clone());
+        self.project = Some(seen);
+        if project.aggregate.is_deleted() {
             return Err(LedgerError::ProjectDeleted(id));
         }
         Ok(())
@@ -219,19 +230,28 @@ impl UnitOfWork {
         if A::entries(&mut self.loaded).contains_key(id) {
             return Ok(());
         }
-        let remembered = match self.freshness {
+        let before = if let Some(before) = self.remembered::<A>(id, self.freshness).await {
+            self.looks.note_memory();
+            before
+        } else {
+            Arc::new(load::<A>(&self.log, id).await?)
+        };
+        self.looks.note(LookedAt::new::<A>(id, before.sequence));
+        A::entries(&mut self.loaded).insert(id.to_owned(), AggregateEntry::new(before));
+        Ok(())
+    }
+
+    /// What is remembered, if that is fresh enough.
+    async fn remembered<A: Ledgered>(
+        &self,
+        id: &str,
+        freshness: Freshness,
+    ) -> Option<Arc<Versioned<A>>> {
+        match freshness {
             Freshness::Cached => self.committed::<A>(id).await,
             Freshness::Speculative => self.speculative::<A>(id),
             Freshness::Log => None,
-        };
-        let (before, source) = match remembered {
-            Some(before) => (before, Source::Memory),
-            None => (Arc::new(load::<A>(&self.log, id).await?), Source::Log),
-        };
-        self.looks
-            .note(LookedAt::new::<A>(id, before.sequence), source);
-        A::entries(&mut self.loaded).insert(id.to_owned(), AggregateEntry::new(before));
-        Ok(())
+        }
     }
 
     /// What is remembered, and committed.
@@ -304,11 +324,13 @@ impl UnitOfWork {
         let collector = EventCollector::new(self.log.clone());
         self.collect_all(&collector).await?;
         let CollectedEvents { events, snapshots } = collector.take();
+        let mut looked_at = self.loaded.looked_at();
+        looked_at.extend(self.project.take());
         Ok(PreparedUnit {
             events: self.in_order_of_decision(events),
             snapshots,
             depends_on: self.loaded.depends_on(),
-            looked_at: self.loaded.looked_at(),
+            looked_at,
             newborn: self.loaded.newborn(),
             context: self.context.clone(),
             decided: std::mem::take(&mut self.decided),

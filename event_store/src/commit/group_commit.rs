@@ -378,10 +378,9 @@ fn told(has_taken_effect: bool) -> Result<(), LedgerError> {
 /// which they build on each other.
 fn drop_what_has_no_ground(jobs: &[Job], standing: &mut [bool]) {
     for place in 0..jobs.len() {
-        let fallen = (0..place).filter(|&before| !standing[before]);
-        let is_groundless = fallen
-            .into_iter()
-            .any(|before| jobs[place].builds_on(&jobs[before]));
+        let is_fallen = |&before: &usize| !standing[before];
+        let mut fallen = (0..place).filter(is_fallen);
+        let is_groundless = fallen.any(|before| jobs[place].builds_on(&jobs[before]));
         standing[place] &= !is_groundless;
     }
 }
