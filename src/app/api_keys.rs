@@ -9,7 +9,6 @@ use muniment_domain::api_key::{
 use muniment_domain::permission::MANAGE_API_KEYS;
 use muniment_domain::project::StoredKey;
 use muniment_domain::team::Team;
-use muniment_domain::user::User;
 use muniment_domain::{ApiKeyId, Millis, UserId};
 use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::api_keys::{self, ApiKeyRow};
@@ -18,6 +17,7 @@ use muniment_projections::read_models::users;
 use super::App;
 use super::permissions::members_with;
 use crate::app::emails::NewEmail;
+use crate::app::users::require_living;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
@@ -72,13 +72,11 @@ pub async fn issue(
 
 async fn require_owner(unit: &mut UnitOfWork, owner: ApiKeyOwner) -> Result<(), ApiError> {
     match owner {
-        ApiKeyOwner::User { user_id } if !unit.state::<User>(&user_id).await?.is_active() => {
-            Err(KnownError::user_not_found().into())
-        }
-        ApiKeyOwner::Team { team_id } if !unit.state::<Team>(&team_id).await?.is_active() => {
+        ApiKeyOwner::User { user_id } => Ok(require_living(unit, user_id).await?),
+        ApiKeyOwner::Team { team_id } if !unit.look::<Team>(&team_id).await?.is_active() => {
             Err(KnownError::team_not_found(team_id).into())
         }
-        ApiKeyOwner::User { .. } | ApiKeyOwner::Team { .. } => Ok(()),
+        ApiKeyOwner::Team { .. } => Ok(()),
     }
 }
 

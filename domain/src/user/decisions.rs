@@ -50,7 +50,7 @@ impl User {
             UserCommand::UsePasskey(passkey) => Ok(vec![UserEvent::PasskeyUsed {
                 personal: passkey.into(),
             }]),
-            UserCommand::RemovePasskey if self.has_passkey => {
+            UserCommand::RemovePasskey if self.has_passkey() => {
                 Ok(vec![UserEvent::PasskeyRemoved {}])
             }
             UserCommand::AddChannel(new) => self.decide_new_channel(&new),
@@ -108,7 +108,7 @@ impl User {
         let mut events = self.decide_primary_email(&update)?;
         self.check_password(&update)?;
         self.check_otp(&update)?;
-        if update.remove_passkey && self.has_passkey {
+        if update.remove_passkey && self.has_passkey() {
             events.push(UserEvent::PasskeyRemoved {});
         }
         let clears_restriction = update.restriction.restricted == Some(false);
@@ -144,8 +144,8 @@ impl User {
         occasion: PasswordOccasion,
     ) -> Result<Vec<UserEvent>, UserError> {
         match occasion {
-            PasswordOccasion::First if self.has_password => Err(UserError::PasswordExists),
-            PasswordOccasion::Change if !self.has_password => Err(UserError::PasswordMissing),
+            PasswordOccasion::First if self.has_password() => Err(UserError::PasswordExists),
+            PasswordOccasion::Change if !self.has_password() => Err(UserError::PasswordMissing),
             PasswordOccasion::First | PasswordOccasion::Change | PasswordOccasion::Reset => {
                 let personal = NewHash {
                     password_hash: Some(hash),
@@ -157,7 +157,7 @@ impl User {
     }
 
     fn check_password(&self, update: &UserUpdate) -> Result<(), UserError> {
-        if !update.password_hash.is_set() || self.has_password {
+        if !update.password_hash.is_set() || self.has_password() {
             return Ok(());
         }
         if update.password_sign_in == Method::Off {

@@ -23,7 +23,7 @@ use crate::SecretHash;
 pub enum FirstFactor {
     /// The password whose stored hash has this digest was given.
     Password {
-        /// The digest, as of [`User::password_digest`].
+        /// The SHA-256 digest of the hash as it is stored, in PHC or modular crypt format.
         digest: SecretHash,
     },
     /// The passkey with this credential id signed.

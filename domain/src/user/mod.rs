@@ -27,7 +27,7 @@ pub use first_factor::FirstFactor;
 
 use crate::lifecycle::Lifecycle;
 use crate::notification::{NotificationCategory, Preference};
-use crate::{ContactChannelId, Patch, PermissionId, Personal, SecretHash, TeamId};
+use crate::{ContactChannelId, PermissionId, SecretHash, TeamId};
 
 /// Why a command to a user was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,7 +93,6 @@ pub struct User {
     lifecycle: Lifecycle,
     is_anonymous: bool,
     channels: BTreeMap<ContactChannelId, Channel>,
-    has_password: bool,
     otp_enabled: bool,
     restricted_by_admin: bool,
     selected_team_id: Option<TeamId>,
@@ -104,10 +103,10 @@ pub struct User {
     last_totp_step: Option<u64>,
     #[serde(default)]
     totp_enabled: bool,
+    /// Of the password's hash as it is stored, if there is a password.
     #[serde(default)]
     password_digest: Option<SecretHash>,
-    #[serde(default)]
-    has_passkey: bool,
+    /// The credential id of the passkey, if there is one.
     #[serde(default)]
     passkey_id: Option<String>,
     notification_preferences: BTreeMap<NotificationCategory, Preference>,
@@ -116,7 +115,6 @@ pub struct User {
 impl User {
     fn apply_update(&mut self, updated: UserUpdated) {
         self.is_anonymous &= updated.upgraded_at.is_none();
-        self.has_password = updated.has_password.unwrap_or(self.has_password);
         self.otp_enabled = updated.otp_enabled.unwrap_or(self.otp_enabled);
         self.restricted_by_admin = updated
             .restricted_by_admin
@@ -130,10 +128,8 @@ impl User {
             password_hash,
             ..
         } = updated.personal.or_erased();
-        match password_hash {
-            Patch::Keep => {}
-            Patch::Clear => self.password_digest = None,
-            Patch::Set(hash) => self.password_digest = Some(SecretHash::of(&hash)),
+        if !password_hash.is_keep() {
+            self.password_digest = digest(password_hash.into_value().as_deref());
         }
         if !totp_secret.is_keep() {
             // Steps belong to one secret; another secret starts from the beginning.
@@ -142,9 +138,12 @@ impl User {
         totp_secret.apply_to(&mut self.totp_secret);
     }
 
-    fn note_password(&mut self, personal: Personal<NewHash>) {
-        let hash = personal.or_erased().password_hash;
-        self.password_digest = hash.as_deref().map(SecretHash::of);
+    fn has_password(&self) -> bool {
+        self.password_digest.is_some()
+    }
+
+    fn has_passkey(&self) -> bool {
+        self.passkey_id.is_some()
     }
 
     /// The secret of the second factor, base64, if the user has one.
@@ -159,12 +158,6 @@ impl User {
         self.totp_enabled
     }
 
-    /// The digest of the password's hash as it is stored, if the account has a password.
-    #[must_use]
-    pub fn password_digest(&self) -> Option<SecretHash> {
-        self.password_digest
-    }
-
     /// Whether the account exists now.
     #[must_use]
     pub fn is_active(&self) -> bool {
@@ -176,6 +169,10 @@ impl User {
     pub fn is_anonymous(&self) -> bool {
         self.is_anonymous
     }
+}
+
+fn digest(password_hash: Option<&str>) -> Option<SecretHash> {
+    password_hash.map(SecretHash::of)
 }
 
 impl Aggregate for User {
@@ -207,12 +204,11 @@ impl Aggregate for User {
                 } = *created;
                 self.lifecycle = Lifecycle::Active;
                 self.is_anonymous = created.is_anonymous;
-                self.has_password = created.has_password;
                 self.otp_enabled = created.otp_enabled;
                 self.restricted_by_admin = created.restricted_by_admin;
                 let person = personal.or_erased();
                 self.totp_secret = person.totp_secret;
-                self.password_digest = person.password_hash.as_deref().map(SecretHash::of);
+                self.password_digest = digest(person.password_hash.as_deref());
                 if let Some(initial) = primary_channel {
                     let channel = Channel {
                         value: person.primary_email.unwrap_or_default(),
@@ -227,22 +223,17 @@ impl Aggregate for User {
             UserEvent::SelectedTeamChanged { selected_team_id } => {
                 self.selected_team_id = selected_team_id;
             }
-            UserEvent::PasswordRehashed { personal } => self.note_password(personal),
-            UserEvent::PasskeyUsed { .. } => {}
-            UserEvent::PasswordChosen { personal, .. } => {
-                self.has_password = true;
-                self.note_password(personal);
+            UserEvent::PasswordRehashed { personal }
+            | UserEvent::PasswordChosen { personal, .. } => {
+                self.password_digest = digest(personal.or_erased().password_hash.as_deref());
             }
+            UserEvent::PasskeyUsed { .. } => {}
             UserEvent::OtpEnabled {} => self.otp_enabled = true,
             UserEvent::TotpStepUsed { step } => self.last_totp_step = Some(step),
             UserEvent::PasskeyRegistered { personal } => {
-                self.has_passkey = true;
                 self.passkey_id = Some(personal.or_erased().credential_id);
             }
-            UserEvent::PasskeyRemoved {} => {
-                self.has_passkey = false;
-                self.passkey_id = None;
-            }
+            UserEvent::PasskeyRemoved {} => self.passkey_id = None,
             UserEvent::ContactChannelAdded(added) => {
                 if added.is_primary {
                     self.demote_all();

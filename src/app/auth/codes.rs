@@ -11,6 +11,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::app::App;
+use crate::app::users::require_living;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
@@ -117,7 +118,7 @@ impl NewCode {
     /// `User(NotFound)` when the user that it is about is gone by now.
     pub async fn issue(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
         if let Some(user) = self.subject {
-            super::sessions::require_living(unit, user).await?;
+            require_living(unit, user).await?;
         }
         let issued = CodeIssued {
             project_id: unit.context().project_id.clone(),

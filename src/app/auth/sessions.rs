@@ -3,7 +3,6 @@
 use muniment_domain::session::{
     EndCause, Session, SessionCommand, SessionError, SessionOrigin, SessionStarted,
 };
-use muniment_domain::user::{User, UserError};
 use muniment_domain::{Millis, ProjectId, SecretHash, SessionId, UserId};
 use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::sessions;
@@ -13,6 +12,7 @@ use muniment_projections::telemetry::event::IssuedToken;
 use crate::app::App;
 use crate::app::auth::geo::GeoLocation;
 use crate::app::projects::directory::LoadedProject;
+use crate::app::users::require_living;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 use crate::security::tokens::NewClaims;
@@ -148,17 +148,6 @@ pub async fn end_stragglers(
             Ok::<_, LedgerError>((unit, ()))
         })
         .await
-}
-
-/// Makes sure that a user exists, now and when the unit takes effect.
-///
-/// # Errors
-/// `User(NotFound)`.
-pub async fn require_living(unit: &mut UnitOfWork, user: UserId) -> Result<(), LedgerError> {
-    if unit.look::<User>(&user).await?.is_active() {
-        return Ok(());
-    }
-    Err(UserError::NotFound.into())
 }
 
 /// The session and the user that a refresh token stands for.

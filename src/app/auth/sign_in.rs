@@ -220,19 +220,15 @@ pub async fn hand_out(
 ) -> Result<SignedIn, ApiError> {
     let record = request.app.users.by_id(&request.project.id, user).await?;
     let record = record.ok_or_else(KnownError::user_not_found)?;
-    token_for(request, &record.user, session, is_new_user)
-}
-
-fn token_for(
-    request: RequestContext<'_>,
-    user: &UserRow,
-    session: NewSession,
-    is_new_user: bool,
-) -> Result<SignedIn, ApiError> {
-    let access_token =
-        issue_access_token(request.app, request.project, user, session.id, request.geo)?;
+    let access_token = issue_access_token(
+        request.app,
+        request.project,
+        &record.user,
+        session.id,
+        request.geo,
+    )?;
     Ok(SignedIn {
-        user_id: user.user_id(),
+        user_id: user,
         access_token,
         refresh_token: session.refresh_token,
         is_new_user,

@@ -4,7 +4,6 @@
 //! address it was sent to. Either way it is used up once.
 
 use muniment_domain::team::{Entrance, MemberAdded, Team, TeamCommand};
-use muniment_domain::user::User;
 use muniment_domain::verification_code::{
     Purpose, VerificationCode, VerificationCodeCommand, VerificationCodeError,
 };
@@ -25,6 +24,7 @@ use crate::app::payments::plans;
 use crate::app::projects::DefaultsOf;
 use crate::app::projects::directory::LoadedProject;
 use crate::app::request_context::RequestContext;
+use crate::app::users::require_living;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
@@ -194,9 +194,7 @@ async fn add_member(
     if !state.is_active() {
         return Err(KnownError::team_not_found(team).into());
     }
-    if !unit.state::<User>(&user_id).await?.is_active() {
-        return Err(KnownError::user_not_found().into());
-    }
+    require_living(unit, user_id).await?;
     if state.members().any(|member| member == user_id) {
         return Ok(());
     }

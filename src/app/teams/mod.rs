@@ -13,9 +13,9 @@ use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::permissions::{self, Holding};
 use muniment_projections::read_models::teams;
 
-use super::auth::sessions::require_living;
 use super::projects::DefaultsOf;
 use super::projects::directory::LoadedProject;
+use super::users::require_living;
 use super::{App, api_keys};
 use crate::app::payments::{customers, plans};
 use crate::error::ApiError;
@@ -106,10 +106,8 @@ pub async fn create(
     let new_team = &NewTeam::new(app, project, id, profile);
     app.log
         .transact(context, |mut unit| async move {
-            if let Some(user_id) = creator
-                && !unit.state::<User>(&user_id).await?.is_active()
-            {
-                return Err(KnownError::user_not_found().into());
+            if let Some(user_id) = creator {
+                require_living(&mut unit, user_id).await?;
             }
             new_team.carry_out(&mut unit, creator).await?;
             Ok::<_, ApiError>((unit, ()))
