@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::PermissionId;
+use crate::{PermissionId, TeamId, UserId};
 
 /// The permission that lets a member speak for a team. Projects define it from the start.
 pub const TEAM_ADMIN: &str = "team_admin";
@@ -31,6 +31,32 @@ pub const SYSTEM: [&str; 6] = [
     REMOVE_MEMBERS,
     UPDATE_TEAM,
 ];
+
+/// Why somebody may not do something.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PermissionDenied {
+    /// They are not in the team.
+    #[error("the user {user} is not a member of the team {team}")]
+    NotMember {
+        /// The team.
+        team: TeamId,
+        /// Who is not in it.
+        user: UserId,
+    },
+    /// They are in the team, without the permission.
+    #[error("the user {user} does not have the permission {permission:?} in the team {team}")]
+    Lacking {
+        /// The team.
+        team: TeamId,
+        /// The member.
+        user: UserId,
+        /// What the member lacks.
+        permission: PermissionId,
+    },
+    /// They are not in the team that owns the project.
+    #[error("the user is not an owner of the project")]
+    NotOwner,
+}
 
 /// Where a permission applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

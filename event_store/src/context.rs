@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use crate::precondition::Preconditions;
 use muniment_domain::{Millis, ProjectId, UserId};
 
 /// The version of the metadata's shape.
@@ -80,6 +81,8 @@ pub struct EventContext {
     pub user_agent: Option<String>,
     /// When.
     pub now: Millis,
+    /// What must be so for any of it to happen.
+    pub preconditions: Preconditions,
 }
 
 impl EventContext {
@@ -95,6 +98,7 @@ impl EventContext {
             ip: None,
             user_agent: None,
             now,
+            preconditions: Preconditions::default(),
         }
     }
 

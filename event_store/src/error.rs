@@ -7,6 +7,7 @@ use muniment_domain::api_key::ApiKeyError;
 use muniment_domain::cli_login::CliLoginError;
 use muniment_domain::customer::CustomerError;
 use muniment_domain::outgoing_email::OutgoingEmailError;
+use muniment_domain::permission::PermissionDenied;
 use muniment_domain::project::ProjectError;
 use muniment_domain::session::SessionError;
 use muniment_domain::support_conversation::SupportConversationError;
@@ -53,6 +54,12 @@ pub enum LedgerError {
     /// The project that a unit of work belongs to was deleted.
     #[error("the project {0} was deleted")]
     ProjectDeleted(ProjectId),
+    /// Something personal was to be written about a subject whose key was destroyed.
+    #[error("the subject {0} was erased, so nothing personal can be written about it any more")]
+    SubjectErased(String),
+    /// What the request was let in for is not so any more.
+    #[error(transparent)]
+    PermissionDenied(#[from] PermissionDenied),
     /// A user refused the command.
     #[error(transparent)]
     User(#[from] UserError),

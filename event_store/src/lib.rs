@@ -12,6 +12,7 @@
 //!   [`EventLog::submit`] a command on a stream that many write to.
 //! - [`unit_of_work`] and `commit`: how a unit gets into the log,
 //!   under load together with others.
+//! - [`precondition`]: what a request was let in for, checked again in its units of work.
 //! - [`projector`]: the trait that read models are handed in behind. This crate knows no read table.
 //! - [`context`]: who did it, and in which request. [`sealing`]: personal data under one key per
 //!   subject. `upcasting`: how events of older shapes are read.
@@ -30,6 +31,7 @@ pub mod leader_lock;
 pub mod loaded_aggregates;
 mod looked_at;
 mod notifier;
+pub mod precondition;
 pub mod projector;
 pub mod sealing;
 pub mod subscription;
@@ -42,6 +44,7 @@ pub use error::{ConstraintMeaning, LedgerError, Reservation};
 pub use event::{Cursor, EventEnvelope, RecordedEvent};
 pub use event_log::EventLog;
 pub use loaded_aggregates::Ledgered;
+pub use precondition::{Precondition, Preconditions};
 pub use projector::InlineProjector;
 pub use sealing::{MasterKey, Sealer};
 pub use unit_of_work::UnitOfWork;

@@ -54,6 +54,16 @@ macro_rules! loaded_aggregates {
             $($field: Cache<String, Arc<Versioned<$aggregate>>>,)*
         }
 
+        impl AggregateCache {
+            /// Forgets a state that is out of date.
+            pub(crate) fn forget(&self, stream: &LookedAt) {
+                match stream.aggregate_type {
+                    $(<$aggregate as Aggregate>::TYPE => self.$field.invalidate(&stream.id),)*
+                    _ => {}
+                }
+            }
+        }
+
         impl Default for AggregateCache {
             fn default() -> Self {
                 Self { $($field: cache_of($remembered),)* }

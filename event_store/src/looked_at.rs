@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cqrs_es::Aggregate;
 use sqlx::PgPool;
 
+use crate::commit::commit_outcome::CommitOutcome;
 use crate::error::LedgerError;
 
 /// A stream, and where it ended when it was looked at: 0 if there was none.
@@ -33,6 +34,8 @@ pub(crate) struct Looks(Arc<Mutex<Seen>>);
 struct Seen {
     streams: Vec<LookedAt>,
     used_memory: bool,
+    /// Of the units that made what was seen, as far as they had not committed by then.
+    pending: Vec<CommitOutcome>,
 }
 
 impl Looks {
@@ -44,9 +47,20 @@ impl Looks {
         self.seen().streams.push(stream);
     }
 
-    /// Notes that some state was remembered rather than read.
-    pub(crate) fn note_memory(&self) {
-        self.seen().used_memory = true;
+    /// Notes that some state was remembered rather than read; and of which unit it is, if that was
+    /// still to commit.
+    pub(crate) fn note_memory(&self, outcome: Option<&CommitOutcome>) {
+        let mut seen = self.seen();
+        seen.used_memory = true;
+        seen.pending.extend(outcome.cloned());
+    }
+
+    /// Waits until what was seen has committed, or failed to.
+    pub(crate) async fn wait(&self) {
+        let pending = self.seen().pending.clone();
+        for outcome in pending {
+            outcome.wait().await;
+        }
     }
 
     /// Whether some state was remembered.

@@ -93,6 +93,21 @@ impl UnitOfWork {
         self.looks.clone()
     }
 
+    /// Makes sure of what every unit rests on: its project, and what its request was let in for.
+    ///
+    /// # Errors
+    /// Why nothing may be decided.
+    pub(crate) async fn require_grounds(
+        &mut self,
+        freshness_of_project: Freshness,
+    ) -> Result<(), LedgerError> {
+        self.require_project(freshness_of_project).await?;
+        for precondition in self.context.preconditions.all() {
+            precondition.check(self).await?;
+        }
+        Ok(())
+    }
+
     /// Makes sure that the unit's project was not deleted, now and at the commit. A project that
     /// never was is none of the log's business: it may be about to be made.
     ///
@@ -101,10 +116,7 @@ impl UnitOfWork {
     ///
     /// # Errors
     /// [`LedgerError::ProjectDeleted`]; a failure to read its stream.
-    pub(crate) async fn require_project(
-        &mut self,
-        freshness: Freshness,
-    ) -> Result<(), LedgerError> {
+    async fn require_project(&mut self, freshness: Freshness) -> Result<(), LedgerError> {
         let id = self.context.project_id.clone();
         let remembered = self.remembered::<Project>(id.as_str(), freshness).await;
         let project = if let Some(project) = remembered {
@@ -231,7 +243,7 @@ impl UnitOfWork {
             return Ok(());
         }
         let before = if let Some(before) = self.remembered::<A>(id, self.freshness).await {
-            self.looks.note_memory();
+            self.looks.note_memory(before.outcome.as_ref());
             before
         } else {
             Arc::new(load::<A>(&self.log, id).await?)
@@ -281,13 +293,6 @@ impl UnitOfWork {
         !self.decided.is_empty()
     }
 
-    /// Waits until what this unit was decided on has committed, or failed to.
-    pub(crate) async fn wait_for_dependencies(&self) {
-        for outcome in self.loaded.depends_on() {
-            outcome.wait().await;
-        }
-    }
-
     /// Appends and projects everything, in one transaction; see [`crate::commit::group_commit`].
     pub(crate) async fn commit(mut self) -> Result<(), LedgerError> {
         if self.decided.is_empty() {
@@ -305,19 +310,24 @@ impl UnitOfWork {
     }
 
     /// Hands everything in, which must be about the one stream `id`, for a transaction that may
-    /// also carry what is decided on the outcome. From now on speculative units see it.
-    pub(crate) async fn submit(mut self, id: &str) -> Result<Option<Answer>, LedgerError> {
+    /// also carry what is decided on the outcome. From now on speculative units see it. Returns what
+    /// the unit looked at, too.
+    pub(crate) async fn submit(
+        mut self,
+        id: &str,
+    ) -> Result<Option<(Answer, Vec<LookedAt>)>, LedgerError> {
         if self.decided.is_empty() {
             return Ok(None);
         }
         let prepared = self.prepare().await?;
+        let looked_at = prepared.looked_at.clone();
         let notifier = CommitNotifier::new();
         let outcome = notifier.outcome();
         // In this order, with nothing to wait for in between: what builds on this unit shall stand
         // behind it in the queue.
         let answer = self.log.committer().submit(prepared, notifier, id)?;
         self.loaded.remember(self.log.cache(), Some(&outcome));
-        Ok(Some(answer))
+        Ok(Some((answer, looked_at)))
     }
 
     async fn prepare(&mut self) -> Result<PreparedUnit, LedgerError> {

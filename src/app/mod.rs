@@ -2,6 +2,7 @@
 
 pub mod api_keys;
 pub mod auth;
+pub mod authorization;
 pub mod conversations;
 pub mod emails;
 pub mod integrations;

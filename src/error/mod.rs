@@ -14,6 +14,7 @@ use std::error::Error;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use muniment_domain::api_key::ApiKeyError;
+use muniment_domain::customer::CustomerError;
 use muniment_domain::permission::DefinitionError;
 use muniment_domain::project::ProjectError;
 use muniment_domain::session::SessionError;
@@ -111,6 +112,10 @@ impl From<LedgerError> for ApiError {
             LedgerError::Project(ProjectError::Definition(refusal)) => refused_definition(refusal),
             LedgerError::ApiKey(ApiKeyError::NotFound) => KnownError::api_key_not_found().into(),
             LedgerError::ApiKey(refusal) => bad_request(refusal),
+            LedgerError::PermissionDenied(denied) => KnownError::denied(denied).into(),
+            LedgerError::Customer(CustomerError::Gone(kind, id)) => {
+                KnownError::no_customer(*kind, *id).into()
+            }
             LedgerError::Customer(refusal) => bad_request(refusal),
             LedgerError::SupportConversation(refusal) => bad_request(refusal),
             LedgerError::Project(refusal) => bad_request(refusal),
@@ -129,6 +134,9 @@ impl From<LedgerError> for ApiError {
                 VerificationCodeError::NotFound => KnownError::verification_code_not_found().into(),
                 VerificationCodeError::AlreadyExists => Self::internal(error),
             },
+            LedgerError::SubjectErased(_) => {
+                Self::not_found("Whom this is about was deleted in the meantime.")
+            }
             LedgerError::Conflict => Self::text(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Too many requests change the same account at once. Try again.",

@@ -221,7 +221,7 @@ async fn codes_that_expired_are_forgotten() {
         .refused(404, "VERIFICATION_CODE_NOT_FOUND")
         .await;
     crate::support::eventually("its key is destroyed", || async {
-        let sql = "SELECT count(*) FROM subject_keys k JOIN events e ON e.aggregate_id = k.subject
+        let sql = "SELECT count(k.wrapped_key) FROM subject_keys k JOIN events e ON e.aggregate_id = k.subject
                    WHERE e.aggregate_type = 'verification_code'";
         sqlx::query_scalar::<_, i64>(sql)
             .fetch_one(server.pool())

@@ -87,11 +87,12 @@ async fn a_deleted_user_is_erased_from_the_log() {
         .expect(200)
         .await;
     eventually("the key is destroyed", || async {
-        let keys: i64 = sqlx::query_scalar("SELECT count(*) FROM subject_keys WHERE subject = $1")
-            .bind(&user.user_id)
-            .fetch_one(server.pool())
-            .await
-            .unwrap();
+        let keys: i64 =
+            sqlx::query_scalar("SELECT count(wrapped_key) FROM subject_keys WHERE subject = $1")
+                .bind(&user.user_id)
+                .fetch_one(server.pool())
+                .await
+                .unwrap();
         keys == 0
     })
     .await;

@@ -256,7 +256,8 @@ async fn what_was_said_goes_with_its_owner_for_good() {
         .unwrap();
     assert_eq!(rows, 0);
     eventually("the owner's key is destroyed", || async {
-        let keys = sqlx::query_scalar("SELECT count(*) FROM subject_keys WHERE subject = $1");
+        let keys =
+            sqlx::query_scalar("SELECT count(wrapped_key) FROM subject_keys WHERE subject = $1");
         let keys: i64 = keys
             .bind(&user.user_id)
             .fetch_one(server.pool())

@@ -576,7 +576,8 @@ async fn conversations_stay_without_the_customer_and_what_was_said() {
     assert_blank(&desk.detail(&id).await);
     desk.server.assert_verified().await;
     eventually("the customer's key is destroyed", || async {
-        let keys = sqlx::query_scalar("SELECT count(*) FROM subject_keys WHERE subject = $1");
+        let keys =
+            sqlx::query_scalar("SELECT count(wrapped_key) FROM subject_keys WHERE subject = $1");
         let keys: i64 = keys
             .bind(&customer)
             .fetch_one(desk.server.pool())

@@ -201,7 +201,10 @@ async fn a_log_is_recorded_when_asked_for() {
             "position, project_id, aggregate_type, aggregate_id, sequence, event_type, \
              event_version, payload, metadata, recorded_at",
         ),
-        ("subject_keys", "subject, wrapped_key, created_at"),
+        (
+            "subject_keys",
+            "subject, wrapped_key, created_at, destroyed_at",
+        ),
     ] {
         // One line per row: Postgres itself writes and reads the values.
         let sql = format!(

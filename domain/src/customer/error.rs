@@ -1,8 +1,15 @@
 //! Why a command to a customer was refused.
 
+use uuid::Uuid;
+
+use super::CustomerType;
+
 /// Why a command to a customer was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CustomerError {
+    /// The user or team that is the customer was deleted.
+    #[error("the customer was deleted")]
+    Gone(CustomerType, Uuid),
     /// The customer has too little of the item.
     #[error("the customer does not have enough of the item")]
     Insufficient,

@@ -56,6 +56,12 @@ impl Team {
         self.lifecycle == Lifecycle::Active
     }
 
+    /// Whether the team existed once, and was deleted.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.lifecycle == Lifecycle::Deleted
+    }
+
     /// The users who are in the team.
     pub fn members(&self) -> impl Iterator<Item = UserId> {
         self.members.keys().copied()

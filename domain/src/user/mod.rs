@@ -164,6 +164,12 @@ impl User {
         self.lifecycle == Lifecycle::Active
     }
 
+    /// Whether the user existed once, and was deleted.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.lifecycle == Lifecycle::Deleted
+    }
+
     /// Whether the user has not signed up yet.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {

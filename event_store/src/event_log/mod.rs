@@ -3,12 +3,11 @@
 mod reading;
 mod repository;
 
+use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use muniment_domain::ProjectId;
-use muniment_domain::project::Project;
 use postgres_es::PostgresEventRepository;
 use sqlx::PgPool;
 
@@ -16,7 +15,8 @@ use crate::commit::group_commit::{Answer, Committer};
 use crate::context::EventContext;
 use crate::error::LedgerError;
 use crate::keyed_lock::KeyedLock;
-use crate::loaded_aggregates::{AggregateCache, Ledgered};
+use crate::loaded_aggregates::AggregateCache;
+use crate::looked_at::{LookedAt, Looks};
 use crate::notifier::Notifier;
 use crate::projector::InlineProjector;
 use crate::sealing::{MasterKey, Sealer};
@@ -41,11 +41,11 @@ struct Inner {
     contended: KeyedLock<String>,
 }
 
-/// A command that was carried out in memory and waits for its transaction.
+/// What was decided in memory and waits for its transaction.
 pub struct PendingCommit {
-    answer: Option<Answer>,
     log: EventLog,
-    project: ProjectId,
+    /// None if nothing was decided.
+    submitted: Option<(Answer, Vec<LookedAt>)>,
 }
 
 impl PendingCommit {
@@ -55,13 +55,15 @@ impl PendingCommit {
     /// [`LedgerError::Conflict`] when it was decided on what did not come to pass; when the
     /// database fails.
     pub async fn committed(self) -> Result<(), LedgerError> {
-        let Some(answer) = self.answer else {
+        let Some((answer, looked_at)) = self.submitted else {
             return Ok(());
         };
         let done = answer.wait().await;
         if matches!(done, Err(LedgerError::Conflict)) {
-            // Another node may have changed the project; the next try reads it anew.
-            Project::cached(self.log.cache()).invalidate(self.project.as_str());
+            // Another node may have changed them; the next try reads them anew.
+            for stream in &looked_at {
+                self.log.cache().forget(stream);
+            }
         }
         done
     }
@@ -134,7 +136,7 @@ impl EventLog {
         for attempt in 0..ATTEMPTS {
             let mut unit = UnitOfWork::new(self.clone(), context.clone(), freshness);
             let looks = unit.looks();
-            let outcome = match unit.require_project(of_project).await {
+            let outcome = match unit.require_grounds(of_project).await {
                 Ok(()) => work(unit).await,
                 Err(error) => Err(error.into()),
             };
@@ -173,64 +175,69 @@ impl EventLog {
         Err(LedgerError::Conflict.into())
     }
 
-    /// Carries out a command on one aggregate, on the state that those before it will leave behind,
-    /// without waiting for their transactions: so a stream that many write to grows by many
-    /// events per transaction. Should one of those before fail, then so does this one, with
+    /// Runs `work`, which decides about the one stream `id`, on the state that those before it will
+    /// leave behind, without waiting for their transactions: so a stream that many write to grows by
+    /// many events per transaction. Should one of those before fail, then so does this one, with
     /// [`LedgerError::Conflict`], and may be tried again.
     ///
     /// Callers for one stream take turns, which end when this returns. Nothing has happened before
-    /// [`PendingCommit::committed`] says so.
+    /// [`PendingCommit::committed`] says so. `work` may run twice, so it must not have effects of its
+    /// own.
     ///
     /// # Errors
-    /// What the aggregate refuses, on what the log says: a refusal is never based on what might not
-    /// come to pass.
-    pub async fn submit<A>(
+    /// What `work` refuses, on what the log says: a refusal is never based on what might not come to
+    /// pass. [`LedgerError::Conflict`] when the log changed while it was looked at.
+    pub async fn submit<F, W>(
         &self,
         context: &EventContext,
-        id: &A::Id,
-        command: A::Command,
+        id: &impl Display,
+        work: F,
     ) -> Result<PendingCommit, LedgerError>
     where
-        A: Ledgered,
-        A::Error: Into<LedgerError>,
-        A::Command: Clone,
+        F: Fn(UnitOfWork) -> W,
+        W: Future<Output = Result<UnitOfWork, LedgerError>>,
     {
         let stream = id.to_string();
-        let mut unit = UnitOfWork::new(self.clone(), context.clone(), Freshness::Speculative);
-        let decided = decide::<A>(&mut unit, id, command.clone()).await;
-        let is_sure = !unit.looks().used_memory();
-        if is_sure || (decided.is_ok() && unit.has_decided()) {
-            decided?;
-            let answer = unit.submit(&stream).await?;
-            return Ok(self.pending(context, answer));
+        let (looks, decided) = self.decide(context, Freshness::Speculative, &work).await;
+        if let Ok(unit) = decided
+            && unit.has_decided()
+        {
+            return self.pending(unit, &stream).await;
         }
-        unit.wait_for_dependencies().await;
-        let mut unit = UnitOfWork::new(self.clone(), context.clone(), Freshness::Log);
-        decide::<A>(&mut unit, id, command).await?;
-        let answer = unit.submit(&stream).await?;
-        Ok(self.pending(context, answer))
+        looks.wait().await;
+        let (looks, decided) = self.decide(context, Freshness::Log, &work).await;
+        match decided {
+            Ok(unit) => self.pending(unit, &stream).await,
+            Err(refusal) if looks.hold_now(self.pool()).await? => Err(refusal),
+            Err(_) => Err(LedgerError::Conflict),
+        }
     }
 
-    fn pending(&self, context: &EventContext, answer: Option<Answer>) -> PendingCommit {
-        PendingCommit {
-            answer,
+    async fn decide<F, W>(
+        &self,
+        context: &EventContext,
+        freshness: Freshness,
+        work: &F,
+    ) -> (Looks, Result<UnitOfWork, LedgerError>)
+    where
+        F: Fn(UnitOfWork) -> W,
+        W: Future<Output = Result<UnitOfWork, LedgerError>>,
+    {
+        let mut unit = UnitOfWork::new(self.clone(), context.clone(), freshness);
+        let looks = unit.looks();
+        let decided = match unit.require_grounds(Freshness::Cached).await {
+            Ok(()) => work(unit).await,
+            Err(error) => Err(error),
+        };
+        (looks, decided)
+    }
+
+    async fn pending(&self, unit: UnitOfWork, stream: &str) -> Result<PendingCommit, LedgerError> {
+        Ok(PendingCommit {
             log: self.clone(),
-            project: context.project_id.clone(),
-        }
+            submitted: unit.submit(stream).await?,
+        })
     }
-}
-
-async fn decide<A>(
-    unit: &mut UnitOfWork,
-    id: &A::Id,
-    command: A::Command,
-) -> Result<(), LedgerError>
-where
-    A: Ledgered,
-    A::Error: Into<LedgerError>,
-{
-    unit.require_project(Freshness::Cached).await?;
-    unit.execute::<A>(id, command).await
 }
 
 /// Full jitter: two writers that collided once should not meet again.

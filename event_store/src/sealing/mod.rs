@@ -103,12 +103,14 @@ impl Sealer {
         subjects: HashSet<String>,
     ) -> Result<HashMap<String, DataKey>, LedgerError> {
         let (keys, missing) = self.remembered(subjects);
-        self.read(keys, missing, &self.pool).await
+        let (keys, _destroyed) = self.read(keys, missing, &self.pool).await?;
+        Ok(keys)
     }
 
-    /// The keys of all `subjects`; those that have none get one. Everything happens on `connection`:
-    /// units of work that waited for a second connection each could wait for one another forever.
-    /// Subjects that are `newborn` in this transaction cannot have a key yet.
+    /// The keys of all `subjects`; those that never had one get one, and those whose key was destroyed
+    /// are left out. Everything happens on `connection`: units of work that waited for a second
+    /// connection each could wait for one another forever. Subjects that are `newborn` in this
+    /// transaction cannot have a key yet.
     ///
     /// Fresh keys enter the cache only through [`Sealer::remember`], once they are committed.
     pub(crate) async fn keys_for_writing(
@@ -119,11 +121,11 @@ impl Sealer {
     ) -> Result<(HashMap<String, DataKey>, FreshKeys), LedgerError> {
         let (keys, mut missing) = self.remembered(subjects.clone());
         missing.retain(|subject| !newborn.contains(subject));
-        let mut keys = self.read(keys, missing, &mut *connection).await?;
+        let (mut keys, destroyed) = self.read(keys, missing, &mut *connection).await?;
         let mut fresh = FreshKeys::default();
         let (mut names, mut wrapped_keys) = (Vec::new(), Vec::new());
         for subject in subjects {
-            if keys.contains_key(&subject) {
+            if keys.contains_key(&subject) || destroyed.contains(&subject) {
                 continue;
             }
             let (key, wrapped) = self.generate(&subject)?;
@@ -133,7 +135,8 @@ impl Sealer {
             keys.insert(subject, key);
         }
         if !names.is_empty() {
-            // A concurrent writer may have made the key: then this transaction is retried.
+            // A concurrent writer may have made the key, or destroyed it: then this transaction is
+            // retried.
             sqlx::query!(
                 "INSERT INTO subject_keys (subject, wrapped_key)
                  SELECT * FROM unnest($1::text[], $2::bytea[])",
@@ -146,7 +149,10 @@ impl Sealer {
         Ok((keys, fresh))
     }
 
-    /// The subject's key; one is made if there is none. It counts once `connection` has committed.
+    /// The subject's key; one is made if there never was one. It counts once `connection` has committed.
+    ///
+    /// # Errors
+    /// [`LedgerError::SubjectErased`]
     pub async fn key_for_writing(
         &self,
         connection: &mut PgConnection,
@@ -156,7 +162,8 @@ impl Sealer {
         let (mut keys, _) = self
             .keys_for_writing(connection, subjects, &HashSet::new())
             .await?;
-        keys.remove(subject).ok_or(LedgerError::Unsealing)
+        keys.remove(subject)
+            .ok_or_else(|| LedgerError::SubjectErased(subject.to_owned()))
     }
 
     /// The keys at hand, and the subjects whose keys are not.
@@ -174,14 +181,16 @@ impl Sealer {
         (keys, missing)
     }
 
+    /// Adds the stored keys to those at hand, and says which were destroyed.
     async fn read(
         &self,
         mut keys: HashMap<String, DataKey>,
         missing: Vec<String>,
         executor: impl PgExecutor<'_>,
-    ) -> Result<HashMap<String, DataKey>, LedgerError> {
+    ) -> Result<(HashMap<String, DataKey>, HashSet<String>), LedgerError> {
+        let mut destroyed = HashSet::new();
         if missing.is_empty() {
-            return Ok(keys);
+            return Ok((keys, destroyed));
         }
         let rows = sqlx::query!(
             "SELECT subject, wrapped_key FROM subject_keys WHERE subject = ANY($1)",
@@ -190,11 +199,15 @@ impl Sealer {
         .fetch_all(executor)
         .await?;
         for row in rows {
-            let key = self.unwrap(&row.subject, &row.wrapped_key)?;
+            let Some(wrapped) = row.wrapped_key else {
+                destroyed.insert(row.subject);
+                continue;
+            };
+            let key = self.unwrap(&row.subject, &wrapped)?;
             self.cache.insert(row.subject.clone(), key.clone());
             keys.insert(row.subject, key);
         }
-        Ok(keys)
+        Ok((keys, destroyed))
     }
 
     /// Takes keys into the cache whose rows have been committed.
@@ -204,19 +217,29 @@ impl Sealer {
         }
     }
 
-    /// Destroys the keys of `subjects`. What was sealed under them is gone for good.
+    /// Destroys the keys of `subjects`. What was sealed under them is gone for good, and no key is ever
+    /// made for them again: in the key's place stands that it was destroyed.
+    ///
+    /// # Errors
+    /// When the database fails.
     pub async fn destroy(
         &self,
         connection: &mut PgConnection,
         subjects: &[String],
-    ) -> Result<u64, LedgerError> {
-        let done = sqlx::query!("DELETE FROM subject_keys WHERE subject = ANY($1)", subjects)
-            .execute(connection)
-            .await?;
+    ) -> Result<(), LedgerError> {
+        sqlx::query!(
+            "INSERT INTO subject_keys (subject, destroyed_at)
+             SELECT DISTINCT subject, now() FROM unnest($1::text[]) AS erased (subject)
+             ON CONFLICT (subject) DO UPDATE SET wrapped_key = NULL, destroyed_at = now()
+             WHERE subject_keys.wrapped_key IS NOT NULL",
+            subjects
+        )
+        .execute(connection)
+        .await?;
         for subject in subjects {
             self.cache.invalidate(subject);
         }
-        Ok(done.rows_affected())
+        Ok(())
     }
 
     #[expect(

@@ -40,9 +40,12 @@ pub(crate) fn key_of<'k>(
     keys: &'k HashMap<String, DataKey>,
     subject: &str,
 ) -> Result<&'k DataKey, LedgerError> {
-    keys.get(subject).ok_or(LedgerError::Unsealing)
+    keys.get(subject)
+        .ok_or_else(|| LedgerError::SubjectErased(subject.to_owned()))
 }
 
+/// # Errors
+/// [`LedgerError::SubjectErased`]: what is said about somebody who is erased is not written.
 pub(crate) fn seal_payload(
     event: &mut SerializedEvent,
     keys: &HashMap<String, DataKey>,
@@ -61,13 +64,17 @@ pub(crate) fn seal_payload(
     Ok(())
 }
 
-/// The metadata stays a flat map of strings, as cqrs-es wants it.
+/// The metadata stays a flat map of strings, as cqrs-es wants it. Where an actor was who is erased by
+/// now is nobody's business; what they did stands.
 pub(crate) fn seal_metadata(
     event: &mut SerializedEvent,
     personal: &PersonalMetadata,
     keys: &HashMap<String, DataKey>,
 ) -> Result<(), LedgerError> {
     let owner = metadata_owner(event, personal);
+    let Some(key) = keys.get(&owner) else {
+        return Ok(());
+    };
     let mut plain = HashMap::new();
     if let Some(ip) = &personal.ip {
         plain.insert("ip", ip);
@@ -76,7 +83,7 @@ pub(crate) fn seal_metadata(
         plain.insert("user_agent", user_agent);
     }
     let plain = serde_json::to_vec(&plain)?;
-    let sealed = key_of(keys, &owner)?.seal(&plain, &metadata_binding(event))?;
+    let sealed = key.seal(&plain, &metadata_binding(event))?;
     event.metadata["personal"] = Value::String(BASE64.encode(&sealed));
     event.metadata["personal_subject"] = Value::String(owner);
     Ok(())

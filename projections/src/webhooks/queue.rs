@@ -203,7 +203,8 @@ pub async fn forget_erased(connection: &mut PgConnection) -> Result<u64, LedgerE
         "UPDATE webhook_messages m SET content = NULL
          WHERE content IS NOT NULL
            AND event_type IN ('user.created', 'user.updated', 'team.created', 'team.updated')
-           AND NOT EXISTS (SELECT FROM subject_keys k WHERE k.subject = m.subject)
+           AND NOT EXISTS (SELECT FROM subject_keys k
+                           WHERE k.subject = m.subject AND k.wrapped_key IS NOT NULL)
            AND NOT EXISTS (SELECT FROM webhook_deliveries d
                            WHERE d.message_id = m.id AND d.due_at IS NOT NULL)"
     )

@@ -1,9 +1,11 @@
 //! Customers: what changes their items and products.
 
 use muniment_domain::customer::{
-    Customer, CustomerCommand, CustomerRef, History, ItemChange, Product, StripeSubscription,
-    SubscriptionSync, WantedPurchase, derived_uuid, product_version_id,
+    Customer, CustomerCommand, CustomerError, CustomerRef, History, ItemChange, Product,
+    StripeSubscription, SubscriptionSync, WantedPurchase, derived_uuid, product_version_id,
 };
+use muniment_domain::team::Team;
+use muniment_domain::user::User;
 use muniment_domain::verification_code::{
     Purpose, VerificationCode, VerificationCodeCommand, VerificationCodeError,
 };
@@ -69,7 +71,7 @@ async fn change_in_turn(
 ) -> Result<(), LedgerError> {
     let project = &context.project_id;
     let (change_id, id) = (change.id, change.customer.stream(project));
-    let command = CustomerCommand::ChangeItem(Box::new(change));
+    let change = &change;
     // Who repeats the change waits until it is made or has failed, and then finds out which.
     let _repeats = match delivery {
         Delivery::Repeatable => Some(app.customer_locks.lock(change_id).await),
@@ -78,20 +80,63 @@ async fn change_in_turn(
     let mut done = Err(LedgerError::Conflict);
     for _ in 0..ATTEMPTS {
         let turn = app.customer_locks.lock(id.0).await;
-        if delivery == Delivery::Repeatable
-            && customers::is_change_known(app.pool(), change_id).await?
-        {
-            return Ok(());
-        }
-        let command = (project.clone(), command.clone());
-        let pending = app.log.submit::<Customer>(&context, &id, command).await?;
-        drop(turn);
-        done = pending.committed().await;
+        let submitted = app
+            .log
+            .submit(&context, &id, |unit| decide_change(unit, change, delivery));
+        done = match submitted.await {
+            Ok(pending) => {
+                drop(turn);
+                pending.committed().await
+            }
+            Err(refused) => Err(refused),
+        };
         if !matches!(done, Err(LedgerError::Conflict)) {
             break;
         }
     }
     done
+}
+
+/// A change that is asked for again is made once: whether it is in the log is asked after the ledger
+/// was looked at, so that nobody, on no node, has made it since when this one commits.
+async fn decide_change(
+    mut unit: UnitOfWork,
+    change: &ItemChange,
+    delivery: Delivery,
+) -> Result<UnitOfWork, LedgerError> {
+    let project = unit.context().project_id.clone();
+    let id = change.customer.stream(&project);
+    unit.look::<Customer>(&id).await?;
+    if delivery == Delivery::Repeatable
+        && customers::is_change_known(unit.log().pool(), change.id).await?
+    {
+        return Ok(unit);
+    }
+    require_owner(&mut unit, &change.customer).await?;
+    let command = CustomerCommand::ChangeItem(Box::new(change.clone()));
+    unit.execute::<Customer>(&id, (project, command)).await?;
+    Ok(unit)
+}
+
+/// Makes sure that the user or team that is the customer was not deleted, now and when the unit takes
+/// effect. Whether there ever was one is asked elsewhere.
+///
+/// # Errors
+/// `Customer(Gone)`: `USER_NOT_FOUND`, `TEAM_NOT_FOUND`.
+async fn require_owner(unit: &mut UnitOfWork, customer: &CustomerRef) -> Result<(), LedgerError> {
+    let (is_deleted, id) = match customer {
+        CustomerRef::User { user_id } => {
+            (unit.look::<User>(user_id).await?.is_deleted(), user_id.0)
+        }
+        CustomerRef::Team { team_id } => {
+            (unit.look::<Team>(team_id).await?.is_deleted(), team_id.0)
+        }
+        CustomerRef::Custom { .. } => return Ok(()),
+    };
+    if is_deleted {
+        return Err(CustomerError::Gone(customer.customer_type(), id).into());
+    }
+    Ok(())
 }
 
 /// Gives a customer a product.
@@ -153,6 +198,7 @@ pub async fn execute(
 ) -> Result<(), LedgerError> {
     let project = unit.context().project_id.clone();
     let id = customer.stream(&project);
+    require_owner(unit, customer).await?;
     let command = if command.may_retell() {
         let items = unit.state::<Customer>(&id).await?.retold_items(&command);
         command.with(customers::history(unit.log().pool(), id, &items).await?)

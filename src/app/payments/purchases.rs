@@ -30,7 +30,7 @@ pub fn refused(error: LedgerError, product: Option<&str>, customer: &str) -> Api
         LedgerError::Customer(CustomerError::AlreadyGranted) => {
             KnownError::product_already_granted(product, customer).into()
         }
-        LedgerError::Customer(refusal) => {
+        LedgerError::Customer(refusal) if !matches!(refusal, CustomerError::Gone(..)) => {
             ApiError::text(StatusCode::BAD_REQUEST, refusal.to_string())
         }
         LedgerError::VerificationCode(_) => KnownError::verification_code_not_found().into(),

@@ -10,7 +10,6 @@ use muniment_domain::team::{
 use muniment_domain::user::{User, UserCommand};
 use muniment_domain::{PermissionId, ProjectId, TeamId, UserId};
 use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
-use muniment_projections::read_models::permissions::{self, Holding};
 use muniment_projections::read_models::teams;
 
 use super::projects::DefaultsOf;
@@ -223,26 +222,5 @@ pub async fn change_profile(
             Err(KnownError::team_membership_not_found(team, user).into())
         }
         done => Ok(done?),
-    }
-}
-
-/// Makes sure that the user holds a permission in a team, directly or through another one.
-///
-/// # Errors
-/// `TEAM_MEMBERSHIP_NOT_FOUND` for somebody outside, `TEAM_PERMISSION_REQUIRED` for a member
-/// without it.
-pub async fn require_permission(
-    app: &App,
-    team: TeamId,
-    user: UserId,
-    permission: &str,
-) -> Result<(), ApiError> {
-    let permission = PermissionId::new(permission);
-    match permissions::in_team(app.pool(), team, user, &permission).await? {
-        Holding::Held => Ok(()),
-        Holding::NotMember => Err(KnownError::team_membership_not_found(team, user).into()),
-        Holding::Lacking => {
-            Err(KnownError::team_permission_required(team, user, &permission).into())
-        }
     }
 }

@@ -120,6 +120,15 @@ impl KnownError {
         .says(format!("The project has no team {id}."))
     }
 
+    /// The project has no such user, or no such team.
+    #[must_use]
+    pub fn no_customer(kind: CustomerType, id: Uuid) -> Self {
+        match kind {
+            CustomerType::Team => Self::no_team(&id.to_string()),
+            CustomerType::User | CustomerType::Custom => Self::user_not_found(),
+        }
+    }
+
     /// The item is not configured.
     #[must_use]
     pub fn item_not_found(item: &str) -> Self {

@@ -1,6 +1,6 @@
 //! Permissions and their definitions.
 
-use muniment_domain::permission::Scope;
+use muniment_domain::permission::{PermissionDenied, Scope};
 use muniment_domain::{PermissionId, TeamId, UserId};
 use uuid::Uuid;
 
@@ -57,6 +57,22 @@ codes! {
 }
 
 impl KnownError {
+    /// What somebody may not do, or may not do any more.
+    #[must_use]
+    pub fn denied(denied: &PermissionDenied) -> Self {
+        match denied {
+            PermissionDenied::NotMember { team, user } => {
+                Self::team_membership_not_found(*team, *user)
+            }
+            PermissionDenied::Lacking {
+                team,
+                user,
+                permission,
+            } => Self::team_permission_required(*team, *user, permission),
+            PermissionDenied::NotOwner => Self::admin_access_token_is_not_admin(),
+        }
+    }
+
     /// A member without the permission.
     #[must_use]
     pub fn team_permission_required(team: TeamId, user: UserId, permission: &PermissionId) -> Self {

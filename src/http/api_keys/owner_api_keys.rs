@@ -5,14 +5,13 @@ use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use muniment_domain::api_key::{ApiKeyKind, ApiKeyOwner, ApiKeyRevocation};
-use muniment_domain::permission::MANAGE_API_KEYS;
-use muniment_domain::{ApiKeyId, Millis, PermissionId, SecretHash};
+use muniment_domain::{ApiKeyId, Millis, SecretHash};
 use muniment_event_store::AccessType;
 use muniment_projections::read_models::api_keys::{self, ApiKeyRow};
-use muniment_projections::read_models::permissions::{self, Holding};
 
 use crate::app::App;
 use crate::app::api_keys::{ApiKeyChange, WantedApiKey, issue, update as change};
+use crate::app::authorization::require_key_manager;
 use crate::error::codes::{
     ApiKeyExpired, ApiKeyNotFound, ApiKeyRevoked, Text, UserAuthenticationRequired, WrongApiKeyType,
 };
@@ -294,13 +293,7 @@ async fn require_manager(app: &App, auth: &Auth, owner: ApiKeyOwner) -> Result<(
             "You can only manage your own API keys.",
         )),
         ApiKeyOwner::Team { team_id } => {
-            let permission = PermissionId::new(MANAGE_API_KEYS);
-            match permissions::in_team(app.pool(), team_id, own, &permission).await? {
-                Holding::Held => Ok(()),
-                Holding::NotMember | Holding::Lacking => {
-                    Err(KnownError::api_key_not_found().into())
-                }
-            }
+            require_key_manager(app, &auth.preconditions, (team_id, own)).await
         }
     }
 }

@@ -8,8 +8,8 @@ use muniment_domain::permission::TEAM_ADMIN;
 use muniment_event_store::AccessType;
 
 use crate::app::App;
+use crate::app::authorization::require_permission;
 use crate::app::payments::named_customer::NamedCustomer;
-use crate::app::teams::require_permission;
 use crate::error::codes::{
     TeamMembershipNotFound, TeamNotFound, TeamPermissionRequired, Text, UserAuthenticationRequired,
     UserNotFound,
@@ -104,7 +104,8 @@ impl NamedCustomer {
             CustomerType::User => Ok(()),
             CustomerType::Team => {
                 let team = self.id.parse().map_err(|_| KnownError::no_team(&self.id))?;
-                require_permission(app, TeamId(team), own, TEAM_ADMIN).await
+                let member = (TeamId(team), own);
+                require_permission(app, &auth.preconditions, member, TEAM_ADMIN).await
             }
         }
     }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, StatusCode};
 use muniment_domain::{MAIN_BRANCH, ProjectId, UserId};
-use muniment_event_store::AccessType;
-use muniment_projections::read_models::teams;
+use muniment_event_store::{AccessType, Preconditions};
 use muniment_projections::read_models::users;
 
 use super::caller::{Auth, Caller, CurrentSession};
 use super::end_user;
 use crate::app::App;
+use crate::app::authorization::is_owner;
 use crate::app::projects::directory::{KeyKind, LoadedProject};
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
@@ -100,7 +100,9 @@ async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<Auth>, Ap
     let project = app.projects.find(&project_id).await?;
     let project = project.ok_or_else(|| KnownError::current_project_not_found(&project_id))?;
     let branch = header(headers, "x-stack-branch-id").unwrap_or(MAIN_BRANCH);
-    let owner = check_credentials(app, access, &project, branch, &credentials).await?;
+    let preconditions = Preconditions::default();
+    let scope = (&*project, &preconditions);
+    let owner = check_credentials(app, access, scope, branch, &credentials).await?;
     if branch != MAIN_BRANCH {
         return Err(KnownError::branch_does_not_exist(branch).into());
     }
@@ -113,6 +115,7 @@ async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<Auth>, Ap
         project,
         user,
         owner,
+        preconditions,
     }))
 }
 
@@ -163,12 +166,13 @@ fn check_access_token(
 async fn check_credentials(
     app: &App,
     access: AccessType,
-    project: &LoadedProject,
+    (project, preconditions): (&LoadedProject, &Preconditions),
     branch: &str,
     credentials: &Credentials<'_>,
 ) -> Result<Option<UserId>, ApiError> {
     if let Some(token) = credentials.admin_token {
-        return Ok(Some(check_admin_token(app, token, project).await?));
+        let owner = check_admin_token(app, token, project, preconditions).await?;
+        return Ok(Some(owner));
     }
     let now = app.now();
     match access {
@@ -220,6 +224,7 @@ async fn check_admin_token(
     app: &App,
     token: &str,
     project: &LoadedProject,
+    preconditions: &Preconditions,
 ) -> Result<UserId, ApiError> {
     let claims = app
         .tokens
@@ -243,12 +248,8 @@ async fn check_admin_token(
         let gone = "The user of the admin access token no longer exists. Sign in again.";
         return Err(ApiError::text(StatusCode::UNAUTHORIZED, gone));
     }
-    let owner = project.owner_team_id;
-    let owns = match owner {
-        Some(team) => teams::is_member(app.pool(), team, claims.user_id).await?,
-        None => false,
-    };
-    if owns {
+    let (owner, user) = (project.owner_team_id, claims.user_id);
+    if is_owner(app, preconditions, &project.id, owner, user).await? {
         Ok(claims.user_id)
     } else {
         Err(KnownError::admin_access_token_is_not_admin().into())

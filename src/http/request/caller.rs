@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use muniment_domain::{ProjectId, SessionId, UserId};
-use muniment_event_store::{AccessType, Actor, EventContext};
+use muniment_event_store::{AccessType, Actor, EventContext, Preconditions};
 use muniment_projections::read_models::users::UserRecord;
 
 use super::end_user::EndUser;
@@ -38,6 +38,8 @@ pub(crate) struct Auth {
     pub user: Option<CurrentSession>,
     /// The user of the `internal` project whose admin access token stood for a key.
     pub owner: Option<UserId>,
+    /// What the caller was let in for.
+    pub preconditions: Preconditions,
 }
 
 /// The user that the access token names, and the session it was issued for.
@@ -179,7 +181,13 @@ impl Caller {
             ip: self.end_user.ip.clone(),
             user_agent: self.user_agent.clone(),
             now: app.now(),
+            preconditions: self.preconditions(),
         }
+    }
+
+    fn preconditions(&self) -> Preconditions {
+        let auth = self.auth.as_ref();
+        auth.map_or_else(Preconditions::default, |auth| auth.preconditions.clone())
     }
 
     fn actor(&self) -> Actor {

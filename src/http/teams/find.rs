@@ -7,7 +7,7 @@ use muniment_event_store::AccessType;
 use muniment_projections::read_models::teams::{self, TeamRow};
 
 use crate::app::App;
-use crate::app::teams::require_permission;
+use crate::app::authorization::{require_membership, require_permission};
 use crate::error::ApiError;
 use crate::error::codes::{
     TeamMembershipNotFound, TeamNotFound, TeamPermissionRequired, UserAuthenticationRequired,
@@ -53,11 +53,11 @@ pub(super) async fn require_allowed(
         return Ok(());
     }
     let user = auth.signed_in()?.user.user_id();
-    if permissions.is_empty() && !teams::is_member(app.pool(), id, user).await? {
-        return Err(KnownError::team_membership_not_found(id, user).into());
+    if permissions.is_empty() {
+        return require_membership(app, &auth.preconditions, id, user).await;
     }
     for permission in permissions {
-        require_permission(app, id, user, permission).await?;
+        require_permission(app, &auth.preconditions, (id, user), permission).await?;
     }
     Ok(())
 }

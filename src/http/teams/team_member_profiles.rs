@@ -12,7 +12,8 @@ use utoipa_axum::router::OpenApiRouter;
 use super::find::{find_team, team_id};
 use super::team_memberships::MemberPath;
 use crate::app::App;
-use crate::app::teams::{change_profile, require_permission};
+use crate::app::authorization::require_permission;
+use crate::app::teams::change_profile;
 use crate::error::codes::{
     CannotGetOwnUserWithoutUser, Errors, TeamMembershipNotFound, TeamNotFound,
     TeamPermissionRequired, Text, UserNotFound,
@@ -112,7 +113,7 @@ async fn check_listing(
             let text = "Set team_id: the members of one team at a time can be listed.";
             return Err(ApiError::bad_request(text));
         };
-        return check_reading(&access.app, team, own, user).await;
+        return check_reading(&access, team, own, user).await;
     }
     if let Some(team) = team {
         find_team(access, team).await?;
@@ -125,13 +126,14 @@ async fn check_listing(
 
 /// Members see themselves; to see others takes a permission.
 async fn check_reading(
-    app: &App,
+    access: &ProjectAccess,
     team: TeamId,
     own: UserId,
     wanted: Option<UserId>,
 ) -> Result<(), ApiError> {
+    let (app, preconditions) = (&access.app, &access.preconditions);
     if wanted != Some(own) {
-        return require_permission(app, team, own, READ_MEMBERS).await;
+        return require_permission(app, preconditions, (team, own), READ_MEMBERS).await;
     }
     if teams::is_member(app.pool(), team, own).await? {
         return Ok(());
@@ -151,7 +153,7 @@ async fn get_team_member_profile(
     let (team, user) = (path.team_id, path.user_id);
     if access.access_type == AccessType::Client {
         let own = access.own_user()?.user.user_id();
-        check_reading(&access.app, team, own, Some(user)).await?;
+        check_reading(&access, team, own, Some(user)).await?;
     }
     let profile = find(&access, team, user).await?;
     Ok(Json(view(&access, &profile)))

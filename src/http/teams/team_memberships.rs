@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::find::{find_team, team_id};
 use crate::app::App;
-use crate::app::teams::{add_member, remove_member, require_permission};
+use crate::app::authorization::require_permission;
+use crate::app::teams::{add_member, remove_member};
 use crate::error::codes::{
     CannotGetOwnUserWithoutUser, Errors, TeamMembershipAlreadyExists, TeamMembershipNotFound,
     TeamNotFound, TeamPermissionRequired, Text, UserNotFound,
@@ -120,5 +121,11 @@ async fn check_right(access: &ProjectAccess, team: TeamId, user: UserId) -> Resu
     if own == user {
         return Ok(());
     }
-    require_permission(&access.app, team, own, REMOVE_MEMBERS).await
+    require_permission(
+        &access.app,
+        &access.preconditions,
+        (team, own),
+        REMOVE_MEMBERS,
+    )
+    .await
 }

@@ -144,7 +144,7 @@ async fn connection_strings_come_with_a_project_of_neon() {
         "the keys of the connection strings are destroyed",
         async || {
             let keys: i64 = sqlx::query_scalar(
-                "SELECT count(*) FROM subject_keys k JOIN events e ON e.aggregate_id = k.subject
+                "SELECT count(k.wrapped_key) FROM subject_keys k JOIN events e ON e.aggregate_id = k.subject
              WHERE e.aggregate_type = 'vault_entry'",
             )
             .fetch_one(server.pool())

@@ -5,7 +5,7 @@ pub(crate) mod rows;
 use muniment_domain::project::{
     ConfigSource, KeySetIssued, Overrides, PermissionDefined, ProjectEvent, StoredKey,
 };
-use muniment_domain::{KeySetId, ProjectId, UserId};
+use muniment_domain::{KeySetId, ProjectId, TeamId, UserId};
 use serde_json::json;
 use sqlx::PgPool;
 
@@ -26,6 +26,17 @@ pub async fn by_id(pool: &PgPool, id: &ProjectId) -> Result<Option<ProjectRow>, 
     .fetch_optional(pool)
     .await?;
     Ok(row)
+}
+
+/// The team that owns the project, if one does.
+pub async fn owner(pool: &PgPool, id: &ProjectId) -> Result<Option<TeamId>, LedgerError> {
+    let owner = sqlx::query_scalar!(
+        "SELECT owner_team_id FROM projects WHERE id = $1",
+        id.as_str()
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(owner.flatten().map(TeamId))
 }
 
 /// The projects owned by teams of the user, oldest first.

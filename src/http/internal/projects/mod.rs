@@ -5,10 +5,9 @@ pub(crate) mod fields;
 use axum::Json;
 use muniment_domain::permission::TEAM_ADMIN;
 use muniment_domain::project::{ProjectCommand, ProjectConfig, ProjectProfile};
-use muniment_domain::{PermissionId, ProjectId, TeamId, UserId};
+use muniment_domain::{ProjectId, TeamId, UserId};
 use muniment_event_store::EventContext;
-use muniment_projections::read_models::permissions::{self, Holding};
-use muniment_projections::read_models::{projects, teams};
+use muniment_projections::read_models::projects;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use self::fields::ProjectFields;
 use super::shapes::text_among;
 use crate::app::App;
+use crate::app::authorization::{require_membership, require_permission};
 use crate::app::projects::directory::LoadedProject;
 use crate::app::projects::{self as app_projects, ProjectChange};
 use crate::error::codes::{
@@ -144,7 +144,7 @@ async fn create_project(
 ) -> ApiResult<Created<AdminProject>> {
     let app = &access.app;
     let user = require_internal_user(&access)?;
-    require_membership(app, new.owner, user).await?;
+    require_membership(app, &access.preconditions, new.owner, user).await?;
     let mut change = new.fields.into_change(app, Some(new.display_name));
     check_theme(&ProjectConfig::default(), &change.settings)?;
     keep_logos(app, &mut change).await?;
@@ -186,8 +186,9 @@ async fn transfer_project(
     let owner = project.owner_team_id.ok_or_else(|| {
         ApiError::bad_request("The project has no owner team, so nobody can give it away.")
     })?;
-    require_team_admin(app, owner, user).await?;
-    require_membership(app, wanted.new_owner, user).await?;
+    let preconditions = &access.preconditions;
+    require_permission(app, preconditions, (owner, user), TEAM_ADMIN).await?;
+    require_membership(app, preconditions, wanted.new_owner, user).await?;
     let context = EventContext {
         project_id: id.clone(),
         ..access.event_context_of(&id)
@@ -195,17 +196,6 @@ async fn transfer_project(
     let transfer = ProjectCommand::Transfer(wanted.new_owner);
     app_projects::change(app, &context, &id, vec![transfer]).await?;
     Ok(Json(ProjectTransferred { success: "true" }))
-}
-
-async fn require_team_admin(app: &App, team: TeamId, user: UserId) -> Result<(), ApiError> {
-    let permission = PermissionId::new(TEAM_ADMIN);
-    match permissions::in_team(app.pool(), team, user, &permission).await? {
-        Holding::Held => Ok(()),
-        Holding::NotMember => Err(KnownError::team_membership_not_found(team, user).into()),
-        Holding::Lacking => {
-            Err(KnownError::team_permission_required(team, user, &permission).into())
-        }
-    }
 }
 
 /// The signed-in user of the `internal` project.
@@ -216,13 +206,6 @@ fn require_internal_user(auth: &Auth) -> Result<UserId, ApiError> {
     } else {
         Err(KnownError::expected_internal_project().into())
     }
-}
-
-async fn require_membership(app: &App, team: TeamId, user: UserId) -> Result<(), ApiError> {
-    if teams::is_member(app.pool(), team, user).await? {
-        return Ok(());
-    }
-    Err(KnownError::team_membership_not_found(team, user).into())
 }
 
 pub(crate) async fn reload(app: &App, id: &ProjectId) -> Result<Arc<LoadedProject>, ApiError> {
