@@ -28,6 +28,7 @@ mod event_collector;
 pub mod event_log;
 pub mod keyed_lock;
 pub mod leader_lock;
+mod listing;
 pub mod loaded_aggregates;
 mod looked_at;
 mod notifier;

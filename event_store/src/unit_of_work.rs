@@ -16,13 +16,16 @@ use std::sync::Arc;
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::{EventStoreAggregateContext, PersistedEventStore, SerializedEvent};
 use cqrs_es::{Aggregate, EventStore};
+use futures_util::future::BoxFuture;
 use muniment_domain::project::Project;
+use sqlx::PgConnection;
 
 use crate::aggregates::LedgerEvent;
 use crate::commit::commit_outcome::{CommitNotifier, CommitOutcome, CommitStatus};
 use crate::commit::group_commit::Answer;
 use crate::commit::prepared_unit::{PreparedUnit, SNAPSHOT_EVERY};
 use crate::event_collector::{CollectedEvents, EventCollector};
+use crate::listing::Listed;
 use crate::loaded_aggregates::{Ledgered, LoadedAggregates};
 use crate::looked_at::{LookedAt, Looks};
 use crate::upcasting::upcasters;
@@ -71,6 +74,7 @@ pub struct UnitOfWork {
     /// The project, which every unit looks at.
     project: Option<LookedAt>,
     loaded: LoadedAggregates,
+    listed: Vec<Listed>,
     /// All events in the order in which they were decided, for the read models.
     decided: Vec<(String, LedgerEvent)>,
 }
@@ -84,6 +88,7 @@ impl UnitOfWork {
             looks: Looks::default(),
             project: None,
             loaded: LoadedAggregates::default(),
+            listed: Vec::new(),
             decided: Vec::new(),
         }
     }
@@ -207,6 +212,24 @@ impl UnitOfWork {
         A::Error: Into<LedgerError>,
     {
         self.look::<A>(id).await.cloned()
+    }
+
+    /// What a read model lists. The commit makes sure that it lists the same then: see
+    /// [`crate::listing`] for what makes that hold. Listings are in an order of their own.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list<T, F>(&mut self, listing: F) -> Result<Vec<T>, LedgerError>
+    where
+        T: Clone + PartialEq + Send + Sync + 'static,
+        F: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<Vec<T>, LedgerError>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let (found, listed) = Listed::read(self.log.pool(), listing).await?;
+        self.listed.push(listed);
+        Ok(found)
     }
 
     async fn decide<A>(&mut self, id: String, command: A::Command) -> Result<(), LedgerError>
@@ -340,6 +363,7 @@ impl UnitOfWork {
             events: self.in_order_of_decision(events),
             snapshots,
             depends_on: self.loaded.depends_on(),
+            listed: std::mem::take(&mut self.listed),
             looked_at,
             newborn: self.loaded.newborn(),
             context: self.context.clone(),

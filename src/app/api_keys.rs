@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::FutureExt as _;
 use muniment_domain::api_key::{
     ApiKey, ApiKeyCommand, ApiKeyDeletion, ApiKeyDescription, ApiKeyError, ApiKeyIssued,
     ApiKeyKind, ApiKeyOwner, ApiKeyRevocation,
@@ -174,9 +175,17 @@ pub async fn delete_all(
     cause: ApiKeyDeletion,
 ) -> Result<(), LedgerError> {
     let project = unit.context().project_id.clone();
-    for key in api_keys::of_owner(unit.log().pool(), &project, owner).await? {
+    let all = unit.list(move |db| {
+        let project = project.clone();
+        async move {
+            let keys = api_keys::of_owner(db, &project, owner).await?;
+            Ok(keys.iter().map(ApiKeyRow::api_key_id).collect())
+        }
+        .boxed()
+    });
+    for id in all.await? {
         let delete = ApiKeyCommand::Delete(cause);
-        match unit.execute::<ApiKey>(&key.api_key_id(), delete).await {
+        match unit.execute::<ApiKey>(&id, delete).await {
             // Deleted in the same moment.
             Ok(()) | Err(LedgerError::ApiKey(ApiKeyError::NotFound)) => {}
             Err(error) => return Err(error),

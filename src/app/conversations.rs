@@ -1,12 +1,14 @@
 //! Conversations with the assistant and with support: beginning them, and what becomes of them when
 //! those whom they are with, or about, go.
 
+use futures_util::FutureExt as _;
 use muniment_domain::ai_conversation::{
     AiConversation, AiConversationAction, AiConversationCommand, AiConversationError,
 };
 use muniment_domain::support_conversation::{
     NewConversation, SupportConversation, SupportConversationCommand,
 };
+use muniment_domain::user::User;
 use muniment_domain::{AiConversationId, ProjectId, SupportConversationId, UserId};
 use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::{ai_conversations, support_conversations, users};
@@ -50,8 +52,9 @@ pub async fn open(
     app.log
         .transact(context, |mut unit| async move {
             let (project, customer) = (&opening.project_id, opening.customer);
+            let is_deleted = unit.look::<User>(&customer).await?.is_deleted();
             let pool = unit.log().pool();
-            if users::by_id(pool, project, customer).await?.is_none() {
+            if is_deleted || users::by_id(pool, project, customer).await?.is_none() {
                 return Err(KnownError::user_id_does_not_exist(customer).into());
             }
             let command = SupportConversationCommand::Open(Box::new(opening.clone()));
@@ -66,7 +69,8 @@ pub async fn open(
 /// # Errors
 /// When the database fails.
 pub async fn delete_of_user(unit: &mut UnitOfWork, user: UserId) -> Result<(), LedgerError> {
-    for id in ai_conversations::of_user(unit.log().pool(), user).await? {
+    let all = unit.list(move |db| ai_conversations::of_user(db, user).boxed());
+    for id in all.await? {
         delete(unit, id, user).await?;
     }
     Ok(())
@@ -77,7 +81,12 @@ pub async fn delete_of_user(unit: &mut UnitOfWork, user: UserId) -> Result<(), L
 /// # Errors
 /// When the database fails.
 pub async fn delete_about(unit: &mut UnitOfWork, project: &ProjectId) -> Result<(), LedgerError> {
-    for (id, owner) in ai_conversations::about_project(unit.log().pool(), project).await? {
+    let project = project.clone();
+    let all = unit.list(move |db| {
+        let project = project.clone();
+        async move { ai_conversations::about_project(db, &project).await }.boxed()
+    });
+    for (id, owner) in all.await? {
         delete(unit, id, owner).await?;
     }
     Ok(())
@@ -105,7 +114,8 @@ async fn delete(
 /// # Errors
 /// When the database fails.
 pub async fn forget_customer(unit: &mut UnitOfWork, user: UserId) -> Result<(), LedgerError> {
-    for id in support_conversations::of_customer(unit.log().pool(), user).await? {
+    let all = unit.list(move |db| support_conversations::of_customer(db, user).boxed());
+    for id in all.await? {
         let forget = SupportConversationCommand::ForgetCustomer;
         unit.execute::<SupportConversation>(&id, forget).await?;
     }

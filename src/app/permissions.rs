@@ -1,5 +1,6 @@
 //! Permission definitions, and who is granted what.
 
+use futures_util::FutureExt as _;
 use muniment_domain::permission::{
     self, DefinitionError, GrantCause, GrantChange, Scope, WantedDefinition,
 };
@@ -132,33 +133,7 @@ async fn change(
         })
         .await;
     app.projects.forget(project);
-    done?;
-    follow_stragglers(app, context, project, consequences).await
-}
-
-/// Follows grants that were being made in the same moment, so that the unit of the change could not
-/// see them. Does nothing, usually. A permission that is defined now is left alone: its grants are
-/// its own. From the change on, none can be made of one that is not.
-async fn follow_stragglers(
-    app: &App,
-    context: &EventContext,
-    project: &ProjectId,
-    consequences: &[Consequence],
-) -> Result<(), LedgerError> {
-    if consequences.is_empty() {
-        return Ok(());
-    }
-    app.log
-        .transact(context, |mut unit| async move {
-            let definitions = unit.look::<Project>(project).await?.definitions();
-            let is_gone =
-                |of: &&Consequence| permission::scope_of(&definitions, &of.permission).is_none();
-            for consequence in consequences.iter().filter(is_gone) {
-                follow(&mut unit, project, consequence).await?;
-            }
-            Ok::<_, LedgerError>((unit, ()))
-        })
-        .await
+    done
 }
 
 async fn follow(
@@ -183,7 +158,12 @@ async fn follow_in_teams(
     let Consequence {
         permission, fate, ..
     } = consequence;
-    for team in permissions::teams_granting(unit.log().pool(), project, permission).await? {
+    let of = (project.clone(), permission.clone());
+    let holders = unit.list(move |db| {
+        let (project, permission) = of.clone();
+        async move { permissions::teams_granting(db, &project, &permission).await }.boxed()
+    });
+    for team in holders.await? {
         let follow = TeamCommand::FollowDefinition(permission.clone(), fate.clone());
         match unit.execute::<Team>(&team, follow).await {
             // Dissolved in the same moment.
@@ -202,7 +182,12 @@ async fn follow_in_users(
     let Consequence {
         permission, fate, ..
     } = consequence;
-    for user in permissions::users_granted(unit.log().pool(), project, permission).await? {
+    let of = (project.clone(), permission.clone());
+    let holders = unit.list(move |db| {
+        let (project, permission) = of.clone();
+        async move { permissions::users_granted(db, &project, &permission).await }.boxed()
+    });
+    for user in holders.await? {
         let follow = UserCommand::FollowDefinition(permission.clone(), fate.clone());
         match unit.execute::<User>(&user, follow).await {
             // Deleted in the same moment.

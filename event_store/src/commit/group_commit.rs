@@ -23,6 +23,7 @@ use crate::commit::append::append;
 use crate::commit::commit_outcome::{CommitNotifier, CommitOutcome, CommitStatus};
 use crate::commit::hold::hold;
 use crate::commit::prepared_unit::PreparedUnit;
+use crate::listing::are_unchanged;
 use crate::looked_at::LookedAt;
 use crate::notifier::Notifier;
 use crate::projector::InlineProjector;
@@ -306,6 +307,10 @@ impl Writer {
     }
 
     async fn together_or_each(&self, jobs: &[Job]) -> Vec<Result<(), LedgerError>> {
+        // A unit that listed something must see what the others write.
+        if jobs.len() > 1 && jobs.iter().any(|job| !job.unit.listed.is_empty()) {
+            return self.one_by_one(jobs).await;
+        }
         match self.write(jobs).await {
             Ok(standing) => standing.into_iter().map(told).collect(),
             Err(Failure::Unknown(error)) => {
@@ -313,12 +318,14 @@ impl Writer {
                 jobs.iter().map(|_| Err(end_unknown())).collect()
             }
             Err(Failure::Undone(error)) if jobs.len() == 1 => vec![Err(error)],
-            Err(Failure::Undone(_)) => self.one_by_one(jobs).await,
+            Err(Failure::Undone(_)) => {
+                metrics::counter!("muniment_group_commits_split_total").increment(1);
+                self.one_by_one(jobs).await
+            }
         }
     }
 
     async fn one_by_one(&self, jobs: &[Job]) -> Vec<Result<(), LedgerError>> {
-        metrics::counter!("muniment_group_commits_split_total").increment(1);
         let mut outcomes = Vec::with_capacity(jobs.len());
         for job in jobs {
             let outcome = if job.is_grounded() {
@@ -346,6 +353,9 @@ impl Writer {
         let units: Vec<&PreparedUnit> = jobs.iter().map(|job| &job.unit).collect();
         let mut transaction = self.pool.begin().await?;
         let mut standing = hold(&mut transaction, &units).await?;
+        for (unit, stands) in units.iter().zip(&mut standing) {
+            *stands = *stands && are_unchanged(&mut transaction, unit).await?;
+        }
         drop_what_has_no_ground(jobs, &mut standing);
         let stands = |(unit, stands): (&'_ _, &bool)| stands.then_some(*unit);
         let units: Vec<&PreparedUnit> = units.iter().zip(&standing).filter_map(stands).collect();

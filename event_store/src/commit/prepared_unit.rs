@@ -9,6 +9,7 @@ use crate::aggregates::LedgerEvent;
 use crate::commit::commit_outcome::CommitOutcome;
 use crate::context::EventContext;
 use crate::event::EventEnvelope;
+use crate::listing::Listed;
 use crate::looked_at::LookedAt;
 
 /// A snapshot is taken whenever a stream has grown by so many events.
@@ -26,6 +27,8 @@ pub(crate) struct PreparedUnit {
     pub(crate) depends_on: Vec<CommitOutcome>,
     /// What it was decided on but does not change.
     pub(crate) looked_at: Vec<LookedAt>,
+    /// What it was decided on that read models said.
+    pub(crate) listed: Vec<Listed>,
     /// Streams whose ids it drew.
     pub(crate) newborn: HashSet<String>,
 }

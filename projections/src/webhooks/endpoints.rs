@@ -166,8 +166,39 @@ pub async fn insert(
     Ok(())
 }
 
-/// Keeps changed settings. An endpoint that is enabled again starts with a clean record.
-pub async fn update(pool: &PgPool, endpoint: &Endpoint) -> Result<(), LedgerError> {
+/// Changes settings; the row is held meanwhile, so of two changes at once none is lost. An endpoint that
+/// is enabled again starts with a clean record. Returns the endpoint as it is then; none if it is gone.
+///
+/// # Errors
+/// What `change` refuses; when the database fails, or a name is taken.
+pub async fn update<E: From<LedgerError>>(
+    pool: &PgPool,
+    id: &str,
+    change: impl FnOnce(&mut Endpoint) -> Result<(), E> + Send,
+) -> Result<Option<Endpoint>, E> {
+    let mut transaction = pool.begin().await.map_err(LedgerError::from)?;
+    let Some(mut endpoint) = hold(&mut transaction, id).await? else {
+        return Ok(None);
+    };
+    change(&mut endpoint)?;
+    write(&mut transaction, &endpoint).await?;
+    let changed = hold(&mut transaction, id).await?;
+    transaction.commit().await.map_err(LedgerError::from)?;
+    Ok(changed)
+}
+
+async fn hold(connection: &mut PgConnection, id: &str) -> Result<Option<Endpoint>, LedgerError> {
+    let endpoint = sqlx::query_as!(
+        Endpoint,
+        "SELECT * FROM webhook_endpoints WHERE id = $1 FOR UPDATE",
+        id
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(endpoint)
+}
+
+async fn write(connection: &mut PgConnection, endpoint: &Endpoint) -> Result<(), LedgerError> {
     sqlx::query!(
         "UPDATE webhook_endpoints
          SET url = $2, description = $3, is_disabled = $4, filter_types = $5, headers = $6,
@@ -188,11 +219,11 @@ pub async fn update(pool: &PgPool, endpoint: &Endpoint) -> Result<(), LedgerErro
         endpoint.metadata,
         endpoint.rate_limit,
     )
-    .execute(pool)
+    .execute(&mut *connection)
     .await
     .map_err(unique_violation)?;
     if endpoint.is_disabled {
-        stop_retries(&mut *pool.acquire().await?, &endpoint.id).await?;
+        stop_retries(connection, &endpoint.id).await?;
     }
     Ok(())
 }

@@ -216,8 +216,7 @@ async fn change_proved(
     proof: Option<&FirstFactor>,
 ) -> Result<(), ApiError> {
     let command = &command;
-    let changed = app
-        .log
+    app.log
         .transact(context, |mut unit| async move {
             if let Some(proof) = proof
                 && !unit.look::<User>(&user).await?.accepts(proof)
@@ -232,13 +231,7 @@ async fn change_proved(
             }
             Ok::<_, ApiError>((unit, ()))
         })
-        .await;
-    changed?;
-    let Sessions::EndedBut(kept) = fate else {
-        return Ok(());
-    };
-    sessions::end_stragglers(app, context, user, kept, EndCause::PasswordChanged).await?;
-    Ok(())
+        .await
 }
 
 fn refused(error: LedgerError) -> ApiError {

@@ -1,5 +1,6 @@
 //! Sessions and the access tokens issued for them.
 
+use futures_util::FutureExt as _;
 use muniment_domain::session::{
     EndCause, Session, SessionCommand, SessionError, SessionOrigin, SessionStarted,
 };
@@ -110,7 +111,8 @@ pub async fn end_all(
     kept: Option<SessionId>,
     cause: EndCause,
 ) -> Result<(), LedgerError> {
-    for id in sessions::ids_of_user(unit.log().pool(), user).await? {
+    let open = unit.list(move |db| sessions::ids_of_user(db, user).boxed());
+    for id in open.await? {
         if Some(id) == kept {
             continue;
         }
@@ -124,30 +126,6 @@ pub async fn end_all(
         }
     }
     Ok(())
-}
-
-/// Ends the sessions that [`end_all`] could not see, because they were being opened in the same
-/// moment. Does nothing, usually.
-///
-/// # Errors
-/// When the database fails.
-pub async fn end_stragglers(
-    app: &App,
-    context: &EventContext,
-    user: UserId,
-    kept: Option<SessionId>,
-    cause: EndCause,
-) -> Result<(), LedgerError> {
-    let open = sessions::ids_of_user(app.pool(), user).await?;
-    if open.iter().all(|id| Some(*id) == kept) {
-        return Ok(());
-    }
-    app.log
-        .transact(context, |mut unit| async move {
-            end_all(&mut unit, user, kept, cause).await?;
-            Ok::<_, LedgerError>((unit, ()))
-        })
-        .await
 }
 
 /// The session and the user that a refresh token stands for.

@@ -75,13 +75,18 @@ pub async fn sign_up(
     };
     let session = NewSession::generate(app, SessionOrigin::SignUp);
     let user = match current.filter(|user| user.is_anonymous) {
-        Some(anonymous) => account.upgrade(request, anonymous, &session).await?,
+        Some(anonymous) => {
+            account
+                .upgrade_or_create(request, anonymous, &session)
+                .await?
+        }
         None => account.create(request, &session).await?,
     };
     hand_out(request, user, session, true).await
 }
 
 /// The account that a sign-up which the project's rules let through leads to.
+#[derive(Clone)]
 struct FullAccount {
     sign_up: SignUp,
     password_hash: Option<String>,
@@ -117,12 +122,26 @@ impl FullAccount {
         Ok(account.id)
     }
 
-    async fn upgrade(
+    /// Of two who sign up with one anonymous account, one gets it, and the other one of their own.
+    async fn upgrade_or_create(
         self,
         request: RequestContext<'_>,
         anonymous: &UserRow,
         session: &NewSession,
     ) -> Result<UserId, ApiError> {
+        if self.clone().upgrade(request, anonymous, session).await? {
+            require_no_second_factor(request, anonymous, true).await?;
+            return Ok(anonymous.user_id());
+        }
+        self.create(request, session).await
+    }
+
+    async fn upgrade(
+        self,
+        request: RequestContext<'_>,
+        anonymous: &UserRow,
+        session: &NewSession,
+    ) -> Result<bool, ApiError> {
         let id = anonymous.user_id();
         let email = self.verification_email(request, id);
         let channel_id = ContactChannelId(request.app.random.uuid());
@@ -141,9 +160,7 @@ impl FullAccount {
             session: Some(session).filter(|_| !anonymous.totp_enabled),
             email: email.as_ref(),
         };
-        accounts::update(request.app, request.context, id, &update, &side_effects).await?;
-        require_no_second_factor(request, anonymous, true).await?;
-        Ok(id)
+        accounts::upgrade(request.app, request.context, id, &update, &side_effects).await
     }
 
     /// Whether the address was proved by signing up.

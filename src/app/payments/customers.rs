@@ -198,7 +198,10 @@ pub async fn execute(
 ) -> Result<(), LedgerError> {
     let project = unit.context().project_id.clone();
     let id = customer.stream(&project);
-    require_owner(unit, customer).await?;
+    // What is offered is the project's business.
+    if !matches!(command, CustomerCommand::RecordProductVersion { .. }) {
+        require_owner(unit, customer).await?;
+    }
     let command = if command.may_retell() {
         let items = unit.state::<Customer>(&id).await?.retold_items(&command);
         command.with(customers::history(unit.log().pool(), id, &items).await?)

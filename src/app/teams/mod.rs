@@ -1,6 +1,7 @@
 //! Teams and memberships, where users are concerned as well.
 
 pub mod invitations;
+use futures_util::FutureExt as _;
 use muniment_domain::api_key::{ApiKeyDeletion, ApiKeyOwner};
 use muniment_domain::customer::{CustomerRef, WantedPurchase};
 use muniment_domain::team::{
@@ -10,7 +11,7 @@ use muniment_domain::team::{
 use muniment_domain::user::{User, UserCommand};
 use muniment_domain::{PermissionId, ProjectId, TeamId, UserId};
 use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
-use muniment_projections::read_models::teams;
+use muniment_projections::read_models::{projects, teams};
 
 use super::projects::DefaultsOf;
 use super::projects::directory::LoadedProject;
@@ -131,11 +132,17 @@ pub async fn update(
 /// Dissolves a team, with its API keys. Who had it selected has none selected then.
 ///
 /// # Errors
-/// When the team is gone by now, or the database fails.
-pub async fn delete(app: &App, context: &EventContext, id: TeamId) -> Result<(), LedgerError> {
+/// Text 404 when the team is gone by now; text 400 as long as it owns projects, which nobody could reach
+/// any more.
+pub async fn delete(app: &App, context: &EventContext, id: TeamId) -> Result<(), ApiError> {
     app.log
         .transact(context, |mut unit| async move {
-            for user in teams::selected_by(unit.log().pool(), id).await? {
+            let owned = unit.list(move |db| projects::ids_owned_by_team(db, id).boxed());
+            if !owned.await?.is_empty() {
+                return Err(owns_projects());
+            }
+            let selecting = unit.list(move |db| teams::selected_by(db, id).boxed());
+            for user in selecting.await? {
                 unit.execute::<User>(&user, UserCommand::DeselectTeam(id))
                     .await?;
             }
@@ -143,9 +150,15 @@ pub async fn delete(app: &App, context: &EventContext, id: TeamId) -> Result<(),
             api_keys::delete_all(&mut unit, owner, ApiKeyDeletion::TeamDeleted).await?;
             customers::close(&mut unit, &CustomerRef::Team { team_id: id }).await?;
             unit.execute::<Team>(&id, TeamCommand::Delete).await?;
-            Ok::<_, LedgerError>((unit, ()))
+            Ok::<_, ApiError>((unit, ()))
         })
         .await
+}
+
+fn owns_projects() -> ApiError {
+    ApiError::bad_request(
+        "The team owns projects. Delete them or transfer them to another team first.",
+    )
 }
 
 /// Lets a user into a team, as an ordinary member.

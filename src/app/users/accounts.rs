@@ -1,5 +1,6 @@
 //! Accounts: opening, changing and closing them, with what hangs on them.
 
+use futures_util::FutureExt as _;
 use muniment_domain::api_key::{ApiKeyDeletion, ApiKeyOwner};
 use muniment_domain::customer::CustomerRef;
 use muniment_domain::permission::GrantCause;
@@ -123,8 +124,33 @@ pub async fn open(
     opened.map_err(|error| name_taken_email(error, email))
 }
 
+/// Makes an anonymous account a full one. Says whether it still was anonymous; if not, nothing happened:
+/// somebody else signed up with it.
+///
+/// # Errors
+/// As for [`update`].
+pub async fn upgrade(
+    app: &App,
+    context: &EventContext,
+    id: UserId,
+    update: &UserUpdate,
+    side_effects: &SideEffects<'_>,
+) -> Result<bool, ApiError> {
+    let upgraded = app
+        .log
+        .transact(context, |mut unit| async move {
+            if !unit.look::<User>(&id).await?.is_anonymous() {
+                return Ok((unit, false));
+            }
+            carry_out(&mut unit, id, update, side_effects).await?;
+            Ok::<_, Refusal>((unit, true))
+        })
+        .await;
+    told(app, context, id, update, upgraded).await
+}
+
 /// Changes an account. A new password ends all its sessions; an anonymous user who signs up gives
-/// their personal team its name; `along` happens in the end.
+/// their personal team its name; side effects happen in the end.
 ///
 /// # Errors
 /// `USER_NOT_FOUND`, `USER_EMAIL_ALREADY_EXISTS`, `TEAM_MEMBERSHIP_NOT_FOUND` for a selected team
@@ -139,24 +165,45 @@ pub async fn update(
     let changed = app
         .log
         .transact(context, |mut unit| async move {
-            if let Patch::Set(team) = &update.selected_team_id {
-                require_membership(&mut unit, *team, id).await?;
-            }
-            let was_anonymous = unit.state::<User>(&id).await?.is_anonymous();
-            unit.execute::<User>(&id, UserCommand::Update(Box::new(update.clone())))
-                .await?;
-            if update.sign_up && was_anonymous {
-                name_personal_teams(&mut unit, id, update).await?;
-            }
-            if !update.password_hash.is_keep() {
-                sessions::end_all(&mut unit, id, None, EndCause::PasswordChanged).await?;
-            }
-            side_effects.carry_out(&mut unit, id).await?;
+            carry_out(&mut unit, id, update, side_effects).await?;
             Ok::<_, Refusal>((unit, ()))
         })
         .await;
-    match changed {
-        Ok(()) => Ok(()),
+    told(app, context, id, update, changed).await
+}
+
+async fn carry_out(
+    unit: &mut UnitOfWork,
+    id: UserId,
+    update: &UserUpdate,
+    side_effects: &SideEffects<'_>,
+) -> Result<(), Refusal> {
+    if let Patch::Set(team) = &update.selected_team_id {
+        require_membership(unit, *team, id).await?;
+    }
+    let was_anonymous = unit.look::<User>(&id).await?.is_anonymous();
+    unit.execute::<User>(&id, UserCommand::Update(Box::new(update.clone())))
+        .await?;
+    if update.sign_up && was_anonymous {
+        name_personal_teams(unit, id, update).await?;
+    }
+    if !update.password_hash.is_keep() {
+        sessions::end_all(unit, id, None, EndCause::PasswordChanged).await?;
+    }
+    side_effects.carry_out(unit, id).await?;
+    Ok(())
+}
+
+/// What the caller is told of a change.
+async fn told<T>(
+    app: &App,
+    context: &EventContext,
+    id: UserId,
+    update: &UserUpdate,
+    done: Result<T, Refusal>,
+) -> Result<T, ApiError> {
+    match done {
+        Ok(value) => Ok(value),
         Err(Refusal::Api(error)) => Err(error),
         Err(Refusal::Ledger(error)) => {
             let email = address_in_question(app, context, id, update).await?;
@@ -204,7 +251,8 @@ async fn name_personal_teams(
         Patch::Set(address) => Some(address.as_str()),
         Patch::Keep | Patch::Clear => None,
     };
-    for team in teams::of_user(unit.log().pool(), user).await? {
+    let all = unit.list(move |db| teams::of_user(db, user).boxed());
+    for team in all.await? {
         let naming = TeamCommand::NamePersonalTeam {
             placeholder: PERSONAL_TEAM.to_owned(),
             display_name: personal_team_name(name, email),
@@ -245,7 +293,8 @@ fn name_taken_email(error: LedgerError, email: Option<&str>) -> ApiError {
 pub async fn close(app: &App, context: &EventContext, id: UserId) -> Result<(), ApiError> {
     app.log
         .transact(context, |mut unit| async move {
-            for team in teams::of_user(unit.log().pool(), id).await? {
+            let memberships = unit.list(move |db| teams::of_user(db, id).boxed());
+            for team in memberships.await? {
                 match unit
                     .execute::<Team>(&team, TeamCommand::RemoveMember(id))
                     .await

@@ -54,14 +54,31 @@ pub async fn create(
 /// [`Refusal::Ledger`].
 pub async fn change(
     app: &App,
-    mut endpoint: Endpoint,
+    endpoint: Endpoint,
     change: EndpointChange,
 ) -> Result<Endpoint, Refusal> {
-    change.apply_to(&mut endpoint);
-    endpoint.updated_at = app.now().0;
-    endpoints::update(app.pool(), &endpoint).await?;
-    let changed = endpoints::by_id(app.pool(), &endpoint.id).await?;
-    Ok(changed.unwrap_or(endpoint))
+    edit(app, endpoint, |current| {
+        change.apply_to(current);
+        Ok(())
+    })
+    .await
+}
+
+/// Changes an endpoint by what it is now.
+///
+/// # Errors
+/// What `change` refuses; [`Refusal::Ledger`].
+pub async fn edit<E: From<LedgerError>>(
+    app: &App,
+    endpoint: Endpoint,
+    change: impl FnOnce(&mut Endpoint) -> Result<(), E> + Send,
+) -> Result<Endpoint, E> {
+    let now = app.now().0;
+    let changed = endpoints::update(app.pool(), &endpoint.id, |current| {
+        current.updated_at = now;
+        change(current)
+    });
+    Ok(changed.await?.unwrap_or(endpoint))
 }
 
 /// The endpoint of that id or uid, if the project has it.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::error::SvixResult;
+use super::error::{SvixError, SvixResult};
 use super::request::{EndpointAccess, NamedEndpoint, names_endpoint};
 use super::shapes::{custom_headers, signing_secret};
 use crate::app::App;
@@ -178,24 +178,35 @@ async fn update_svix_endpoint_headers(
         endpoint, request, ..
     }: EndpointAccess<UpdateSvixEndpointHeaders>,
 ) -> SvixResult<NoContent> {
-    let mut headers = endpoint.headers.as_object().cloned().unwrap_or_default();
-    for name in request.deleted.unwrap_or_default() {
-        headers.remove(&name);
-    }
-    for (name, value) in request.headers.as_object().into_iter().flatten() {
-        if value.is_null() {
+    management::edit(&app, endpoint, |current| {
+        current.headers = request.applied_to(&current.headers)?;
+        Ok::<_, SvixError>(())
+    })
+    .await?;
+    Ok(NoContent)
+}
+
+impl UpdateSvixEndpointHeaders {
+    fn applied_to(&self, present: &Value) -> Result<Value, SvixError> {
+        let mut headers = present.as_object().cloned().unwrap_or_default();
+        for name in self.deleted.iter().flatten() {
             headers.remove(name);
-        } else {
-            headers.insert(name.clone(), value.clone());
         }
+        for (name, value) in self.headers.as_object().into_iter().flatten() {
+            if value.is_null() {
+                headers.remove(name);
+            } else {
+                headers.insert(name.clone(), value.clone());
+            }
+        }
+        let checked = settings::custom_headers(&Value::Object(headers));
+        checked.map_err(|problem| {
+            SvixError::from(vec![Violation {
+                path: "body.headers".to_owned(),
+                problem,
+            }])
+        })
     }
-    let headers = settings::custom_headers(&Value::Object(headers)).map_err(|problem| {
-        vec![Violation {
-            path: "body.headers".to_owned(),
-            problem,
-        }]
-    })?;
-    set_headers(&app, endpoint, headers).await
 }
 
 async fn set_headers(app: &App, endpoint: Endpoint, headers: Value) -> SvixResult<NoContent> {

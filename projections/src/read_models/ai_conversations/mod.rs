@@ -5,7 +5,7 @@ pub(crate) mod rows;
 use muniment_domain::ai_conversation::{AiConversationEvent, AiConversationStarted};
 use muniment_domain::{AiConversationId, ProjectId, UserId};
 use serde_json::json;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use crate::read_models::registry::{ReadModels, RowsToLoad};
@@ -62,23 +62,29 @@ pub async fn by_id(
 }
 
 /// All conversations of a user.
-pub async fn of_user(pool: &PgPool, user: UserId) -> Result<Vec<AiConversationId>, LedgerError> {
-    let ids = sqlx::query_scalar!("SELECT id FROM ai_conversations WHERE user_id = $1", user.0)
-        .fetch_all(pool)
-        .await?;
+pub async fn of_user(
+    executor: impl PgExecutor<'_>,
+    user: UserId,
+) -> Result<Vec<AiConversationId>, LedgerError> {
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM ai_conversations WHERE user_id = $1 ORDER BY id",
+        user.0
+    )
+    .fetch_all(executor)
+    .await?;
     Ok(ids.into_iter().map(AiConversationId).collect())
 }
 
 /// All conversations about a project, each with its owner.
 pub async fn about_project(
-    pool: &PgPool,
+    executor: impl PgExecutor<'_>,
     project: &ProjectId,
 ) -> Result<Vec<(AiConversationId, UserId)>, LedgerError> {
     let rows = sqlx::query!(
-        "SELECT id, user_id FROM ai_conversations WHERE project_id = $1",
+        "SELECT id, user_id FROM ai_conversations WHERE project_id = $1 ORDER BY id",
         project.as_str()
     )
-    .fetch_all(pool)
+    .fetch_all(executor)
     .await?;
     let pairs = rows
         .into_iter()

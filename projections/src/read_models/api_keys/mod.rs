@@ -4,7 +4,7 @@ pub(crate) mod rows;
 
 use muniment_domain::api_key::{ApiKeyEvent, ApiKeyIssued, ApiKeyKind, ApiKeyOwner};
 use muniment_domain::{ApiKeyId, ProjectId, SecretHash};
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use crate::read_models::registry::{ReadModels, RowsToLoad};
@@ -47,7 +47,7 @@ pub async fn by_secret(
 
 /// The keys of an owner, newest first, expired and revoked ones included.
 pub async fn of_owner(
-    pool: &PgPool,
+    executor: impl PgExecutor<'_>,
     project: &ProjectId,
     owner: ApiKeyOwner,
 ) -> Result<Vec<ApiKeyRow>, LedgerError> {
@@ -60,7 +60,7 @@ pub async fn of_owner(
                 user_id.0,
                 project.as_str(),
             )
-            .fetch_all(pool)
+            .fetch_all(executor)
             .await?
         }
         ApiKeyOwner::Team { team_id } => {
@@ -71,7 +71,7 @@ pub async fn of_owner(
                 team_id.0,
                 project.as_str(),
             )
-            .fetch_all(pool)
+            .fetch_all(executor)
             .await?
         }
     };

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use muniment_domain::permission::{Definitions, Scope, closure, scope_of};
 use muniment_domain::{PermissionId, ProjectId, TeamId, UserId};
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use crate::read_models::registry::ReadModels;
@@ -165,7 +165,7 @@ pub async fn list_in_project(
 
 /// The teams in which somebody was granted the permission directly.
 pub async fn teams_granting(
-    pool: &PgPool,
+    executor: impl PgExecutor<'_>,
     project: &ProjectId,
     permission: &PermissionId,
 ) -> Result<Vec<TeamId>, LedgerError> {
@@ -175,14 +175,14 @@ pub async fn teams_granting(
         project.as_str(),
         permission.as_str(),
     )
-    .fetch_all(pool)
+    .fetch_all(executor)
     .await?;
     Ok(ids.into_iter().map(TeamId).collect())
 }
 
 /// The users who were granted the permission directly.
 pub async fn users_granted(
-    pool: &PgPool,
+    executor: impl PgExecutor<'_>,
     project: &ProjectId,
     permission: &PermissionId,
 ) -> Result<Vec<UserId>, LedgerError> {
@@ -192,7 +192,7 @@ pub async fn users_granted(
         project.as_str(),
         permission.as_str(),
     )
-    .fetch_all(pool)
+    .fetch_all(executor)
     .await?;
     Ok(ids.into_iter().map(UserId).collect())
 }

@@ -7,7 +7,7 @@ use muniment_domain::project::{
 };
 use muniment_domain::{KeySetId, ProjectId, TeamId, UserId};
 use serde_json::json;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::read_models::permissions;
 use crate::read_models::registry::{ReadModels, RowsToLoad};
@@ -37,6 +37,20 @@ pub async fn owner(pool: &PgPool, id: &ProjectId) -> Result<Option<TeamId>, Ledg
     .fetch_optional(pool)
     .await?;
     Ok(owner.flatten().map(TeamId))
+}
+
+/// The projects that a team owns.
+pub async fn ids_owned_by_team(
+    executor: impl PgExecutor<'_>,
+    team: TeamId,
+) -> Result<Vec<String>, LedgerError> {
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM projects WHERE owner_team_id = $1 ORDER BY id",
+        team.0
+    )
+    .fetch_all(executor)
+    .await?;
+    Ok(ids)
 }
 
 /// The projects owned by teams of the user, oldest first.

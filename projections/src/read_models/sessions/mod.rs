@@ -5,7 +5,7 @@ pub(crate) mod rows;
 use muniment_domain::session::SessionEvent;
 use muniment_domain::{ProjectId, SecretHash, SessionId, UserId};
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use crate::read_models::registry::{ReadModels, RowsToLoad};
@@ -86,10 +86,16 @@ pub async fn of_user(
 }
 
 /// The ids of all sessions of a user.
-pub async fn ids_of_user(pool: &PgPool, user: UserId) -> Result<Vec<SessionId>, LedgerError> {
-    let ids = sqlx::query_scalar!("SELECT id FROM sessions WHERE user_id = $1", user.0)
-        .fetch_all(pool)
-        .await?;
+pub async fn ids_of_user(
+    executor: impl PgExecutor<'_>,
+    user: UserId,
+) -> Result<Vec<SessionId>, LedgerError> {
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM sessions WHERE user_id = $1 ORDER BY id",
+        user.0
+    )
+    .fetch_all(executor)
+    .await?;
     Ok(ids.into_iter().map(SessionId).collect())
 }
 

@@ -4,7 +4,7 @@ mod projector;
 pub(crate) mod rows;
 
 use muniment_domain::{ProjectId, SupportConversationId, UserId};
-use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use sqlx::{FromRow, PgExecutor, PgPool, Postgres, QueryBuilder};
 
 use crate::read_models::paging::substring_pattern;
 use muniment_event_store::LedgerError;
@@ -138,14 +138,14 @@ pub async fn messages(
 
 /// The conversations with a customer.
 pub async fn of_customer(
-    pool: &PgPool,
+    executor: impl PgExecutor<'_>,
     customer: UserId,
 ) -> Result<Vec<SupportConversationId>, LedgerError> {
     let ids = sqlx::query_scalar!(
-        "SELECT id FROM support_conversations WHERE user_id = $1",
+        "SELECT id FROM support_conversations WHERE user_id = $1 ORDER BY id",
         customer.0
     )
-    .fetch_all(pool)
+    .fetch_all(executor)
     .await?;
     Ok(ids.into_iter().map(SupportConversationId).collect())
 }

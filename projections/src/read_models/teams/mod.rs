@@ -6,7 +6,7 @@ pub mod invitations;
 pub mod member_profiles;
 use muniment_domain::team::{TeamChange, TeamEvent};
 use muniment_domain::{ProjectId, TeamId, UserId};
-use sqlx::{PgPool, QueryBuilder};
+use sqlx::{PgExecutor, PgPool, QueryBuilder};
 use uuid::Uuid;
 
 use crate::read_models::paging::{Direction, Page, paged, substring_pattern};
@@ -46,22 +46,31 @@ pub async fn is_member(pool: &PgPool, team: TeamId, user: UserId) -> Result<bool
 }
 
 /// The teams that the user is in, oldest first.
-pub async fn of_user(pool: &PgPool, user: UserId) -> Result<Vec<TeamId>, LedgerError> {
+pub async fn of_user(
+    executor: impl PgExecutor<'_>,
+    user: UserId,
+) -> Result<Vec<TeamId>, LedgerError> {
     let ids = sqlx::query_scalar!(
         "SELECT t.id FROM team_memberships m JOIN teams t ON t.id = m.team_id
          WHERE m.user_id = $1 ORDER BY t.created_at, t.id",
         user.0
     )
-    .fetch_all(pool)
+    .fetch_all(executor)
     .await?;
     Ok(ids.into_iter().map(TeamId).collect())
 }
 
 /// The users who have the team selected.
-pub async fn selected_by(pool: &PgPool, team: TeamId) -> Result<Vec<UserId>, LedgerError> {
-    let ids = sqlx::query_scalar!("SELECT id FROM users WHERE selected_team_id = $1", team.0)
-        .fetch_all(pool)
-        .await?;
+pub async fn selected_by(
+    executor: impl PgExecutor<'_>,
+    team: TeamId,
+) -> Result<Vec<UserId>, LedgerError> {
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM users WHERE selected_team_id = $1 ORDER BY id",
+        team.0
+    )
+    .fetch_all(executor)
+    .await?;
     Ok(ids.into_iter().map(UserId).collect())
 }
 

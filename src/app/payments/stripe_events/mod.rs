@@ -8,7 +8,7 @@ mod emails;
 mod one_time;
 mod subscriptions;
 
-use muniment_domain::customer::{CustomerRef, CustomerType, Product};
+use muniment_domain::customer::{CustomerError, CustomerRef, CustomerType, Product};
 use muniment_domain::{Millis, ProjectId};
 use muniment_event_store::{EventContext, LedgerError};
 use muniment_projections::read_models::customers;
@@ -116,12 +116,17 @@ pub async fn take_in(
         event,
     };
     let is_one_time = news.event.data.object["metadata"]["purchaseKind"] == ONE_TIME;
-    match kind {
+    let done = match kind {
         "payment_intent.succeeded" if is_one_time => news.one_time_paid().await,
         "payment_intent.payment_failed" if is_one_time => news.one_time_failed().await,
         // Nothing was bought.
         "payment_intent.canceled" if is_one_time => Ok(()),
         _ => news.subscriptions_changed().await,
+    };
+    match done {
+        // Who was deleted is not written about any more, whatever Stripe has to say.
+        Err(EventError::Ledger(LedgerError::Customer(CustomerError::Gone(..)))) => Ok(()),
+        done => done,
     }
 }
 
