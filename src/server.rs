@@ -13,6 +13,7 @@ use muniment_projections::analytics::sync::erasure::keep_erasing;
 use muniment_projections::analytics::sync::usage::follow_use;
 use muniment_projections::analytics::sync::{self, Synchronizer};
 use muniment_projections::read_models::users::loader::UserLoader;
+use muniment_projections::stripe_cancellations::StripeCancellations;
 use muniment_projections::subscribers::{Erasure, Tally};
 use muniment_projections::telemetry::recorder::Destination;
 use muniment_projections::telemetry::{Activity, Recorder, drain};
@@ -42,6 +43,7 @@ use crate::security::secrets::{Random, ServerSecret};
 use crate::security::tokens::TokenIssuer;
 use crate::workers::housekeeping::Housekeeper;
 use crate::workers::mail::MailSender;
+use crate::workers::stripe_cancellations::StripeCanceller;
 use crate::workers::supervisor::Supervisor;
 use crate::workers::webhooks::dispatcher::Dispatcher;
 use crate::workers::webhooks::message_producer::MessageProducer;
@@ -316,9 +318,25 @@ fn start_followers(app: &App, workers: &Supervisor) {
     };
     workers.start("housekeeping", move || housekeeper.clone().run());
     start_webhooks(app, workers);
+    if let Some(stripe) = &app.stripe {
+        start_stripe_cancellations(app, stripe, workers);
+    }
     if let Some(store) = &app.analytics {
         start_analytics(app, store, workers);
     }
+}
+
+fn start_stripe_cancellations(app: &App, stripe: &Stripe, workers: &Supervisor) {
+    let log = app.log.clone();
+    let queueing = move || StripeCancellations::new(&log);
+    let pace = BatchPolicy::default();
+    start_subscription(workers, &app.log, "stripe-cancellations", pace, queueing);
+    let canceller = StripeCanceller {
+        pool: app.pool().clone(),
+        clock: app.clock.clone(),
+        stripe: stripe.clone(),
+    };
+    workers.start("stripe-canceller", move || canceller.clone().run());
 }
 
 fn start_webhooks(app: &App, workers: &Supervisor) {

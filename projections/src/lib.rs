@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod objects;
 pub mod read_models;
 pub mod session_replays;
+pub mod stripe_cancellations;
 pub mod subscribers;
 pub mod telemetry;
 pub mod webhooks;

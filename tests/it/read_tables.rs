@@ -12,7 +12,7 @@ use sqlx::{PgPool, Row};
 use crate::support::{TestServer, database, unique_email};
 
 /// The tables that are not projected from the log, and why. Every other one is a read table.
-const OTHER_TABLES: [(&str, &str); 25] = [
+const OTHER_TABLES: [(&str, &str); 26] = [
     ("_sqlx_migrations", "which migrations have run"),
     ("events", "the log itself"),
     (
@@ -46,6 +46,10 @@ const OTHER_TABLES: [(&str, &str); 25] = [
     ("webhook_deliveries", "the queue of deliveries"),
     ("webhook_attempts", "how deliveries went"),
     ("webhook_replays", "the queue of what is delivered again"),
+    (
+        "stripe_cancellations",
+        "the queue of what is to be cancelled at Stripe",
+    ),
     (
         "webhook_submissions",
         "the queue of what goes to a Svix server",

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use muniment_domain::Millis;
 use muniment_event_store::LedgerError;
 use muniment_event_store::leader_lock::run_as_leader;
 use muniment_projections::webhooks::submissions::{self, Submission};
@@ -15,6 +14,7 @@ use sqlx::{PgConnection, PgPool};
 use super::LOCK;
 use crate::clients::svix::{SvixError, SvixServer};
 use crate::clock::Clock;
+use crate::workers::backoff::Backoff;
 
 /// Messages in flight at once.
 const IN_FLIGHT: i64 = 16;
@@ -22,10 +22,11 @@ const IN_FLIGHT: i64 = 16;
 const POLL: Duration = Duration::from_millis(250);
 /// How long to wait after the database or Svix failed, or while another process holds the lock.
 const PAUSE: Duration = Duration::from_secs(2);
-/// The first retry of a message comes after this long; each further one after twice as long.
-const FIRST_RETRY_MILLIS: i64 = 1000;
-/// The longest pause between two attempts.
-const LONGEST_RETRY_MILLIS: i64 = 5 * 60 * 1000;
+/// The first retry comes after a second, each further one after twice as long, up to the longest pause.
+const RETRIES: Backoff = Backoff {
+    first: 1000,
+    longest: 5 * 60 * 1000,
+};
 /// A message that Svix refuses that often, for about a week, is dropped.
 const ATTEMPTS: i32 = 2000;
 
@@ -89,13 +90,7 @@ impl SvixForwarder {
             return submissions::settle(connection, id).await;
         }
         tracing::warn!(message = id, %error, "a message could not be submitted; trying again");
-        let retry_at = retry_at(self.clock.now(), submission.failures);
+        let retry_at = RETRIES.retry_at(self.clock.now(), submission.failures);
         submissions::postpone(connection, id, retry_at).await
     }
-}
-
-fn retry_at(now: Millis, failures: i32) -> Millis {
-    let doublings = u32::try_from(failures.clamp(0, 20)).unwrap_or(20);
-    let pause = FIRST_RETRY_MILLIS.saturating_mul(1 << doublings);
-    now.plus(pause.min(LONGEST_RETRY_MILLIS))
 }
