@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::precondition::Preconditions;
 use muniment_domain::{Millis, ProjectId, UserId};
+
+use crate::precondition::Preconditions;
+use crate::sealing::sealed_event::PersonalMetadata;
 
 /// The version of the metadata's shape.
 const SCHEMA_VERSION: &str = "1";
@@ -132,11 +134,4 @@ impl EventContext {
             user_agent,
         })
     }
-}
-
-/// What the metadata says about a person.
-pub(crate) struct PersonalMetadata {
-    pub(crate) owner: Option<UserId>,
-    pub(crate) ip: Option<String>,
-    pub(crate) user_agent: Option<String>,
 }

@@ -14,7 +14,6 @@ use futures_util::future::BoxFuture;
 use sqlx::{PgConnection, PgPool};
 
 use crate::LedgerError;
-use crate::commit::prepared_unit::PreparedUnit;
 
 type Reread =
     dyn for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<bool, LedgerError>> + Send + Sync;
@@ -53,12 +52,12 @@ impl Listed {
     }
 }
 
-/// Whether everything that the unit listed is still so.
+/// Whether everything that a unit listed is still so.
 pub(crate) async fn are_unchanged(
     connection: &mut PgConnection,
-    unit: &PreparedUnit,
+    listed: &[Listed],
 ) -> Result<bool, LedgerError> {
-    for Listed(reread) in &unit.listed {
+    for Listed(reread) in listed {
         if !reread(&mut *connection).await? {
             return Ok(false);
         }

@@ -366,7 +366,8 @@ impl UnitOfWork {
             listed: std::mem::take(&mut self.listed),
             looked_at,
             newborn: self.loaded.newborn(),
-            context: self.context.clone(),
+            project_id: self.context.project_id.clone(),
+            personal: self.context.personal_metadata(),
             decided: std::mem::take(&mut self.decided),
         })
     }

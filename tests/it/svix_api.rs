@@ -650,3 +650,44 @@ async fn a_token_ends_with_its_day_and_its_project() {
         .await;
     refused(app.call("GET", "/endpoint"), 401, "authentication_failed").await;
 }
+
+#[tokio::test]
+async fn of_two_changes_of_an_endpoints_headers_both_are_kept() {
+    let server = TestServer::start().await;
+    let project = server.new_project(json!({})).await;
+    let application = Application::of(&server, &project).await;
+    let receiver = Receiver::open().await;
+    let endpoint = application.endpoint(&receiver, json!({})).await;
+    let headers = format!("/endpoint/{endpoint}/headers");
+    let mut holding = server.pool().begin().await.unwrap();
+    sqlx::query("SELECT FROM webhook_endpoints FOR UPDATE")
+        .execute(&mut *holding)
+        .await
+        .unwrap();
+    let change = |name: &str| {
+        tokio::spawn(
+            application
+                .call("PATCH", &headers)
+                .body(json!({"headers": {name: "1"}}))
+                .send(),
+        )
+    };
+    let changes = [change("x-one"), change("x-two")];
+    eventually("both wait for the row", || async {
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+        .fetch_one(server.pool())
+        .await
+        .unwrap();
+        waiting == 2
+    })
+    .await;
+    holding.rollback().await.unwrap();
+    for change in changes {
+        assert_eq!(change.await.unwrap().status, 204);
+    }
+    let shown = application.call("GET", &headers).expect(200).await;
+    assert_eq!(shown["headers"], json!({"x-one": "1", "x-two": "1"}));
+}

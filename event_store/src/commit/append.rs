@@ -31,11 +31,10 @@ pub(crate) async fn append(
         .await?;
     let mut rows = EventColumns::default();
     for unit in units {
-        let personal = unit.context.personal_metadata();
         for event in &unit.events {
             let mut event = event.clone();
             seal_payload(&mut event, &keys)?;
-            if let Some(personal) = &personal {
+            if let Some(personal) = &unit.personal {
                 seal_metadata(&mut event, personal, &keys)?;
             }
             rows.push(home_of(&event, unit), event);
@@ -54,7 +53,7 @@ fn home_of(event: &SerializedEvent, unit: &PreparedUnit) -> String {
     if event.aggregate_type == Project::TYPE {
         return event.aggregate_id.clone();
     }
-    unit.context.project_id.to_string()
+    unit.project_id.to_string()
 }
 
 /// Notes whose data a unit seals, and which of them come into being with it.
@@ -63,11 +62,10 @@ fn note_subjects(
     subjects: &mut HashSet<String>,
     newborn: &mut HashSet<String>,
 ) {
-    let personal = unit.context.personal_metadata();
     for event in &unit.events {
         subjects.extend(payload_subject(event).map(str::to_owned));
         subjects.extend(
-            personal
+            unit.personal
                 .as_ref()
                 .map(|personal| metadata_owner(event, personal)),
         );

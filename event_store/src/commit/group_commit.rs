@@ -354,7 +354,7 @@ impl Writer {
         let mut transaction = self.pool.begin().await?;
         let mut standing = hold(&mut transaction, &units).await?;
         for (unit, stands) in units.iter().zip(&mut standing) {
-            *stands = *stands && are_unchanged(&mut transaction, unit).await?;
+            *stands = *stands && are_unchanged(&mut transaction, &unit.listed).await?;
         }
         drop_what_has_no_ground(jobs, &mut standing);
         let stands = |(unit, stands): (&'_ _, &bool)| stands.then_some(*unit);

@@ -3,21 +3,25 @@
 use std::collections::HashSet;
 
 use cqrs_es::persist::SerializedEvent;
+use muniment_domain::ProjectId;
 use serde_json::Value;
 
 use crate::aggregates::LedgerEvent;
 use crate::commit::commit_outcome::CommitOutcome;
-use crate::context::EventContext;
 use crate::event::EventEnvelope;
 use crate::listing::Listed;
 use crate::looked_at::LookedAt;
+use crate::sealing::sealed_event::PersonalMetadata;
 
 /// A snapshot is taken whenever a stream has grown by so many events.
 pub(crate) const SNAPSHOT_EVERY: usize = 100;
 
 /// A unit of work, decided and serialised.
 pub(crate) struct PreparedUnit {
-    pub(crate) context: EventContext,
+    /// The project that it belongs to.
+    pub(crate) project_id: ProjectId,
+    /// What the metadata of its events say about a person.
+    pub(crate) personal: Option<PersonalMetadata>,
     /// What happened, in the order in which it was decided: aggregate and event.
     pub(crate) decided: Vec<(String, LedgerEvent)>,
     /// The same as rows of the log, not sealed yet.
@@ -37,7 +41,7 @@ impl PreparedUnit {
     /// What happened, for projectors.
     pub(crate) fn envelopes(&self) -> impl Iterator<Item = EventEnvelope> {
         self.decided.iter().map(|(id, event)| EventEnvelope {
-            project_id: self.context.project_id.clone(),
+            project_id: self.project_id.clone(),
             aggregate_id: id.clone(),
             event: event.clone(),
         })

@@ -8,13 +8,20 @@ use std::collections::HashMap;
 
 use cqrs_es::persist::SerializedEvent;
 use data_encoding::BASE64;
+use muniment_domain::UserId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::LedgerError;
-use crate::context::PersonalMetadata;
 use crate::event::StoredEvent;
 use crate::sealing::DataKey;
+
+/// What the metadata says about a person.
+pub(crate) struct PersonalMetadata {
+    pub(crate) owner: Option<UserId>,
+    pub(crate) ip: Option<String>,
+    pub(crate) user_agent: Option<String>,
+}
 
 /// Whose key seals the payload's personal part, if there is one.
 pub(crate) fn payload_subject(event: &SerializedEvent) -> Option<&str> {
