@@ -56,9 +56,21 @@ impl Team {
         self.lifecycle == Lifecycle::Active
     }
 
+    /// Whether the team existed once.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.lifecycle == Lifecycle::Deleted
+    }
+
     /// The users who are in the team.
     pub fn members(&self) -> impl Iterator<Item = UserId> {
         self.members.keys().copied()
+    }
+
+    /// Whether the user is in the team.
+    #[must_use]
+    pub fn has_member(&self, user: UserId) -> bool {
+        self.members.contains_key(&user)
     }
 
     fn grants_of(&self, user: UserId) -> Result<&BTreeSet<PermissionId>, TeamError> {

@@ -27,7 +27,8 @@ use url::Url;
 use super::clients::{Client, IdTokenSigning};
 use super::{Integration, key_expiry};
 use crate::app::App;
-use crate::app::auth::codes::{self, Handling, NewCode};
+use crate::app::auth::codes::NewCode;
+use crate::app::auth::presented_code::{Handling, take};
 use crate::app::projects::NewKeys;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
@@ -184,7 +185,7 @@ pub async fn finish(
         return Ok(None);
     };
     let purpose = Purpose::IntegrationConfirmation;
-    let Some(row) = working(codes::take(app, context, purpose, code, Handling::Check).await)?
+    let Some(row) = working(take(app, context, purpose, code, Handling::Check).await)?
     else {
         return Ok(None);
     };
@@ -265,7 +266,7 @@ pub async fn exchange(
 ) -> Result<Option<Granted>, ApiError> {
     let purpose = Purpose::IntegrationLogin;
     let code = shown.code.to_lowercase();
-    let taken = codes::take(app, context, purpose, &code, Handling::Redeem).await;
+    let taken = take(app, context, purpose, &code, Handling::Redeem).await;
     let Some(row) = working::<VerificationCodeRow>(taken)? else {
         return Ok(None);
     };

@@ -5,7 +5,7 @@ pub(crate) mod rows;
 use muniment_domain::project::{
     ConfigSource, KeySetIssued, Overrides, PermissionDefined, ProjectEvent, StoredKey,
 };
-use muniment_domain::{KeySetId, ProjectId, UserId};
+use muniment_domain::{KeySetId, ProjectId, TeamId, UserId};
 use serde_json::json;
 use sqlx::PgPool;
 
@@ -72,6 +72,17 @@ pub async fn seen_now(pool: &PgPool) -> Result<SeenUntil, LedgerError> {
     .fetch_one(pool)
     .await?;
     Ok(SeenUntil(xmin))
+}
+
+/// The team of the `internal` project that owns a project, if any does.
+pub async fn owner_of(pool: &PgPool, id: &ProjectId) -> Result<Option<TeamId>, LedgerError> {
+    let owner = sqlx::query_scalar!(
+        "SELECT owner_team_id FROM projects WHERE id = $1",
+        id.as_str()
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(owner.flatten().map(TeamId))
 }
 
 /// The key sets of a project, newest first.
