@@ -15,7 +15,9 @@ use crate::app::emails;
 use crate::app::emails::CodeEmail;
 use crate::app::request_context::RequestContext;
 use crate::error::ApiError;
-use crate::error::known_error::KnownError;
+use crate::error::known_error::{
+    Code, KnownError, MultiFactorAuthenticationRequired, UserEmailAlreadyExists,
+};
 
 /// How often a code is tried while others sign up with its address. It takes two: whoever was faster
 /// has an account then.
@@ -141,10 +143,10 @@ async fn enter_newly(
     sign_up(request, wish, current)
         .await
         .map_err(|error| match error {
-            ApiError::Known(known) if known.code() == UserEmailAlreadyExists::CODE => {
+            ApiError::Known(known) if known.is(UserEmailAlreadyExists::DESCRIPTION) => {
                 Refused::AddressTaken(ApiError::Known(known))
             }
-            ApiError::Known(known) if known.code() == MultiFactorAuthenticationRequired::CODE => {
+            ApiError::Known(known) if known.is(MultiFactorAuthenticationRequired::DESCRIPTION) => {
                 Refused::Redeemed(ApiError::Known(known))
             }
             error => Refused::Other(error),

@@ -89,7 +89,7 @@ struct FullAccount<'c> {
     admitted: AdmittedSignUp,
 }
 
-impl FullAccount<'_> {
+impl<'c> FullAccount<'c> {
     async fn create(
         self,
         request: RequestContext<'_>,
@@ -155,7 +155,7 @@ impl FullAccount<'_> {
     }
 
     /// The code that is used up with it.
-    fn code(&self) -> Option<&PresentedCode> {
+    fn code(&self) -> Option<&'c PresentedCode> {
         match self.sign_up.proof {
             Proof::Password(_) => None,
             Proof::Code(code) => Some(code),
