@@ -9,6 +9,7 @@ pub mod passkeys;
 pub mod password;
 pub mod presented_code;
 pub mod redirects;
+pub mod revoked_sessions;
 pub mod sessions;
 pub mod sign_in;
 pub mod sign_up;
