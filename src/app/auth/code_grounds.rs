@@ -237,7 +237,9 @@ async fn siblings(
         }
         (Siblings::OfChannel, Some(user), Some(address)) => {
             let open = verification_codes::open_about(pool, project, purpose, user).await?;
-            Ok(ids(open.iter().filter(|it| address_of(it) == Some(address))))
+            Ok(ids(open
+                .iter()
+                .filter(|it| address_of(it) == Some(address))))
         }
         (Siblings::OfAddress, Some(_), Some(address)) => {
             verification_codes::open_sign_ins(pool, project, address).await

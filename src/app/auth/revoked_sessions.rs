@@ -76,7 +76,12 @@ impl RevokedSessions {
         let sessions = Self::new(clock, access_token_seconds, MOST);
         let noting = sessions.clone();
         log.observe(CommitObserver {
-            wants: |event| matches!(event, LedgerEvent::Session(SessionEvent::SessionEnded { .. })),
+            wants: |event| {
+                matches!(
+                    event,
+                    LedgerEvent::Session(SessionEvent::SessionEnded { .. })
+                )
+            },
             committed: Box::new(move |id, _| {
                 if let Ok(id) = id.parse() {
                     noting.note(&[SessionId(id)]);
