@@ -68,6 +68,7 @@ async fn an_accepted_invitation_voids_its_siblings() {
 
     // One that is accepted by its id does the same.
     let third = invite(&server, &team, &email).await;
+    server.clock.advance(1);
     let fourth = invite(&server, &team, &email).await;
     super::patch_user(&server, &user, json!({"primary_email_verified": true}))
         .expect(200)

@@ -10,8 +10,10 @@ use crate::support::{
 
 const EXPIRED: &str = "ACCESS_TOKEN_EXPIRED";
 
+/// Asks who the user is, without allowing for anybody in particular.
 fn me(node: &TestServer, project: &Project, user: &Tokens) -> Call {
-    node.client_of(project, "GET", "/users/me").user(user)
+    let call = node.client_of(project, "GET", "/users/me");
+    call.header("x-stack-access-token", &user.access)
 }
 
 /// Every node comes to refuse the token; `here`, which ended the session, does so at once.

@@ -567,8 +567,8 @@ async fn codes_go_with_the_project_and_whoever_agreed() {
                 .await;
         }
         host.exchange(&login).refused_in_words(400).await;
-        let back = host.visit("POST", &host.return_path(&later, &confirmation));
-        let answer = back.await;
+        let back = host.return_path(&later, &confirmation);
+        let answer = host.visit("POST", &back).await;
         assert_eq!(answer.status, 400, "{}", answer.text);
     }
     server.assert_verified().await;
