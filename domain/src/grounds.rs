@@ -57,7 +57,8 @@ pub enum Ground {
     Session,
     /// The user was not restricted since.
     Unrestricted,
-    /// Nobody with the address was removed from the team, or left it, since.
+    /// Neither did a user with the address leave the team since, or was removed from it, nor does
+    /// the one who brings the invitation back, at whichever address it was sent to.
     NotRemoved,
     /// The team exists.
     Team,
@@ -115,9 +116,8 @@ impl Credential {
             Self::Password => &[Ground::Account, Ground::Password, Ground::SignInAddress],
             Self::Passkey => &[Ground::Account, Ground::Passkey],
             Self::Code(purpose) => purpose.grounds(),
-            Self::RefreshToken => &[Ground::Account, Ground::Session],
+            Self::RefreshToken | Self::CliLogin => &[Ground::Account, Ground::Session],
             Self::AccessToken => &[Ground::Account, Ground::Session, Ground::Unrestricted],
-            Self::CliLogin => &[Ground::Account, Ground::Session],
             Self::UserApiKey => &[Ground::Account],
             Self::TeamApiKey => &[Ground::Team],
         }

@@ -5,12 +5,15 @@ use std::sync::OnceLock;
 
 use crate::aggregates::LedgerEvent;
 
+/// What is done about a committed event, on the stream of that id.
+pub type Committed = Box<dyn Fn(&str, &LedgerEvent) + Send + Sync>;
+
 /// What wants to know of certain events.
 pub struct CommitObserver {
     /// Which events.
     pub wants: fn(&LedgerEvent) -> bool,
     /// Is told of each after its commit, with its stream's id, before whoever committed goes on.
-    pub committed: Box<dyn Fn(&str, &LedgerEvent) + Send + Sync>,
+    pub committed: Committed,
 }
 
 /// The log's one observer, if it has any.

@@ -27,22 +27,35 @@ use crate::error::known_error::KnownError;
 /// was noted have none, and are not void for it.
 const PASSWORD_CHANGES: &str = "password_changes";
 
+/// Where an invitation remembers how often somebody had left its team when it was sent.
+const DEPARTURES: &str = "departures";
+
 /// Notes in a code what its grounds are to be compared with.
 pub(super) async fn note(
     unit: &mut UnitOfWork,
     purpose: Purpose,
-    user: UserId,
+    subject: Option<UserId>,
     details: &mut CodeDetails,
 ) -> Result<(), LedgerError> {
-    if !purpose.grounds().contains(&Ground::Password) {
-        return Ok(());
+    let grounds = purpose.grounds();
+    if let Some(user) = subject.filter(|_| grounds.contains(&Ground::Password)) {
+        let changes = unit.look::<User>(&user).await?.password_changes();
+        details.data[PASSWORD_CHANGES] = json!(changes);
     }
-    let changes = unit.look::<User>(&user).await?.password_changes();
-    if details.data.is_null() {
-        details.data = json!({});
+    let team = grounds.contains(&Ground::NotRemoved);
+    if let Some(team) = team.then(|| team_in(&details.data)).flatten() {
+        let departures = unit.look::<Team>(&team).await?.departures();
+        details.data[DEPARTURES] = json!(departures);
     }
-    details.data[PASSWORD_CHANGES] = json!(changes);
     Ok(())
+}
+
+/// How often somebody had left the team when an invitation to it was sent. One that does not say is
+/// as old as can be.
+#[must_use]
+pub fn departures_before(invitation: &Value) -> u32 {
+    let noted = invitation[DEPARTURES].as_u64();
+    noted.and_then(|it| it.try_into().ok()).unwrap_or(0)
 }
 
 /// Whether everything is so that the code rests on. The outer error is ours.
@@ -328,7 +341,11 @@ fn address_of(code: &VerificationCodeRow) -> Option<&str> {
 }
 
 fn team_of(code: &VerificationCodeRow) -> Option<TeamId> {
-    let id = code.data["team_id"].as_str()?;
+    team_in(&code.data)
+}
+
+fn team_in(data: &Value) -> Option<TeamId> {
+    let id = data["team_id"].as_str()?;
     Uuid::try_parse(id).ok().map(TeamId)
 }
 

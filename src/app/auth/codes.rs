@@ -118,8 +118,8 @@ impl NewCode {
         let mut details = self.details.clone();
         if let Some(user) = self.subject {
             require_living(unit, user).await?;
-            code_grounds::note(unit, self.purpose, user, &mut details).await?;
         }
+        code_grounds::note(unit, self.purpose, self.subject, &mut details).await?;
         let issued = CodeIssued {
             project_id: unit.context().project_id.clone(),
             purpose: self.purpose,

@@ -14,7 +14,7 @@ use super::code_grounds;
 use super::codes::tail_hash;
 use crate::app::App;
 use crate::error::ApiError;
-use crate::error::known_error::KnownError;
+use crate::error::known_error::{Code, KnownError, VerificationCodeNotFound};
 
 /// What a look at a code leaves behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +200,8 @@ impl PresentedCode {
 /// Whether the caller, and not the server or another caller, is why it did not happen.
 fn is_refusal(error: &ApiError) -> bool {
     match error {
-        ApiError::Known(_) => true,
+        // It is not this caller's to use, or void for the moment.
+        ApiError::Known(known) => !known.is(VerificationCodeNotFound::DESCRIPTION),
         ApiError::Text(status, _) => *status != StatusCode::SERVICE_UNAVAILABLE,
         ApiError::TooMany(..) | ApiError::Internal(_) => false,
     }

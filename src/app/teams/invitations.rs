@@ -91,6 +91,8 @@ pub async fn accept_code(
         app.log
             .transact(context, |mut unit| async move {
                 code.redeem(&mut unit).await?;
+                let invited_after = code_grounds::departures_before(&code.row().data);
+                require_not_departed(&mut unit, team, user, invited_after).await?;
                 add_member(&mut unit, request, team, user).await?;
                 Ok::<_, ApiError>((unit, ()))
             })
@@ -139,10 +141,26 @@ pub async fn accept_by_id(
             unit.execute::<VerificationCode>(&id, redeem).await?;
             let address = [invitation.recipient_email.as_str()];
             code_grounds::void_invitations_to(&mut unit, team, &address, Some(id)).await?;
+            let invited_after = u32::try_from(invitation.departures).unwrap_or(0);
+            require_not_departed(&mut unit, team, user, invited_after).await?;
             add_member(&mut unit, request, team, user).await?;
             Ok::<_, ApiError>((unit, ()))
         })
         .await
+}
+
+/// Whoever left a team, or was removed from it, is not let in again by an invitation from before.
+async fn require_not_departed(
+    unit: &mut UnitOfWork,
+    team: TeamId,
+    user: UserId,
+    invited_after: u32,
+) -> Result<(), ApiError> {
+    let state = unit.look::<Team>(&team).await?;
+    if state.has_departed_since(user, invited_after) {
+        return Err(KnownError::verification_code_not_found().into());
+    }
+    Ok(())
 }
 
 async fn invitation_to(

@@ -117,6 +117,19 @@ async fn whoever_left_a_team_comes_back_by_no_old_invitation() {
             assert_void(&server, &user, code).await;
         }
     }
+    // Nor do they come back by one that was sent to somebody else, who still may.
+    let joining = invite(&server, &team, &email).await;
+    accept(&server, &user, &joining).expect(200).await;
+    let passed_on = invite(&server, &team, &unique_email()).await;
+    server
+        .server("DELETE", &membership(&team, &user))
+        .expect(200)
+        .await;
+    accept(&server, &user, &passed_on)
+        .refused(404, "VERIFICATION_CODE_NOT_FOUND")
+        .await;
+    let stranger = server.sign_up(&unique_email()).await;
+    accept(&server, &stranger, &passed_on).expect(200).await;
     // A new invitation is the team's will.
     let fresh = invite(&server, &team, &email).await;
     accept(&server, &user, &fresh).expect(200).await;
