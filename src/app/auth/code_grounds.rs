@@ -98,8 +98,6 @@ async fn holds(
         (Ground::SomebodysSignInAddress, Some(user)) => {
             Ok(opens(unit, user, code).await? || opens_anothers(unit, code).await?)
         }
-        // Sent when nobody had the address: it opens an account that is made for it.
-        (Ground::SomebodysSignInAddress, None) => Ok(true),
         (Ground::Address, Some(user)) => {
             let state = unit.look::<User>(&user).await?;
             Ok(address_of(code).is_some_and(|address| state.has_address(address)))
@@ -119,8 +117,6 @@ async fn holds(
             None => Ok(true),
         },
         (Ground::Owner, _) => still_owns(unit, code).await,
-        // These void codes when they go, by discarding them: such a code is never found.
-        (Ground::NoSiblingUsed(_) | Ground::NotRemoved, _) => Ok(true),
         // The account that the code was about is gone, and what the code said of it with it.
         (
             Ground::Account
@@ -130,8 +126,18 @@ async fn holds(
             | Ground::FirstFactor,
             None,
         ) => Ok(false),
-        // No code rests on these.
-        (Ground::Passkey | Ground::Session | Ground::Unrestricted, _) => Ok(true),
+        // A sign-in code that was sent when nobody had the address opens an account that is made for
+        // it. Siblings and departures void codes by discarding them: such a code is never found. And
+        // on the last three, no code rests.
+        (
+            Ground::SomebodysSignInAddress
+            | Ground::NoSiblingUsed(_)
+            | Ground::NotRemoved
+            | Ground::Passkey
+            | Ground::Session
+            | Ground::Unrestricted,
+            _,
+        ) => Ok(true),
     }
 }
 
@@ -239,10 +245,10 @@ async fn siblings(
     unit: &UnitOfWork,
     purpose: Purpose,
     scope: Siblings,
-    used: &VerificationCodeRow,
+    code: &VerificationCodeRow,
 ) -> Result<Vec<VerificationCodeId>, LedgerError> {
     let (pool, project) = (unit.log().pool(), &unit.context().project_id);
-    let (subject, address) = (used.subject.map(UserId), address_of(used));
+    let (subject, address) = (code.subject.map(UserId), address_of(code));
     match (scope, subject, address) {
         (Siblings::OfAccount, Some(user), _) => {
             let open = verification_codes::open_about(pool, project, purpose, user).await?;
@@ -257,7 +263,7 @@ async fn siblings(
         (Siblings::OfAddress, Some(_), Some(address)) => {
             verification_codes::open_sign_ins(pool, project, address).await
         }
-        (Siblings::OfInvitation, _, Some(address)) => match team_of(used) {
+        (Siblings::OfInvitation, _, Some(address)) => match team_of(code) {
             Some(team) => invitations_to(unit, team, &[address]).await,
             None => Ok(Vec::new()),
         },

@@ -116,8 +116,7 @@ impl PresentedCode {
         context: &EventContext,
         handling: Handling,
     ) -> Result<(), ApiError> {
-        let verdict = app
-            .log
+        app.log
             .transact(context, |mut unit| async move {
                 let verdict = self.require(&mut unit).await?;
                 match (&verdict, handling) {
@@ -129,8 +128,7 @@ impl PresentedCode {
                 }
                 Ok::<_, LedgerError>((unit, verdict))
             })
-            .await?;
-        verdict
+            .await?
     }
 
     /// Whether the code works, and all that it rests on is so. The outer error is ours.

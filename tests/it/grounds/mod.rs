@@ -24,7 +24,10 @@ fn test_of(credential: Credential, ground: Ground) -> (&'static str, &'static st
             "grounds/accounts.rs",
             "a_password_opens_what_it_still_is_of",
         ),
-        (C::Passkey, _) => ("grounds/accounts.rs", "a_passkey_goes_with_its_account"),
+        (
+            C::Passkey | C::Code(Purpose::PasskeyRegistration | Purpose::PasskeyAuthentication),
+            _,
+        ) => ("grounds/accounts.rs", "a_passkey_goes_with_its_account"),
         (C::Code(Purpose::SignIn), G::SomebodysSignInAddress) => (
             "grounds/codes.rs",
             "a_sign_in_code_is_void_once_nobody_signs_in_with_its_address",
@@ -65,9 +68,6 @@ fn test_of(credential: Credential, ground: Ground) -> (&'static str, &'static st
             "grounds/accounts.rs",
             "an_attempt_goes_with_its_first_factor",
         ),
-        (C::Code(Purpose::PasskeyRegistration | Purpose::PasskeyAuthentication), _) => {
-            ("grounds/accounts.rs", "a_passkey_goes_with_its_account")
-        }
         (C::Code(Purpose::PurchaseUrl), _) => (
             "grounds/owners.rs",
             "a_purchase_link_goes_with_its_customer",
