@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::app::auth::revoked_sessions::RevokedSessions;
 use crate::app::integrations::Integrations;
 use crate::app::integrations::clients::Clients;
 use crate::app::projects::directory::ProjectDirectory;
@@ -148,6 +149,7 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
     let public_url = without_slash(&settings.network.public_url);
     let dashboard_url = without_slash(settings.network.dashboard());
     let random = Random::system();
+    let token_seconds = settings.secrets.access_token_seconds;
     let stripe = settings.payments.access(mode.stripe);
     let stripe = stripe.map(|access| Stripe::new(access, random.clone()));
     let delivery = settings.webhooks.delivery(mode.address_policy);
@@ -155,12 +157,13 @@ pub fn assemble(pool: PgPool, configuration: Configuration) -> Result<App, Serve
     Ok(App::new(Parts {
         projects: ProjectDirectory::new(&log),
         users: UserLoader::start(&pool),
+        revoked_sessions: RevokedSessions::observing(&log, clock.clone(), token_seconds),
         activity: Activity::new(pool.clone()),
         recorder: Recorder::new(pool, destination(mode.analytics.as_ref())),
         analytics: mode.analytics,
         query_errors: mode.query_errors,
         docs_credentials: mode.docs_credentials,
-        tokens: TokenIssuer::new(&secret, &public_url, settings.secrets.access_token_seconds),
+        tokens: TokenIssuer::new(&secret, &public_url, token_seconds),
         passwords: Passwords::new(password_cost, &random)?,
         mail: settings.mail.shared(mode.mail)?,
         clock,
@@ -292,6 +295,10 @@ fn start_own_workers(app: &App, workers: &Supervisor) {
     let (projects, log) = (app.projects.clone(), app.log.clone());
     workers.start("project-directory", move || {
         projects.clone().keep_up(log.clone())
+    });
+    let (sessions, log) = (app.revoked_sessions.clone(), app.log.clone());
+    workers.start("revoked-sessions", move || {
+        sessions.clone().keep_up(log.clone())
     });
     let log = app.log.clone();
     workers.start("notifications", move || listen(log.clone()).ended());

@@ -12,6 +12,7 @@
 //! | concern | modules |
 //! |---|---|
 //! | accounts | [`user`], [`team`], [`permission`], [`restriction`], [`notification`] |
+//! | what opens what, and what voids it | [`grounds`], the table |
 //! | ways in | [`session`], [`verification_code`], [`cli_login`], [`api_key`], [`sign_up_rules`] |
 //! | a project and its settings | [`project`], and in it `config`: every setting, one line each |
 //! | products, items and payments | [`customer`]: the ledger of quantities, purchases and refunds |
@@ -30,6 +31,7 @@ pub mod cli_login;
 pub mod customer;
 pub mod email;
 mod event;
+pub mod grounds;
 pub mod ids;
 mod lifecycle;
 pub mod notification;

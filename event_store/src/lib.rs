@@ -21,6 +21,7 @@
 
 pub mod aggregates;
 mod commit;
+pub mod commit_observer;
 pub mod context;
 pub mod error;
 pub mod event;
@@ -40,6 +41,7 @@ pub mod unit_of_work;
 mod upcasting;
 
 pub use aggregates::LedgerEvent;
+pub use commit_observer::CommitObserver;
 pub use context::{AccessType, Actor, EventContext};
 pub use error::{ConstraintMeaning, LedgerError, Reservation};
 pub use event::{Cursor, EventEnvelope, RecordedEvent};

@@ -321,11 +321,15 @@ impl UnitOfWork {
         if self.decided.is_empty() {
             return Ok(());
         }
+        let observed = self.log.observed().wanted(&self.decided);
         let prepared = self.prepare().await?;
         let log = self.log;
         let stored = log.committer().commit(prepared).await;
         match stored {
-            Ok(()) => self.loaded.remember(log.cache(), None),
+            Ok(()) => {
+                self.loaded.remember(log.cache(), None);
+                log.observed().tell(&observed);
+            }
             Err(LedgerError::Conflict | LedgerError::Taken(_)) => self.loaded.forget(log.cache()),
             Err(_) => {}
         }

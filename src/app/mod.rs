@@ -26,6 +26,7 @@ use muniment_projections::read_models::users::loader::UserLoader;
 use muniment_projections::telemetry::{Activity, Recorder};
 use uuid::Uuid;
 
+use crate::app::auth::revoked_sessions::RevokedSessions;
 use crate::app::webhooks::Webhooks;
 use crate::clients::mail::SharedMail;
 use crate::clients::stripe::Stripe;
@@ -62,6 +63,8 @@ pub struct Parts {
     pub projects: ProjectDirectory,
     /// Users, read several at a time.
     pub users: UserLoader,
+    /// Sessions whose access tokens are refused.
+    pub revoked_sessions: RevokedSessions,
     /// Last-active times.
     pub activity: Activity,
     /// The analytics store, if there is one.

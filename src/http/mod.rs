@@ -149,8 +149,7 @@ async fn prepare(
         .map(|id| id.0.clone());
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map(|ConnectInfo(address)| address.ip());
-    let caller =
-        authentication::establish(&app, &parts.headers, peer, id.unwrap_or_default()).await?;
+    let caller = authentication::establish(&app, &parts, peer, id.unwrap_or_default()).await?;
     parts.extensions.insert(caller);
     parts.extensions.insert(body);
     parts.extensions.insert(sent);

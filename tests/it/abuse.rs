@@ -164,8 +164,7 @@ async fn no_secret_is_in_the_log_in_the_clear() {
     let totp = BASE64.encode(b"a secret of twenty b");
     note(&totp);
     server
-        .client("PATCH", "/users/me")
-        .user(&user)
+        .server("PATCH", &format!("/users/{}", user.user_id))
         .body(json!({"totp_secret_base64": totp}))
         .expect(200)
         .await;

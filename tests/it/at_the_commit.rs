@@ -323,7 +323,8 @@ async fn a_team_that_is_gone_is_selected_by_nobody() {
 #[tokio::test]
 async fn nobody_who_is_deleted_gets_a_membership_a_session_or_a_key() {
     let nodes = TwoNodes::start().await;
-    nodes.one.offer_everything().await;
+    let enabled = json!({"allow_user_api_keys": true});
+    nodes.one.configure(enabled).await;
     let (team, _ada, _bob) = team_of_two(&nodes.one).await;
     for what in ["membership", "session", "key"] {
         let user = nodes.one.sign_up(&unique_email()).await.user_id;

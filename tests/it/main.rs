@@ -46,6 +46,7 @@ mod conventions;
 mod crash;
 mod data_vault;
 mod event_log;
+mod grounds;
 mod hot_items;
 mod integrations;
 mod limits;

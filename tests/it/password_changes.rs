@@ -92,13 +92,13 @@ async fn a_changed_password_ends_the_other_sessions() {
     assert!(refreshes(&server, &user).await && !refreshes(&server, &other).await);
     assert!(signs_in_with(&server, &email, NEW).await);
     assert!(!signs_in_with(&server, &email, PASSWORD).await);
-    // Without the header, every session ends; access tokens live on.
+    // Without the header, every session ends, and its access tokens with it.
     update(NEW, PASSWORD).expect(200).await;
     assert!(!refreshes(&server, &user).await);
     server
         .client("GET", "/users/me")
         .user(&user)
-        .expect(200)
+        .refused(401, "ACCESS_TOKEN_EXPIRED")
         .await;
     server.assert_verified().await;
 }

@@ -52,12 +52,12 @@ async fn a_refresh_token_yields_access_tokens_until_sign_out() {
     let call = refresh().header("x-stack-refresh-token", &user.refresh);
     call.refused(401, "REFRESH_TOKEN_NOT_FOUND_OR_EXPIRED")
         .await;
-    // Access tokens are never revoked.
-    server
+    let details = server
         .client("GET", "/users/me")
         .user(&fresh)
-        .expect(200)
+        .refused(401, "ACCESS_TOKEN_EXPIRED")
         .await;
+    assert_eq!(details["user_id"], user.user_id.as_str());
     server.assert_verified().await;
 }
 

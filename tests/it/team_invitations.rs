@@ -326,8 +326,16 @@ async fn the_invited_see_and_accept_what_was_sent_to_their_proven_addresses() {
         .body(json!({"code": code}))
         .refused(409, "VERIFICATION_CODE_ALREADY_USED")
         .await;
-    // A member who accepts again stays one, and the invitation is used up.
+    // What else was sent to the address is void.
     let path = format!("/team-invitations/{second}/accept?user_id={}", user.user_id);
+    server
+        .server("POST", &path)
+        .refused(404, "VERIFICATION_CODE_NOT_FOUND")
+        .await;
+    assert!(to_user(&server, &user.user_id).await.is_empty());
+    // A member who accepts again stays one, and the invitation is used up.
+    let (id, _) = invite(&server, &team, &email).await;
+    let path = format!("/team-invitations/{id}/accept?user_id={}", user.user_id);
     server.server("POST", &path).expect(200).await;
     assert!(to_user(&server, &user.user_id).await.is_empty());
     server.assert_verified().await;

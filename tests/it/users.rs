@@ -288,13 +288,14 @@ async fn a_new_password_ends_all_sessions() {
             .refused(401, "REFRESH_TOKEN_NOT_FOUND_OR_EXPIRED")
             .await;
     }
-    // The access token lives on until it expires.
-    let me = server
+    // So do the access tokens of the sessions.
+    server
         .client("GET", "/users/me")
         .user(&user)
-        .expect(200)
+        .refused(401, "ACCESS_TOKEN_EXPIRED")
         .await;
-    assert_eq!(me["has_password"], false);
+    let read = server.server("GET", &path).expect(200).await;
+    assert_eq!(read["has_password"], false);
     let sign_in = server.client("POST", "/auth/password/sign-in");
     sign_in
         .body(json!({"email": email, "password": "another password"}))

@@ -12,7 +12,7 @@ use crate::{Millis, ProjectId, SecretHash, UserId};
 pub enum SessionEvent {
     /// A refresh token was issued.
     SessionStarted(SessionStarted),
-    /// The refresh token no longer works. Access tokens live on until they expire.
+    /// The refresh token no longer works, and the session's access tokens are refused.
     SessionEnded {
         /// What ended the session.
         cause: EndCause,

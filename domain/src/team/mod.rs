@@ -47,6 +47,12 @@ pub struct Team {
     display_name: String,
     /// The members, each with the permissions granted directly.
     members: BTreeMap<UserId, BTreeSet<PermissionId>>,
+    /// How often somebody left, or was removed.
+    #[serde(default)]
+    departures: u32,
+    /// Those who did, each with the number of their latest departure.
+    #[serde(default)]
+    departed: BTreeMap<UserId, u32>,
 }
 
 impl Team {
@@ -65,6 +71,25 @@ impl Team {
     /// The users who are in the team.
     pub fn members(&self) -> impl Iterator<Item = UserId> {
         self.members.keys().copied()
+    }
+
+    /// How often somebody has left the team, or was removed from it. An invitation remembers it, to
+    /// be compared in [`Team::has_departed_since`].
+    #[must_use]
+    pub fn departures(&self) -> u32 {
+        self.departures
+    }
+
+    /// Whether the user left the team, or was removed from it, after that many departures.
+    #[must_use]
+    pub fn has_departed_since(&self, user: UserId, departures: u32) -> bool {
+        self.departed.get(&user).is_some_and(|at| *at > departures)
+    }
+
+    /// Whether the user is in the team.
+    #[must_use]
+    pub fn has_member(&self, user: UserId) -> bool {
+        self.members.contains_key(&user)
     }
 
     fn grants_of(&self, user: UserId) -> Result<&BTreeSet<PermissionId>, TeamError> {
@@ -221,6 +246,8 @@ impl Aggregate for Team {
             }
             TeamEvent::MemberRemoved { user_id } => {
                 self.members.remove(&user_id);
+                self.departures += 1;
+                self.departed.insert(user_id, self.departures);
             }
             TeamEvent::TeamPermissionGranted {
                 user_id,

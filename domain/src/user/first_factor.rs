@@ -3,14 +3,7 @@
 //! A first factor is proved outside of the log: a password takes 20 ms to compare, a passkey a
 //! ceremony, a mailbox days. By then the account may have changed. So what was proved travels with
 //! the decision, and the account is asked again when the session is opened, and once more when the
-//! second factor completes what the first began.
-//!
-//! | opens | void once |
-//! |---|---|
-//! | password | another one was chosen, or it was removed; a renewed hash of the same password keeps it |
-//! | passkey | it was removed, or another took its place |
-//! | mailbox | the address left the account, or is not used for sign-in any more |
-//! | any | the account was deleted |
+//! second factor completes what the first began. What voids a proof is in [`crate::grounds`].
 
 use serde::{Deserialize, Serialize};
 

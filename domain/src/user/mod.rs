@@ -106,6 +106,9 @@ pub struct User {
     /// Of the password's hash as it is stored, if there is a password.
     #[serde(default)]
     password_digest: Option<SecretHash>,
+    /// How often the password was chosen, changed or removed.
+    #[serde(default)]
+    password_changes: u32,
     /// The credential id of the passkey, if there is one.
     #[serde(default)]
     passkey_id: Option<String>,
@@ -128,6 +131,7 @@ impl User {
             password_hash,
             ..
         } = updated.personal.or_erased();
+        self.password_changes += u32::from(updated.has_password.is_some());
         if !password_hash.is_keep() {
             self.password_digest = digest(password_hash.into_value().as_deref());
         }
@@ -168,6 +172,24 @@ impl User {
     #[must_use]
     pub fn is_deleted(&self) -> bool {
         self.lifecycle == Lifecycle::Deleted
+    }
+
+    /// How often the password was chosen, changed or removed. What was promised on the ground of a
+    /// password, such as a code to replace it, compares this: a number tells nothing of the password.
+    #[must_use]
+    pub fn password_changes(&self) -> u32 {
+        self.password_changes
+    }
+
+    /// Whether the address is one of the user's, for whatever it may be used.
+    #[must_use]
+    pub fn has_address(&self, address: &str) -> bool {
+        self.addresses().any(|it| it == address)
+    }
+
+    /// The user's addresses, normalised.
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.channels.values().map(|channel| channel.value.as_str())
     }
 
     /// Whether the user has not signed up yet.
@@ -229,9 +251,12 @@ impl Aggregate for User {
             UserEvent::SelectedTeamChanged { selected_team_id } => {
                 self.selected_team_id = selected_team_id;
             }
-            UserEvent::PasswordRehashed { personal }
-            | UserEvent::PasswordChosen { personal, .. } => {
+            UserEvent::PasswordRehashed { personal } => {
                 self.password_digest = digest(personal.or_erased().password_hash.as_deref());
+            }
+            UserEvent::PasswordChosen { personal, .. } => {
+                self.password_digest = digest(personal.or_erased().password_hash.as_deref());
+                self.password_changes += 1;
             }
             UserEvent::PasskeyUsed { .. } => {}
             UserEvent::OtpEnabled {} => self.otp_enabled = true,

@@ -12,6 +12,7 @@ use postgres_es::PostgresEventRepository;
 use sqlx::PgPool;
 
 use crate::commit::group_commit::{Answer, Committer};
+use crate::commit_observer::{CommitObserver, Observed};
 use crate::context::EventContext;
 use crate::error::LedgerError;
 use crate::keyed_lock::KeyedLock;
@@ -37,6 +38,7 @@ struct Inner {
     cache: AggregateCache,
     notifier: Arc<Notifier>,
     committer: Committer,
+    observed: Observed,
     /// Units that were decided on what others changed in the meantime, by their first stream.
     contended: KeyedLock<String>,
 }
@@ -80,6 +82,7 @@ impl EventLog {
             stock: PostgresEventRepository::new(pool.clone()),
             committer: Committer::start(&pool, &sealer, &notifier, Arc::new(projector)),
             sealer,
+            observed: Observed::default(),
             cache: AggregateCache::default(),
             contended: KeyedLock::default(),
             notifier,
@@ -105,6 +108,15 @@ impl EventLog {
 
     pub(crate) fn committer(&self) -> &Committer {
         &self.0.committer
+    }
+
+    /// Has `observer` told of what units of work of this process commit. A log has one.
+    pub fn observe(&self, observer: CommitObserver) {
+        self.0.observed.set(observer);
+    }
+
+    pub(crate) fn observed(&self) -> &Observed {
+        &self.0.observed
     }
 
     /// Changes with every append that this process knows of, its own and others'.

@@ -4,8 +4,10 @@ use axum::http::StatusCode;
 use muniment_domain::cli_login::{
     CliLogin, CliLoginCommand, CliLoginError, CliLoginStarted, HandedToken,
 };
+use muniment_domain::session::Session;
+use muniment_domain::user::User;
 use muniment_domain::{CliLoginId, Millis, SecretHash, SessionId, UserId};
-use muniment_event_store::LedgerError;
+use muniment_event_store::{LedgerError, UnitOfWork};
 use muniment_projections::read_models::users::{self, UserRecord};
 use muniment_projections::read_models::{cli_logins, sessions as session_rows};
 
@@ -119,6 +121,10 @@ pub async fn poll(request: RequestContext<'_>, polling_code: &str) -> Result<Ans
             let Some(token) = token else {
                 return Ok((unit, Answer::Used));
             };
+            // What was handed over may have ended before it was fetched.
+            if !is_open(&mut unit, &token).await? {
+                return Ok((unit, Answer::Expired));
+            }
             unit.execute::<CliLogin>(&id, CliLoginCommand::Fetch(now))
                 .await?;
             Ok::<_, LedgerError>((unit, Answer::Success(token)))
@@ -158,7 +164,7 @@ pub async fn claim(request: RequestContext<'_>, login_code: &str) -> Result<Clai
         .await?
         .ok_or_else(nothing)?;
     let command = CliLoginCommand::ClaimAnonymousSession(request.context.now);
-    carry_out(request, id, command).await?;
+    carry_out(request, id, command, &token).await?;
     Ok(Claimed {
         access_token: issue_access_token(
             request.app,
@@ -190,24 +196,46 @@ pub async fn complete(
     }
     let command = CliLoginCommand::Complete {
         at: request.context.now,
-        refresh_token: token,
+        refresh_token: token.clone(),
     };
-    carry_out(request, id, command).await
+    carry_out(request, id, command, &token).await
 }
 
+/// Carries out a command that hands the session of this token to somebody, if it is open.
 async fn carry_out(
     request: RequestContext<'_>,
     id: CliLoginId,
     command: CliLoginCommand,
+    token: &str,
 ) -> Result<(), ApiError> {
-    let done = request
+    let command = &command;
+    request
         .app
-        .execute::<CliLogin>(request.context, &id, &command)
-        .await;
-    done.map_err(|error| match error {
-        LedgerError::CliLogin(error) => refusal(&format!("Not possible: {error}.")),
-        error => error.into(),
-    })
+        .log
+        .transact(request.context, |mut unit| async move {
+            if !is_open(&mut unit, token).await? {
+                return Err(refusal("The session has ended. Sign in again."));
+            }
+            let done = unit.execute::<CliLogin>(&id, command.clone()).await;
+            done.map_err(|error| match error {
+                LedgerError::CliLogin(error) => refusal(&format!("Not possible: {error}.")),
+                error => error.into(),
+            })?;
+            Ok::<_, ApiError>((unit, ()))
+        })
+        .await
+}
+
+/// Whether the session of a refresh token is open, and its user there, now and at the commit.
+async fn is_open(unit: &mut UnitOfWork, token: &str) -> Result<bool, LedgerError> {
+    let (project, hash) = (unit.context().project_id.clone(), SecretHash::of(token));
+    let row = session_rows::by_token(unit.log().pool(), &project, hash).await?;
+    let Some(row) = row.filter(|row| row.is_valid_at(unit.context().now)) else {
+        return Ok(false);
+    };
+    let is_open = *unit.look::<Session>(&row.session_id()).await? == Session::Open;
+    let user = UserId(row.user_id);
+    Ok(is_open && unit.look::<User>(&user).await?.is_active())
 }
 
 async fn pending(

@@ -1,19 +1,17 @@
-//! Codes that are sent or shown to somebody, who brings them back.
+//! Codes that are sent or shown to somebody. What happens when they come back is in
+//! [`super::presented_code`].
 
 use muniment_domain::verification_code::{
     CodeDetails, CodeIssued, Purpose, VerificationCode, VerificationCodeCommand,
-    VerificationCodeError,
 };
 use muniment_domain::{Millis, SecretHash, UserId, VerificationCodeId};
 use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
-use muniment_projections::read_models::verification_codes::{self, VerificationCodeRow};
 use serde_json::Value;
 use url::Url;
 
+use super::code_grounds;
 use crate::app::App;
 use crate::app::users::require_living;
-use crate::error::ApiError;
-use crate::error::known_error::KnownError;
 
 /// The length of a code, in characters.
 pub const LENGTH: usize = 45;
@@ -117,9 +115,11 @@ impl NewCode {
     /// # Errors
     /// `User(NotFound)` when the user that it is about is gone by now.
     pub async fn issue(&self, unit: &mut UnitOfWork) -> Result<(), LedgerError> {
+        let mut details = self.details.clone();
         if let Some(user) = self.subject {
             require_living(unit, user).await?;
         }
+        code_grounds::note(unit, self.purpose, self.subject, &mut details).await?;
         let issued = CodeIssued {
             project_id: unit.context().project_id.clone(),
             purpose: self.purpose,
@@ -128,7 +128,7 @@ impl NewCode {
             issued_at: unit.context().now,
             expires_at: self.expires_at,
             subject: self.subject,
-            personal: self.details.clone().into(),
+            personal: details.into(),
         };
         unit.create::<VerificationCode>(&self.id, VerificationCodeCommand::Issue(Box::new(issued)))
             .await
@@ -145,64 +145,6 @@ pub async fn issue(app: &App, context: &EventContext, code: &NewCode) -> Result<
             code.issue(&mut unit).await?;
             Ok::<_, LedgerError>((unit, ()))
         })
-        .await
-}
-
-/// Whether a code is used up by being looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Handling {
-    /// It is only looked at. The look counts as an attempt.
-    Check,
-    /// It is used up.
-    Redeem,
-}
-
-/// Looks a code up, counts the attempt and, if wanted, uses the code up. What the caller does
-/// with a redeemed code comes afterwards: if that fails, the code is gone all the same.
-///
-/// # Errors
-/// `VERIFICATION_CODE_NOT_FOUND`, `VERIFICATION_CODE_EXPIRED`, `VERIFICATION_CODE_ALREADY_USED`,
-/// `VERIFICATION_CODE_MAX_ATTEMPTS_REACHED`.
-pub async fn take(
-    app: &App,
-    context: &EventContext,
-    purpose: Purpose,
-    code: &str,
-    handling: Handling,
-) -> Result<VerificationCodeRow, ApiError> {
-    let rows =
-        verification_codes::by_tail(app.pool(), &context.project_id, tail_hash(code)).await?;
-    let hash = SecretHash::of(code);
-    let (mut meant, others): (Vec<_>, Vec<_>) =
-        rows.into_iter().partition(|row| row.is(purpose, hash));
-    let meant = meant.pop();
-    let (target, bystanders) = (meant.as_ref().map(VerificationCodeRow::code_id), &others);
-    let verdict = app
-        .log
-        .transact(context, |mut unit| async move {
-            for row in bystanders {
-                count_attempt(&mut unit, row.code_id()).await?;
-            }
-            let Some(id) = target else {
-                return Ok::<_, LedgerError>((unit, Err(VerificationCodeError::NotFound)));
-            };
-            let now = unit.context().now;
-            let verdict = unit.state::<VerificationCode>(&id).await?.check(now);
-            if verdict.is_ok() && handling == Handling::Redeem {
-                let redeem = VerificationCodeCommand::Redeem(now);
-                unit.execute::<VerificationCode>(&id, redeem).await?;
-            } else {
-                count_attempt(&mut unit, id).await?;
-            }
-            Ok((unit, verdict))
-        })
-        .await?;
-    verdict.map_err(LedgerError::from)?;
-    meant.ok_or_else(|| KnownError::verification_code_not_found().into())
-}
-
-async fn count_attempt(unit: &mut UnitOfWork, id: VerificationCodeId) -> Result<(), LedgerError> {
-    unit.execute::<VerificationCode>(&id, VerificationCodeCommand::CountAttempt)
         .await
 }
 

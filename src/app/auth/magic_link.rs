@@ -6,16 +6,22 @@ use muniment_domain::verification_code::Purpose;
 use muniment_domain::{EmailAddress, UserId};
 use muniment_projections::read_models::users::{self, UserRow};
 
-use super::codes::{self, Handling};
+use super::presented_code::{PresentedCode, present};
 use super::redirects;
-use super::sign_in::{SignedIn, after_first_factor};
+use super::sign_in::{NextStep, SignedIn};
 use super::sign_up::{Proof, SignUp, sign_up};
 use crate::app::auth::sign_up_gate::country_in;
 use crate::app::emails;
 use crate::app::emails::CodeEmail;
 use crate::app::request_context::RequestContext;
 use crate::error::ApiError;
-use crate::error::known_error::KnownError;
+use crate::error::known_error::{
+    Code, KnownError, MultiFactorAuthenticationRequired, UserEmailAlreadyExists,
+};
+
+/// How often a code is tried while others sign up with its address. It takes two: whoever was faster
+/// has an account then.
+const ROUNDS: usize = 3;
 
 /// Mails a code, and returns its nonce, which belongs to the short password in the mail.
 ///
@@ -49,37 +55,102 @@ pub async fn sign_in(
     code: &str,
     current: Option<&UserRow>,
 ) -> Result<SignedIn, ApiError> {
-    let code = codes::take(
-        request.app,
-        request.context,
-        Purpose::SignIn,
-        code,
-        Handling::Redeem,
-    )
-    .await?;
-    let email = code.email.map(EmailAddress::from_stored);
-    let email = email.ok_or_else(KnownError::verification_code_not_found)?;
-    if let Some(user) = owner(request, &email).await? {
-        let proof = FirstFactor::Mailbox {
-            address: email.to_string(),
-        };
-        let void = KnownError::verification_code_not_found;
-        let user = user.user_id();
-        return after_first_factor(request, user, proof, SessionOrigin::Code, void).await;
+    let RequestContext { app, context, .. } = request;
+    let code = present(app, context, Purpose::SignIn, code).await?;
+    let email = code.row().email.clone().map(EmailAddress::from_stored);
+    let email = &email.ok_or_else(KnownError::verification_code_not_found)?;
+    for _ in 1..ROUNDS {
+        match enter(request, &code, email, current).await {
+            Err(Refused::AddressTaken(_)) => {}
+            done => return settled(request, &code, done).await,
+        }
     }
-    if !request.project.config.auth.otp.allow_sign_in {
-        return Err(ApiError::text(
-            axum::http::StatusCode::BAD_REQUEST,
-            "Sign-up by email code is switched off in this project.",
-        ));
+    let done = enter(request, &code, email, current).await;
+    settled(request, &code, done).await
+}
+
+/// Why a code let nobody in.
+enum Refused {
+    /// Somebody signed up with the address in the same moment, and can be signed in to now.
+    AddressTaken(ApiError),
+    /// Another factor is wanted; the code is used up for good.
+    Redeemed(ApiError),
+    /// Anything else.
+    Other(ApiError),
+}
+
+async fn settled(
+    RequestContext { app, context, .. }: RequestContext<'_>,
+    code: &PresentedCode,
+    done: Result<SignedIn, Refused>,
+) -> Result<SignedIn, ApiError> {
+    match done {
+        Ok(signed_in) => Ok(signed_in),
+        Err(Refused::Redeemed(error)) => Err(error),
+        Err(Refused::AddressTaken(error) | Refused::Other(error)) => {
+            code.settle(app, context, Err(error)).await
+        }
     }
-    let wish = SignUp {
-        email,
-        proof: Proof::Code,
-        verification_callback: None,
-        country_code: code.data["country_code"].as_str().map(str::to_owned),
+}
+
+/// Signs in, or up, as the address is or is not somebody's at the moment.
+async fn enter(
+    request: RequestContext<'_>,
+    code: &PresentedCode,
+    email: &EmailAddress,
+    current: Option<&UserRow>,
+) -> Result<SignedIn, Refused> {
+    let owner = owner(request, email).await.map_err(Refused::Other)?;
+    let Some(user) = owner else {
+        return enter_newly(request, code, email, current).await;
     };
-    sign_up(request, wish, current).await
+    let proof = FirstFactor::Mailbox {
+        address: email.to_string(),
+    };
+    let (user, void) = (user.user_id(), KnownError::verification_code_not_found);
+    let next = &NextStep::generate(request, user, proof, SessionOrigin::Code, void);
+    let taken = request
+        .app
+        .log
+        .transact(request.context, |mut unit| async move {
+            code.redeem(&mut unit).await?;
+            let taken = next.carry_out(&mut unit).await?;
+            Ok::<_, ApiError>((unit, taken))
+        })
+        .await
+        .map_err(Refused::Other)?;
+    next.answer(request, taken).await.map_err(Refused::Redeemed)
+}
+
+/// Signs up with a code of an address that nobody signs in with.
+async fn enter_newly(
+    request: RequestContext<'_>,
+    code: &PresentedCode,
+    email: &EmailAddress,
+    current: Option<&UserRow>,
+) -> Result<SignedIn, Refused> {
+    if !request.project.config.auth.otp.allow_sign_in {
+        let text = "Sign-up by email code is switched off in this project.";
+        return Err(Refused::Other(ApiError::bad_request(text)));
+    }
+    let country_code = code.row().data["country_code"].as_str();
+    let wish = SignUp {
+        email: email.clone(),
+        proof: Proof::Code(code),
+        verification_callback: None,
+        country_code: country_code.map(str::to_owned),
+    };
+    sign_up(request, wish, current)
+        .await
+        .map_err(|error| match error {
+            ApiError::Known(known) if known.is(UserEmailAlreadyExists::DESCRIPTION) => {
+                Refused::AddressTaken(ApiError::Known(known))
+            }
+            ApiError::Known(known) if known.is(MultiFactorAuthenticationRequired::DESCRIPTION) => {
+                Refused::Redeemed(ApiError::Known(known))
+            }
+            error => Refused::Other(error),
+        })
 }
 
 /// The user who may sign in with a code sent to the address. One whose address is verified may,

@@ -23,7 +23,8 @@ use webauthn_rs_core::proto::{
     RegisterPublicKeyCredential, RegistrationState, UserVerificationPolicy,
 };
 
-use super::codes::{self, Handling, NewCode};
+use super::codes::{self, NewCode};
+use super::presented_code::{Handling, take};
 use super::redirects;
 use super::sign_in::{SignedIn, after_first_factor};
 use crate::app::projects::directory::LoadedProject;
@@ -126,7 +127,7 @@ pub async fn register(
 ) -> Result<String, ApiError> {
     let RequestContext { app, context, .. } = request;
     let purpose = Purpose::PasskeyRegistration;
-    let code = codes::take(app, context, purpose, code, Handling::Redeem).await?;
+    let code = take(app, context, purpose, code, Handling::Redeem).await?;
     require_enabled(request.project)?;
     let user = user.ok_or_else(KnownError::user_authentication_required)?;
     let failed = || ApiError::from(KnownError::passkey_registration_failed());
@@ -194,7 +195,7 @@ pub async fn sign_in(
 ) -> Result<SignedIn, ApiError> {
     let RequestContext { app, context, .. } = request;
     let purpose = Purpose::PasskeyAuthentication;
-    let code = codes::take(app, context, purpose, code, Handling::Redeem).await?;
+    let code = take(app, context, purpose, code, Handling::Redeem).await?;
     require_enabled(request.project)?;
     let failed = || ApiError::from(KnownError::passkey_authentication_failed());
     let state: AuthenticationState =

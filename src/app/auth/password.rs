@@ -6,11 +6,11 @@ use muniment_domain::session::{EndCause, SessionOrigin};
 use muniment_domain::user::{FirstFactor, PasswordOccasion, User, UserCommand, UserError};
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{EmailAddress, SecretHash, SessionId, UserId};
-use muniment_event_store::{EventContext, LedgerError};
+use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::sessions as session_rows;
 use muniment_projections::read_models::users::{self, UserRow};
 
-use super::codes::{self, Handling};
+use super::presented_code::{PresentedCode, present};
 use super::sessions;
 use super::sign_in::{SignedIn, after_first_factor};
 use crate::app::App;
@@ -126,7 +126,8 @@ pub async fn update(
     // The password that was compared must still be the one that is changed.
     let proof = FirstFactor::password(stored);
     let fate = Sessions::EndedBut(kept);
-    change_proved(app, context, user.user_id(), choose, fate, Some(&proof)).await
+    let allowed = Allowed::ByProof(&proof);
+    change_allowed(app, context, user.user_id(), choose, fate, allowed).await
 }
 
 /// Mails a link to choose a new password with, if somebody signs in with the address. If nobody
@@ -172,17 +173,21 @@ pub async fn reset(
         project,
         ..
     } = request;
-    let code = codes::take(app, context, Purpose::PasswordReset, code, Handling::Redeem).await?;
-    if !project.config.auth.password.allow_sign_in {
-        return Err(KnownError::password_authentication_not_enabled().into());
-    }
-    let user = code.subject.map(UserId);
-    let user = user.ok_or_else(KnownError::user_not_found)?;
-    let choose = UserCommand::ChoosePassword {
-        hash: hash_strong(app, password).await?,
-        occasion: PasswordOccasion::Reset,
+    let code = present(app, context, Purpose::PasswordReset, code).await?;
+    let reset = async {
+        if !project.config.auth.password.allow_sign_in {
+            return Err(KnownError::password_authentication_not_enabled().into());
+        }
+        let user = code.row().subject.map(UserId);
+        let user = user.ok_or_else(KnownError::user_not_found)?;
+        let choose = UserCommand::ChoosePassword {
+            hash: hash_strong(app, password).await?,
+            occasion: PasswordOccasion::Reset,
+        };
+        let fate = Sessions::EndedBut(None);
+        change_allowed(app, context, user, choose, fate, Allowed::ByCode(&code)).await
     };
-    change(app, context, user, choose, Sessions::EndedBut(None)).await
+    code.settle(app, context, reset.await).await
 }
 
 /// What becomes of sessions when the password changes.
@@ -194,6 +199,28 @@ enum Sessions {
     EndedBut(Option<SessionId>),
 }
 
+/// What a password may be changed by. It is asked for in the unit that changes it.
+#[derive(Clone, Copy)]
+enum Allowed<'a> {
+    /// Nothing in particular: the command itself refuses where it must.
+    Anyway,
+    /// This still opens the account.
+    ByProof(&'a FirstFactor),
+    /// This code still works, and is used up.
+    ByCode(&'a PresentedCode),
+}
+
+impl Allowed<'_> {
+    async fn require(self, unit: &mut UnitOfWork, user: UserId) -> Result<(), ApiError> {
+        match self {
+            Self::Anyway => Ok(()),
+            Self::ByProof(proof) if unit.look::<User>(&user).await?.accepts(proof) => Ok(()),
+            Self::ByProof(_) => Err(KnownError::password_confirmation_mismatch().into()),
+            Self::ByCode(code) => code.redeem(unit).await,
+        }
+    }
+}
+
 async fn change(
     app: &App,
     context: &EventContext,
@@ -201,28 +228,24 @@ async fn change(
     command: UserCommand,
     fate: Sessions,
 ) -> Result<(), ApiError> {
-    change_proved(app, context, user, command, fate, None).await
+    change_allowed(app, context, user, command, fate, Allowed::Anyway).await
 }
 
-/// Changes the password if `proof`, where there is one, still opens the account. A session that was
+/// Changes the password if that is still allowed. A session that was
 /// opened with the old password, in a transaction just before this one, is not among those that the
 /// unit ends; so those are looked for again before anybody is told that the password was changed.
-async fn change_proved(
+async fn change_allowed(
     app: &App,
     context: &EventContext,
     user: UserId,
     command: UserCommand,
     fate: Sessions,
-    proof: Option<&FirstFactor>,
+    allowed: Allowed<'_>,
 ) -> Result<(), ApiError> {
     let command = &command;
     app.log
         .transact(context, |mut unit| async move {
-            if let Some(proof) = proof
-                && !unit.look::<User>(&user).await?.accepts(proof)
-            {
-                return Err(ApiError::from(KnownError::password_confirmation_mismatch()));
-            }
+            allowed.require(&mut unit, user).await?;
             let changed = unit.execute::<User>(&user, command.clone()).await;
             changed.map_err(refused)?;
             let cause = EndCause::PasswordChanged;

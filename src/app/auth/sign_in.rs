@@ -4,12 +4,13 @@ use muniment_domain::UserId;
 use muniment_domain::session::SessionOrigin;
 use muniment_domain::user::{FirstFactor, NewUser, User, UserCommand, UserError};
 use muniment_domain::verification_code::{Purpose, VerificationCode, VerificationCodeCommand};
-use muniment_event_store::LedgerError;
+use muniment_event_store::{LedgerError, UnitOfWork};
 use muniment_projections::read_models::users::UserRow;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::codes::{self, Handling, MFA_MILLIS, NewCode};
+use super::codes::{self, MFA_MILLIS, NewCode};
+use super::presented_code::{Handling, take};
 use super::sessions::{NewSession, issue_access_token};
 use crate::app::request_context::RequestContext;
 use crate::app::users::accounts::{self, NewAccount, SideEffects};
@@ -69,35 +70,93 @@ pub async fn after_first_factor(
     opening: SessionOrigin,
     void: fn() -> KnownError,
 ) -> Result<SignedIn, ApiError> {
-    let session = NewSession::generate(request.app, opening);
-    let attempt = AttemptRecord {
-        user_id: user,
-        is_new_user: false,
-        proof: Some(proof.clone()),
-    };
-    let code = attempt.code(request);
-    let (session_ref, code_ref, proof) = (&session, &code, &proof);
-    let takes_second_factor = request
+    let next = &NextStep::generate(request, user, proof, opening, void);
+    let taken = request
         .app
         .log
         .transact(request.context, |mut unit| async move {
-            let state = unit.look::<User>(&user).await?;
-            if !state.accepts(proof) {
-                return Err(ApiError::from(void()));
-            }
-            let takes_second_factor = state.requires_second_factor();
-            if takes_second_factor {
-                code_ref.issue(&mut unit).await?;
-            } else {
-                session_ref.start(&mut unit, user).await?;
-            }
-            Ok::<_, ApiError>((unit, takes_second_factor))
+            let taken = next.carry_out(&mut unit).await?;
+            Ok::<_, ApiError>((unit, taken))
         })
         .await?;
-    if takes_second_factor {
-        return Err(KnownError::multi_factor_authentication_required(code.text()).into());
+    next.answer(request, taken).await
+}
+
+/// What follows a first factor: a session, or the code for the second. Which of them is decided in
+/// the unit of work.
+pub struct NextStep {
+    user: UserId,
+    proof: FirstFactor,
+    session: NewSession,
+    attempt: NewCode,
+    void: fn() -> KnownError,
+}
+
+/// Which step was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepTaken {
+    /// A session was opened.
+    Session,
+    /// The account wants a second factor.
+    Attempt,
+}
+
+impl NextStep {
+    /// Draws the secrets of both. `void` is told when the proof opens the account no longer.
+    #[must_use]
+    pub fn generate(
+        request: RequestContext<'_>,
+        user: UserId,
+        proof: FirstFactor,
+        opening: SessionOrigin,
+        void: fn() -> KnownError,
+    ) -> Self {
+        let attempt = AttemptRecord {
+            user_id: user,
+            is_new_user: false,
+            proof: Some(proof.clone()),
+        };
+        Self {
+            user,
+            proof,
+            session: NewSession::generate(request.app, opening),
+            attempt: attempt.code(request),
+            void,
+        }
     }
-    hand_out(request, user, session, false).await
+
+    /// Takes the step within a unit of work.
+    ///
+    /// # Errors
+    /// What `void` says when the proof opens the account no longer, or the account is gone.
+    pub async fn carry_out(&self, unit: &mut UnitOfWork) -> Result<StepTaken, ApiError> {
+        let state = unit.look::<User>(&self.user).await?;
+        if !state.accepts(&self.proof) {
+            return Err((self.void)().into());
+        }
+        if state.requires_second_factor() {
+            self.attempt.issue(unit).await?;
+            return Ok(StepTaken::Attempt);
+        }
+        self.session.start(unit, self.user).await?;
+        Ok(StepTaken::Session)
+    }
+
+    /// What the caller is told once the unit took effect.
+    ///
+    /// # Errors
+    /// `MULTI_FACTOR_AUTHENTICATION_REQUIRED`.
+    pub async fn answer(
+        &self,
+        request: RequestContext<'_>,
+        taken: StepTaken,
+    ) -> Result<SignedIn, ApiError> {
+        if taken == StepTaken::Attempt {
+            let code = self.attempt.text();
+            return Err(KnownError::multi_factor_authentication_required(code).into());
+        }
+        hand_out(request, self.user, self.session.clone(), false).await
+    }
 }
 
 /// What an attempt code remembers of the first factor.
@@ -151,14 +210,8 @@ pub async fn with_second_factor(
     totp: &str,
 ) -> Result<SignedIn, ApiError> {
     let RequestContext { app, context, .. } = request;
-    let attempt = codes::take(
-        app,
-        context,
-        Purpose::MfaAttempt,
-        attempt_code,
-        Handling::Check,
-    )
-    .await?;
+    let purpose = Purpose::MfaAttempt;
+    let attempt = take(app, context, purpose, attempt_code, Handling::Check).await?;
     let first: AttemptRecord =
         serde_json::from_value(attempt.data.clone()).map_err(ApiError::internal)?;
     let (user, code_id) = (first.user_id, attempt.code_id());

@@ -6,6 +6,7 @@ use muniment_domain::user::{NewPrimaryEmail, NewUser, UserUpdate};
 use muniment_domain::{ContactChannelId, EmailAddress, Patch, UserId};
 use muniment_projections::read_models::users::UserRow;
 
+use super::presented_code::PresentedCode;
 use super::sessions::NewSession;
 use super::sign_in::{SignedIn, hand_out, require_no_second_factor};
 use crate::app::auth::sign_up_gate;
@@ -17,11 +18,11 @@ use crate::error::ApiError;
 
 /// What a stranger brings.
 #[derive(Clone, Debug)]
-pub struct SignUp {
+pub struct SignUp<'c> {
     /// The address to sign in with.
     pub email: EmailAddress,
     /// What proves the address, or guards the account.
-    pub proof: Proof,
+    pub proof: Proof<'c>,
     /// Where the link leads that is to prove the address.
     pub verification_callback: Option<String>,
     /// Where the person seems to be: two letters, ISO 3166-1 alpha-2.
@@ -30,11 +31,11 @@ pub struct SignUp {
 
 /// The way in which somebody signs up.
 #[derive(Clone, Debug)]
-pub enum Proof {
+pub enum Proof<'c> {
     /// This password was chosen, and is strong enough; the address is yet to be proved.
     Password(String),
-    /// A code that was sent to the address came back.
-    Code,
+    /// A code that was sent to the address came back. It is used up with the sign-up.
+    Code(&'c PresentedCode),
 }
 
 /// Signs up and in. `current` is the signed-in user, who matters only if anonymous: then that
@@ -45,13 +46,13 @@ pub enum Proof {
 /// anonymous user who has a second factor.
 pub async fn sign_up(
     request: RequestContext<'_>,
-    sign_up: SignUp,
+    sign_up: SignUp<'_>,
     current: Option<&UserRow>,
 ) -> Result<SignedIn, ApiError> {
     let RequestContext { app, context, .. } = request;
     let method = match sign_up.proof {
         Proof::Password(_) => AuthMethod::Password,
-        Proof::Code => AuthMethod::Otp,
+        Proof::Code(_) => AuthMethod::Otp,
     };
     let applicant = Applicant {
         email: sign_up.email.to_string(),
@@ -66,7 +67,7 @@ pub async fn sign_up(
                 .await
                 .map_err(ApiError::internal)?,
         ),
-        Proof::Code => None,
+        Proof::Code(_) => None,
     };
     let account = FullAccount {
         sign_up,
@@ -87,13 +88,13 @@ pub async fn sign_up(
 
 /// The account that a sign-up which the project's rules let through leads to.
 #[derive(Clone)]
-struct FullAccount {
-    sign_up: SignUp,
+struct FullAccount<'c> {
+    sign_up: SignUp<'c>,
     password_hash: Option<String>,
     admitted: AdmittedSignUp,
 }
 
-impl FullAccount {
+impl<'c> FullAccount<'c> {
     async fn create(
         self,
         request: RequestContext<'_>,
@@ -117,6 +118,7 @@ impl FullAccount {
         let side_effects = SideEffects {
             session: Some(session),
             email: email.as_ref(),
+            code: self.code(),
         };
         accounts::open(request.app, request.context, &account, &side_effects).await?;
         Ok(account.id)
@@ -142,7 +144,7 @@ impl FullAccount {
         anonymous: &UserRow,
         session: &NewSession,
     ) -> Result<bool, ApiError> {
-        let id = anonymous.user_id();
+        let (id, code) = (anonymous.user_id(), self.code());
         let email = self.verification_email(request, id);
         let channel_id = ContactChannelId(request.app.random.uuid());
         let is_verified = self.is_verified().then_some(true);
@@ -159,13 +161,22 @@ impl FullAccount {
         let side_effects = SideEffects {
             session: Some(session).filter(|_| !anonymous.totp_enabled),
             email: email.as_ref(),
+            code,
         };
         accounts::upgrade(request.app, request.context, id, &update, &side_effects).await
     }
 
     /// Whether the address was proved by signing up.
     fn is_verified(&self) -> bool {
-        matches!(self.sign_up.proof, Proof::Code)
+        self.code().is_some()
+    }
+
+    /// The code that is used up with it.
+    fn code(&self) -> Option<&'c PresentedCode> {
+        match self.sign_up.proof {
+            Proof::Password(_) => None,
+            Proof::Code(code) => Some(code),
+        }
     }
 
     fn verification_email(&self, request: RequestContext<'_>, user: UserId) -> Option<CodeEmail> {

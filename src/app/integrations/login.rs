@@ -15,8 +15,8 @@
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{Algorithm, Header};
 use muniment_domain::project::{Project, ProjectCommand, ProjectError};
-use muniment_domain::verification_code::{Purpose, VerificationCode, VerificationCodeCommand};
-use muniment_domain::{KeySetId, Millis, ProjectId, VerificationCodeId};
+use muniment_domain::verification_code::Purpose;
+use muniment_domain::{KeySetId, Millis, ProjectId, UserId};
 use muniment_event_store::{EventContext, LedgerError};
 use muniment_projections::read_models::verification_codes::VerificationCodeRow;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,8 @@ use url::Url;
 use super::clients::{Client, IdTokenSigning};
 use super::{Integration, key_expiry};
 use crate::app::App;
-use crate::app::auth::codes::{self, Handling, NewCode};
+use crate::app::auth::codes::NewCode;
+use crate::app::auth::presented_code::{Handling, PresentedCode, present, take};
 use crate::app::projects::NewKeys;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
@@ -96,6 +97,10 @@ impl Interaction {
 struct Agreement {
     project_id: ProjectId,
     key_set_id: KeySetId,
+    /// The user who agreed, if the dashboard said who that was. Codes of before this was noted have
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    agreed_by: Option<UserId>,
 }
 
 /// What an authorization code remembers.
@@ -128,7 +133,7 @@ pub async fn confirm(
     context: &EventContext,
     interaction_uid: String,
     project_id: ProjectId,
-    description: String,
+    (description, agreed_by): (String, Option<UserId>),
 ) -> Result<String, ApiError> {
     if app.projects.find(&project_id).await?.is_none() {
         return Err(KnownError::project_not_found(&project_id).into());
@@ -144,6 +149,7 @@ pub async fn confirm(
         agreement: Agreement {
             project_id: project_id.clone(),
             key_set_id: set,
+            agreed_by,
         },
     };
     let code = NewCode::generate(app, Purpose::IntegrationConfirmation, CODE_MILLIS)
@@ -184,15 +190,13 @@ pub async fn finish(
         return Ok(None);
     };
     let purpose = Purpose::IntegrationConfirmation;
-    let Some(row) = working(codes::take(app, context, purpose, code, Handling::Check).await)?
-    else {
+    let Some(confirmation) = working(present(app, context, purpose, code).await)? else {
         return Ok(None);
     };
-    let confirmation = row.code_id();
     let Some(Confirmation {
         interaction_uid,
         agreement,
-    }) = serde_json::from_value(row.data).ok()
+    }) = serde_json::from_value(confirmation.row().data.clone()).ok()
     else {
         return Ok(None);
     };
@@ -209,7 +213,7 @@ pub async fn finish(
     };
     let code =
         NewCode::generate(app, Purpose::IntegrationLogin, CODE_MILLIS).remembering(json!(login));
-    let swapped = swap(app, context, confirmation, &code).await;
+    let swapped = swap(app, context, &confirmation, &code).await;
     Ok(working(swapped)?.and_then(|()| interaction.answer(code.text())))
 }
 
@@ -217,18 +221,16 @@ pub async fn finish(
 async fn swap(
     app: &App,
     context: &EventContext,
-    old: VerificationCodeId,
+    old: &PresentedCode,
     new: &NewCode,
 ) -> Result<(), ApiError> {
     app.log
         .transact(context, |mut unit| async move {
-            let redeem = VerificationCodeCommand::Redeem(context.now);
-            unit.execute::<VerificationCode>(&old, redeem).await?;
+            old.redeem(&mut unit).await?;
             new.issue(&mut unit).await?;
-            Ok::<_, LedgerError>((unit, ()))
+            Ok::<_, ApiError>((unit, ()))
         })
         .await
-        .map_err(ApiError::from)
 }
 
 /// What a platform gets for a login code.
@@ -265,7 +267,7 @@ pub async fn exchange(
 ) -> Result<Option<Granted>, ApiError> {
     let purpose = Purpose::IntegrationLogin;
     let code = shown.code.to_lowercase();
-    let taken = codes::take(app, context, purpose, &code, Handling::Redeem).await;
+    let taken = take(app, context, purpose, &code, Handling::Redeem).await;
     let Some(row) = working::<VerificationCodeRow>(taken)? else {
         return Ok(None);
     };

@@ -14,9 +14,11 @@ use serde_json::json;
 use super::Integration;
 use super::clients::Client;
 use crate::app::App;
-use crate::app::auth::codes::{self, Handling, NewCode};
+use crate::app::auth::codes::{self, NewCode};
+use crate::app::auth::presented_code::present;
 use crate::app::request_context::RequestContext;
 use crate::app::teams::{NewTeam, personal_team_name};
+use crate::app::users::require_living;
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
 
@@ -68,9 +70,9 @@ pub async fn confirm(
 ) -> Result<ProjectId, ApiError> {
     let RequestContext { app, context, .. } = request;
     let purpose = Purpose::ProjectTransfer;
-    let row = codes::take(app, context, purpose, code, Handling::Redeem).await?;
-    let transfer: &Transfer =
-        &serde_json::from_value(row.data).map_err(|_| KnownError::verification_code_not_found())?;
+    let code = &present(app, context, purpose, code).await?;
+    let transfer: &Transfer = &serde_json::from_value(code.row().data.clone())
+        .map_err(|_| KnownError::verification_code_not_found())?;
     let profile = TeamProfile {
         display_name: personal_team_name(
             user.display_name.as_deref(),
@@ -83,23 +85,25 @@ pub async fn confirm(
     let claimed = app
         .log
         .transact(context, |mut unit| async move {
+            code.redeem(&mut unit).await?;
+            require_living(&mut unit, user.user_id()).await?;
             new_team.carry_out(&mut unit, Some(user.user_id())).await?;
             let claim = ProjectCommand::Claim {
                 client_id: transfer.client_id.clone(),
                 owner_team_id: team,
             };
-            unit.execute::<Project>(&transfer.project_id, claim).await?;
-            Ok::<_, LedgerError>((unit, ()))
+            let claimed = unit.execute::<Project>(&transfer.project_id, claim).await;
+            claimed.map_err(|error| match error {
+                LedgerError::Project(ProjectError::NotClaimable | ProjectError::NotFound) => {
+                    not_waiting(&transfer.project_id)
+                }
+                error => error.into(),
+            })?;
+            Ok::<_, ApiError>((unit, transfer.project_id.clone()))
         })
         .await;
     app.projects.forget(&transfer.project_id);
-    match claimed {
-        Ok(()) => Ok(transfer.project_id.clone()),
-        Err(LedgerError::Project(ProjectError::NotClaimable | ProjectError::NotFound)) => {
-            Err(not_waiting(&transfer.project_id))
-        }
-        Err(error) => Err(error.into()),
-    }
+    code.settle(app, context, claimed).await
 }
 
 /// The answer about a project that is not waiting to be claimed from the platform.

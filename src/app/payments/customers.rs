@@ -15,6 +15,7 @@ use muniment_projections::read_models::customers;
 use muniment_projections::read_models::verification_codes::{self, VerificationCodeRow};
 
 use crate::app::App;
+use crate::app::auth::code_grounds;
 use crate::app::auth::codes::tail_hash;
 
 /// How many times over a unit is tried when other processes change the same customer. Each time is
@@ -173,6 +174,7 @@ pub async fn carry_out(
             .log
             .transact(context, |mut unit| async move {
                 if let Some(code) = code {
+                    require_not_deleted(&mut unit, customer).await?;
                     let redeem = VerificationCodeCommand::Redeem(context.now);
                     unit.execute::<VerificationCode>(&code, redeem).await?;
                 }
@@ -185,6 +187,37 @@ pub async fn carry_out(
         }
     }
     done
+}
+
+/// Uses up a code that sells to a customer.
+///
+/// # Errors
+/// What is wrong with the code; `NotFound` also when the customer is gone.
+pub async fn redeem(
+    app: &App,
+    context: &EventContext,
+    customer: &CustomerRef,
+    code: VerificationCodeId,
+) -> Result<(), LedgerError> {
+    app.log
+        .transact(context, |mut unit| async move {
+            require_not_deleted(&mut unit, customer).await?;
+            let redeem = VerificationCodeCommand::Redeem(context.now);
+            unit.execute::<VerificationCode>(&code, redeem).await?;
+            Ok::<_, LedgerError>((unit, ()))
+        })
+        .await
+}
+
+/// A code that sells to a customer is void once the customer was deleted.
+async fn require_not_deleted(
+    unit: &mut UnitOfWork,
+    customer: &CustomerRef,
+) -> Result<(), LedgerError> {
+    if code_grounds::is_not_deleted(unit, customer).await? {
+        return Ok(());
+    }
+    Err(VerificationCodeError::NotFound.into())
 }
 
 /// Carries out a command within a unit of work, with the past that it may need.
@@ -247,11 +280,21 @@ pub async fn record_product_version(
     let version = product_version_id(product_id, product);
     let known = customers::product_version(app.pool(), &context.project_id, &version).await?;
     if known.is_none() {
-        let command = CustomerCommand::RecordProductVersion {
+        let command = &CustomerCommand::RecordProductVersion {
             product_id: product_id.map(str::to_owned),
             product: Box::new(product.clone()),
         };
-        carry_out(app, context, customer, &command, None).await?;
+        let _turn = app
+            .customer_locks
+            .lock(customer.stream(&context.project_id).0)
+            .await;
+        app.log
+            .transact(context, |mut unit| async move {
+                require_not_deleted(&mut unit, customer).await?;
+                execute(&mut unit, customer, command.clone()).await?;
+                Ok::<_, LedgerError>((unit, ()))
+            })
+            .await?;
     }
     Ok(version)
 }

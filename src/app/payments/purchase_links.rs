@@ -5,7 +5,7 @@ use std::sync::Arc;
 use muniment_domain::ProjectId;
 use muniment_domain::customer::{CustomerRef, Product, owned};
 use muniment_domain::verification_code::{MAX_ATTEMPTS, Purpose};
-use muniment_event_store::LedgerError;
+use muniment_event_store::{EventContext, LedgerError};
 use muniment_projections::read_models::customers;
 use muniment_projections::read_models::verification_codes::VerificationCodeRow;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use super::customers::{PURCHASE_CODE_MILLIS, purchase_code};
 use super::named_customer::NamedCustomer;
 use super::stripe_customers;
 use crate::app::App;
+use crate::app::auth::code_grounds;
 use crate::app::auth::codes::{NewCode, issue};
 use crate::app::auth::redirects::require_trusted;
 use crate::app::projects::directory::LoadedProject;
@@ -134,12 +135,30 @@ pub async fn open(app: &App, full_code: &str) -> ApiResult<Opened> {
     if u32::try_from(row.attempts).is_ok_and(|attempts| attempts >= MAX_ATTEMPTS) {
         return Err(KnownError::verification_code_max_attempts_reached().into());
     }
-    let offer = serde_json::from_value(row.data.clone()).map_err(ApiError::internal)?;
+    let offer: Offer = serde_json::from_value(row.data.clone()).map_err(ApiError::internal)?;
+    require_customer(app, &project.id, &offer.customer).await?;
     Ok(Opened {
         project,
         row,
         offer,
     })
+}
+
+/// A user or team that was deleted since the link was made buys nothing, and nothing is written
+/// about them.
+async fn require_customer(app: &App, project: &ProjectId, customer: &CustomerRef) -> ApiResult<()> {
+    let context = EventContext::system(project.clone(), "purchase link", app.now());
+    let exists = app
+        .log
+        .transact(&context, |mut unit| async move {
+            let exists = code_grounds::is_not_deleted(&mut unit, customer).await?;
+            Ok::<_, LedgerError>((unit, exists))
+        })
+        .await?;
+    if exists {
+        return Ok(());
+    }
+    Err(KnownError::verification_code_not_found().into())
 }
 
 /// The project that a purchase code names.

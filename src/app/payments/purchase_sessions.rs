@@ -4,13 +4,12 @@ use axum::http::StatusCode;
 use muniment_domain::customer::{
     CustomerCommand, CustomerRef, Purchase, PurchaseSource, WantedPurchase, check,
 };
-use muniment_domain::verification_code::{VerificationCode, VerificationCodeCommand};
 use muniment_domain::{PurchaseId, VerificationCodeId};
 use muniment_event_store::EventContext;
 use muniment_projections::read_models::customers;
 
 use super::checkout::{self, Charge, Sale};
-use super::customers::{carry_out, purchase, record_product_version};
+use super::customers::{carry_out, purchase, record_product_version, redeem};
 use super::purchase_links::{Offer, Opened};
 use super::purchases::{make_way, refused};
 use super::stripe_customers::no_payments;
@@ -139,9 +138,7 @@ async fn settle(
         let command = CustomerCommand::EndNow { subscription, now };
         carry_out(app, context, customer, &command, Some(code)).await
     } else {
-        let redeem = VerificationCodeCommand::Redeem(now);
-        app.execute::<VerificationCode>(context, &code, &redeem)
-            .await
+        redeem(app, context, customer, code).await
     };
     done.map_err(|error| refused(error, None, &customer.id_text()))
 }

@@ -13,10 +13,12 @@ use muniment_projections::read_models::teams::invitations;
 use muniment_projections::read_models::teams::invitations::Invitation;
 use muniment_projections::read_models::teams::{self, TeamRow};
 use muniment_projections::read_models::users::UserRow;
+use muniment_projections::read_models::verification_codes::VerificationCodeRow;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::app::auth::codes::{self, Handling};
+use crate::app::auth::code_grounds;
+use crate::app::auth::presented_code::{self, Handling, present};
 use crate::app::auth::redirects;
 use crate::app::emails;
 use crate::app::emails::CodeEmail;
@@ -81,16 +83,22 @@ pub async fn accept_code(
     code: &str,
     user: Option<&UserRow>,
 ) -> Result<(), ApiError> {
-    let team = take(request, code, Handling::Redeem).await?;
-    let user = require_unrestricted(request.project, user)?.user_id();
-    request
-        .app
-        .log
-        .transact(request.context, |mut unit| async move {
-            add_member(&mut unit, request, team, user).await?;
-            Ok::<_, ApiError>((unit, ()))
-        })
-        .await
+    let RequestContext { app, context, .. } = request;
+    let code = &present(app, context, Purpose::TeamInvitation, code).await?;
+    let accepted = async {
+        let team = team_of(code.row())?;
+        let user = require_unrestricted(request.project, user)?.user_id();
+        app.log
+            .transact(context, |mut unit| async move {
+                code.redeem(&mut unit).await?;
+                let invited_after = code_grounds::departures_before(&code.row().data);
+                require_not_departed(&mut unit, team, user, invited_after).await?;
+                add_member(&mut unit, request, team, user).await?;
+                Ok::<_, ApiError>((unit, ()))
+            })
+            .await
+    };
+    code.settle(app, context, accepted.await).await
 }
 
 /// The team that a code invites to. The look counts as an attempt.
@@ -102,7 +110,10 @@ pub async fn team_behind(
     code: &str,
     user: Option<&UserRow>,
 ) -> Result<TeamRow, ApiError> {
-    let id = take(request, code, Handling::Check).await?;
+    let RequestContext { app, context, .. } = request;
+    let purpose = Purpose::TeamInvitation;
+    let code = presented_code::take(app, context, purpose, code, Handling::Check).await?;
+    let id = team_of(&code)?;
     require_unrestricted(request.project, user)?;
     let team = teams::by_id(request.app.pool(), &request.project.id, id).await?;
     team.ok_or_else(|| KnownError::team_not_found(id).into())
@@ -119,7 +130,8 @@ pub async fn accept_by_id(
     id: VerificationCodeId,
     user: UserId,
 ) -> Result<(), ApiError> {
-    let team = invitation_to(request, id, user).await?.team();
+    let invitation = &invitation_to(request, id, user).await?;
+    let team = invitation.team();
     request
         .app
         .log
@@ -127,10 +139,28 @@ pub async fn accept_by_id(
             require_open(&mut unit, id).await?;
             let redeem = VerificationCodeCommand::Redeem(unit.context().now);
             unit.execute::<VerificationCode>(&id, redeem).await?;
+            let address = [invitation.recipient_email.as_str()];
+            code_grounds::void_invitations_to(&mut unit, team, &address, Some(id)).await?;
+            let invited_after = u32::try_from(invitation.departures).unwrap_or(0);
+            require_not_departed(&mut unit, team, user, invited_after).await?;
             add_member(&mut unit, request, team, user).await?;
             Ok::<_, ApiError>((unit, ()))
         })
         .await
+}
+
+/// Whoever left a team, or was removed from it, is not let in again by an invitation from before.
+async fn require_not_departed(
+    unit: &mut UnitOfWork,
+    team: TeamId,
+    user: UserId,
+    invited_after: u32,
+) -> Result<(), ApiError> {
+    let state = unit.look::<Team>(&team).await?;
+    if state.has_departed_since(user, invited_after) {
+        return Err(KnownError::verification_code_not_found().into());
+    }
+    Ok(())
 }
 
 async fn invitation_to(
@@ -155,14 +185,8 @@ async fn require_open(unit: &mut UnitOfWork, id: VerificationCodeId) -> Result<(
     }
 }
 
-async fn take(
-    request: RequestContext<'_>,
-    code: &str,
-    handling: Handling,
-) -> Result<TeamId, ApiError> {
-    let purpose = Purpose::TeamInvitation;
-    let row = codes::take(request.app, request.context, purpose, code, handling).await?;
-    let team = row.data["team_id"]
+fn team_of(code: &VerificationCodeRow) -> Result<TeamId, ApiError> {
+    let team = code.data["team_id"]
         .as_str()
         .and_then(|id| Uuid::try_parse(id).ok());
     team.map(TeamId)

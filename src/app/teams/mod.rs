@@ -17,6 +17,7 @@ use super::projects::DefaultsOf;
 use super::projects::directory::LoadedProject;
 use super::users::require_living;
 use super::{App, api_keys};
+use crate::app::auth::code_grounds::void_invitations;
 use crate::app::payments::{customers, plans};
 use crate::error::ApiError;
 use crate::error::known_error::KnownError;
@@ -189,7 +190,8 @@ pub async fn add_member(
         .await
 }
 
-/// Removes a user from a team.
+/// Removes a user from a team. Invitations of theirs that are still open would let them in again, and
+/// are void.
 ///
 /// # Errors
 /// `TEAM_MEMBERSHIP_NOT_FOUND`.
@@ -211,6 +213,7 @@ pub async fn remove_member(
             }
             unit.execute::<Team>(&team, TeamCommand::RemoveMember(user))
                 .await?;
+            void_invitations(&mut unit, team, user).await?;
             unit.execute::<User>(&user, UserCommand::DeselectTeam(team))
                 .await?;
             Ok::<_, ApiError>((unit, ()))

@@ -11,6 +11,8 @@ use muniment_domain::{Patch, PermissionId, TeamId, UserId};
 use muniment_event_store::{EventContext, LedgerError, Reservation, UnitOfWork};
 use muniment_projections::read_models::{teams, users};
 
+use crate::app::auth::code_grounds::void_invitations;
+use crate::app::auth::presented_code::PresentedCode;
 use crate::app::auth::sessions::{self, NewSession};
 use crate::app::emails::CodeEmail;
 use crate::app::payments::customers;
@@ -84,10 +86,15 @@ pub struct SideEffects<'a> {
     pub session: Option<&'a NewSession>,
     /// A code is mailed.
     pub email: Option<&'a CodeEmail>,
+    /// A code is used up.
+    pub code: Option<&'a PresentedCode>,
 }
 
 impl SideEffects<'_> {
-    async fn carry_out(&self, unit: &mut UnitOfWork, user: UserId) -> Result<(), LedgerError> {
+    async fn carry_out(&self, unit: &mut UnitOfWork, user: UserId) -> Result<(), Refusal> {
+        if let Some(code) = self.code {
+            code.redeem(unit).await.map_err(Refusal::Api)?;
+        }
         if let Some(session) = self.session {
             session.start(unit, user).await?;
         }
@@ -113,7 +120,7 @@ pub async fn open(
         .transact(context, |mut unit| async move {
             account.carry_out(&mut unit).await?;
             side_effects.carry_out(&mut unit, account.id).await?;
-            Ok::<_, LedgerError>((unit, ()))
+            Ok::<_, Refusal>((unit, ()))
         })
         .await;
     let email = account
@@ -121,7 +128,10 @@ pub async fn open(
         .primary_email
         .as_ref()
         .map(|email| email.address.as_str());
-    opened.map_err(|error| name_taken_email(error, email))
+    opened.map_err(|refusal| match refusal {
+        Refusal::Api(error) => error,
+        Refusal::Ledger(error) => name_taken_email(error, email),
+    })
 }
 
 /// Makes an anonymous account a full one. Says whether it still was anonymous; if not, nothing happened:
@@ -295,6 +305,7 @@ pub async fn close(app: &App, context: &EventContext, id: UserId) -> Result<(), 
         .transact(context, |mut unit| async move {
             let memberships = unit.list(move |db| teams::of_user(db, id).boxed());
             for team in memberships.await? {
+                void_invitations(&mut unit, team, id).await?;
                 match unit
                     .execute::<Team>(&team, TeamCommand::RemoveMember(id))
                     .await

@@ -1,14 +1,13 @@
 //! Email addresses of users: proving them, and changing them.
 
-use axum::http::StatusCode;
-use muniment_domain::user::{User, UserCommand, UserError};
+use muniment_domain::user::{User, UserCommand};
 use muniment_domain::verification_code::Purpose;
 use muniment_domain::{EmailAddress, UserId};
 use muniment_event_store::{EventContext, LedgerError, Reservation};
 use muniment_projections::read_models::users::ContactChannelRow;
 
 use crate::app::App;
-use crate::app::auth::codes::{self, Handling};
+use crate::app::auth::presented_code::present;
 use crate::app::auth::redirects;
 use crate::app::emails;
 use crate::app::emails::CodeEmail;
@@ -38,27 +37,24 @@ pub async fn send_verification_code(
 /// Notes that an address reaches its owner, who brought the code back.
 ///
 /// # Errors
-/// What is wrong with the code; a text when the user does not have the address any more.
+/// What is wrong with the code: `VERIFICATION_CODE_NOT_FOUND` also when the user does not have the
+/// address any more.
 pub async fn verify(app: &App, context: &EventContext, code: &str) -> Result<(), ApiError> {
     let purpose = Purpose::ContactChannelVerification;
-    let code = codes::take(app, context, purpose, code, Handling::Redeem).await?;
-    let (Some(user), Some(address)) = (code.subject, code.email) else {
-        return Err(gone());
+    let code = &present(app, context, purpose, code).await?;
+    let (Some(user), Some(address)) = (code.row().subject, code.row().email.as_deref()) else {
+        return Err(KnownError::verification_code_not_found().into());
     };
-    let verify = UserCommand::VerifyAddress(EmailAddress::from_stored(address));
-    change(app, context, UserId(user), verify, None)
-        .await
-        .map_err(|error| match error {
-            ChangeError::Ledger(LedgerError::User(
-                UserError::ChannelNotFound | UserError::NotFound,
-            )) => gone(),
-            error => error.into(),
+    let verified = app
+        .log
+        .transact(context, |mut unit| async move {
+            code.redeem(&mut unit).await?;
+            let verify = UserCommand::VerifyAddress(EmailAddress::from_stored(address.to_owned()));
+            unit.execute::<User>(&UserId(user), verify).await?;
+            Ok::<_, ApiError>((unit, ()))
         })
-}
-
-fn gone() -> ApiError {
-    let text = "The user does not have the address any more that this code was sent to.";
-    ApiError::text(StatusCode::BAD_REQUEST, text)
+        .await;
+    code.settle(app, context, verified).await
 }
 
 /// Why a channel was not changed.

@@ -18,6 +18,12 @@ pub struct KnownError {
 }
 
 impl KnownError {
+    /// Whether it has this code.
+    #[must_use]
+    pub(crate) fn is(&self, code: CodeDescription) -> bool {
+        self.code == code.code
+    }
+
     /// The body as the wire wants it.
     #[must_use]
     pub fn body(&self) -> Value {

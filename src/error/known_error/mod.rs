@@ -26,7 +26,7 @@ pub(crate) use analytics::*;
 pub(crate) use api_keys::*;
 pub(crate) use auth::*;
 pub(crate) use code::KnownError;
-pub(crate) use code::{CodeDescription, Documented, ErrorSet};
+pub(crate) use code::{Code, CodeDescription, Documented, ErrorSet};
 pub(crate) use data_vault::*;
 pub(crate) use families::FAMILIES;
 pub(crate) use payments::*;

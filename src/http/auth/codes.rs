@@ -6,7 +6,7 @@ use muniment_domain::{EmailAddress, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::auth::codes::{self, Handling};
+use crate::app::auth::presented_code::{self, Handling};
 use crate::app::auth::sign_in::SignedIn;
 use crate::error::ApiResult;
 use crate::error::codes::{
@@ -64,7 +64,7 @@ pub(crate) async fn check_mailed_code(
 ) -> ApiResult<Json<CodeIsValid>> {
     access.limit(Limit::CodeCheckFromIp)?;
     let (app, context) = (&access.app, access.event_context());
-    codes::take(app, context, purpose, &code, Handling::Check).await?;
+    presented_code::take(app, context, purpose, &code, Handling::Check).await?;
     Ok(CodeIsValid::ANSWER)
 }
 

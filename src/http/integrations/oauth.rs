@@ -189,7 +189,8 @@ async fn confirm_platform_interaction(
         agreed.interaction_uid,
         ProjectId::from_caller(&agreed.project_id),
     );
-    let confirmed = login::confirm(&access.app, &context, uid, project, description);
+    let agreed = (description, access.user_id());
+    let confirmed = login::confirm(&access.app, &context, uid, project, agreed);
     Ok(Json(PlatformInteractionConfirmed {
         authorization_code: confirmed.await?,
     }))

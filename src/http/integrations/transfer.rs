@@ -12,7 +12,7 @@ use super::platform_request::{
     NamedIntegration, PlatformRequest, internal_context, internal_project,
 };
 use crate::app::App;
-use crate::app::auth::codes::{self, Handling};
+use crate::app::auth::presented_code::{self, Handling};
 use crate::app::integrations::clients::Client;
 use crate::app::integrations::{provisioning, transfer};
 use crate::error::ApiResult;
@@ -150,7 +150,7 @@ async fn check_project_transfer_code(
     access.limit(Limit::CodeCheckFromIp)?;
     let (app, context) = (&access.app, access.event_context());
     let purpose = Purpose::ProjectTransfer;
-    codes::take(app, context, purpose, &given.code, Handling::Check).await?;
+    presented_code::take(app, context, purpose, &given.code, Handling::Check).await?;
     Ok(CodeIsValid::ANSWER)
 }
 

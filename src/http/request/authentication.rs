@@ -4,14 +4,16 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, StatusCode};
-use muniment_domain::{MAIN_BRANCH, ProjectId, UserId};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode};
+use muniment_domain::{MAIN_BRANCH, Millis, ProjectId, UserId};
 use muniment_event_store::{AccessType, Preconditions};
 use muniment_projections::read_models::users;
 
 use super::caller::{Auth, Caller, CurrentSession};
 use super::end_user;
 use crate::app::App;
+use crate::app::auth::revoked_sessions::ended_at;
 use crate::app::authorization::is_owner;
 use crate::app::projects::directory::{KeyKind, LoadedProject};
 use crate::error::ApiError;
@@ -27,11 +29,13 @@ const PUBLIC_CLIENT: &str = "__stack_public_client__";
 /// The first check that fails.
 pub(crate) async fn establish(
     app: &App,
-    headers: &HeaderMap,
+    request: &Parts,
     peer: Option<IpAddr>,
     request_id: String,
 ) -> Result<Caller, ApiError> {
-    let auth = authenticate(app, headers).await?;
+    let headers = &request.headers;
+    let ended = EndedSessions::of(request);
+    let auth = authenticate(app, headers, ended).await?;
     Ok(Caller {
         auth,
         request_id,
@@ -40,6 +44,26 @@ pub(crate) async fn establish(
         user_agent: header(headers, "user-agent").map(str::to_owned),
         refresh_token: header(headers, "x-stack-refresh-token").map(str::to_owned),
     })
+}
+
+/// What becomes of the access token of a session that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EndedSessions {
+    /// It is refused.
+    Refused,
+    /// It is let through: whoever signs out twice is told that they are signed out, which client
+    /// libraries take for success.
+    Admitted,
+}
+
+impl EndedSessions {
+    fn of(request: &Parts) -> Self {
+        let path = request.uri.path();
+        if request.method == Method::DELETE && path.ends_with("/auth/sessions/current") {
+            return Self::Admitted;
+        }
+        Self::Refused
+    }
 }
 
 /// An empty header counts as absent; so does one that is no text.
@@ -76,7 +100,11 @@ impl<'h> Credentials<'h> {
     }
 }
 
-async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<Auth>, ApiError> {
+async fn authenticate(
+    app: &App,
+    headers: &HeaderMap,
+    ended: EndedSessions,
+) -> Result<Option<Auth>, ApiError> {
     let credentials = Credentials::read(headers);
     let Some(access) = header(headers, "x-stack-access-type") else {
         if credentials.is_empty() {
@@ -94,7 +122,7 @@ async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<Auth>, Ap
         .map(ProjectId::from_caller)
         .ok_or_else(|| KnownError::access_type_without_project_id(access))?;
     let claims = match header(headers, "x-stack-access-token") {
-        Some(token) => Some(check_access_token(app, headers, token, &project_id)?),
+        Some(token) => Some(check_access_token(app, headers, token, &project_id, ended).await?),
         None => None,
     };
     let project = app.projects.find(&project_id).await?;
@@ -107,7 +135,7 @@ async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<Auth>, Ap
         return Err(KnownError::branch_does_not_exist(branch).into());
     }
     let user = match claims {
-        Some(claims) => load_user(app, &project, &claims).await?,
+        Some(claims) => load_user(app, headers, &project, &claims).await?,
         None => None,
     };
     Ok(Some(Auth {
@@ -119,12 +147,15 @@ async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<Auth>, Ap
     }))
 }
 
-/// Judges by the token's own claims, not by the user's present state.
-fn check_access_token(
+/// Judges by the token's own claims, not by the user's present state; but a token whose session has
+/// ended is worth no more than one that has expired. It is called that, because a client library then
+/// drops it, asks for another one, is refused that, and knows that it is signed out.
+async fn check_access_token(
     app: &App,
     headers: &HeaderMap,
     token: &str,
     project: &ProjectId,
+    ended: EndedSessions,
 ) -> Result<Arc<Claims>, ApiError> {
     let claims = app
         .tokens
@@ -143,14 +174,18 @@ fn check_access_token(
                 refresh_token_id.as_deref(),
             ),
         })?;
+    if ended == EndedSessions::Refused
+        && let Some(at) = ended_at(app, &claims.project_id, claims.session_id).await?
+    {
+        return Err(outdated(&claims, at).into());
+    }
     if claims.project_id != *project {
         return Err(
             KnownError::invalid_project_for_access_token(project, &claims.project_id).into(),
         );
     }
-    let says_true = |name| header(headers, name) == Some("true");
-    let anonymous_allowed = says_true("x-stack-allow-anonymous-user");
-    let restricted_allowed = anonymous_allowed || says_true("x-stack-allow-restricted-user");
+    let anonymous_allowed = allows_anonymous(headers);
+    let restricted_allowed = allows_restricted(headers);
     if claims.is_anonymous && !anonymous_allowed {
         return Err(KnownError::anonymous_authentication_not_allowed().into());
     }
@@ -160,6 +195,21 @@ fn check_access_token(
         }
         _ => Ok(claims),
     }
+}
+
+fn allows_anonymous(headers: &HeaderMap) -> bool {
+    header(headers, "x-stack-allow-anonymous-user") == Some("true")
+}
+
+fn allows_restricted(headers: &HeaderMap) -> bool {
+    allows_anonymous(headers) || header(headers, "x-stack-allow-restricted-user") == Some("true")
+}
+
+/// What the bearer of a token is told that stopped to be true at that time.
+fn outdated(claims: &Claims, at: Millis) -> KnownError {
+    let (user, session) = (claims.user_id.to_string(), claims.session_id.to_string());
+    let project = Some(claims.project_id.as_str());
+    KnownError::access_token_expired(at, project, Some(&user), Some(&session))
 }
 
 /// Yields the owner, if it was one's token that was accepted.
@@ -235,18 +285,23 @@ async fn check_admin_token(
                 KnownError::admin_access_token_expired(expired_at)
             }
         })?;
+    if let Some(at) = ended_at(app, &claims.project_id, claims.session_id).await? {
+        return Err(KnownError::admin_access_token_expired(at).into());
+    }
     if claims.is_anonymous || claims.restricted_reason.is_some() {
         return Err(KnownError::unparsable_admin_access_token().into());
     }
     if !claims.project_id.is_internal() {
         return Err(KnownError::admin_access_token_is_not_admin().into());
     }
-    if users::by_id(app.pool(), &claims.project_id, claims.user_id)
-        .await?
-        .is_none()
-    {
+    let record = users::by_id(app.pool(), &claims.project_id, claims.user_id).await?;
+    let Some(record) = record else {
         let gone = "The user of the admin access token no longer exists. Sign in again.";
         return Err(ApiError::text(StatusCode::UNAUTHORIZED, gone));
+    };
+    if record.user.restricted_by_admin {
+        // The next one says so by itself.
+        return Err(KnownError::admin_access_token_expired(app.now()).into());
     }
     let (owner, user) = (project.owner_team_id, claims.user_id);
     if is_owner(app, preconditions, &project.id, owner, user).await? {
@@ -256,14 +311,23 @@ async fn check_admin_token(
     }
 }
 
-/// A user who was deleted since the token was issued is nobody, which is no error.
+/// A user who was deleted since the token was issued is nobody, which is no error. Of one who was
+/// restricted by an administrator since, the token no longer says the truth: the next one does.
 async fn load_user(
     app: &App,
+    headers: &HeaderMap,
     project: &LoadedProject,
     claims: &Claims,
 ) -> Result<Option<CurrentSession>, ApiError> {
     let record = app.users.by_id(&project.id, claims.user_id).await?;
-    Ok(record.map(|record| CurrentSession {
+    let Some(record) = record else {
+        return Ok(None);
+    };
+    let is_news = record.user.restricted_by_admin && claims.restricted_reason.is_none();
+    if is_news && !allows_restricted(headers) {
+        return Err(outdated(claims, app.now()).into());
+    }
+    Ok(Some(CurrentSession {
         record: Arc::new(record),
         session: claims.session_id,
     }))

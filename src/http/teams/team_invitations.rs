@@ -231,7 +231,7 @@ async fn accept_team_invitation(
 
 /// Says whether an invitation's code would work, without using it up.
 #[utoipa::path(post, path = "/team-invitations/accept/check-code", tag = "teams",
-    responses(Errors<CodeErrors>))]
+    responses(Errors<(CodeErrors, TeamNotFound)>))]
 async fn check_team_invitation_code(
     access: ClientAccess,
     code: MailedCode,

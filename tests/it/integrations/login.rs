@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{HOST, RIVAL};
 use crate::support::{
-    Answer, Call, DASHBOARD_URL, PLATFORM_CALLBACK, PUBLIC_URL, TestServer, database,
+    Answer, Call, DASHBOARD_URL, PLATFORM_CALLBACK, PUBLIC_URL, TestServer, database, unique_email,
 };
 
 const VERIFIER: &str = "a-verifier-of-at-least-forty-three-characters";
@@ -521,4 +521,55 @@ async fn any_node_goes_on_with_a_login() {
         .admin_of(&project, "GET", "/internal/projects/current")
         .expect(200)
         .await;
+}
+
+/// Codes by which a platform is let into a project are void once the project is gone, or once
+/// whoever agreed to it has no say in it any more.
+#[tokio::test]
+async fn codes_go_with_the_project_and_whoever_agreed() {
+    let server = TestServer::start().await;
+    let internal = server.internal();
+    let host = Platform::host(&server, "custom");
+    for way in 0..3 {
+        let owner = server.sign_up_to(&internal, &unique_email()).await;
+        let me = server.client_of(&internal, "GET", "/users/me").user(&owner);
+        let team = me.expect(200).await["selected_team"]["id"].clone();
+        let team = team.as_str().unwrap();
+        let create = server.client_of(&internal, "POST", "/internal/projects");
+        let body = json!({"display_name": "Mine", "owner_team_id": team});
+        let made = create.user(&owner).body(body).expect(201).await;
+        let project = made["id"].as_str().unwrap();
+        let agree = async |uid: &str| {
+            let call = host.confirm(json!({"interaction_uid": uid, "project_id": project}));
+            let confirmed = call.user(&owner).expect(200).await;
+            confirmed["authorization_code"].as_str().unwrap().to_owned()
+        };
+        let (uid, later) = (host.ask("s").await, host.ask("s").await);
+        let login = host.come_back(&uid, &agree(&uid).await, "s").await;
+        let confirmation = agree(&later).await;
+        let path = match way {
+            0 => format!("/users/{}", owner.user_id),
+            1 => format!("/team-memberships/{team}/{}", owner.user_id),
+            _ => {
+                let delete = server.call("DELETE", "/internal/projects/current");
+                let delete = delete
+                    .header("x-stack-access-type", "admin")
+                    .header("x-stack-project-id", project)
+                    .header("x-stack-admin-access-token", &owner.access);
+                delete.expect(200).await;
+                String::new()
+            }
+        };
+        if way < 2 {
+            server
+                .server_of(&internal, "DELETE", &path)
+                .expect(200)
+                .await;
+        }
+        host.exchange(&login).refused_in_words(400).await;
+        let back = host.return_path(&later, &confirmation);
+        let answer = host.visit("POST", &back).await;
+        assert_eq!(answer.status, 400, "{}", answer.text);
+    }
+    server.assert_verified().await;
 }

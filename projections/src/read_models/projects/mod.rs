@@ -99,6 +99,17 @@ pub async fn seen_now(pool: &PgPool) -> Result<SeenUntil, LedgerError> {
     Ok(SeenUntil(xmin))
 }
 
+/// The team of the `internal` project that owns a project, if any does.
+pub async fn owner_of(pool: &PgPool, id: &ProjectId) -> Result<Option<TeamId>, LedgerError> {
+    let owner = sqlx::query_scalar!(
+        "SELECT owner_team_id FROM projects WHERE id = $1",
+        id.as_str()
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(owner.flatten().map(TeamId))
+}
+
 /// The key sets of a project, newest first.
 pub async fn keys(pool: &PgPool, id: &ProjectId) -> Result<Vec<ProjectKeyRow>, LedgerError> {
     let rows = sqlx::query_as!(

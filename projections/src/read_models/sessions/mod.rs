@@ -1,5 +1,6 @@
 //! The read model of sessions: projector and queries.
 
+pub mod ended;
 pub(crate) mod rows;
 
 use muniment_domain::session::SessionEvent;

@@ -20,6 +20,8 @@ pub struct Invitation {
     pub expires_at: i64,
     /// The address that it was sent to, as the sender wrote it.
     pub recipient_email: String,
+    /// How often somebody had left the team when it was sent.
+    pub departures: i64,
 }
 
 impl Invitation {
@@ -46,7 +48,8 @@ pub async fn of_team(
     let rows = sqlx::query_as!(
         Invitation,
         r#"SELECT v.id, t.id AS team_id, t.display_name AS team_display_name, v.expires_at,
-                  v.email AS "recipient_email!"
+                  v.email AS "recipient_email!",
+                  coalesce((v.data ->> 'departures')::bigint, 0) AS "departures!"
            FROM verification_codes v JOIN teams t ON t.id = $3
            WHERE v.project_id = $1 AND v.purpose = 'team_invitation' AND v.data ->> 'team_id' = $2
              AND v.redeemed_at IS NULL AND v.expires_at > $4 AND v.email IS NOT NULL
@@ -71,7 +74,8 @@ pub async fn to_user(
     let rows = sqlx::query_as!(
         Invitation,
         r#"SELECT v.id, t.id AS team_id, t.display_name AS team_display_name, v.expires_at,
-                  v.email AS "recipient_email!"
+                  v.email AS "recipient_email!",
+                  coalesce((v.data ->> 'departures')::bigint, 0) AS "departures!"
            FROM contact_channels c
            JOIN verification_codes v ON v.project_id = c.project_id AND v.email = c.value
            JOIN teams t ON t.id = (v.data ->> 'team_id')::uuid

@@ -2,8 +2,8 @@
 
 pub(crate) mod rows;
 
-use muniment_domain::verification_code::VerificationCodeEvent;
-use muniment_domain::{Millis, ProjectId, SecretHash, VerificationCodeId};
+use muniment_domain::verification_code::{Purpose, VerificationCodeEvent};
+use muniment_domain::{Millis, ProjectId, SecretHash, UserId, VerificationCodeId};
 use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -28,6 +28,43 @@ pub async fn by_tail(
     .fetch_all(pool)
     .await?;
     Ok(rows)
+}
+
+/// The open codes of that purpose that are about a user.
+pub async fn open_about(
+    pool: &PgPool,
+    project: &ProjectId,
+    purpose: Purpose,
+    user: UserId,
+) -> Result<Vec<VerificationCodeRow>, LedgerError> {
+    let rows = sqlx::query_as!(
+        VerificationCodeRow,
+        "SELECT * FROM verification_codes
+         WHERE project_id = $1 AND purpose = $2 AND subject = $3 AND redeemed_at IS NULL",
+        project.as_str(),
+        purpose.as_str(),
+        user.0,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows)
+}
+
+/// The open sign-in codes that were sent to an address.
+pub async fn open_sign_ins(
+    pool: &PgPool,
+    project: &ProjectId,
+    address: &str,
+) -> Result<Vec<VerificationCodeId>, LedgerError> {
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM verification_codes
+         WHERE project_id = $1 AND purpose = 'sign_in' AND email = $2 AND redeemed_at IS NULL",
+        project.as_str(),
+        address,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(ids.into_iter().map(VerificationCodeId).collect())
 }
 
 /// Codes that expired before `before`, at most `limit`: project and id.
