@@ -104,6 +104,17 @@ pub enum LedgerError {
     /// Sealed data could not be opened although its key exists: a wrong server secret, or damage.
     #[error("sealed data could not be opened; is the server secret the one it was sealed with?")]
     Unsealing,
+    /// The log was moved to another cluster of Postgres, and cannot go on there.
+    #[error(
+        "the database was moved to another cluster of Postgres ({reason}), and the log cannot be \
+         carried over there: {error}"
+    )]
+    StrangeCluster {
+        /// How it was noticed.
+        reason: String,
+        /// What keeps the log from going on.
+        error: Box<LedgerError>,
+    },
     /// Something else, from the event-sourcing framework.
     #[error("the event store failed: {0}")]
     Store(Box<dyn std::error::Error + Send + Sync>),

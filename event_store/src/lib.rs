@@ -15,12 +15,14 @@
 //! - [`projector`]: the trait that read models are handed in behind. This crate knows no read table.
 //! - [`context`]: who did it, and in which request. [`sealing`]: personal data under one key per
 //!   subject. `upcasting`: how events of older shapes are read.
+//! - [`epoch`]: the log keeps its order when it is moved to another cluster of Postgres.
 //! - [`subscription`], [`leader_lock`], [`keyed_lock`]: following the log, and taking turns between
 //!   processes and inside one.
 
 pub mod aggregates;
 mod commit;
 pub mod context;
+pub mod epoch;
 pub mod error;
 pub mod event;
 mod event_collector;

@@ -43,6 +43,7 @@ mod contact_channels;
 mod conventions;
 mod crash;
 mod data_vault;
+mod epochs;
 mod event_log;
 mod hot_items;
 mod integrations;

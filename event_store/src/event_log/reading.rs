@@ -47,19 +47,21 @@ impl EventLog {
     ) -> Result<Vec<StoredEvent>, LedgerError> {
         let rows = sqlx::query_as!(
             StoredEvent,
-            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
+            r#"SELECT position, epoch, transaction::text::bigint AS "transaction!", project_id,
                       aggregate_type, aggregate_id, sequence, event_type, event_version,
                       payload, CASE WHEN $4 THEN metadata ELSE '{}'::jsonb END AS "metadata!",
                       (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
                FROM events
-               WHERE (transaction, position) > ($1::bigint::text::xid8, $2)
-                 AND transaction < pg_snapshot_xmin(pg_current_snapshot())
-               ORDER BY transaction, position
+               WHERE (epoch, transaction, position) > ($5, $1::bigint::text::xid8, $2)
+                 AND (epoch < (SELECT max(epoch) FROM log_epochs)
+                      OR transaction < pg_snapshot_xmin(pg_current_snapshot()))
+               ORDER BY epoch, transaction, position
                LIMIT $3"#,
             cursor.transaction,
             cursor.position,
             limit,
             include_metadata == IncludeMetadata::Yes,
+            cursor.epoch,
         )
         .fetch_all(self.pool())
         .await?;
@@ -84,7 +86,7 @@ impl EventLog {
     ) -> Result<Vec<RecordedEvent>, LedgerError> {
         let stored = sqlx::query_as!(
             StoredEvent,
-            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
+            r#"SELECT position, epoch, transaction::text::bigint AS "transaction!", project_id,
                       aggregate_type, aggregate_id, sequence, event_type, event_version,
                       payload, metadata,
                       (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
@@ -110,7 +112,7 @@ impl EventLog {
     ) -> Result<Vec<RecordedEvent>, LedgerError> {
         let stored = sqlx::query_as!(
             StoredEvent,
-            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
+            r#"SELECT position, epoch, transaction::text::bigint AS "transaction!", project_id,
                       aggregate_type, aggregate_id, sequence, event_type, event_version,
                       payload, metadata,
                       (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"

@@ -1,7 +1,7 @@
 //! Subscriptions: durable cursors for whatever follows the log.
 //!
 //! A subscription hands every event to its [`Subscriber`] at least once, in order, skipping none:
-//! it reads by (transaction, position) below the oldest transaction that is still running, so an
+//! it reads by (epoch, transaction, position) below the oldest transaction that is still running, so an
 //! append that commits late is waited for. The cursor is a row and moves in the transaction that
 //! the subscriber may write to: a sink in this database gets every event exactly once.
 //!
@@ -263,7 +263,7 @@ impl<S: Subscriber> Follower<S> {
     async fn cursor(&self, connection: &mut PgConnection) -> Result<Cursor, LedgerError> {
         let cursor = sqlx::query_as!(
             Cursor,
-            r#"SELECT transaction::text::bigint AS "transaction!", position
+            r#"SELECT epoch, transaction::text::bigint AS "transaction!", position
                FROM subscriptions WHERE name = $1"#,
             self.subscriber.name(),
         )
@@ -301,13 +301,17 @@ impl<S: Subscriber> Follower<S> {
     ) -> Result<(), LedgerError> {
         let moved = sqlx::query!(
             "UPDATE subscriptions
-             SET transaction = $2::bigint::text::xid8, position = $3, updated_at = now()
-             WHERE name = $1 AND transaction = $4::bigint::text::xid8 AND position = $5",
+             SET epoch = $6, transaction = $2::bigint::text::xid8, position = $3,
+                 updated_at = now()
+             WHERE name = $1 AND epoch = $7 AND transaction = $4::bigint::text::xid8
+               AND position = $5",
             self.subscriber.name(),
             to.transaction,
             to.position,
             from.transaction,
             from.position,
+            to.epoch,
+            from.epoch,
         )
         .execute(connection)
         .await?;

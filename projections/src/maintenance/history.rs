@@ -18,7 +18,7 @@ pub async fn timeline(log: &EventLog, user: UserId) -> Result<Vec<RecordedEvent>
         r#"WITH about AS (
                SELECT aggregate_type, aggregate_id FROM events WHERE payload ->> 'user_id' = $1
            )
-           SELECT position, transaction::text::bigint AS "transaction!", project_id,
+           SELECT position, epoch, transaction::text::bigint AS "transaction!", project_id,
                   aggregate_type, aggregate_id, sequence, event_type, event_version,
                   payload, metadata,
                   (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
@@ -33,7 +33,7 @@ pub async fn timeline(log: &EventLog, user: UserId) -> Result<Vec<RecordedEvent>
                                                'support_conversation')))
               OR (aggregate_type = 'team' AND event_type = 'TeamDeleted' AND aggregate_id IN
                      (SELECT aggregate_id FROM about WHERE aggregate_type = 'team'))
-           ORDER BY transaction, position"#,
+           ORDER BY epoch, transaction, position"#,
         user.to_string(),
     )
     .fetch_all(log.pool())

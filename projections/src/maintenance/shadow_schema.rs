@@ -169,16 +169,17 @@ pub(crate) async fn fold_visible(
     loop {
         let stored = sqlx::query_as!(
             StoredEvent,
-            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
+            r#"SELECT position, epoch, transaction::text::bigint AS "transaction!", project_id,
                       aggregate_type, aggregate_id, sequence, event_type, event_version,
                       payload, '{}'::jsonb AS "metadata!", 0::bigint AS "recorded_at!"
                FROM public.events AS events
-               WHERE (transaction, position) > ($1::bigint::text::xid8, $2)
-               ORDER BY transaction, position
+               WHERE (epoch, transaction, position) > ($4, $1::bigint::text::xid8, $2)
+               ORDER BY epoch, transaction, position
                LIMIT $3"#,
             cursor.transaction,
             cursor.position,
             PAGE,
+            cursor.epoch,
         )
         .fetch_all(&mut *connection)
         .await?;

@@ -428,7 +428,8 @@ impl Past {
 
 /// Committed together, for one request.
 fn same_unit(one: &RecordedEvent, other: &RecordedEvent) -> bool {
-    one.cursor.transaction == other.cursor.transaction
+    let place = |event: &RecordedEvent| (event.cursor.epoch, event.cursor.transaction);
+    place(one) == place(other)
         && one.metadata.get("correlation_id") == other.metadata.get("correlation_id")
 }
 

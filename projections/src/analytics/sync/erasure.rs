@@ -60,8 +60,8 @@ pub(crate) async fn note(
     let digests: Vec<String> = emails.iter().map(|email| digest(email)).collect();
     sqlx::query!(
         "INSERT INTO analytics_erasures
-             (transaction, position, project_id, kind, subject, email_digests, spooled)
-         SELECT $1::bigint::text::xid8, $2, $3, $4, $5, $6,
+             (epoch, transaction, position, project_id, kind, subject, email_digests, spooled)
+         SELECT $8::integer, $1::bigint::text::xid8, $2, $3, $4, $5, $6,
                 coalesce(pg_sequence_last_value('telemetry_spool_position_seq'), 0)
          WHERE EXISTS (SELECT FROM subscriptions WHERE name = $7)
          ON CONFLICT DO NOTHING",
@@ -72,6 +72,7 @@ pub(crate) async fn note(
         deletion.aggregate_id,
         &digests,
         NAME,
+        deletion.cursor.epoch,
     )
     .execute(connection)
     .await?;
@@ -127,7 +128,8 @@ async fn due(pool: &PgPool) -> Result<Vec<Deletion>, LedgerError> {
         Deletion,
         "SELECT e.position, e.project_id, e.kind, e.subject, e.email_digests
          FROM analytics_erasures e JOIN subscriptions s
-              ON s.name = $1 AND (e.transaction, e.position) <= (s.transaction, s.position)
+              ON s.name = $1 AND (e.epoch, e.transaction, e.position)
+                                  <= (s.epoch, s.transaction, s.position)
          WHERE e.noted_at < now() - interval '3 seconds'
            AND NOT EXISTS (SELECT FROM telemetry_spool t
                            WHERE t.position <= e.spooled OR t.user_id::text = e.subject)

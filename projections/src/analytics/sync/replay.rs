@@ -130,13 +130,14 @@ async fn swap(
 
 async fn advance(connection: &mut PgConnection, cursor: Cursor) -> Result<(), LedgerError> {
     sqlx::query!(
-        "INSERT INTO subscriptions (name, transaction, position)
-         VALUES ($1, $2::bigint::text::xid8, $3)
+        "INSERT INTO subscriptions (name, epoch, transaction, position)
+         VALUES ($1, $4, $2::bigint::text::xid8, $3)
          ON CONFLICT (name) DO UPDATE
-         SET transaction = EXCLUDED.transaction, position = EXCLUDED.position, updated_at = now()",
+         SET epoch = EXCLUDED.epoch, transaction = EXCLUDED.transaction, position = EXCLUDED.position, updated_at = now()",
         NAME,
         cursor.transaction,
         cursor.position,
+        cursor.epoch,
     )
     .execute(connection)
     .await?;

@@ -92,11 +92,13 @@ async fn wait_until_synchronized(log: &EventLog, cursor: Cursor) -> Result<(), L
 
 async fn has_passed(log: &EventLog, cursor: Cursor) -> Result<bool, LedgerError> {
     let passed = sqlx::query_scalar!(
-        r#"SELECT (transaction, position) >= ($2::bigint::text::xid8, $3::bigint) AS "passed!"
+        r#"SELECT (epoch, transaction, position)
+                      >= ($4::integer, $2::bigint::text::xid8, $3::bigint) AS "passed!"
            FROM subscriptions WHERE name = $1"#,
         NAME,
         cursor.transaction,
         cursor.position,
+        cursor.epoch,
     )
     .fetch_optional(log.pool())
     .await?;
