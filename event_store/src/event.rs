@@ -102,15 +102,16 @@ impl StoredEvent {
         }
     }
 
-    pub(crate) fn into_serialized(self) -> SerializedEvent {
+    /// The form in which it is upcast. Payload and metadata, which are large, are moved there.
+    pub(crate) fn take_serialized(&mut self) -> SerializedEvent {
         SerializedEvent::new(
-            self.aggregate_id,
+            self.aggregate_id.clone(),
             usize::try_from(self.sequence).unwrap_or(usize::MAX),
-            self.aggregate_type,
-            self.event_type,
-            self.event_version,
-            self.payload,
-            self.metadata,
+            self.aggregate_type.clone(),
+            self.event_type.clone(),
+            self.event_version.clone(),
+            self.payload.take(),
+            self.metadata.take(),
         )
     }
 }

@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use muniment_event_store::subscription;
+use muniment_event_store::subscription::{self, count_set_aside};
 use muniment_projections::telemetry::spool;
 use muniment_projections::webhooks::queue;
 use serde_json::json;
@@ -54,7 +54,11 @@ async fn health(State(app): State<App>, Query(query): Query<HashMap<String, Stri
             return open_to_all((StatusCode::INTERNAL_SERVER_ERROR, text).into_response());
         }
     }
-    open_to_all(Json(json!({"status": "ok"})).into_response())
+    let mut status = json!({"status": "ok"});
+    if asks_for_database && let Ok(unreadable @ 1..) = count_set_aside(app.pool()).await {
+        status["unreadable_events"] = json!(unreadable);
+    }
+    open_to_all(Json(status).into_response())
 }
 
 async fn health_options() -> Response {
@@ -91,12 +95,22 @@ async fn render_metrics(State(app): State<App>, Metrics(handle): Metrics) -> Res
         }
         Err(error) => tracing::warn!(%error, "the subscriptions' lag could not be read"),
     }
+    note_unreadable(&app).await;
     note_webhooks(&app).await;
     note_telemetry(&app).await;
     let pool = app.pool();
     metrics::gauge!("muniment_database_connections").set(f64::from(pool.size()));
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], handle.render()).into_response()
+}
+
+/// How many events the subscriptions passed over because they could not be read.
+async fn note_unreadable(app: &App) {
+    match count_set_aside(app.pool()).await {
+        #[allow(clippy::cast_precision_loss, reason = "a count")]
+        Ok(count) => metrics::gauge!("muniment_unreadable_events").set(count as f64),
+        Err(error) => tracing::warn!(%error, "events that were set aside could not be counted"),
+    }
 }
 
 /// How much telemetry waits for the analytics store, and since when.

@@ -167,7 +167,7 @@ async fn assert_goes_on(postgres: &PrivatePostgres, receiver: &Receiver, people:
     assert_eq!(count(pool, "SELECT count(*) FROM dead_letters").await, 0);
 
     let ada: UserId = people.ada.user_id.parse().unwrap();
-    let events = timeline(server.log(), ada).await.unwrap();
+    let events = timeline(server.log(), ada).await.unwrap().events;
     let then = state_at(&events, ada, people.moved_at).unwrap();
     assert_eq!(then["user"]["display_name"], "Before");
     let now = state_at(&events, ada, Millis(i64::MAX)).unwrap();

@@ -97,6 +97,7 @@ mod svix_api;
 mod team_invitations;
 mod teams;
 mod telemetry;
+mod unreadable;
 mod upgrade;
 mod upgrade_payments;
 mod user_api_keys;

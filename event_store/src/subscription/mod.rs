@@ -8,9 +8,12 @@
 //! One process at a time holds a subscription, by an advisory lock; others stand by. A failing
 //! batch is tried again with growing pauses, then event by event, and what still fails goes to
 //! `dead_letters` so that one bad event does not hold up the rest. But if it is the sink that is
-//! away ([`LedgerError::SinkAway`]), no event is to blame: the batch waits until the sink is back.
+//! away ([`LedgerError::SinkAway`]), no event is to blame: the batch waits until the sink is back. Events
+//! that cannot be read are passed over and noted: see [`Subscriber::pass_over`].
 
+mod batch_policy;
 mod lag;
+mod set_aside;
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -20,9 +23,12 @@ use tokio::task::JoinHandle;
 
 use crate::event::{Cursor, RecordedEvent};
 use crate::leader_lock::try_lead;
+use crate::unreadable::{Page, Unreadable};
 use crate::{EventLog, LedgerError};
 
+pub use batch_policy::BatchPolicy;
 pub use lag::{Lag, lags};
+pub use set_aside::{PassedOver, count_set_aside, set_aside};
 
 /// Something that follows the log.
 pub trait Subscriber: Send + Sync + 'static {
@@ -40,6 +46,20 @@ pub trait Subscriber: Send + Sync + 'static {
         batch: &[RecordedEvent],
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
+    /// Passes over events of a batch that this version cannot read, of which it knows type and ids.
+    /// They are noted in either case.
+    ///
+    /// # Errors
+    /// Then the batch is handed over again.
+    fn pass_over(
+        &self,
+        connection: &mut PgConnection,
+        events: &[Unreadable],
+    ) -> impl Future<Output = Result<PassedOver, LedgerError>> + Send {
+        let _ = (connection, events);
+        std::future::ready(Ok(PassedOver::SetAside))
+    }
+
     /// How much of the events it wants to see.
     fn view(&self) -> EventView {
         EventView::Full
@@ -56,41 +76,6 @@ pub enum EventView {
     Sealed,
     /// Not even by whom and in which request: no metadata.
     Bare,
-}
-
-/// How patiently a subscription works.
-#[derive(Clone, Copy, Debug)]
-pub struct BatchPolicy {
-    /// Events per batch, at most.
-    pub batch: i64,
-    /// How long to wait for a notification before looking anyway.
-    pub poll: Duration,
-    /// How long to wait after a notification for more to come. A batch costs a transaction,
-    /// however small it is; under load this makes few large ones of many small ones.
-    pub linger: Duration,
-    /// The shortest time from one batch to the next, unless there is a full one to take: for sinks
-    /// to which a batch is costly, however small it is.
-    pub interval: Duration,
-    /// How often a batch, and then each of its events, is tried.
-    pub attempts: u32,
-    /// The pause after the first failure; doubles with each further one.
-    pub first_pause: Duration,
-    /// The longest pause.
-    pub longest_pause: Duration,
-}
-
-impl Default for BatchPolicy {
-    fn default() -> Self {
-        Self {
-            batch: 500,
-            poll: Duration::from_secs(1),
-            linger: Duration::from_millis(25),
-            interval: Duration::ZERO,
-            attempts: 8,
-            first_pause: Duration::from_millis(100),
-            longest_pause: Duration::from_secs(30),
-        }
-    }
 }
 
 /// A running subscription; stops when dropped. Stopping at any instruction is safe.
@@ -141,7 +126,7 @@ pub fn listen(log: EventLog) -> Subscription {
 /// A batch that is read and opened while the one before it is delivered.
 struct Ahead {
     after: Cursor,
-    batch: JoinHandle<Result<Vec<RecordedEvent>, LedgerError>>,
+    batch: JoinHandle<Result<Page<RecordedEvent>, LedgerError>>,
 }
 
 async fn read_after(
@@ -149,7 +134,7 @@ async fn read_after(
     view: EventView,
     cursor: Cursor,
     limit: i64,
-) -> Result<Vec<RecordedEvent>, LedgerError> {
+) -> Result<Page<RecordedEvent>, LedgerError> {
     match view {
         EventView::Full => log.read_after(cursor, limit).await,
         EventView::Sealed => log.read_sealed_after(cursor, limit).await,
@@ -181,6 +166,7 @@ impl<S: Subscriber> Follower<S> {
             return Ok(());
         };
         self.enroll(&mut connection).await?;
+        self.hand_over(&mut connection).await?;
         let mut appended = self.log.notifier().watch();
         let mut failures = 0;
         let mut ahead = None;
@@ -196,7 +182,7 @@ impl<S: Subscriber> Follower<S> {
                 continue;
             }
             if self.is_full(&batch) && failures == 0 {
-                ahead = batch.last().map(|last| self.read_ahead(last.cursor));
+                ahead = batch.end.map(|end| self.read_ahead(end));
             }
             match self.deliver(&mut connection, cursor, &batch).await {
                 Ok(()) => {
@@ -212,7 +198,7 @@ impl<S: Subscriber> Follower<S> {
                     tokio::time::sleep(self.pause(failures)).await;
                 }
                 Err(_) => {
-                    self.deliver_one_by_one(&mut connection, cursor, &batch)
+                    self.deliver_one_by_one(&mut connection, cursor, batch)
                         .await?;
                     failures = 0;
                 }
@@ -225,7 +211,7 @@ impl<S: Subscriber> Follower<S> {
         &self,
         cursor: Cursor,
         ahead: Option<Ahead>,
-    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+    ) -> Result<Page<RecordedEvent>, LedgerError> {
         if let Some(ahead) = ahead.filter(|ahead| ahead.after == cursor) {
             let read = ahead.batch.await;
             let batch = read.map_err(|error| LedgerError::Store(Box::new(error)))??;
@@ -245,7 +231,7 @@ impl<S: Subscriber> Follower<S> {
         }
     }
 
-    fn is_full(&self, batch: &[RecordedEvent]) -> bool {
+    fn is_full(&self, batch: &Page<RecordedEvent>) -> bool {
         i64::try_from(batch.len()).is_ok_and(|events| events >= self.policy.batch)
     }
 
@@ -277,20 +263,36 @@ impl<S: Subscriber> Follower<S> {
         &self,
         connection: &mut PgConnection,
         from: Cursor,
-        batch: &[RecordedEvent],
+        batch: &Page<RecordedEvent>,
     ) -> Result<(), LedgerError> {
-        let Some(last) = batch.last() else {
+        let Some(end) = batch.end else {
             return Ok(());
         };
         let mut transaction = connection.begin().await?;
-        self.subscriber.accept(&mut transaction, batch).await?;
-        self.move_cursor(&mut transaction, from, last.cursor)
-            .await?;
+        if !batch.events.is_empty() {
+            self.subscriber
+                .accept(&mut transaction, &batch.events)
+                .await?;
+        }
+        self.pass_over(&mut transaction, &batch.unreadable).await?;
+        self.move_cursor(&mut transaction, from, end).await?;
         transaction.commit().await?;
         let delivered = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         metrics::counter!("muniment_subscription_events_total", "subscription" => self.subscriber.name())
             .increment(delivered);
         Ok(())
+    }
+
+    async fn pass_over(
+        &self,
+        connection: &mut PgConnection,
+        events: &[Unreadable],
+    ) -> Result<(), LedgerError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let passed_over = self.subscriber.pass_over(connection, events).await?;
+        set_aside(connection, self.subscriber.name(), events, passed_over).await
     }
 
     async fn move_cursor(
@@ -326,11 +328,11 @@ impl<S: Subscriber> Follower<S> {
         &self,
         connection: &mut PgConnection,
         mut from: Cursor,
-        batch: &[RecordedEvent],
+        batch: Page<RecordedEvent>,
     ) -> Result<(), LedgerError> {
-        for event in batch {
-            self.deliver_stubbornly(connection, from, event).await?;
-            from = event.cursor;
+        for event in batch.one_by_one() {
+            self.deliver_stubbornly(connection, from, &event).await?;
+            from = event.end.unwrap_or(from);
         }
         Ok(())
     }
@@ -339,21 +341,19 @@ impl<S: Subscriber> Follower<S> {
         &self,
         connection: &mut PgConnection,
         from: Cursor,
-        event: &RecordedEvent,
+        event: &Page<RecordedEvent>,
     ) -> Result<(), LedgerError> {
         let (mut failures, mut refusals) = (0u32, 0);
         loop {
-            match self
-                .deliver(connection, from, std::slice::from_ref(event))
-                .await
-            {
+            match self.deliver(connection, from, event).await {
                 Ok(()) => return Ok(()),
                 Err(error) => {
                     failures = failures.saturating_add(1);
                     refusals += u32::from(!error.is_sink_away());
                     self.report(&error, failures);
                     if refusals >= self.policy.attempts {
-                        return self.bury(connection, from, event, &error).await;
+                        let to = event.end.unwrap_or(from);
+                        return self.bury(connection, from, to, &error).await;
                     }
                     tokio::time::sleep(self.pause(failures)).await;
                 }
@@ -366,7 +366,7 @@ impl<S: Subscriber> Follower<S> {
         &self,
         connection: &mut PgConnection,
         from: Cursor,
-        event: &RecordedEvent,
+        event: Cursor,
         error: &LedgerError,
     ) -> Result<(), LedgerError> {
         let name = self.subscriber.name();
@@ -375,17 +375,16 @@ impl<S: Subscriber> Follower<S> {
             "INSERT INTO dead_letters (subscription, position, error, attempts)
              VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
             name,
-            event.cursor.position,
+            event.position,
             error.to_string(),
             i32::try_from(self.policy.attempts).unwrap_or(i32::MAX),
         )
         .execute(&mut *transaction)
         .await?;
-        self.move_cursor(&mut transaction, from, event.cursor)
-            .await?;
+        self.move_cursor(&mut transaction, from, event).await?;
         transaction.commit().await?;
         metrics::counter!("muniment_dead_letters_total", "subscription" => name).increment(1);
-        let position = event.cursor.position;
+        let position = event.position;
         tracing::error!(subscription = name, position, %error, "event moved to dead_letters");
         Ok(())
     }

@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 use crate::read_models::customers;
 use crate::read_models::registry::ReadModels;
 use muniment_event_store::event::{RecordedEvent, StoredEvent};
-use muniment_event_store::{EventLog, LedgerError, LedgerEvent};
+use muniment_event_store::{EventLog, LedgerError, LedgerEvent, Page};
 
 /// Everything the log tells about a user, oldest first: the user's own stream, sessions, API keys,
 /// conversations, memberships, and the end of teams the user was in.
-pub async fn timeline(log: &EventLog, user: UserId) -> Result<Vec<RecordedEvent>, LedgerError> {
+pub async fn timeline(log: &EventLog, user: UserId) -> Result<Page<RecordedEvent>, LedgerError> {
     let stored = sqlx::query_as!(
         StoredEvent,
         r#"WITH about AS (
@@ -45,7 +45,7 @@ pub async fn timeline(log: &EventLog, user: UserId) -> Result<Vec<RecordedEvent>
 pub async fn project_timeline(
     log: &EventLog,
     project: &ProjectId,
-) -> Result<Vec<RecordedEvent>, LedgerError> {
+) -> Result<Page<RecordedEvent>, LedgerError> {
     log.stream(Project::TYPE, project.as_str()).await
 }
 
