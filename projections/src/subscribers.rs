@@ -336,7 +336,6 @@ async fn streams_of(
 #[cfg(test)]
 mod tests {
     use cqrs_es::DomainEvent;
-    use muniment_domain::api_key::ApiKeyEvent;
     use muniment_domain::cli_login::CliLoginEvent;
     use muniment_domain::project::ProjectEvent;
     use muniment_domain::verification_code::VerificationCodeEvent;

@@ -16,6 +16,9 @@ use std::sync::OnceLock;
 
 use crate::app::App;
 
+/// The subscription that makes messages of events.
+const WEBHOOKS: &str = "webhooks";
+
 /// The metrics of this process.
 #[derive(Clone)]
 pub struct Metrics(Option<PrometheusHandle>);
@@ -83,9 +86,13 @@ async fn render_metrics(State(app): State<App>, Metrics(handle): Metrics) -> Res
         let text = "Another recorder collects this process's metrics.";
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     };
+    let mut untold = 0.0;
     match subscription::lags(app.pool()).await {
         Ok(lags) => {
             for lag in lags {
+                if lag.name == WEBHOOKS {
+                    untold = lag.seconds;
+                }
                 let events = metrics::gauge!("muniment_subscription_lag_events", "subscription" => lag.name.clone());
                 #[allow(clippy::cast_precision_loss, reason = "at most 10,000")]
                 events.set(lag.events as f64);
@@ -96,7 +103,8 @@ async fn render_metrics(State(app): State<App>, Metrics(handle): Metrics) -> Res
         Err(error) => tracing::warn!(%error, "the subscriptions' lag could not be read"),
     }
     note_unreadable(&app).await;
-    note_webhooks(&app).await;
+    note_slow_appenders(&app).await;
+    note_webhooks(&app, untold).await;
     note_telemetry(&app).await;
     let pool = app.pool();
     metrics::gauge!("muniment_database_connections").set(f64::from(pool.size()));
@@ -132,8 +140,20 @@ async fn note_telemetry(app: &App) {
     }
 }
 
-/// How many webhooks are due, and for how long the oldest of them has been.
-async fn note_webhooks(app: &App) {
+/// For how long the oldest append has been running, which all subscriptions wait for.
+async fn note_slow_appenders(app: &App) {
+    match subscription::slow_appenders(app.pool(), 0.0).await {
+        Ok(slow) => {
+            let oldest = slow.first().map_or(0.0, |slow| slow.seconds);
+            metrics::gauge!("muniment_append_running_seconds").set(oldest);
+        }
+        Err(error) => tracing::warn!(%error, "running appends could not be read"),
+    }
+}
+
+/// How many webhooks are due, and for how long the oldest of them has been: since it was to be sent, or
+/// since the event that no message has been made of yet, `untold` seconds ago.
+async fn note_webhooks(app: &App, untold: f64) {
     let now = app.now();
     match queue::backlog(app.pool(), now).await {
         Ok(backlog) => {
@@ -144,7 +164,7 @@ async fn note_webhooks(app: &App) {
             )]
             let (due, waiting) = (backlog.due as f64, waiting as f64 / 1000.0);
             metrics::gauge!("muniment_webhook_backlog").set(due);
-            metrics::gauge!("muniment_webhook_lag_seconds").set(waiting);
+            metrics::gauge!("muniment_webhook_lag_seconds").set(waiting.max(untold));
         }
         Err(error) => tracing::warn!(%error, "the backlog of webhooks could not be read"),
     }

@@ -33,6 +33,7 @@ mod analytics_query;
 mod analytics_repair;
 mod analytics_store;
 mod analytics_sync;
+mod appenders;
 mod architecture;
 mod authenticator;
 mod callers;

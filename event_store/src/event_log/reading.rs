@@ -48,6 +48,7 @@ impl EventLog {
         limit: i64,
         include_metadata: IncludeMetadata,
     ) -> Result<Vec<StoredEvent>, LedgerError> {
+        let horizon = self.horizon().await?;
         let rows = sqlx::query_as!(
             StoredEvent,
             r#"SELECT position, epoch, transaction::text::bigint AS "transaction!", project_id,
@@ -56,8 +57,7 @@ impl EventLog {
                       (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
                FROM events
                WHERE (epoch, transaction, position) > ($5, $1::bigint::text::xid8, $2)
-                 AND (epoch < (SELECT max(epoch) FROM log_epochs)
-                      OR transaction < pg_snapshot_xmin(pg_current_snapshot()))
+                 AND (epoch, transaction) < ($6, $7::bigint::text::xid8)
                ORDER BY epoch, transaction, position
                LIMIT $3"#,
             cursor.transaction,
@@ -65,6 +65,8 @@ impl EventLog {
             limit,
             include_metadata == IncludeMetadata::Yes,
             cursor.epoch,
+            horizon.epoch,
+            horizon.transaction,
         )
         .fetch_all(self.pool())
         .await?;

@@ -1,8 +1,8 @@
 //! Subscriptions: durable cursors for whatever follows the log.
 //!
 //! A subscription hands every event to its [`Subscriber`] at least once, in order, skipping none:
-//! it reads by (epoch, transaction, position) below the oldest transaction that is still running, so an
-//! append that commits late is waited for. The cursor is a row and moves in the transaction that
+//! it reads by (epoch, transaction, position) below the oldest append that is still running, so one that
+//! commits late is waited for. The cursor is a row and moves in the transaction that
 //! the subscriber may write to: a sink in this database gets every event exactly once.
 //!
 //! One process at a time holds a subscription, by an advisory lock; others stand by. A failing
@@ -12,6 +12,7 @@
 //! that cannot be read are passed over and noted: see [`Subscriber::pass_over`].
 
 mod batch_policy;
+mod dead_letters;
 mod lag;
 mod set_aside;
 
@@ -22,6 +23,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::task::JoinHandle;
 
 use crate::event::{Cursor, RecordedEvent};
+pub use crate::event_log::horizon::{SlowAppender, slow_appenders};
 use crate::leader_lock::try_lead;
 use crate::unreadable::{Page, Unreadable};
 use crate::{EventLog, LedgerError};
@@ -29,6 +31,9 @@ use crate::{EventLog, LedgerError};
 pub use batch_policy::BatchPolicy;
 pub use lag::{Lag, lags};
 pub use set_aside::{PassedOver, count_set_aside, set_aside};
+
+/// An append that has been running for so long is named, and again after as long.
+const COMPLAIN: Duration = Duration::from_secs(5);
 
 /// Something that follows the log.
 pub trait Subscriber: Send + Sync + 'static {
@@ -170,12 +175,17 @@ impl<S: Subscriber> Follower<S> {
         let mut appended = self.log.notifier().watch();
         let mut failures = 0;
         let mut ahead = None;
+        let mut complained = Instant::now();
         loop {
             appended.mark_unchanged();
             let begun = Instant::now();
             let cursor = self.cursor(&mut connection).await?;
             let batch = self.batch_after(cursor, ahead.take()).await?;
             if batch.is_empty() {
+                if complained.elapsed() >= COMPLAIN {
+                    complained = Instant::now();
+                    self.name_slow_appenders().await?;
+                }
                 // Either a notification or the time to look anyway.
                 let _ = tokio::time::timeout(self.policy.poll, appended.changed()).await;
                 tokio::time::sleep(self.policy.linger).await;
@@ -204,6 +214,20 @@ impl<S: Subscriber> Follower<S> {
                 }
             }
         }
+    }
+
+    /// Says whom all subscriptions wait for, if that takes long.
+    async fn name_slow_appenders(&self) -> Result<(), LedgerError> {
+        for slow in slow_appenders(self.log.pool(), COMPLAIN.as_secs_f64()).await? {
+            tracing::warn!(
+                subscription = self.subscriber.name(),
+                pid = slow.pid,
+                client = slow.client,
+                seconds = slow.seconds,
+                "an append has been running for long; nothing behind it is read before it ends"
+            );
+        }
+        Ok(())
     }
 
     /// What was read ahead, if that is what comes after the cursor and there was anything.
@@ -322,71 +346,6 @@ impl<S: Subscriber> Follower<S> {
         } else {
             Err(LedgerError::Conflict)
         }
-    }
-
-    async fn deliver_one_by_one(
-        &self,
-        connection: &mut PgConnection,
-        mut from: Cursor,
-        batch: Page<RecordedEvent>,
-    ) -> Result<(), LedgerError> {
-        for event in batch.one_by_one() {
-            self.deliver_stubbornly(connection, from, &event).await?;
-            from = event.end.unwrap_or(from);
-        }
-        Ok(())
-    }
-
-    async fn deliver_stubbornly(
-        &self,
-        connection: &mut PgConnection,
-        from: Cursor,
-        event: &Page<RecordedEvent>,
-    ) -> Result<(), LedgerError> {
-        let (mut failures, mut refusals) = (0u32, 0);
-        loop {
-            match self.deliver(connection, from, event).await {
-                Ok(()) => return Ok(()),
-                Err(error) => {
-                    failures = failures.saturating_add(1);
-                    refusals += u32::from(!error.is_sink_away());
-                    self.report(&error, failures);
-                    if refusals >= self.policy.attempts {
-                        let to = event.end.unwrap_or(from);
-                        return self.bury(connection, from, to, &error).await;
-                    }
-                    tokio::time::sleep(self.pause(failures)).await;
-                }
-            }
-        }
-    }
-
-    /// Puts the event into `dead_letters` and goes on behind it.
-    async fn bury(
-        &self,
-        connection: &mut PgConnection,
-        from: Cursor,
-        event: Cursor,
-        error: &LedgerError,
-    ) -> Result<(), LedgerError> {
-        let name = self.subscriber.name();
-        let mut transaction = connection.begin().await?;
-        sqlx::query!(
-            "INSERT INTO dead_letters (subscription, position, error, attempts)
-             VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            name,
-            event.position,
-            error.to_string(),
-            i32::try_from(self.policy.attempts).unwrap_or(i32::MAX),
-        )
-        .execute(&mut *transaction)
-        .await?;
-        self.move_cursor(&mut transaction, from, event).await?;
-        transaction.commit().await?;
-        metrics::counter!("muniment_dead_letters_total", "subscription" => name).increment(1);
-        let position = event.position;
-        tracing::error!(subscription = name, position, %error, "event moved to dead_letters");
-        Ok(())
     }
 
     fn report(&self, error: &LedgerError, failures: u32) {
