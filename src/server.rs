@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use muniment_event_store::epoch::recognise_cluster;
 use muniment_event_store::keyed_lock::KeyedLock;
 use muniment_event_store::subscription::{BatchPolicy, Subscriber, follow, listen};
 use muniment_event_store::{LedgerError, MasterKey};
@@ -17,8 +18,8 @@ use muniment_projections::stripe_cancellations::StripeCancellations;
 use muniment_projections::subscribers::{Erasure, Tally};
 use muniment_projections::telemetry::recorder::Destination;
 use muniment_projections::telemetry::{Activity, Recorder, drain};
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -119,20 +120,34 @@ pub struct Mode {
     pub docs_credentials: Vec<(&'static str, String)>,
 }
 
-/// Connects to Postgres.
+/// Connects to Postgres, and sees to it that the log goes on if it was moved to another cluster.
 pub async fn connect(url: &str, connections: u32) -> Result<PgPool, LedgerError> {
     let options: PgConnectOptions = url.parse()?;
+    let options = options.application_name("muniment");
+    // The pool would only say that it waited in vain.
+    let mut first = PgConnection::connect_with(&options).await?;
+    recognise_cluster(&mut first).await?;
+    first.close().await?;
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(CONNECT_TIMEOUT)
-        .connect_with(options.application_name("muniment"))
+        .after_connect(|connection, _| Box::pin(look_around(connection)))
+        .connect_with(options)
         .await?;
     Ok(pool)
+}
+
+/// A connection that was lost may come back from another cluster, to which the database was moved.
+async fn look_around(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let recognised = recognise_cluster(connection).await;
+    recognised.map_err(|error| sqlx::Error::Configuration(error.into()))?;
+    Ok(())
 }
 
 /// Brings the schema up to date. Safe to run on several nodes at once.
 pub async fn migrate(pool: &PgPool) -> Result<(), LedgerError> {
     MIGRATOR.run(pool).await?;
+    recognise_cluster(&mut *pool.acquire().await?).await?;
     Ok(())
 }
 

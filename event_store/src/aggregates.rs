@@ -1,6 +1,6 @@
 //! The aggregates of the ledger, named once: a new one is a line here, and its projector.
 
-use cqrs_es::Aggregate;
+use cqrs_es::{Aggregate, DomainEvent};
 use muniment_domain::ai_conversation::AiConversation;
 use muniment_domain::api_key::ApiKey;
 use muniment_domain::cli_login::CliLogin;
@@ -59,6 +59,20 @@ macro_rules! ledger_event {
                 match aggregate_type {
                     $($aggregate::TYPE => Ok(Self::$aggregate(serde_json::from_value(payload)?)),)*
                     other => Err(LedgerError::UnknownAggregate(other.to_owned())),
+                }
+            }
+
+            /// The type of the aggregates that it happens to.
+            pub(crate) fn aggregate_type(&self) -> &'static str {
+                match self {
+                    $(Self::$aggregate(_) => $aggregate::TYPE,)*
+                }
+            }
+
+            /// The version of its shape.
+            pub(crate) fn version(&self) -> String {
+                match self {
+                    $(Self::$aggregate(event) => event.event_version(),)*
                 }
             }
 

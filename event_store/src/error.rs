@@ -16,6 +16,8 @@ use muniment_domain::user::UserError;
 use muniment_domain::vault_entry::VaultEntryError;
 use muniment_domain::verification_code::VerificationCodeError;
 
+use crate::unreadable::Unreadable;
+
 /// A value that must be unique and is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reservation {
@@ -111,6 +113,20 @@ pub enum LedgerError {
     /// Sealed data could not be opened although its key exists: a wrong server secret, or damage.
     #[error("sealed data could not be opened; is the server secret the one it was sealed with?")]
     Unsealing,
+    /// A stream holds an event that this version cannot read, so nothing can be decided about it.
+    #[error("the log holds an event that cannot be read: {0}")]
+    UnreadableStream(Box<Unreadable>),
+    /// The log was moved to another cluster of Postgres, and cannot go on there.
+    #[error(
+        "the database was moved to another cluster of Postgres ({reason}), and the log cannot be \
+         carried over there: {error}"
+    )]
+    StrangeCluster {
+        /// How it was noticed.
+        reason: String,
+        /// What keeps the log from going on.
+        error: Box<LedgerError>,
+    },
     /// Something else, from the event-sourcing framework.
     #[error("the event store failed: {0}")]
     Store(Box<dyn std::error::Error + Send + Sync>),

@@ -10,10 +10,12 @@ use crate::aggregates::LedgerEvent;
 
 /// A place in the log: everything up to and including it has been seen.
 ///
-/// The order is that of the appending transactions, then of the events within one. See the
-/// comments of `migrations/postgres/0001_event_log.sql`.
+/// The order is that of epochs, then of the appending transactions, then of the events within one. See
+/// [`crate::epoch`], and the comments of `migrations/postgres/0001_event_log.sql`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
+    /// The stay of the log in a cluster of Postgres, from 1.
+    pub epoch: i32,
     /// The 64-bit id of the appending transaction.
     pub transaction: i64,
     /// The event's position.
@@ -76,6 +78,7 @@ pub(crate) enum IncludeMetadata {
 #[allow(missing_docs, reason = "the columns are described in the migration")]
 pub struct StoredEvent {
     pub position: i64,
+    pub epoch: i32,
     pub transaction: i64,
     pub project_id: String,
     pub aggregate_type: String,
@@ -93,20 +96,22 @@ impl StoredEvent {
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         Cursor {
+            epoch: self.epoch,
             transaction: self.transaction,
             position: self.position,
         }
     }
 
-    pub(crate) fn into_serialized(self) -> SerializedEvent {
+    /// The form in which it is upcast. Payload and metadata, which are large, are moved there.
+    pub(crate) fn take_serialized(&mut self) -> SerializedEvent {
         SerializedEvent::new(
-            self.aggregate_id,
+            self.aggregate_id.clone(),
             usize::try_from(self.sequence).unwrap_or(usize::MAX),
-            self.aggregate_type,
-            self.event_type,
-            self.event_version,
-            self.payload,
-            self.metadata,
+            self.aggregate_type.clone(),
+            self.event_type.clone(),
+            self.event_version.clone(),
+            self.payload.take(),
+            self.metadata.take(),
         )
     }
 }

@@ -16,6 +16,8 @@
 //! - [`projector`]: the trait that read models are handed in behind. This crate knows no read table.
 //! - [`context`]: who did it, and in which request. [`sealing`]: personal data under one key per
 //!   subject. `upcasting`: how events of older shapes are read.
+//! - [`unreadable`]: events that this version cannot read are passed over, by name.
+//! - [`epoch`]: the log keeps its order when it is moved to another cluster of Postgres.
 //! - [`subscription`], [`leader_lock`], [`keyed_lock`]: following the log, and taking turns between
 //!   processes and inside one.
 
@@ -23,6 +25,7 @@ pub mod aggregates;
 mod commit;
 pub mod commit_observer;
 pub mod context;
+pub mod epoch;
 pub mod error;
 pub mod event;
 mod event_collector;
@@ -38,6 +41,7 @@ pub mod projector;
 pub mod sealing;
 pub mod subscription;
 pub mod unit_of_work;
+pub mod unreadable;
 mod upcasting;
 
 pub use aggregates::LedgerEvent;
@@ -51,3 +55,4 @@ pub use precondition::{Precondition, Preconditions};
 pub use projector::InlineProjector;
 pub use sealing::{MasterKey, Sealer};
 pub use unit_of_work::UnitOfWork;
+pub use unreadable::{Page, Unreadable};

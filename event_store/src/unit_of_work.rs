@@ -500,11 +500,27 @@ where
 {
     let store = PersistedEventStore::<_, A>::new_snapshot_store(log.clone(), SNAPSHOT_EVERY)
         .with_upcasters(upcasters());
-    let context = store.load_aggregate(id).await?;
+    let context = match store.load_aggregate(id).await {
+        Ok(context) => context,
+        Err(error) => return Err(unreadable::<A>(log, id).await?.unwrap_or(error.into())),
+    };
     Ok(Versioned {
         aggregate: context.aggregate,
         sequence: context.current_sequence,
         snapshot: context.current_snapshot,
         outcome: None,
     })
+}
+
+/// The event that keeps a stream from being loaded, if that is the reason.
+async fn unreadable<A>(log: &EventLog, id: &str) -> Result<Option<LedgerError>, LedgerError>
+where
+    A: Ledgered,
+{
+    let stream = log.stream(A::TYPE, id).await?;
+    let Some(event) = stream.unreadable.into_iter().next() else {
+        return Ok(None);
+    };
+    tracing::error!(%event, "a stream cannot be loaded, so nothing can be decided about it");
+    Ok(Some(LedgerError::UnreadableStream(Box::new(event))))
 }

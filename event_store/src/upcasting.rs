@@ -18,6 +18,18 @@ pub(crate) fn upcasters() -> Vec<Box<dyn EventUpcaster>> {
     Vec::new()
 }
 
+/// The highest version of any event's shape that this build knows.
+const KNOWN: (u64, u64, u64) = (1, 0, 0);
+
+/// Whether a stored version is above every one that is known. What is no version at all is taken for
+/// one: whoever wrote it knew more.
+pub(crate) fn is_newer(version: &str) -> bool {
+    let mut numbers = version.splitn(3, '.').map(str::parse);
+    let mut next = || numbers.next().and_then(Result::ok);
+    let version = next().zip(next()).zip(next());
+    version.is_none_or(|((major, minor), patch)| (major, minor, patch) > KNOWN)
+}
+
 /// Brings one event to the current shape.
 pub(crate) fn upcast(event: SerializedEvent, steps: &[Box<dyn EventUpcaster>]) -> SerializedEvent {
     steps.iter().fold(event, |event, step| {
@@ -27,4 +39,24 @@ pub(crate) fn upcast(event: SerializedEvent, steps: &[Box<dyn EventUpcaster>]) -
             event
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::DomainEvent;
+    use muniment_domain::user::UserEvent;
+
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        assert!(!is_newer("1.0.0") && !is_newer("0.10.0"));
+        assert!(is_newer("1.0.1") && is_newer("9.0.0") && is_newer("10.0.0"));
+        assert!(is_newer("") && is_newer("1.0") && is_newer("soon"));
+    }
+
+    #[test]
+    fn what_is_written_is_known() {
+        assert!(!is_newer(&UserEvent::UserDeleted {}.event_version()));
+    }
 }

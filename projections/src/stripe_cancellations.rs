@@ -29,7 +29,7 @@ impl StripeCancellations {
             .log
             .stream(Customer::TYPE, &closed.aggregate_id)
             .await?;
-        for event in stream {
+        for event in stream.events {
             if event.sequence >= closed.sequence {
                 break;
             }

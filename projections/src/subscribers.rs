@@ -5,17 +5,12 @@ use std::collections::BTreeMap;
 
 use cqrs_es::Aggregate;
 use muniment_domain::Millis;
-use muniment_domain::api_key::ApiKeyEvent;
-use muniment_domain::cli_login::CliLoginEvent;
-use muniment_domain::project::ProjectEvent;
-use muniment_domain::session::SessionEvent;
 use muniment_domain::team::{Team, TeamEvent};
 use muniment_domain::user::UserEvent;
-use muniment_domain::verification_code::VerificationCodeEvent;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::analytics::sync::erasure::{self, Erased};
+use crate::analytics::sync::erasure::{self, Ending, Erased};
 use crate::maintenance::history;
 use crate::objects::images;
 use crate::session_replays;
@@ -23,8 +18,8 @@ use crate::telemetry::sign_up_rules;
 use crate::telemetry::spool;
 use muniment_event_store::LedgerEvent;
 use muniment_event_store::event::RecordedEvent;
-use muniment_event_store::subscription::{EventView, Subscriber};
-use muniment_event_store::{EventLog, LedgerError};
+use muniment_event_store::subscription::{EventView, PassedOver, Subscriber};
+use muniment_event_store::{EventLog, LedgerError, Unreadable};
 
 /// Counts what happened, per project and UTC day, into `event_tally`. Each event counts once,
 /// because the counts commit with the cursor.
@@ -44,41 +39,72 @@ impl Subscriber for Tally {
         connection: &mut PgConnection,
         batch: &[RecordedEvent],
     ) -> Result<(), LedgerError> {
-        let mut counts: BTreeMap<(&str, i64, &str), i64> = BTreeMap::new();
-        for event in batch {
-            let key = (
-                event.project_id.as_str(),
-                day(event.recorded_at),
-                &*event.event_type,
-            );
-            *counts.entry(key).or_default() += 1;
-        }
-        let projects: Vec<String> = counts.keys().map(|key| key.0.to_owned()).collect();
-        let days: Vec<i64> = counts.keys().map(|key| key.1).collect();
-        let types: Vec<String> = counts.keys().map(|key| key.2.to_owned()).collect();
-        let counts: Vec<i64> = counts.values().copied().collect();
-        sqlx::query!(
-            "INSERT INTO event_tally (project_id, day, event_type, count)
+        let keys = batch.iter().map(|event| {
+            let project = event.project_id.as_str();
+            (project, day(event.recorded_at), &*event.event_type)
+        });
+        count(connection, keys).await
+    }
+
+    async fn pass_over(
+        &self,
+        connection: &mut PgConnection,
+        events: &[Unreadable],
+    ) -> Result<PassedOver, LedgerError> {
+        let keys = events.iter().map(|event| {
+            let project = event.project_id.as_str();
+            (project, day(event.recorded_at), &*event.event_type)
+        });
+        count(connection, keys).await?;
+        Ok(PassedOver::Taken)
+    }
+}
+
+/// What is counted together: the events of a project, day and type.
+type Counted<'e> = (&'e str, i64, &'e str);
+
+async fn count(
+    connection: &mut PgConnection,
+    keys: impl Iterator<Item = Counted<'_>>,
+) -> Result<(), LedgerError> {
+    let mut counts: BTreeMap<Counted<'_>, i64> = BTreeMap::new();
+    for key in keys {
+        *counts.entry(key).or_default() += 1;
+    }
+    let projects: Vec<String> = counts.keys().map(|key| key.0.to_owned()).collect();
+    let days: Vec<i64> = counts.keys().map(|key| key.1).collect();
+    let types: Vec<String> = counts.keys().map(|key| key.2.to_owned()).collect();
+    let counts: Vec<i64> = counts.values().copied().collect();
+    sqlx::query!(
+        "INSERT INTO event_tally (project_id, day, event_type, count)
              SELECT project_id, date '1970-01-01' + day::integer, event_type, count
              FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[])
                   AS batch (project_id, day, event_type, count)
              ON CONFLICT (project_id, day, event_type)
              DO UPDATE SET count = event_tally.count + EXCLUDED.count",
-            &projects,
-            &days,
-            &types,
-            &counts,
-        )
-        .execute(connection)
-        .await?;
-        Ok(())
-    }
+        &projects,
+        &days,
+        &types,
+        &counts,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Whole days since the Unix epoch, UTC.
 fn day(at: Millis) -> i64 {
     at.0.div_euclid(86_400_000)
 }
+
+/// The events that end what has a key.
+const USER_DELETED: &str = "UserDeleted";
+const TEAM_DELETED: &str = "TeamDeleted";
+const PROJECT_DELETED: &str = "ProjectDeleted";
+const SESSION_ENDED: &str = "SessionEnded";
+const CODE_DISCARDED: &str = "CodeDiscarded";
+const CLI_LOGIN_FETCHED: &str = "CliLoginFetched";
+const API_KEY_DELETED: &str = "ApiKeyDeleted";
 
 /// Makes deletions final: destroys the keys of deleted users, teams and projects, and of sessions,
 /// codes and logins that are over, so that their sealed data can never be read again, removes what
@@ -99,19 +125,19 @@ impl Erasure {
     async fn forget_user(
         &self,
         connection: &mut PgConnection,
-        event: &RecordedEvent,
+        ending: Ending<'_>,
     ) -> Result<(), LedgerError> {
-        let Ok(user) = event.aggregate_id.parse() else {
+        let Ok(user) = ending.id.parse() else {
             return Ok(());
         };
-        let timeline = history::timeline(&self.log, user).await?;
+        let timeline = history::timeline(&self.log, user).await?.events;
         delete_images(&mut *connection, &timeline).await?;
         let emails: Vec<String> = timeline.iter().filter_map(email).collect();
-        let project = event.project_id.as_str();
+        let project = ending.project;
         sign_up_rules::forget_emails(&mut *connection, project, &emails).await?;
         session_replays::delete_of_user(&mut *connection, user).await?;
         spool::delete_of_user(&mut *connection, project, user, &emails).await?;
-        erasure::note(connection, Erased::User, event, &emails).await
+        erasure::note(connection, Erased::User, ending, &emails).await
     }
 
     /// Likewise those that a team and its members ever had.
@@ -120,7 +146,44 @@ impl Erasure {
         connection: &mut PgConnection,
         id: &str,
     ) -> Result<(), LedgerError> {
-        delete_images(connection, &self.log.stream(Team::TYPE, id).await?).await
+        let stream = self.log.stream(Team::TYPE, id).await?;
+        delete_images(connection, &stream.events).await
+    }
+
+    /// Erases those whose end is among the events.
+    async fn finish(
+        &self,
+        connection: &mut PgConnection,
+        events: impl Iterator<Item = Ending<'_>>,
+    ) -> Result<(), LedgerError> {
+        let mut subjects = Vec::new();
+        for ending in events {
+            let id = ending.id.to_owned();
+            match ending.event_type {
+                USER_DELETED => {
+                    self.forget_user(connection, ending).await?;
+                    subjects.extend(sessions_of(connection, &id).await?);
+                    subjects.push(id);
+                }
+                TEAM_DELETED => {
+                    self.delete_images_of_team(connection, &id).await?;
+                    erasure::note(connection, Erased::Team, ending, &[]).await?;
+                    subjects.push(id);
+                }
+                SESSION_ENDED | CODE_DISCARDED | CLI_LOGIN_FETCHED | API_KEY_DELETED => {
+                    subjects.push(id);
+                }
+                PROJECT_DELETED => {
+                    sign_up_rules::delete_of_project(connection, &id).await?;
+                    erasure::note(connection, Erased::Project, ending, &[]).await?;
+                    session_replays::delete_of_project(connection, &id).await?;
+                    spool::delete_of_project(connection, &id).await?;
+                    subjects.extend(streams_of(connection, &id).await?);
+                }
+                _ => {}
+            }
+        }
+        self.erase(connection, &subjects).await
     }
 
     async fn erase(
@@ -172,35 +235,19 @@ impl Subscriber for Erasure {
         connection: &mut PgConnection,
         batch: &[RecordedEvent],
     ) -> Result<(), LedgerError> {
-        let mut subjects = Vec::new();
-        for event in batch {
-            let id = event.aggregate_id.clone();
-            match &event.event {
-                LedgerEvent::User(UserEvent::UserDeleted {}) => {
-                    self.forget_user(connection, event).await?;
-                    subjects.extend(sessions_of(connection, &id).await?);
-                    subjects.push(id);
-                }
-                LedgerEvent::Team(TeamEvent::TeamDeleted {}) => {
-                    self.delete_images_of_team(connection, &id).await?;
-                    erasure::note(connection, Erased::Team, event, &[]).await?;
-                    subjects.push(id);
-                }
-                LedgerEvent::Session(SessionEvent::SessionEnded { .. })
-                | LedgerEvent::VerificationCode(VerificationCodeEvent::CodeDiscarded {})
-                | LedgerEvent::CliLogin(CliLoginEvent::CliLoginFetched {})
-                | LedgerEvent::ApiKey(ApiKeyEvent::ApiKeyDeleted { .. }) => subjects.push(id),
-                LedgerEvent::Project(ProjectEvent::ProjectDeleted {}) => {
-                    sign_up_rules::delete_of_project(connection, &id).await?;
-                    erasure::note(connection, Erased::Project, event, &[]).await?;
-                    session_replays::delete_of_project(connection, &id).await?;
-                    spool::delete_of_project(connection, &id).await?;
-                    subjects.extend(streams_of(connection, &id).await?);
-                }
-                _ => {}
-            }
-        }
-        self.erase(connection, &subjects).await
+        self.finish(connection, batch.iter().map(Ending::of)).await
+    }
+
+    /// An erasure is not held up: type and ids say whose it is. What they mean to a newer version is
+    /// for that to see.
+    async fn pass_over(
+        &self,
+        connection: &mut PgConnection,
+        events: &[Unreadable],
+    ) -> Result<PassedOver, LedgerError> {
+        let endings = events.iter().map(Ending::of_unreadable);
+        self.finish(connection, endings).await?;
+        Ok(PassedOver::SetAside)
     }
 }
 
@@ -284,4 +331,28 @@ async fn streams_of(
     .fetch_all(connection)
     .await?;
     Ok(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::DomainEvent;
+    use muniment_domain::cli_login::CliLoginEvent;
+    use muniment_domain::project::ProjectEvent;
+    use muniment_domain::verification_code::VerificationCodeEvent;
+
+    use super::*;
+
+    #[test]
+    fn endings_have_the_names_that_the_log_gives_them() {
+        assert_eq!(UserEvent::UserDeleted {}.event_type(), USER_DELETED);
+        assert_eq!(TeamEvent::TeamDeleted {}.event_type(), TEAM_DELETED);
+        assert_eq!(
+            ProjectEvent::ProjectDeleted {}.event_type(),
+            PROJECT_DELETED
+        );
+        let discarded = VerificationCodeEvent::CodeDiscarded {};
+        assert_eq!(discarded.event_type(), CODE_DISCARDED);
+        let fetched = CliLoginEvent::CliLoginFetched {};
+        assert_eq!(fetched.event_type(), CLI_LOGIN_FETCHED);
+    }
 }

@@ -5,13 +5,12 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use muniment_domain::{Millis, ProjectId, UserId};
-use muniment_event_store::RecordedEvent;
-use muniment_event_store::{EventLog, LedgerError};
+use muniment_event_store::{EventLog, LedgerError, Page, RecordedEvent};
 use muniment_projections::maintenance::history;
 use serde_json::Value;
 
 use super::Failure;
-use super::operator::Database;
+use super::operator::{Database, passed_over};
 use crate::timestamp;
 
 /// The flags of `history`.
@@ -48,8 +47,13 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         (_, Some(project)) => Subject::Project(ProjectId::from_caller(project)),
         (user, None) => Subject::User(find(&log, user.as_deref().unwrap_or_default()).await?),
     };
-    let timeline = subject.timeline(&log).await?;
-    if timeline.is_empty() {
+    let Page {
+        events: timeline,
+        unreadable,
+        ..
+    } = subject.timeline(&log).await?;
+    let status = passed_over(&unreadable).unwrap_or(ExitCode::SUCCESS);
+    if timeline.is_empty() && unreadable.is_empty() {
         return Err(format!("the log knows nothing of {subject}").into());
     }
     match (arguments.as_of, arguments.format) {
@@ -66,7 +70,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
         (None, Format::Table) => print_table(&timeline)?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(status)
 }
 
 /// Whose history is asked for.
@@ -76,7 +80,7 @@ enum Subject {
 }
 
 impl Subject {
-    async fn timeline(&self, log: &EventLog) -> Result<Vec<RecordedEvent>, LedgerError> {
+    async fn timeline(&self, log: &EventLog) -> Result<Page<RecordedEvent>, LedgerError> {
         match self {
             Self::User(user) => history::timeline(log, *user).await,
             Self::Project(project) => history::project_timeline(log, project).await,

@@ -45,10 +45,19 @@ enum Command {
     /// Bring the database's schema up to date.
     Migrate(operator::MigrateArguments),
     /// Rebuild read models from the event log, beside live traffic.
+    ///
+    /// Exits with 0 when all was rebuilt, with 1 when it failed, and with 3 when it passed over events
+    /// that this version cannot read, which it names.
     Replay(operator::ReplayArguments),
     /// Project the event log afresh and compare it with the read models.
+    ///
+    /// Exits with 0 when nothing differs, with 1 when something does or the comparison failed, and with
+    /// 3 when it passed over events that this version cannot read, which it names.
     Verify(operator::VerifyArguments),
     /// Show what happened to an account, or its state at a point in time.
+    ///
+    /// Exits with 0, with 1 when it failed, and with 3 when it passed over events that this version
+    /// cannot read, which it names.
     History(history::Arguments),
     /// The process of the embedded analytics engine. `dev` starts it.
     #[command(hide = true)]

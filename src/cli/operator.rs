@@ -7,16 +7,19 @@ use std::process::ExitCode;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use muniment_event_store::{EventLog, MasterKey};
+use muniment_event_store::{EventLog, MasterKey, Unreadable};
+use muniment_projections::analytics::sync::replay::Replayed;
 use muniment_projections::analytics::{AnalyticsStore, sync};
 use muniment_projections::maintenance::replay::Progress;
-use muniment_projections::maintenance::verify::Difference;
+use muniment_projections::maintenance::verify::{Difference, Verification};
 
 use super::Failure;
 use crate::config::AnalyticsSettings;
 use crate::security::secrets::ServerSecret;
 use crate::server;
 
+/// The exit status of a command that passed over events it could not read.
+const UNREADABLE: u8 = 3;
 /// Connections these commands need at most.
 const CONNECTIONS: u32 = 4;
 
@@ -100,25 +103,41 @@ pub(super) async fn replay(arguments: ReplayArguments) -> Result<ExitCode, Failu
     let bar = progress_bar();
     if let Some(store) = store {
         let replayed = sync::replay::replay(&log, &store, |progress| show(&bar, progress));
-        let rows = replayed.await?;
+        let Replayed { rows, unreadable } = replayed.await?;
         bar.finish_and_clear();
         println!(
             "Replayed {} events into {rows} rows of the analytics store; they are in use.",
             bar.position()
         );
-        return Ok(ExitCode::SUCCESS);
+        return Ok(passed_over(&unreadable).unwrap_or(ExitCode::SUCCESS));
     }
     let replayed =
         muniment_projections::maintenance::replay::replay(&log, &arguments.tables, |progress| {
             show(&bar, progress);
         });
-    replayed.await?;
+    let unreadable = replayed.await?;
     bar.finish_and_clear();
     println!(
         "Replayed {} events; the rebuilt tables are in use.",
         bar.position()
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(passed_over(&unreadable).unwrap_or(ExitCode::SUCCESS))
+}
+
+/// Names events that could not be read. Yields the status to exit with then, whatever else was found:
+/// no comparison holds if a part of the log is missing.
+pub(super) fn passed_over(events: &[Unreadable]) -> Option<ExitCode> {
+    if events.is_empty() {
+        return None;
+    }
+    for event in events {
+        eprintln!("unreadable: {event}");
+    }
+    eprintln!(
+        "{} events could not be read and were passed over. A newer version may read them.",
+        events.len()
+    );
+    Some(ExitCode::from(UNREADABLE))
 }
 
 /// The flags of `verify`.
@@ -130,13 +149,14 @@ pub(super) struct VerifyArguments {
     analytics: Analytics,
 }
 
-/// Compares the read models with the log. Exits with 1 if they differ.
+/// Compares the read models with the log. Exits with 1 if they differ, and with 3 if a part of the log
+/// could not be read.
 pub(super) async fn verify(arguments: VerifyArguments) -> Result<ExitCode, Failure> {
     let store = arguments.analytics.store(&arguments.database)?;
     let log = arguments.database.log().await?;
     let bar = progress_bar();
     let shown = |progress| show(&bar, progress);
-    let (differences, mend) = match store {
+    let (found, mend) = match store {
         Some(store) => (
             sync::verify::verify(&log, &store, shown).await?,
             "muniment replay --analytics",
@@ -147,21 +167,31 @@ pub(super) async fn verify(arguments: VerifyArguments) -> Result<ExitCode, Failu
         ),
     };
     bar.finish_and_clear();
+    let Verification {
+        differences,
+        unreadable,
+    } = found;
+    let unreadable = passed_over(&unreadable);
     for difference in &differences {
         println!("{}", describe(difference));
     }
     if differences.is_empty() {
+        let all = if unreadable.is_some() {
+            "readable of the "
+        } else {
+            ""
+        };
         println!(
-            "No difference: the tables say what the {} events say.",
+            "No difference: the tables say what the {all}{} events say.",
             bar.position()
         );
-        return Ok(ExitCode::SUCCESS);
+        return Ok(unreadable.unwrap_or(ExitCode::SUCCESS));
     }
     println!(
         "{} rows differ. `{mend}` rebuilds the tables.",
         differences.len()
     );
-    Ok(ExitCode::FAILURE)
+    Ok(unreadable.unwrap_or(ExitCode::FAILURE))
 }
 
 fn describe(difference: &Difference) -> String {

@@ -141,6 +141,11 @@ impl From<LedgerError> for ApiError {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Too many requests change the same account at once. Try again.",
             ),
+            LedgerError::UnreadableStream(_) => Self::text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The server cannot read all that is recorded here: it is older than what was \
+                 written, or a record is damaged. Its log says which.",
+            ),
             _ => Self::internal(error),
         }
     }

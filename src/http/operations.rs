@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use muniment_event_store::subscription;
+use muniment_event_store::subscription::{self, count_set_aside};
 use muniment_projections::telemetry::spool;
 use muniment_projections::webhooks::queue;
 use serde_json::json;
@@ -15,6 +15,9 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use crate::app::App;
+
+/// The subscription that makes messages of events.
+const WEBHOOKS: &str = "webhooks";
 
 /// The metrics of this process.
 #[derive(Clone)]
@@ -54,7 +57,11 @@ async fn health(State(app): State<App>, Query(query): Query<HashMap<String, Stri
             return open_to_all((StatusCode::INTERNAL_SERVER_ERROR, text).into_response());
         }
     }
-    open_to_all(Json(json!({"status": "ok"})).into_response())
+    let mut status = json!({"status": "ok"});
+    if asks_for_database && let Ok(unreadable @ 1..) = count_set_aside(app.pool()).await {
+        status["unreadable_events"] = json!(unreadable);
+    }
+    open_to_all(Json(status).into_response())
 }
 
 async fn health_options() -> Response {
@@ -79,9 +86,13 @@ async fn render_metrics(State(app): State<App>, Metrics(handle): Metrics) -> Res
         let text = "Another recorder collects this process's metrics.";
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     };
+    let mut untold = 0.0;
     match subscription::lags(app.pool()).await {
         Ok(lags) => {
             for lag in lags {
+                if lag.name == WEBHOOKS {
+                    untold = lag.seconds;
+                }
                 let events = metrics::gauge!("muniment_subscription_lag_events", "subscription" => lag.name.clone());
                 #[allow(clippy::cast_precision_loss, reason = "at most 10,000")]
                 events.set(lag.events as f64);
@@ -91,12 +102,23 @@ async fn render_metrics(State(app): State<App>, Metrics(handle): Metrics) -> Res
         }
         Err(error) => tracing::warn!(%error, "the subscriptions' lag could not be read"),
     }
-    note_webhooks(&app).await;
+    note_unreadable(&app).await;
+    note_slow_appenders(&app).await;
+    note_webhooks(&app, untold).await;
     note_telemetry(&app).await;
     let pool = app.pool();
     metrics::gauge!("muniment_database_connections").set(f64::from(pool.size()));
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], handle.render()).into_response()
+}
+
+/// How many events the subscriptions passed over because they could not be read.
+async fn note_unreadable(app: &App) {
+    match count_set_aside(app.pool()).await {
+        #[allow(clippy::cast_precision_loss, reason = "a count")]
+        Ok(count) => metrics::gauge!("muniment_unreadable_events").set(count as f64),
+        Err(error) => tracing::warn!(%error, "events that were set aside could not be counted"),
+    }
 }
 
 /// How much telemetry waits for the analytics store, and since when.
@@ -118,8 +140,20 @@ async fn note_telemetry(app: &App) {
     }
 }
 
-/// How many webhooks are due, and for how long the oldest of them has been.
-async fn note_webhooks(app: &App) {
+/// For how long the oldest append has been running, which all subscriptions wait for.
+async fn note_slow_appenders(app: &App) {
+    match subscription::slow_appenders(app.pool(), 0.0).await {
+        Ok(slow) => {
+            let oldest = slow.first().map_or(0.0, |slow| slow.seconds);
+            metrics::gauge!("muniment_append_running_seconds").set(oldest);
+        }
+        Err(error) => tracing::warn!(%error, "running appends could not be read"),
+    }
+}
+
+/// How many webhooks are due, and for how long the oldest of them has been: since it was to be sent, or
+/// since the event that no message has been made of yet, `untold` seconds ago.
+async fn note_webhooks(app: &App, untold: f64) {
     let now = app.now();
     match queue::backlog(app.pool(), now).await {
         Ok(backlog) => {
@@ -130,7 +164,7 @@ async fn note_webhooks(app: &App) {
             )]
             let (due, waiting) = (backlog.due as f64, waiting as f64 / 1000.0);
             metrics::gauge!("muniment_webhook_backlog").set(due);
-            metrics::gauge!("muniment_webhook_lag_seconds").set(waiting);
+            metrics::gauge!("muniment_webhook_lag_seconds").set(waiting.max(untold));
         }
         Err(error) => tracing::warn!(%error, "the backlog of webhooks could not be read"),
     }

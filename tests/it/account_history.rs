@@ -19,6 +19,7 @@ async fn an_account_can_be_seen_as_it_was() {
     let then = timeline(server.log(), id)
         .await
         .unwrap()
+        .events
         .last()
         .unwrap()
         .recorded_at;
@@ -33,7 +34,7 @@ async fn an_account_can_be_seen_as_it_was() {
         .server("DELETE", &format!("/teams/{team}"))
         .expect(200)
         .await;
-    let events = timeline(server.log(), id).await.unwrap();
+    let events = timeline(server.log(), id).await.unwrap().events;
     let types: Vec<&str> = events
         .iter()
         .map(|event| event.event_type.as_str())
@@ -110,6 +111,7 @@ async fn a_deleted_user_is_erased_from_the_log() {
     let told: String = timeline(server.log(), id)
         .await
         .unwrap()
+        .events
         .iter()
         .map(|event| as_json(event).unwrap().to_string())
         .collect();

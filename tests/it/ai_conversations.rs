@@ -269,7 +269,7 @@ async fn what_was_said_goes_with_its_owner_for_good() {
     // Another process, which has not read the key before.
     let master = MasterKey::derive(secret().as_bytes());
     let log = muniment_projections::open_log(server.pool().clone(), master);
-    let stream = log.stream("ai_conversation", &id).await.unwrap();
+    let stream = log.stream("ai_conversation", &id).await.unwrap().events;
     assert_eq!(stream.len(), 3);
     for event in stream {
         match event.event {

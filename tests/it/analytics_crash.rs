@@ -344,7 +344,10 @@ async fn assert_store_agrees(server: &TestServer, project: &Project, store: &Ana
             "there was load: {logged} is {in_log} of {event_type}"
         );
     }
-    let differences = verify(server.log(), store, |_| ()).await.unwrap();
+    let differences = verify(server.log(), store, |_| ())
+        .await
+        .unwrap()
+        .differences;
     assert!(differences.is_empty(), "{differences:#?}");
     let dead = "SELECT count(*) FROM dead_letters";
     assert_eq!(count(server.pool(), dead).await, 0);

@@ -61,7 +61,10 @@ async fn everything(server: &TestServer, store: &AnalyticsStore) -> [Vec<Value>;
 }
 
 async fn assert_verified(server: &TestServer, store: &AnalyticsStore) {
-    let differences = verify(server.log(), store, |_| ()).await.unwrap();
+    let differences = verify(server.log(), store, |_| ())
+        .await
+        .unwrap()
+        .differences;
     assert!(differences.is_empty(), "{differences:#?}");
 }
 

@@ -64,7 +64,10 @@ async fn populate(server: &TestServer) {
 
 async fn assert_verified(server: &TestServer) {
     let store = server.app().analytics.clone().unwrap();
-    let differences = verify(server.log(), &store, |_| ()).await.unwrap();
+    let differences = verify(server.log(), &store, |_| ())
+        .await
+        .unwrap()
+        .differences;
     assert!(differences.is_empty(), "{differences:#?}");
 }
 
@@ -114,7 +117,10 @@ async fn verification_finds_what_is_wrong_and_replay_mends_it() {
     ] {
         store.owner().query(statement).execute().await.unwrap();
     }
-    let found = verify(server.log(), &store, |_| ()).await.unwrap();
+    let found = verify(server.log(), &store, |_| ())
+        .await
+        .unwrap()
+        .differences;
     let mut found: Vec<(&str, bool, bool)> = found
         .iter()
         .map(|it| (it.table, it.live.is_some(), it.expected.is_some()))

@@ -76,7 +76,13 @@ async fn events_of(server: &TestServer, user: &str) -> usize {
 
 /// Keeps the positions it was given.
 #[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<i64>>>);
+pub(crate) struct Collector(Arc<Mutex<Vec<i64>>>);
+
+impl Collector {
+    pub(crate) fn positions(&self) -> Vec<i64> {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 impl Subscriber for Collector {
     fn name(&self) -> &'static str {

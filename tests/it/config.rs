@@ -453,7 +453,8 @@ async fn the_history_says_who_changed_which_setting() {
     }
     let events = history::project_timeline(server.log(), &ProjectId::from_caller(id))
         .await
-        .unwrap();
+        .unwrap()
+        .events;
     let changed: Vec<_> = events
         .iter()
         .filter(|event| event.event_type == "ConfigOverridden")

@@ -385,9 +385,10 @@ async fn implied_webhooks(
     project: &Project,
 ) -> HashMap<String, (String, String)> {
     let events = server.log().read_after(Cursor::default(), i64::MAX).await;
-    let webhook_events = webhook_events(server.log(), &events.unwrap())
+    let webhook_events = webhook_events(server.log(), &events.unwrap().events)
         .await
-        .unwrap();
+        .unwrap()
+        .events;
     let of_project = webhook_events
         .into_iter()
         .filter(|happening| happening.project_id.as_str() == project.id);

@@ -66,7 +66,12 @@ async fn the_log_keeps_who_did_it_and_seals_what_is_personal() {
         .body(json!({"display_name": "Ada Lovelace"}))
         .expect(200)
         .await;
-    let stream = server.log().stream("user", &user.user_id).await.unwrap();
+    let stream = server
+        .log()
+        .stream("user", &user.user_id)
+        .await
+        .unwrap()
+        .events;
     let update = stream.last().unwrap();
     assert_eq!(update.metadata["actor"], format!("user:{}", user.user_id));
     assert_eq!(update.metadata["access"], "client");
@@ -115,7 +120,7 @@ async fn replay_rebuilds_what_was_lost_and_verify_finds_it() {
         .execute(server.pool())
         .await
         .unwrap();
-    let found = verify(server.log(), |_| ()).await.unwrap();
+    let found = verify(server.log(), |_| ()).await.unwrap().differences;
     let tables: Vec<&str> = found.iter().map(|difference| difference.table).collect();
     assert_eq!(tables.iter().filter(|table| **table == "users").count(), 3);
     assert!(tables.contains(&"team_memberships") && tables.contains(&"project_permissions"));

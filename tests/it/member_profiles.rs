@@ -243,7 +243,7 @@ async fn erasing_a_user_erases_their_profiles() {
     })
     .await;
     eventually("the name is sealed for good", || async {
-        let stream = server.log().stream("team", &team).await.unwrap();
+        let stream = server.log().stream("team", &team).await.unwrap().events;
         !format!("{stream:?}").contains("Countess")
     })
     .await;

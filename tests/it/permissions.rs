@@ -716,7 +716,8 @@ async fn verification_finds_a_closure_that_was_tampered_with() {
     .unwrap();
     let found = muniment_projections::maintenance::verify::verify(server.log(), |_| ())
         .await
-        .unwrap();
+        .unwrap()
+        .differences;
     // One row too many and one missing, in each of the two projects.
     assert_eq!(found.len(), 4, "{found:#?}");
     assert!(found.iter().all(|row| row.table == "permission_closure"));
@@ -773,7 +774,8 @@ async fn the_history_tells_who_was_granted_what() {
     let id = user.user_id.parse().unwrap();
     let events = muniment_projections::maintenance::history::timeline(server.log(), id)
         .await
-        .unwrap();
+        .unwrap()
+        .events;
     let types: Vec<&str> = events
         .iter()
         .map(|event| event.event_type.as_str())

@@ -207,9 +207,10 @@ async fn accept(server: &TestServer, user: &str) {
     }
 }
 
-type Tables = BTreeMap<&'static str, Vec<Value>>;
+pub(crate) type Tables = BTreeMap<&'static str, Vec<Value>>;
 
-async fn tables(pool: &PgPool) -> Tables {
+/// Everything that the read tables say.
+pub(crate) async fn tables(pool: &PgPool) -> Tables {
     let mut tables = Tables::new();
     for table in READ_TABLES {
         let sql = format!("SELECT to_jsonb(t) FROM {table} t ORDER BY to_jsonb(t)::text");

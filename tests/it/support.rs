@@ -567,7 +567,8 @@ impl TestServer {
     pub(crate) async fn assert_verified(&self) {
         let differences = muniment_projections::maintenance::verify::verify(self.log(), |_| ())
             .await
-            .unwrap();
+            .unwrap()
+            .differences;
         assert!(differences.is_empty(), "{differences:#?}");
     }
 }

@@ -103,11 +103,13 @@ impl EventColumns {
         self.metadata.push(event.metadata);
     }
 
+    /// The epoch is read by the statement itself, after it had the lock of the table: whoever begins
+    /// a new epoch holds that lock.
     async fn insert(self, connection: &mut PgConnection) -> Result<(), LedgerError> {
         sqlx::query!(
-            "INSERT INTO events (project_id, aggregate_type, aggregate_id, sequence, event_type,
+            "INSERT INTO events (epoch, project_id, aggregate_type, aggregate_id, sequence, event_type,
                                  event_version, payload, metadata)
-             SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[],
+             SELECT (SELECT max(epoch) FROM log_epochs), * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[],
                                   $6::text[], $7::jsonb[], $8::jsonb[])",
             &self.projects,
             &self.types,

@@ -17,7 +17,8 @@ use crate::commit::prepared_unit::PreparedUnit;
 use crate::error::LedgerError;
 
 /// Taken by every transaction before the locks of streams: shared; exclusive by one that would need
-/// so many of those that Postgres' table of locks might not hold them.
+/// so many of those that Postgres' table of locks might not hold them. Readers of the log tell by it
+/// which appends are running: the view `log_appenders` repeats the number.
 const ALL_STREAMS: i64 = 0x6d75_6e69_6d65_6e74;
 /// How many locks of streams a transaction takes at most. Postgres has room for some 6,400 in all by
 /// default (`max_locks_per_transaction` times `max_connections`).

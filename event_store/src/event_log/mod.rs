@@ -1,5 +1,6 @@
 //! The event log: reading streams, and appending through units of work.
 
+pub(crate) mod horizon;
 mod reading;
 mod repository;
 

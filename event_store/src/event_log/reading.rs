@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use cqrs_es::persist::{EventUpcaster, SerializedEvent};
 use muniment_domain::{Millis, ProjectId};
+use serde_json::Value;
 
 use super::EventLog;
 use crate::aggregates::LedgerEvent;
@@ -11,7 +12,9 @@ use crate::error::LedgerError;
 use crate::event::{Cursor, EventEnvelope, IncludeMetadata, RecordedEvent, StoredEvent};
 use crate::sealing::DataKey;
 use crate::sealing::sealed_event::{open_metadata, open_payload, sealed_subject, subjects};
-use crate::upcasting::{upcast, upcasters};
+use crate::subscription::EventView;
+use crate::unreadable::{Page, Why};
+use crate::upcasting::{is_newer, upcast, upcasters};
 
 impl EventLog {
     /// The events after `cursor`, at most `limit`, in order; none that could still be overtaken by
@@ -20,7 +23,7 @@ impl EventLog {
         &self,
         cursor: Cursor,
         limit: i64,
-    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+    ) -> Result<Page<RecordedEvent>, LedgerError> {
         let stored = self
             .stored_after(cursor, limit, IncludeMetadata::Yes)
             .await?;
@@ -32,11 +35,11 @@ impl EventLog {
         &self,
         cursor: Cursor,
         limit: i64,
-    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+    ) -> Result<Page<RecordedEvent>, LedgerError> {
         let stored = self
             .stored_after(cursor, limit, IncludeMetadata::Yes)
             .await?;
-        recorded(stored, &HashMap::new())
+        Ok(recorded(stored, &HashMap::new()))
     }
 
     async fn stored_after(
@@ -45,21 +48,25 @@ impl EventLog {
         limit: i64,
         include_metadata: IncludeMetadata,
     ) -> Result<Vec<StoredEvent>, LedgerError> {
+        let horizon = self.horizon().await?;
         let rows = sqlx::query_as!(
             StoredEvent,
-            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
+            r#"SELECT position, epoch, transaction::text::bigint AS "transaction!", project_id,
                       aggregate_type, aggregate_id, sequence, event_type, event_version,
                       payload, CASE WHEN $4 THEN metadata ELSE '{}'::jsonb END AS "metadata!",
                       (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
                FROM events
-               WHERE (transaction, position) > ($1::bigint::text::xid8, $2)
-                 AND transaction < pg_snapshot_xmin(pg_current_snapshot())
-               ORDER BY transaction, position
+               WHERE (epoch, transaction, position) > ($5, $1::bigint::text::xid8, $2)
+                 AND (epoch, transaction) < ($6, $7::bigint::text::xid8)
+               ORDER BY epoch, transaction, position
                LIMIT $3"#,
             cursor.transaction,
             cursor.position,
             limit,
             include_metadata == IncludeMetadata::Yes,
+            cursor.epoch,
+            horizon.epoch,
+            horizon.transaction,
         )
         .fetch_all(self.pool())
         .await?;
@@ -71,7 +78,7 @@ impl EventLog {
         &self,
         aggregate_type: &str,
         aggregate_id: &str,
-    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+    ) -> Result<Page<RecordedEvent>, LedgerError> {
         self.streams(aggregate_type, &[aggregate_id.to_owned()])
             .await
     }
@@ -81,10 +88,10 @@ impl EventLog {
         &self,
         aggregate_type: &str,
         aggregate_ids: &[String],
-    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+    ) -> Result<Page<RecordedEvent>, LedgerError> {
         let stored = sqlx::query_as!(
             StoredEvent,
-            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
+            r#"SELECT position, epoch, transaction::text::bigint AS "transaction!", project_id,
                       aggregate_type, aggregate_id, sequence, event_type, event_version,
                       payload, metadata,
                       (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
@@ -107,10 +114,10 @@ impl EventLog {
         (since, until): (Millis, Millis),
         after: i64,
         limit: i64,
-    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+    ) -> Result<Page<RecordedEvent>, LedgerError> {
         let stored = sqlx::query_as!(
             StoredEvent,
-            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
+            r#"SELECT position, epoch, transaction::text::bigint AS "transaction!", project_id,
                       aggregate_type, aggregate_id, sequence, event_type, event_version,
                       payload, metadata,
                       (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
@@ -128,7 +135,7 @@ impl EventLog {
         )
         .fetch_all(self.pool())
         .await?;
-        recorded(stored, &HashMap::new())
+        Ok(recorded(stored, &HashMap::new()))
     }
 
     /// Like [`EventLog::read_sealed_after`], without the metadata as well.
@@ -136,11 +143,11 @@ impl EventLog {
         &self,
         cursor: Cursor,
         limit: i64,
-    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+    ) -> Result<Page<RecordedEvent>, LedgerError> {
         let stored = self
             .stored_after(cursor, limit, IncludeMetadata::No)
             .await?;
-        recorded(stored, &HashMap::new())
+        Ok(recorded(stored, &HashMap::new()))
     }
 
     /// What happened after `cursor`, at most `limit` events, for projectors: like
@@ -149,7 +156,7 @@ impl EventLog {
         &self,
         cursor: Cursor,
         limit: i64,
-    ) -> Result<Vec<(Cursor, EventEnvelope)>, LedgerError> {
+    ) -> Result<Page<EventEnvelope>, LedgerError> {
         let stored = self
             .stored_after(cursor, limit, IncludeMetadata::No)
             .await?;
@@ -160,74 +167,81 @@ impl EventLog {
     pub async fn envelopes(
         &self,
         stored: Vec<StoredEvent>,
-    ) -> Result<Vec<(Cursor, EventEnvelope)>, LedgerError> {
+    ) -> Result<Page<EventEnvelope>, LedgerError> {
         let subjects = stored.iter().filter_map(|row| sealed_subject(&row.payload));
         let subjects = subjects.map(str::to_owned).collect();
         let keys = self.sealer().existing_keys(subjects).await?;
         let steps = upcasters();
-        stored
-            .into_iter()
-            .map(|row| {
-                let cursor = row.cursor();
-                let project_id = ProjectId::from_caller(&row.project_id);
-                let event = opened(row, &keys, &steps)?;
-                let envelope = EventEnvelope {
-                    project_id,
-                    event: LedgerEvent::decode(&event.aggregate_type, event.payload)?,
-                    aggregate_id: event.aggregate_id,
-                };
-                Ok((cursor, envelope))
+        Ok(Page::read(stored, |row| {
+            let event = opened(row, &keys, &steps)?;
+            Ok(EventEnvelope {
+                project_id: ProjectId::from_caller(&row.project_id),
+                event: decoded(&event.aggregate_type, event.payload)?,
+                aggregate_id: event.aggregate_id,
             })
-            .collect()
+        }))
+    }
+
+    /// Reads stored events as far as `view` shows them.
+    pub(crate) async fn open_for(
+        &self,
+        view: EventView,
+        stored: Vec<StoredEvent>,
+    ) -> Result<Page<RecordedEvent>, LedgerError> {
+        match view {
+            EventView::Full => self.open(stored).await,
+            EventView::Sealed | EventView::Bare => Ok(recorded(stored, &HashMap::new())),
+        }
     }
 
     /// Opens, upcasts and decodes stored events.
-    pub async fn open(&self, stored: Vec<StoredEvent>) -> Result<Vec<RecordedEvent>, LedgerError> {
+    pub async fn open(&self, stored: Vec<StoredEvent>) -> Result<Page<RecordedEvent>, LedgerError> {
         let subjects = stored
             .iter()
             .flat_map(subjects)
             .map(str::to_owned)
             .collect();
-        recorded(stored, &self.sealer().existing_keys(subjects).await?)
+        Ok(recorded(
+            stored,
+            &self.sealer().existing_keys(subjects).await?,
+        ))
     }
 }
 
 /// Opens, upcasts and decodes stored events. What there is no key for stays closed.
-fn recorded(
-    stored: Vec<StoredEvent>,
-    keys: &HashMap<String, DataKey>,
-) -> Result<Vec<RecordedEvent>, LedgerError> {
+fn recorded(stored: Vec<StoredEvent>, keys: &HashMap<String, DataKey>) -> Page<RecordedEvent> {
     let steps = upcasters();
-    stored
-        .into_iter()
-        .map(|row| {
-            let cursor = row.cursor();
-            let project_id = ProjectId::from_caller(&row.project_id);
-            let recorded_at = Millis(row.recorded_at);
-            let event = opened(row, keys, &steps)?;
-            Ok(RecordedEvent {
-                cursor,
-                project_id,
-                recorded_at,
-                sequence: i64::try_from(event.sequence).unwrap_or(i64::MAX),
-                metadata: open_metadata(&event, keys)?,
-                event_type: event.event_type,
-                event: LedgerEvent::decode(&event.aggregate_type, event.payload)?,
-                aggregate_id: event.aggregate_id,
-            })
+    Page::read(stored, |row| {
+        let event = opened(row, keys, &steps)?;
+        Ok(RecordedEvent {
+            cursor: row.cursor(),
+            project_id: ProjectId::from_caller(&row.project_id),
+            recorded_at: Millis(row.recorded_at),
+            sequence: row.sequence,
+            metadata: open_metadata(&event, keys).map_err(|_| Why::Sealed)?,
+            event_type: event.event_type,
+            event: decoded(&event.aggregate_type, event.payload)?,
+            aggregate_id: event.aggregate_id,
         })
-        .collect()
+    })
 }
 
 /// Opens what is sealed in a row's payload, and brings it to the current shape.
 fn opened(
-    row: StoredEvent,
+    row: &mut StoredEvent,
     keys: &HashMap<String, DataKey>,
     steps: &[Box<dyn EventUpcaster>],
-) -> Result<SerializedEvent, LedgerError> {
-    let mut event = row.into_serialized();
-    open_payload(&mut event, keys)?;
+) -> Result<SerializedEvent, Why> {
+    if is_newer(&row.event_version) {
+        return Err(Why::Newer);
+    }
+    let mut event = row.take_serialized();
+    open_payload(&mut event, keys).map_err(|_| Why::Sealed)?;
     Ok(upcast(event, steps))
+}
+
+fn decoded(aggregate_type: &str, payload: Value) -> Result<LedgerEvent, Why> {
+    LedgerEvent::decode(aggregate_type, payload).map_err(|_| Why::Unknown)
 }
 
 /// Postgres' own type for times is counted in floats.

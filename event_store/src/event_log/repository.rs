@@ -11,6 +11,8 @@ use serde_json::Value;
 use super::EventLog;
 use crate::LedgerError;
 use crate::sealing::sealed_event::{open_payload, open_value, sealed_subject, snapshot_binding};
+use crate::unreadable::Why;
+use crate::upcasting::is_newer;
 
 /// Reads delegate to postgres-es and open what is sealed. Appending is another matter: see
 /// [`crate::unit_of_work`].
@@ -121,6 +123,10 @@ impl EventLog {
             .await
             .map_err(unknown)?;
         for event in &mut events {
+            if is_newer(&event.event_version) {
+                let newer = format!("{}: {}", event.event_type, Why::Newer);
+                return Err(unknown(LedgerError::Refused(newer)));
+            }
             open_payload(event, &keys).map_err(unknown)?;
         }
         Ok(events)

@@ -24,8 +24,9 @@ pub async fn lags(pool: &PgPool) -> Result<Vec<Lag>, LedgerError> {
            FROM subscriptions s
            LEFT JOIN LATERAL (
                SELECT recorded_at FROM events
-               WHERE (events.transaction, events.position) > (s.transaction, s.position)
-               ORDER BY transaction, position LIMIT 10000
+               WHERE (events.epoch, events.transaction, events.position)
+                     > (s.epoch, s.transaction, s.position)
+               ORDER BY epoch, transaction, position LIMIT 10000
            ) e ON true
            GROUP BY s.name ORDER BY s.name"#
     )

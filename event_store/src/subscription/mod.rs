@@ -1,16 +1,20 @@
 //! Subscriptions: durable cursors for whatever follows the log.
 //!
 //! A subscription hands every event to its [`Subscriber`] at least once, in order, skipping none:
-//! it reads by (transaction, position) below the oldest transaction that is still running, so an
-//! append that commits late is waited for. The cursor is a row and moves in the transaction that
+//! it reads by (epoch, transaction, position) below the oldest append that is still running, so one that
+//! commits late is waited for. The cursor is a row and moves in the transaction that
 //! the subscriber may write to: a sink in this database gets every event exactly once.
 //!
 //! One process at a time holds a subscription, by an advisory lock; others stand by. A failing
 //! batch is tried again with growing pauses, then event by event, and what still fails goes to
 //! `dead_letters` so that one bad event does not hold up the rest. But if it is the sink that is
-//! away ([`LedgerError::SinkAway`]), no event is to blame: the batch waits until the sink is back.
+//! away ([`LedgerError::SinkAway`]), no event is to blame: the batch waits until the sink is back. Events
+//! that cannot be read are passed over and noted: see [`Subscriber::pass_over`].
 
+mod batch_policy;
+mod dead_letters;
 mod lag;
+mod set_aside;
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -19,10 +23,17 @@ use sqlx::{Connection, PgConnection};
 use tokio::task::JoinHandle;
 
 use crate::event::{Cursor, RecordedEvent};
+pub use crate::event_log::horizon::{SlowAppender, slow_appenders};
 use crate::leader_lock::try_lead;
+use crate::unreadable::{Page, Unreadable};
 use crate::{EventLog, LedgerError};
 
+pub use batch_policy::BatchPolicy;
 pub use lag::{Lag, lags};
+pub use set_aside::{PassedOver, count_set_aside, set_aside};
+
+/// An append that has been running for so long is named, and again after as long.
+const COMPLAIN: Duration = Duration::from_secs(5);
 
 /// Something that follows the log.
 pub trait Subscriber: Send + Sync + 'static {
@@ -40,6 +51,20 @@ pub trait Subscriber: Send + Sync + 'static {
         batch: &[RecordedEvent],
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
+    /// Passes over events of a batch that this version cannot read, of which it knows type and ids.
+    /// They are noted in either case.
+    ///
+    /// # Errors
+    /// Then the batch is handed over again.
+    fn pass_over(
+        &self,
+        connection: &mut PgConnection,
+        events: &[Unreadable],
+    ) -> impl Future<Output = Result<PassedOver, LedgerError>> + Send {
+        let _ = (connection, events);
+        std::future::ready(Ok(PassedOver::SetAside))
+    }
+
     /// How much of the events it wants to see.
     fn view(&self) -> EventView {
         EventView::Full
@@ -56,41 +81,6 @@ pub enum EventView {
     Sealed,
     /// Not even by whom and in which request: no metadata.
     Bare,
-}
-
-/// How patiently a subscription works.
-#[derive(Clone, Copy, Debug)]
-pub struct BatchPolicy {
-    /// Events per batch, at most.
-    pub batch: i64,
-    /// How long to wait for a notification before looking anyway.
-    pub poll: Duration,
-    /// How long to wait after a notification for more to come. A batch costs a transaction,
-    /// however small it is; under load this makes few large ones of many small ones.
-    pub linger: Duration,
-    /// The shortest time from one batch to the next, unless there is a full one to take: for sinks
-    /// to which a batch is costly, however small it is.
-    pub interval: Duration,
-    /// How often a batch, and then each of its events, is tried.
-    pub attempts: u32,
-    /// The pause after the first failure; doubles with each further one.
-    pub first_pause: Duration,
-    /// The longest pause.
-    pub longest_pause: Duration,
-}
-
-impl Default for BatchPolicy {
-    fn default() -> Self {
-        Self {
-            batch: 500,
-            poll: Duration::from_secs(1),
-            linger: Duration::from_millis(25),
-            interval: Duration::ZERO,
-            attempts: 8,
-            first_pause: Duration::from_millis(100),
-            longest_pause: Duration::from_secs(30),
-        }
-    }
 }
 
 /// A running subscription; stops when dropped. Stopping at any instruction is safe.
@@ -141,7 +131,7 @@ pub fn listen(log: EventLog) -> Subscription {
 /// A batch that is read and opened while the one before it is delivered.
 struct Ahead {
     after: Cursor,
-    batch: JoinHandle<Result<Vec<RecordedEvent>, LedgerError>>,
+    batch: JoinHandle<Result<Page<RecordedEvent>, LedgerError>>,
 }
 
 async fn read_after(
@@ -149,7 +139,7 @@ async fn read_after(
     view: EventView,
     cursor: Cursor,
     limit: i64,
-) -> Result<Vec<RecordedEvent>, LedgerError> {
+) -> Result<Page<RecordedEvent>, LedgerError> {
     match view {
         EventView::Full => log.read_after(cursor, limit).await,
         EventView::Sealed => log.read_sealed_after(cursor, limit).await,
@@ -181,22 +171,28 @@ impl<S: Subscriber> Follower<S> {
             return Ok(());
         };
         self.enroll(&mut connection).await?;
+        self.hand_over(&mut connection).await?;
         let mut appended = self.log.notifier().watch();
         let mut failures = 0;
         let mut ahead = None;
+        let mut complained = Instant::now();
         loop {
             appended.mark_unchanged();
             let begun = Instant::now();
             let cursor = self.cursor(&mut connection).await?;
             let batch = self.batch_after(cursor, ahead.take()).await?;
             if batch.is_empty() {
+                if complained.elapsed() >= COMPLAIN {
+                    complained = Instant::now();
+                    self.name_slow_appenders().await?;
+                }
                 // Either a notification or the time to look anyway.
                 let _ = tokio::time::timeout(self.policy.poll, appended.changed()).await;
                 tokio::time::sleep(self.policy.linger).await;
                 continue;
             }
             if self.is_full(&batch) && failures == 0 {
-                ahead = batch.last().map(|last| self.read_ahead(last.cursor));
+                ahead = batch.end.map(|end| self.read_ahead(end));
             }
             match self.deliver(&mut connection, cursor, &batch).await {
                 Ok(()) => {
@@ -212,7 +208,7 @@ impl<S: Subscriber> Follower<S> {
                     tokio::time::sleep(self.pause(failures)).await;
                 }
                 Err(_) => {
-                    self.deliver_one_by_one(&mut connection, cursor, &batch)
+                    self.deliver_one_by_one(&mut connection, cursor, batch)
                         .await?;
                     failures = 0;
                 }
@@ -220,12 +216,26 @@ impl<S: Subscriber> Follower<S> {
         }
     }
 
+    /// Says whom all subscriptions wait for, if that takes long.
+    async fn name_slow_appenders(&self) -> Result<(), LedgerError> {
+        for slow in slow_appenders(self.log.pool(), COMPLAIN.as_secs_f64()).await? {
+            tracing::warn!(
+                subscription = self.subscriber.name(),
+                pid = slow.pid,
+                client = slow.client,
+                seconds = slow.seconds,
+                "an append has been running for long; nothing behind it is read before it ends"
+            );
+        }
+        Ok(())
+    }
+
     /// What was read ahead, if that is what comes after the cursor and there was anything.
     async fn batch_after(
         &self,
         cursor: Cursor,
         ahead: Option<Ahead>,
-    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+    ) -> Result<Page<RecordedEvent>, LedgerError> {
         if let Some(ahead) = ahead.filter(|ahead| ahead.after == cursor) {
             let read = ahead.batch.await;
             let batch = read.map_err(|error| LedgerError::Store(Box::new(error)))??;
@@ -245,7 +255,7 @@ impl<S: Subscriber> Follower<S> {
         }
     }
 
-    fn is_full(&self, batch: &[RecordedEvent]) -> bool {
+    fn is_full(&self, batch: &Page<RecordedEvent>) -> bool {
         i64::try_from(batch.len()).is_ok_and(|events| events >= self.policy.batch)
     }
 
@@ -263,7 +273,7 @@ impl<S: Subscriber> Follower<S> {
     async fn cursor(&self, connection: &mut PgConnection) -> Result<Cursor, LedgerError> {
         let cursor = sqlx::query_as!(
             Cursor,
-            r#"SELECT transaction::text::bigint AS "transaction!", position
+            r#"SELECT epoch, transaction::text::bigint AS "transaction!", position
                FROM subscriptions WHERE name = $1"#,
             self.subscriber.name(),
         )
@@ -277,20 +287,36 @@ impl<S: Subscriber> Follower<S> {
         &self,
         connection: &mut PgConnection,
         from: Cursor,
-        batch: &[RecordedEvent],
+        batch: &Page<RecordedEvent>,
     ) -> Result<(), LedgerError> {
-        let Some(last) = batch.last() else {
+        let Some(end) = batch.end else {
             return Ok(());
         };
         let mut transaction = connection.begin().await?;
-        self.subscriber.accept(&mut transaction, batch).await?;
-        self.move_cursor(&mut transaction, from, last.cursor)
-            .await?;
+        if !batch.events.is_empty() {
+            self.subscriber
+                .accept(&mut transaction, &batch.events)
+                .await?;
+        }
+        self.pass_over(&mut transaction, &batch.unreadable).await?;
+        self.move_cursor(&mut transaction, from, end).await?;
         transaction.commit().await?;
         let delivered = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         metrics::counter!("muniment_subscription_events_total", "subscription" => self.subscriber.name())
             .increment(delivered);
         Ok(())
+    }
+
+    async fn pass_over(
+        &self,
+        connection: &mut PgConnection,
+        events: &[Unreadable],
+    ) -> Result<(), LedgerError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let passed_over = self.subscriber.pass_over(connection, events).await?;
+        set_aside(connection, self.subscriber.name(), events, passed_over).await
     }
 
     async fn move_cursor(
@@ -301,13 +327,17 @@ impl<S: Subscriber> Follower<S> {
     ) -> Result<(), LedgerError> {
         let moved = sqlx::query!(
             "UPDATE subscriptions
-             SET transaction = $2::bigint::text::xid8, position = $3, updated_at = now()
-             WHERE name = $1 AND transaction = $4::bigint::text::xid8 AND position = $5",
+             SET epoch = $6, transaction = $2::bigint::text::xid8, position = $3,
+                 updated_at = now()
+             WHERE name = $1 AND epoch = $7 AND transaction = $4::bigint::text::xid8
+               AND position = $5",
             self.subscriber.name(),
             to.transaction,
             to.position,
             from.transaction,
             from.position,
+            to.epoch,
+            from.epoch,
         )
         .execute(connection)
         .await?;
@@ -316,74 +346,6 @@ impl<S: Subscriber> Follower<S> {
         } else {
             Err(LedgerError::Conflict)
         }
-    }
-
-    async fn deliver_one_by_one(
-        &self,
-        connection: &mut PgConnection,
-        mut from: Cursor,
-        batch: &[RecordedEvent],
-    ) -> Result<(), LedgerError> {
-        for event in batch {
-            self.deliver_stubbornly(connection, from, event).await?;
-            from = event.cursor;
-        }
-        Ok(())
-    }
-
-    async fn deliver_stubbornly(
-        &self,
-        connection: &mut PgConnection,
-        from: Cursor,
-        event: &RecordedEvent,
-    ) -> Result<(), LedgerError> {
-        let (mut failures, mut refusals) = (0u32, 0);
-        loop {
-            match self
-                .deliver(connection, from, std::slice::from_ref(event))
-                .await
-            {
-                Ok(()) => return Ok(()),
-                Err(error) => {
-                    failures = failures.saturating_add(1);
-                    refusals += u32::from(!error.is_sink_away());
-                    self.report(&error, failures);
-                    if refusals >= self.policy.attempts {
-                        return self.bury(connection, from, event, &error).await;
-                    }
-                    tokio::time::sleep(self.pause(failures)).await;
-                }
-            }
-        }
-    }
-
-    /// Puts the event into `dead_letters` and goes on behind it.
-    async fn bury(
-        &self,
-        connection: &mut PgConnection,
-        from: Cursor,
-        event: &RecordedEvent,
-        error: &LedgerError,
-    ) -> Result<(), LedgerError> {
-        let name = self.subscriber.name();
-        let mut transaction = connection.begin().await?;
-        sqlx::query!(
-            "INSERT INTO dead_letters (subscription, position, error, attempts)
-             VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            name,
-            event.cursor.position,
-            error.to_string(),
-            i32::try_from(self.policy.attempts).unwrap_or(i32::MAX),
-        )
-        .execute(&mut *transaction)
-        .await?;
-        self.move_cursor(&mut transaction, from, event.cursor)
-            .await?;
-        transaction.commit().await?;
-        metrics::counter!("muniment_dead_letters_total", "subscription" => name).increment(1);
-        let position = event.cursor.position;
-        tracing::error!(subscription = name, position, %error, "event moved to dead_letters");
-        Ok(())
     }
 
     fn report(&self, error: &LedgerError, failures: u32) {

@@ -8,17 +8,17 @@ use serde_json::{Map, Value, json};
 use crate::read_models::customers;
 use crate::read_models::registry::ReadModels;
 use muniment_event_store::event::{RecordedEvent, StoredEvent};
-use muniment_event_store::{EventLog, LedgerError, LedgerEvent};
+use muniment_event_store::{EventLog, LedgerError, LedgerEvent, Page};
 
 /// Everything the log tells about a user, oldest first: the user's own stream, sessions, API keys,
 /// conversations, memberships, and the end of teams the user was in.
-pub async fn timeline(log: &EventLog, user: UserId) -> Result<Vec<RecordedEvent>, LedgerError> {
+pub async fn timeline(log: &EventLog, user: UserId) -> Result<Page<RecordedEvent>, LedgerError> {
     let stored = sqlx::query_as!(
         StoredEvent,
         r#"WITH about AS (
                SELECT aggregate_type, aggregate_id FROM events WHERE payload ->> 'user_id' = $1
            )
-           SELECT position, transaction::text::bigint AS "transaction!", project_id,
+           SELECT position, epoch, transaction::text::bigint AS "transaction!", project_id,
                   aggregate_type, aggregate_id, sequence, event_type, event_version,
                   payload, metadata,
                   (extract(epoch FROM recorded_at) * 1000)::bigint AS "recorded_at!"
@@ -33,7 +33,7 @@ pub async fn timeline(log: &EventLog, user: UserId) -> Result<Vec<RecordedEvent>
                                                'support_conversation')))
               OR (aggregate_type = 'team' AND event_type = 'TeamDeleted' AND aggregate_id IN
                      (SELECT aggregate_id FROM about WHERE aggregate_type = 'team'))
-           ORDER BY transaction, position"#,
+           ORDER BY epoch, transaction, position"#,
         user.to_string(),
     )
     .fetch_all(log.pool())
@@ -45,7 +45,7 @@ pub async fn timeline(log: &EventLog, user: UserId) -> Result<Vec<RecordedEvent>
 pub async fn project_timeline(
     log: &EventLog,
     project: &ProjectId,
-) -> Result<Vec<RecordedEvent>, LedgerError> {
+) -> Result<Page<RecordedEvent>, LedgerError> {
     log.stream(Project::TYPE, project.as_str()).await
 }
 

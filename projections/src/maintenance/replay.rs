@@ -13,7 +13,7 @@ use crate::maintenance::shadow_schema::{
 };
 use crate::read_models::TABLES;
 use crate::read_models::ddl::run;
-use muniment_event_store::{EventLog, LedgerError};
+use muniment_event_store::{EventLog, LedgerError, Unreadable};
 
 pub use crate::maintenance::shadow_schema::Progress;
 
@@ -30,7 +30,8 @@ const SWAPS: u32 = 60;
 /// How long live traffic has to itself between two tries.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Rebuilds the named read tables, or all.
+/// Rebuilds the named read tables, or all. Yields the events that could not be read: the tables do not
+/// say what they said.
 ///
 /// # Errors
 /// `Refused` for an unknown table, or when another replay is running; otherwise what the database
@@ -39,19 +40,22 @@ pub async fn replay(
     log: &EventLog,
     tables: &[String],
     progress: impl FnMut(Progress),
-) -> Result<(), LedgerError> {
+) -> Result<Vec<Unreadable>, LedgerError> {
     let chosen = choose(tables)?;
     let mut shadow = Shadow::create(log, NEW).await?;
     shadow.catch_up(log, progress).await?;
     index(&mut shadow).await?;
     // Indexing takes a while; what was appended meanwhile is better folded before appends are held.
     shadow.catch_up(log, |_| ()).await?;
-    swap_in(log, &mut shadow, &chosen).await?;
+    let last = swap_in(log, &mut shadow, &chosen).await?;
     enter(&mut shadow.connection, LIVE).await?;
     for table in &chosen {
         run(&mut shadow.connection, &["ANALYZE ", table]).await?;
     }
-    shadow.remove().await
+    let mut unreadable = std::mem::take(&mut shadow.unreadable);
+    unreadable.extend(last);
+    shadow.remove().await?;
+    Ok(unreadable)
 }
 
 fn choose(tables: &[String]) -> Result<Vec<&'static str>, LedgerError> {
@@ -87,12 +91,12 @@ async fn index(shadow: &mut Shadow) -> Result<(), LedgerError> {
     enter(connection, shadow.schema).await
 }
 
-/// Swaps when live traffic leaves room for it.
+/// Swaps when live traffic leaves room for it. Yields what could not be read of the rest.
 async fn swap_in(
     log: &EventLog,
     shadow: &mut Shadow,
     chosen: &[&'static str],
-) -> Result<(), LedgerError> {
+) -> Result<Vec<Unreadable>, LedgerError> {
     for _ in 1..SWAPS {
         match swap(log, shadow, chosen).await {
             Err(LedgerError::Conflict) => {}
@@ -113,7 +117,7 @@ async fn swap(
     log: &EventLog,
     shadow: &mut Shadow,
     chosen: &[&'static str],
-) -> Result<(), LedgerError> {
+) -> Result<Vec<Unreadable>, LedgerError> {
     let cursor = shadow.cursor;
     let mut transaction = shadow.connection.begin().await?;
     run(&mut transaction, &[LOCK_TIMEOUT]).await?;
@@ -124,7 +128,7 @@ async fn swap(
         &["LOCK TABLE public.events IN SHARE MODE"],
     )
     .await?;
-    fold_visible(&mut transaction, log, cursor).await?;
+    let unreadable = fold_visible(&mut transaction, log, cursor).await?;
     enter(&mut transaction, LIVE).await?;
     let affected = foreign_keys(&mut transaction, chosen).await?;
     for key in &affected {
@@ -143,7 +147,7 @@ async fn swap(
     }
     run(&mut transaction, &["DROP SCHEMA ", OLD.0, " CASCADE"]).await?;
     transaction.commit().await?;
-    Ok(())
+    Ok(unreadable)
 }
 
 /// The foreign keys that start from or point to a table that is replaced.

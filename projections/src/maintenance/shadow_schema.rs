@@ -11,7 +11,7 @@ use crate::read_models::projector::project;
 use crate::read_models::registry::TABLES;
 use muniment_event_store::event::{Cursor, EventEnvelope, StoredEvent};
 use muniment_event_store::leader_lock::try_lead;
-use muniment_event_store::{EventLog, LedgerError};
+use muniment_event_store::{EventLog, LedgerError, Page, Unreadable};
 
 /// Events per page: many enough to write in bulk, few enough for memory.
 const PAGE: i64 = 8_000;
@@ -37,6 +37,8 @@ pub(crate) struct Shadow {
     pub(crate) schema: Schema,
     pub(crate) connection: PgConnection,
     pub(crate) cursor: Cursor,
+    /// What could not be folded, because it could not be read.
+    pub(crate) unreadable: Vec<Unreadable>,
     folded: u64,
 }
 
@@ -76,11 +78,12 @@ impl Shadow {
             schema,
             connection,
             cursor: Cursor::default(),
+            unreadable: Vec::new(),
             folded: 0,
         })
     }
 
-    /// Folds the log as far as it is settled. Reading and opening run ahead of writing.
+    /// Folds the log as far as it is settled. What cannot be read is passed over. Reading and opening run ahead of writing.
     pub(crate) async fn catch_up(
         &mut self,
         log: &EventLog,
@@ -105,12 +108,13 @@ impl Shadow {
             .map_err(|error| LedgerError::Store(Box::new(error)))
     }
 
-    async fn fold(&mut self, page: Vec<(Cursor, EventEnvelope)>) -> Result<(), LedgerError> {
+    async fn fold(&mut self, page: Page<EventEnvelope>) -> Result<(), LedgerError> {
+        self.cursor = page.end.unwrap_or(self.cursor);
+        self.folded += u64::try_from(page.len()).unwrap_or(u64::MAX);
+        self.unreadable.extend(page.unreadable);
         let mut transaction = self.connection.begin().await?;
-        let (cursor, count) = fold_page(&mut transaction, page).await?;
+        project(&mut transaction, page.events, Volume::Page).await?;
         transaction.commit().await?;
-        self.cursor = cursor.unwrap_or(self.cursor);
-        self.folded += count;
         Ok(())
     }
 
@@ -129,28 +133,16 @@ impl Shadow {
     }
 }
 
-/// Folds a page into the schema on the search path. Returns where it ends and its length.
-async fn fold_page(
-    connection: &mut PgConnection,
-    page: Vec<(Cursor, EventEnvelope)>,
-) -> Result<(Option<Cursor>, u64), LedgerError> {
-    let last = page.last().map(|(cursor, _)| *cursor);
-    let count = u64::try_from(page.len()).unwrap_or(u64::MAX);
-    let events = page.into_iter().map(|(_, event)| event);
-    project(connection, events.collect(), Volume::Page).await?;
-    Ok((last, count))
-}
-
 async fn read_pages(
     log: EventLog,
     mut cursor: Cursor,
-    pages: mpsc::Sender<Result<Vec<(Cursor, EventEnvelope)>, LedgerError>>,
+    pages: mpsc::Sender<Result<Page<EventEnvelope>, LedgerError>>,
 ) {
     loop {
         let page = log.envelopes_after(cursor, PAGE).await;
-        let is_last = page.as_ref().is_ok_and(Vec::is_empty) || page.is_err();
-        if let Some((last, _)) = page.as_ref().ok().and_then(|page| page.last()) {
-            cursor = *last;
+        let is_last = page.as_ref().is_ok_and(Page::is_empty) || page.is_err();
+        if let Some(end) = page.as_ref().ok().and_then(|page| page.end) {
+            cursor = end;
         }
         // A closed channel means that the writer has failed and says so itself.
         if pages.send(page).await.is_err() || is_last {
@@ -159,35 +151,39 @@ async fn read_pages(
     }
 }
 
-/// Folds everything that the transaction of `connection` sees and the shadow has not seen. The
-/// caller makes sure that what it sees is complete: by a lock on the log, or by a snapshot.
+/// Folds everything that the transaction of `connection` sees and the shadow has not seen, and yields
+/// what cannot be read. The caller makes sure that what it sees is complete: by a lock on the log, or
+/// by a snapshot.
 pub(crate) async fn fold_visible(
     connection: &mut PgConnection,
     log: &EventLog,
     mut cursor: Cursor,
-) -> Result<Cursor, LedgerError> {
+) -> Result<Vec<Unreadable>, LedgerError> {
+    let mut unreadable = Vec::new();
     loop {
         let stored = sqlx::query_as!(
             StoredEvent,
-            r#"SELECT position, transaction::text::bigint AS "transaction!", project_id,
+            r#"SELECT position, epoch, transaction::text::bigint AS "transaction!", project_id,
                       aggregate_type, aggregate_id, sequence, event_type, event_version,
                       payload, '{}'::jsonb AS "metadata!", 0::bigint AS "recorded_at!"
                FROM public.events AS events
-               WHERE (transaction, position) > ($1::bigint::text::xid8, $2)
-               ORDER BY transaction, position
+               WHERE (epoch, transaction, position) > ($4, $1::bigint::text::xid8, $2)
+               ORDER BY epoch, transaction, position
                LIMIT $3"#,
             cursor.transaction,
             cursor.position,
             PAGE,
+            cursor.epoch,
         )
         .fetch_all(&mut *connection)
         .await?;
         if stored.is_empty() {
-            return Ok(cursor);
+            return Ok(unreadable);
         }
         let page = log.envelopes(stored).await?;
-        let (last, _) = fold_page(connection, page).await?;
-        cursor = last.unwrap_or(cursor);
+        cursor = page.end.unwrap_or(cursor);
+        unreadable.extend(page.unreadable);
+        project(&mut *connection, page.events, Volume::Page).await?;
     }
 }
 

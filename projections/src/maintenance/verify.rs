@@ -7,7 +7,7 @@ use crate::maintenance::shadow_schema::{Progress, Schema, Shadow, enter, fold_vi
 use crate::read_models::ddl::run;
 use crate::read_models::registry::{TableVisitor, visit_tables};
 use crate::read_models::table::TableRow;
-use muniment_event_store::{EventLog, LedgerError};
+use muniment_event_store::{EventLog, LedgerError, Unreadable};
 
 const FRESH: Schema = Schema("muniment_verify");
 /// Differences reported per table.
@@ -24,6 +24,15 @@ pub struct Difference {
     pub expected: Option<Value>,
 }
 
+/// What a verification found.
+#[derive(Clone, Debug, Default)]
+pub struct Verification {
+    /// Rows that are not what the log says.
+    pub differences: Vec<Difference>,
+    /// Events that could not be read, so that nothing was expected of them.
+    pub unreadable: Vec<Unreadable>,
+}
+
 /// Projects the log afresh and compares. Live traffic goes on meanwhile: the comparison sees one
 /// snapshot of both the log and the tables.
 ///
@@ -32,10 +41,11 @@ pub struct Difference {
 pub async fn verify(
     log: &EventLog,
     progress: impl FnMut(Progress),
-) -> Result<Vec<Difference>, LedgerError> {
+) -> Result<Verification, LedgerError> {
     let mut shadow = Shadow::create(log, FRESH).await?;
     shadow.catch_up(log, progress).await?;
     let cursor = shadow.cursor;
+    let mut unreadable = std::mem::take(&mut shadow.unreadable);
     let mut transaction = shadow.connection.begin().await?;
     run(
         &mut transaction,
@@ -43,11 +53,14 @@ pub async fn verify(
     )
     .await?;
     enter(&mut transaction, FRESH).await?;
-    fold_visible(&mut transaction, log, cursor).await?;
+    unreadable.extend(fold_visible(&mut transaction, log, cursor).await?);
     let differences = compare_all(&mut transaction).await?;
     transaction.commit().await?;
     shadow.remove().await?;
-    Ok(differences)
+    Ok(Verification {
+        differences,
+        unreadable,
+    })
 }
 
 /// Compares one read table after the other.

@@ -22,7 +22,7 @@ use crate::read_models::teams::TeamRow;
 use crate::read_models::users::UserRecord;
 use muniment_event_store::LedgerEvent;
 use muniment_event_store::event::RecordedEvent;
-use muniment_event_store::{EventLog, LedgerError};
+use muniment_event_store::{EventLog, LedgerError, Unreadable};
 
 /// The characters of message ids.
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -61,6 +61,15 @@ pub struct WebhookEvent {
     pub subject: String,
     /// What it is.
     pub what: WebhookData,
+}
+
+/// What the outside world is told, and what has to wait.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// What it is told.
+    pub events: Vec<WebhookEvent>,
+    /// Events that it would have been told of, had another one been readable.
+    pub untold: Vec<Unreadable>,
 }
 
 /// What happened, with the state it led to.
@@ -175,11 +184,10 @@ fn kinds_of_team(event: &TeamEvent) -> Vec<WebhookEventKind> {
     vec![one]
 }
 
-/// What the outside world is told of these events, which are in the log's order.
-pub async fn webhook_events(
-    log: &EventLog,
-    events: &[RecordedEvent],
-) -> Result<Vec<WebhookEvent>, LedgerError> {
+/// What the outside world is told of these events, which are in the log's order. If what was the case
+/// then depends on an event that cannot be read, it is not known, and nothing is told: that is
+/// `untold`.
+pub async fn webhook_events(log: &EventLog, events: &[RecordedEvent]) -> Result<Told, LedgerError> {
     let told: Vec<(&RecordedEvent, Vec<WebhookEventKind>)> = events
         .iter()
         .map(|event| (event, kinds(&event.event)))
@@ -187,7 +195,12 @@ pub async fn webhook_events(
         .collect();
     let mut past = Past::read(log, &told).await?;
     let mut webhook_events = Vec::new();
+    let mut untold = Vec::new();
     for (event, told) in told {
+        if let Some(hole) = past.hole_before(event) {
+            untold.push(hole.hides(event));
+            continue;
+        }
         for (ordinal, told) in told.into_iter().enumerate() {
             let Some(what) = past.look_up(event, told) else {
                 continue;
@@ -201,7 +214,10 @@ pub async fn webhook_events(
             });
         }
     }
-    Ok(webhook_events)
+    Ok(Told {
+        events: webhook_events,
+        untold,
+    })
 }
 
 /// Made from the event's place, not from the time or from chance.
@@ -221,6 +237,8 @@ fn message_id(event: &RecordedEvent, ordinal: usize) -> String {
 /// stream is folded once, however many of its events are told of.
 struct Past {
     streams: HashMap<(&'static str, String), Stream>,
+    /// What could not be read of them.
+    holes: Vec<Unreadable>,
 }
 
 /// A stream, and its state after the first of its events.
@@ -281,6 +299,7 @@ impl Past {
         }
         let mut past = Self {
             streams: HashMap::new(),
+            holes: Vec::new(),
         };
         past.add(log, User::TYPE, users).await?;
         teams.extend(past.selected_teams());
@@ -299,11 +318,25 @@ impl Past {
             return Ok(());
         }
         let ids: Vec<String> = ids.into_iter().collect();
-        for event in log.streams(aggregate_type, &ids).await? {
+        let page = log.streams(aggregate_type, &ids).await?;
+        self.holes.extend(page.unreadable);
+        for event in page.events {
             let key = (aggregate_type, event.aggregate_id.clone());
             self.streams.entry(key).or_default().events.push(event);
         }
         Ok(())
+    }
+
+    /// An event that cannot be read, and that the state after `event` depends on: on the same stream,
+    /// or on one that others are shown by, of its project.
+    fn hole_before(&self, event: &RecordedEvent) -> Option<&Unreadable> {
+        let matters = |hole: &&Unreadable| {
+            let is_shared = hole.aggregate_type != User::TYPE;
+            hole.cursor <= event.cursor
+                && (hole.aggregate_id == event.aggregate_id
+                    || is_shared && hole.project_id == event.project_id)
+        };
+        self.holes.iter().find(matters)
     }
 
     /// Every team that one of the users ever had selected.
@@ -428,7 +461,8 @@ impl Past {
 
 /// Committed together, for one request.
 fn same_unit(one: &RecordedEvent, other: &RecordedEvent) -> bool {
-    one.cursor.transaction == other.cursor.transaction
+    let place = |event: &RecordedEvent| (event.cursor.epoch, event.cursor.transaction);
+    place(one) == place(other)
         && one.metadata.get("correlation_id") == other.metadata.get("correlation_id")
 }
 

@@ -242,8 +242,9 @@ impl Dispatcher {
             .log
             .read_sealed_stretch(&project, stretch, position, REPLAYED)
             .await?;
-        let reached = events.last().map(|event| event.cursor.position);
-        let mut messages = messages(&self.log, &events).await?;
+        let reached = events.end.map(|end| end.position);
+        // What cannot be read is missing from what is sent again as well.
+        let (mut messages, _) = messages(&self.log, &events.events).await?;
         messages.retain(|message| endpoint.wants(&message.event_type));
         let mut transaction = sqlx::Connection::begin(connection).await?;
         queue::keep(&mut transaction, &messages).await?;

@@ -5,8 +5,8 @@
 //! endpoint: should one want the past later, that is in the log.
 
 use muniment_domain::project::ProjectEvent;
-use muniment_event_store::subscription::{EventView, Subscriber};
-use muniment_event_store::{EventLog, LedgerError, LedgerEvent, RecordedEvent};
+use muniment_event_store::subscription::{EventView, PassedOver, Subscriber, set_aside};
+use muniment_event_store::{EventLog, LedgerError, LedgerEvent, RecordedEvent, Unreadable};
 use muniment_projections::webhooks::endpoints::{self, Endpoint};
 use muniment_projections::webhooks::queue::{self, Message};
 use muniment_projections::webhooks::submissions;
@@ -46,7 +46,8 @@ impl MessageProducer {
             endpoints.iter().any(|e| e.project_id == project)
         };
         let events: Vec<RecordedEvent> = batch.iter().filter(listened).cloned().collect();
-        let messages = messages(&self.log, &events).await?;
+        let (messages, untold) = messages(&self.log, &events).await?;
+        self.wait_with(connection, &untold).await?;
         let messages: Vec<Message> = messages
             .into_iter()
             .filter(|message| is_wanted(message, &endpoints))
@@ -54,6 +55,15 @@ impl MessageProducer {
         queue::keep(connection, &messages).await?;
         let pairs = pairs(&messages, &endpoints);
         queue::enqueue(connection, &pairs, Some(self.clock.now())).await
+    }
+
+    /// Sets aside what cannot be told yet, because of another event that cannot be read.
+    async fn wait_with(
+        &self,
+        connection: &mut PgConnection,
+        untold: &[Unreadable],
+    ) -> Result<(), LedgerError> {
+        set_aside(connection, self.name(), untold, PassedOver::SetAside).await
     }
 
     /// The settings and messages of projects that were deleted.
@@ -94,19 +104,21 @@ impl Subscriber for MessageProducer {
                 Ok(())
             }
             Webhooks::Svix(_) => {
-                let messages = messages(&self.log, batch).await?;
+                let (messages, untold) = messages(&self.log, batch).await?;
+                self.wait_with(connection, &untold).await?;
                 submissions::keep(connection, &messages, self.clock.now()).await
             }
         }
     }
 }
 
-/// The messages that tell of events.
+/// The messages that tell of events, and the events that cannot be told of yet.
 pub(super) async fn messages(
     log: &EventLog,
     events: &[RecordedEvent],
-) -> Result<Vec<Message>, LedgerError> {
-    payloads::messages(webhook_events(log, events).await?)
+) -> Result<(Vec<Message>, Vec<Unreadable>), LedgerError> {
+    let told = webhook_events(log, events).await?;
+    Ok((payloads::messages(told.events)?, told.untold))
 }
 
 fn is_wanted(message: &Message, endpoints: &[Endpoint]) -> bool {

@@ -18,9 +18,8 @@ use super::rows::{
 use super::subscriber::NAME;
 use super::tables::{Tables, Values};
 use crate::analytics::AnalyticsStore;
-use muniment_event_store::LedgerError;
-use muniment_event_store::event::RecordedEvent;
 use muniment_event_store::leader_lock::try_lead;
+use muniment_event_store::{Cursor, LedgerError, RecordedEvent, Unreadable};
 
 /// The lock of whoever erases.
 pub(super) const LOCK: &str = "muniment analytics erasure";
@@ -49,29 +48,59 @@ impl Erased {
     }
 }
 
+/// What an erasure needs of an event. It can be had of one that cannot be read.
+#[derive(Clone, Copy)]
+pub(crate) struct Ending<'e> {
+    pub(crate) cursor: Cursor,
+    pub(crate) project: &'e str,
+    pub(crate) id: &'e str,
+    pub(crate) event_type: &'e str,
+}
+
+impl<'e> Ending<'e> {
+    pub(crate) fn of(event: &'e RecordedEvent) -> Self {
+        Self {
+            cursor: event.cursor,
+            project: event.project_id.as_str(),
+            id: &event.aggregate_id,
+            event_type: &event.event_type,
+        }
+    }
+
+    pub(crate) fn of_unreadable(event: &'e Unreadable) -> Self {
+        Self {
+            cursor: event.cursor,
+            project: event.project_id.as_str(),
+            id: &event.aggregate_id,
+            event_type: &event.event_type,
+        }
+    }
+}
+
 /// Notes that the subject of a deletion is to be removed from the store, if there ever was one.
 /// `emails` are the addresses that a user had; only their digests are kept.
 pub(crate) async fn note(
     connection: &mut PgConnection,
     kind: Erased,
-    deletion: &RecordedEvent,
+    deletion: Ending<'_>,
     emails: &[String],
 ) -> Result<(), LedgerError> {
     let digests: Vec<String> = emails.iter().map(|email| digest(email)).collect();
     sqlx::query!(
         "INSERT INTO analytics_erasures
-             (transaction, position, project_id, kind, subject, email_digests, spooled)
-         SELECT $1::bigint::text::xid8, $2, $3, $4, $5, $6,
+             (epoch, transaction, position, project_id, kind, subject, email_digests, spooled)
+         SELECT $8::integer, $1::bigint::text::xid8, $2, $3, $4, $5, $6,
                 coalesce(pg_sequence_last_value('telemetry_spool_position_seq'), 0)
          WHERE EXISTS (SELECT FROM subscriptions WHERE name = $7)
          ON CONFLICT DO NOTHING",
         deletion.cursor.transaction,
         deletion.cursor.position,
-        deletion.project_id.as_str(),
+        deletion.project,
         kind.as_str(),
-        deletion.aggregate_id,
+        deletion.id,
         &digests,
         NAME,
+        deletion.cursor.epoch,
     )
     .execute(connection)
     .await?;
@@ -127,7 +156,8 @@ async fn due(pool: &PgPool) -> Result<Vec<Deletion>, LedgerError> {
         Deletion,
         "SELECT e.position, e.project_id, e.kind, e.subject, e.email_digests
          FROM analytics_erasures e JOIN subscriptions s
-              ON s.name = $1 AND (e.transaction, e.position) <= (s.transaction, s.position)
+              ON s.name = $1 AND (e.epoch, e.transaction, e.position)
+                                  <= (s.epoch, s.transaction, s.position)
          WHERE e.noted_at < now() - interval '3 seconds'
            AND NOT EXISTS (SELECT FROM telemetry_spool t
                            WHERE t.position <= e.spooled OR t.user_id::text = e.subject)

@@ -17,7 +17,7 @@ use crate::analytics::AnalyticsStore;
 use crate::analytics::sync::affected_rows::AffectedRows;
 use crate::maintenance::shadow_schema::{Progress, Schema, Shadow};
 use muniment_event_store::event::Cursor;
-use muniment_event_store::{EventLog, LedgerError};
+use muniment_event_store::{EventLog, LedgerError, Unreadable};
 
 const SHADOW: Schema = Schema("muniment_analytics");
 /// What the names of the fresh tables end in.
@@ -25,7 +25,16 @@ const FRESH: &str = "_fresh";
 /// Rows per insert: many enough for ClickHouse, few enough for memory.
 const ROWS: usize = 50_000;
 
-/// Makes the synced tables anew. Returns how many rows they were given at first.
+/// What a replay did.
+#[derive(Debug)]
+pub struct Replayed {
+    /// Rows that the tables were given at first.
+    pub rows: u64,
+    /// Events that could not be read, and are missing from the tables.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// Makes the synced tables anew.
 ///
 /// # Errors
 /// `Refused` when another process is doing so; otherwise what Postgres, the log or the store fails
@@ -34,7 +43,7 @@ pub async fn replay(
     log: &EventLog,
     store: &AnalyticsStore,
     progress: impl FnMut(Progress),
-) -> Result<u64, LedgerError> {
+) -> Result<Replayed, LedgerError> {
     let mut shadow = Shadow::create(log, SHADOW).await?;
     let erasing = hold_erasure(log).await?;
     let live = Tables::live(store.owner());
@@ -49,13 +58,14 @@ pub async fn replay(
         copied: 0,
     };
     each_table(&mut copying).await?;
-    let copied = copying.copied;
+    let rows = copying.copied;
     let cursor = follow(log, &fresh, shadow.cursor).await?;
     swap(log, &live, &fresh, cursor).await?;
     take(Step::Drop, &live, &fresh).await?;
+    let unreadable = std::mem::take(&mut shadow.unreadable);
     shadow.remove().await?;
     erasing.close().await?;
-    Ok(copied)
+    Ok(Replayed { rows, unreadable })
 }
 
 /// Takes the turn of whoever erases: nobody is erased meanwhile, but from the new tables afterwards.
@@ -97,11 +107,12 @@ async fn follow(log: &EventLog, fresh: &Tables, mut cursor: Cursor) -> Result<Cu
     let mut connection = log.pool().acquire().await?;
     loop {
         let batch = log.read_bare_after(cursor, BATCH_POLICY.batch).await?;
-        let Some(last) = batch.last() else {
+        let Some(end) = batch.end else {
             return Ok(cursor);
         };
-        synchronize(log.pool(), &mut connection, fresh, AffectedRows::by(&batch)).await?;
-        cursor = last.cursor;
+        let affected = AffectedRows::by(&batch.events);
+        synchronize(log.pool(), &mut connection, fresh, affected).await?;
+        cursor = end;
     }
 }
 
@@ -130,13 +141,14 @@ async fn swap(
 
 async fn advance(connection: &mut PgConnection, cursor: Cursor) -> Result<(), LedgerError> {
     sqlx::query!(
-        "INSERT INTO subscriptions (name, transaction, position)
-         VALUES ($1, $2::bigint::text::xid8, $3)
+        "INSERT INTO subscriptions (name, epoch, transaction, position)
+         VALUES ($1, $4, $2::bigint::text::xid8, $3)
          ON CONFLICT (name) DO UPDATE
-         SET transaction = EXCLUDED.transaction, position = EXCLUDED.position, updated_at = now()",
+         SET epoch = EXCLUDED.epoch, transaction = EXCLUDED.transaction, position = EXCLUDED.position, updated_at = now()",
         NAME,
         cursor.transaction,
         cursor.position,
+        cursor.epoch,
     )
     .execute(connection)
     .await?;

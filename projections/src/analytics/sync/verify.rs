@@ -16,7 +16,7 @@ use super::subscriber::NAME;
 use super::tables::{Tables, Version, push_select, refused};
 use crate::analytics::AnalyticsStore;
 use crate::maintenance::shadow_schema::{Progress, Schema, Shadow};
-use crate::maintenance::verify::Difference;
+use crate::maintenance::verify::{Difference, Verification};
 use muniment_event_store::{Cursor, EventLog, LedgerError};
 
 const SHADOW: Schema = Schema("muniment_analytics_verify");
@@ -36,7 +36,7 @@ pub async fn verify(
     log: &EventLog,
     store: &AnalyticsStore,
     progress: impl FnMut(Progress),
-) -> Result<Vec<Difference>, LedgerError> {
+) -> Result<Verification, LedgerError> {
     let mut shadow = Shadow::create(log, SHADOW).await?;
     shadow.catch_up(log, progress).await?;
     let tables = Tables::live(store.owner());
@@ -50,8 +50,12 @@ pub async fn verify(
                 .is_some_and(|now| before.live == now.live && before.expected == now.expected)
         });
     }
+    let unreadable = std::mem::take(&mut shadow.unreadable);
     shadow.remove().await?;
-    Ok(found.into_values().collect())
+    Ok(Verification {
+        differences: found.into_values().collect(),
+        unreadable,
+    })
 }
 
 /// Differences, by table and place.
@@ -92,11 +96,13 @@ async fn wait_until_synchronized(log: &EventLog, cursor: Cursor) -> Result<(), L
 
 async fn has_passed(log: &EventLog, cursor: Cursor) -> Result<bool, LedgerError> {
     let passed = sqlx::query_scalar!(
-        r#"SELECT (transaction, position) >= ($2::bigint::text::xid8, $3::bigint) AS "passed!"
+        r#"SELECT (epoch, transaction, position)
+                      >= ($4::integer, $2::bigint::text::xid8, $3::bigint) AS "passed!"
            FROM subscriptions WHERE name = $1"#,
         NAME,
         cursor.transaction,
         cursor.position,
+        cursor.epoch,
     )
     .fetch_optional(log.pool())
     .await?;

@@ -66,9 +66,13 @@ pub async fn owned_by(pool: &PgPool, user: UserId) -> Result<Vec<ProjectRow>, Le
     Ok(rows)
 }
 
-/// Where a follower of changes stands: every transaction before it has been seen.
+/// Where a follower of changes stands: every transaction of that epoch before it has been seen, and
+/// all of the epochs before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SeenUntil(i64);
+pub struct SeenUntil {
+    epoch: i32,
+    transaction: i64,
+}
 
 /// The projects that changed since, some of them perhaps seen already: transactions that were
 /// running then are looked at again.
@@ -77,26 +81,34 @@ pub async fn changed_since(
     seen: SeenUntil,
 ) -> Result<(Vec<ProjectId>, SeenUntil), LedgerError> {
     let row = sqlx::query!(
-        r#"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "xmin!",
+        r#"SELECT log_epoch() AS "epoch!",
+                  pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "transaction!",
                   ARRAY(SELECT DISTINCT aggregate_id FROM events
                         WHERE aggregate_type = 'project'
-                          AND transaction >= $1::bigint::text::xid8) AS "ids!""#,
-        seen.0,
+                          AND (epoch, transaction) >= ($2, $1::bigint::text::xid8)) AS "ids!""#,
+        seen.transaction,
+        seen.epoch,
     )
     .fetch_one(pool)
     .await?;
     let ids = row.ids.iter().map(|id| ProjectId::from_caller(id));
-    Ok((ids.collect(), SeenUntil(row.xmin)))
+    let now = SeenUntil {
+        epoch: row.epoch,
+        transaction: row.transaction,
+    };
+    Ok((ids.collect(), now))
 }
 
 /// Where the log stands now.
 pub async fn seen_now(pool: &PgPool) -> Result<SeenUntil, LedgerError> {
-    let xmin = sqlx::query_scalar!(
-        r#"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "xmin!""#
+    let now = sqlx::query_as!(
+        SeenUntil,
+        r#"SELECT log_epoch() AS "epoch!",
+                  pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "transaction!""#
     )
     .fetch_one(pool)
     .await?;
-    Ok(SeenUntil(xmin))
+    Ok(now)
 }
 
 /// The team of the `internal` project that owns a project, if any does.
