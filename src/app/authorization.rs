@@ -190,7 +190,7 @@ impl Precondition for Ownership {
     fn check<'u>(&'u self, unit: &'u mut UnitOfWork) -> BoxFuture<'u, Result<(), LedgerError>> {
         async move {
             unit.look::<Project>(&self.project).await?;
-            let owner = projects::owner(unit.log().pool(), &self.project).await?;
+            let owner = projects::owner_of(unit.log().pool(), &self.project).await?;
             if owner != Some(self.membership.team) {
                 return Err(PermissionDenied::NotOwner.into());
             }

@@ -33,7 +33,7 @@ pub async fn sign_in(
     email: &EmailAddress,
     password: &str,
 ) -> Result<SignedIn, ApiError> {
-    let RequestContext { app, context, .. } = request;
+    let app = request.app;
     let account = (request.project.id.as_str(), email.as_str());
     let attempt = app
         .limits
@@ -49,13 +49,7 @@ pub async fn sign_in(
     attempt.succeeded();
     let mut stored = user.password_hash.clone().unwrap_or_default();
     if verdict == PasswordCheck::MatchNeedsRehash {
-        let stronger = hash(app, password).await?;
-        let renew = UserCommand::RenewPasswordHash {
-            from: SecretHash::of(&stored),
-            to: stronger.clone(),
-        };
-        change(app, context, user.user_id(), renew, Sessions::Kept).await?;
-        stored = stronger;
+        stored = renewed(request, user.user_id(), password, &stored).await?;
     }
     let proof = FirstFactor::password(&stored);
     let void = KnownError::email_password_mismatch;
@@ -67,6 +61,32 @@ pub async fn sign_in(
         void,
     )
     .await
+}
+
+/// Keeps the password under a stronger hash, and yields the one that is kept: somebody else who signs in
+/// at the same time may have been faster, or has changed the password.
+async fn renewed(
+    request: RequestContext<'_>,
+    user: UserId,
+    password: &str,
+    stored: &str,
+) -> Result<String, ApiError> {
+    let RequestContext { app, context, .. } = request;
+    let stronger = hash(app, password).await?;
+    let renew = UserCommand::RenewPasswordHash {
+        from: SecretHash::of(stored),
+        to: stronger.clone(),
+    };
+    change(app, context, user, renew, Sessions::Kept).await?;
+    let now = users::by_id(app.pool(), &request.project.id, user).await?;
+    let now = now.and_then(|record| record.user.password_hash);
+    if now.as_deref() == Some(&stronger) {
+        return Ok(stronger);
+    }
+    match (verify(app, password, now.as_deref()).await?, now) {
+        (PasswordCheck::Match | PasswordCheck::MatchNeedsRehash, Some(now)) => Ok(now),
+        _ => Err(KnownError::email_password_mismatch().into()),
+    }
 }
 
 /// Gives an account its first password.

@@ -3,6 +3,7 @@
 //!
 //! `cargo test --test it architecture -- --nocapture` prints how things are.
 
+mod decisions;
 mod graph;
 mod layers;
 mod made_up;

@@ -28,17 +28,6 @@ pub async fn by_id(pool: &PgPool, id: &ProjectId) -> Result<Option<ProjectRow>, 
     Ok(row)
 }
 
-/// The team that owns the project, if one does.
-pub async fn owner(pool: &PgPool, id: &ProjectId) -> Result<Option<TeamId>, LedgerError> {
-    let owner = sqlx::query_scalar!(
-        "SELECT owner_team_id FROM projects WHERE id = $1",
-        id.as_str()
-    )
-    .fetch_optional(pool)
-    .await?;
-    Ok(owner.flatten().map(TeamId))
-}
-
 /// The projects that a team owns.
 pub async fn ids_owned_by_team(
     executor: impl PgExecutor<'_>,
