@@ -18,7 +18,7 @@ use sqlx::{Connection, Executor, PgConnection, PgPool};
 
 use crate::concurrency::Collector;
 use crate::prefixes::tables;
-use crate::receiver::Receiver;
+use crate::receiver::{Received, Receiver};
 use crate::support::{Project, TestServer, Tokens, database, eventually, unique_email};
 
 /// A cluster that has begun so many transactions more than a fresh one.
@@ -148,7 +148,7 @@ async fn assert_goes_on(postgres: &PrivatePostgres, receiver: &Receiver, people:
     eventually("webhooks tell of what happened here", || async {
         let received = receiver.received();
         let new = received.iter().skip(told);
-        new.map(|message| message.kind()).collect::<BTreeSet<_>>()
+        new.map(Received::kind).collect::<BTreeSet<_>>()
             == BTreeSet::from(["user.deleted".to_owned(), "user.updated".to_owned()])
     })
     .await;
