@@ -98,6 +98,9 @@ pub enum LedgerError {
     /// A support conversation refused the command.
     #[error(transparent)]
     SupportConversation(#[from] SupportConversationError),
+    /// Another process leads what this one led: it had not been heard of for some seconds.
+    #[error("another process took over `{0}`, because this one had not been heard of")]
+    LeadershipLost(String),
     /// Postgres failed.
     #[error("the database failed: {0}")]
     Database(sqlx::Error),

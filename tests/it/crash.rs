@@ -31,6 +31,13 @@ pub(crate) struct Binary {
 }
 
 impl Binary {
+    /// Sends it a signal, by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
     pub(crate) async fn serve(database_url: &str) -> Self {
         Self::serve_with(database_url, &[]).await
     }

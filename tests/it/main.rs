@@ -51,6 +51,7 @@ mod event_log;
 mod grounds;
 mod hot_items;
 mod integrations;
+mod leaders;
 mod limits;
 mod mail;
 mod member_profiles;

@@ -12,9 +12,13 @@ use sqlx::{PgPool, Row};
 use crate::support::{TestServer, database, unique_email};
 
 /// The tables that are not projected from the log, and why. Every other one is a read table.
-const OTHER_TABLES: [(&str, &str); 28] = [
+const OTHER_TABLES: [(&str, &str); 29] = [
     ("_sqlx_migrations", "which migrations have run"),
     ("events", "the log itself"),
+    (
+        "leaders",
+        "which process does what, and when it was last heard of",
+    ),
     ("log_epochs", "the log's stays in clusters of Postgres"),
     (
         "snapshots",

@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use crate::event::{Cursor, RecordedEvent};
 pub use crate::event_log::horizon::{SlowAppender, slow_appenders};
-use crate::leader_lock::try_lead;
+use crate::leader_lock::lead;
 use crate::unreadable::{Page, Unreadable};
 use crate::{EventLog, LedgerError};
 
@@ -164,12 +164,14 @@ impl<S: Subscriber> Follower<S> {
         }
     }
 
-    /// Follows the log while this process holds the lock. Returns at once if another one does.
+    /// Follows the log while this process leads. Returns at once if another one does.
     async fn hold(&self) -> Result<(), LedgerError> {
         let name = format!("muniment subscription {}", self.subscriber.name());
-        let Some(mut connection) = try_lead(self.log.pool(), &name).await? else {
-            return Ok(());
-        };
+        lead(self.log.pool(), &name, |connection| self.follow(connection)).await?;
+        Ok(())
+    }
+
+    async fn follow(&self, mut connection: PgConnection) -> Result<(), LedgerError> {
         self.enroll(&mut connection).await?;
         self.hand_over(&mut connection).await?;
         let mut appended = self.log.notifier().watch();
