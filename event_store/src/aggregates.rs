@@ -17,30 +17,31 @@ use serde_json::Value;
 
 use crate::LedgerError;
 
-/// Hands the list of all aggregates to another macro: type, id, field, and how many of them a
-/// process remembers.
+/// Hands the list of all aggregates to another macro: type, id, field, how many of them a process
+/// remembers, and the shape of their snapshots. The latter goes up by one whenever the state gets a field
+/// that cannot be told from an older snapshot: those are passed over then, and streams read whole.
 macro_rules! with_aggregates {
     ($callback:ident) => {
         $callback! {
-            Project by ProjectId in projects, 64 remembered;
-            User by UserId in users, 4096 remembered;
-            Team by TeamId in teams, 512 remembered;
-            Session by SessionId in sessions, 1024 remembered;
-            VerificationCode by VerificationCodeId in codes, 512 remembered;
-            OutgoingEmail by OutgoingEmailId in emails, 256 remembered;
-            CliLogin by CliLoginId in cli_logins, 64 remembered;
-            ApiKey by ApiKeyId in api_keys, 64 remembered;
-            VaultEntry by VaultEntryId in vault_entries, 64 remembered;
-            Customer by CustomerId in customers, 16_384 remembered;
-            AiConversation by AiConversationId in ai_conversations, 64 remembered;
-            SupportConversation by SupportConversationId in support_conversations, 64 remembered;
+            Project by ProjectId in projects, 64 remembered, shape 1;
+            User by UserId in users, 4096 remembered, shape 1;
+            Team by TeamId in teams, 512 remembered, shape 1;
+            Session by SessionId in sessions, 1024 remembered, shape 1;
+            VerificationCode by VerificationCodeId in codes, 512 remembered, shape 1;
+            OutgoingEmail by OutgoingEmailId in emails, 256 remembered, shape 1;
+            CliLogin by CliLoginId in cli_logins, 64 remembered, shape 1;
+            ApiKey by ApiKeyId in api_keys, 64 remembered, shape 1;
+            VaultEntry by VaultEntryId in vault_entries, 64 remembered, shape 1;
+            Customer by CustomerId in customers, 16_384 remembered, shape 1;
+            AiConversation by AiConversationId in ai_conversations, 64 remembered, shape 1;
+            SupportConversation by SupportConversationId in support_conversations, 64 remembered, shape 1;
         }
     };
 }
 pub(crate) use with_aggregates;
 
 macro_rules! ledger_event {
-    ($($aggregate:ident by $id:ident in $field:ident, $remembered:literal remembered;)*) => {
+    ($($aggregate:ident by $id:ident in $field:ident, $remembered:literal remembered, shape $shape:literal;)*) => {
         /// An event of any aggregate.
         #[derive(Clone, Debug, PartialEq)]
         pub enum LedgerEvent {
@@ -90,3 +91,17 @@ macro_rules! ledger_event {
 }
 
 with_aggregates!(ledger_event);
+
+macro_rules! snapshot_shapes {
+    ($($aggregate:ident by $id:ident in $field:ident, $remembered:literal remembered, shape $shape:literal;)*) => {
+        /// The present shape of the snapshots of that type of aggregate.
+        pub(crate) fn snapshot_shape(aggregate_type: &str) -> u32 {
+            match aggregate_type {
+                $($aggregate::TYPE => $shape,)*
+                _ => 0,
+            }
+        }
+    };
+}
+
+with_aggregates!(snapshot_shapes);

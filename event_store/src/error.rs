@@ -151,6 +151,24 @@ impl LedgerError {
         matches!(self, Self::SinkAway(_))
     }
 
+    /// Whether the database is away, or takes no changes, for the moment: it restarts, a replica is being
+    /// promoted, or it has no connection left. The same request may succeed a little later.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        let Self::Database(error) = self else {
+            return false;
+        };
+        match error {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+            // Read-only; shutting down, starting, crashed; too many connections; connection lost.
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+                matches!(&*code, "25006" | "57P01" | "57P02" | "57P03" | "53300")
+                    || code.starts_with("08")
+            }),
+            _ => false,
+        }
+    }
+
     /// Replaces a violated unique constraint by what it means, where `meaning` knows it.
     #[must_use]
     pub fn explained(self, meaning: impl Fn(&str) -> Option<ConstraintMeaning>) -> Self {

@@ -47,7 +47,7 @@ pub trait Ledgered: Aggregate<Services = ()> + Clone + 'static {
 }
 
 macro_rules! loaded_aggregates {
-    ($($aggregate:ident by $id:ident in $field:ident, $remembered:literal remembered;)*) => {
+    ($($aggregate:ident by $id:ident in $field:ident, $remembered:literal remembered, shape $shape:literal;)*) => {
         /// The states that a process remembers. Possibly out of date: the append's sequence check
         /// finds out, and what was decided on a stale state is decided anew.
         pub struct AggregateCache {

@@ -38,6 +38,8 @@ pub enum ApiError {
     /// The caller, or somebody on the same account, tries too often: a sentence, and the seconds
     /// after which another attempt may succeed.
     TooMany(String, u64),
+    /// The server cannot do it for the moment: a sentence, and the seconds after which it may.
+    Unavailable(String, u64),
     /// Ours. It is logged; the caller learns only the request's id.
     Internal(Box<dyn Error + Send + Sync>),
 }
@@ -137,10 +139,15 @@ impl From<LedgerError> for ApiError {
             LedgerError::SubjectErased(_) => {
                 Self::not_found("Whom this is about was deleted in the meantime.")
             }
-            LedgerError::Conflict => Self::text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Too many requests change the same account at once. Try again.",
+            LedgerError::Conflict => Self::Unavailable(
+                "Too many requests change the same account at once. Try again.".to_owned(),
+                1,
             ),
+            outage if outage.is_outage() => {
+                tracing::error!(%error, "the database is away, or read-only");
+                let text = "The database takes no changes at the moment. Try again in a while.";
+                Self::Unavailable(text.to_owned(), 5)
+            }
             LedgerError::UnreadableStream(_) => Self::text(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The server cannot read all that is recorded here: it is older than what was \
@@ -168,7 +175,12 @@ impl IntoResponse for ApiError {
         match self {
             Self::Known(error) => known(&error),
             Self::Text(status, message) => text(status, message),
-            Self::TooMany(message, seconds) => too_many(message, seconds),
+            Self::TooMany(message, seconds) => {
+                retry_later(StatusCode::TOO_MANY_REQUESTS, message, seconds)
+            }
+            Self::Unavailable(message, seconds) => {
+                retry_later(StatusCode::SERVICE_UNAVAILABLE, message, seconds)
+            }
             Self::Internal(error) => {
                 tracing::error!(%error, "a request failed for a reason of ours");
                 text(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL.to_owned())
@@ -177,8 +189,8 @@ impl IntoResponse for ApiError {
     }
 }
 
-fn too_many(message: String, retry_after_seconds: u64) -> Response {
-    let mut response = text(StatusCode::TOO_MANY_REQUESTS, message);
+fn retry_later(status: StatusCode, message: String, retry_after_seconds: u64) -> Response {
+    let mut response = text(status, message);
     let seconds = HeaderValue::from(retry_after_seconds);
     response.headers_mut().insert(header::RETRY_AFTER, seconds);
     response

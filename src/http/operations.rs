@@ -43,17 +43,23 @@ pub(super) fn router(metrics: Metrics) -> Router<App> {
         )
 }
 
-/// Whether the server is up, and with `?db=…` whether it reaches the database. Load balancers ask
+/// Whether the server is up, and with `?db=…` whether it can write to the database. Load balancers ask
 /// the former, so that a database that restarts does not take every server out of rotation.
 async fn health(State(app): State<App>, Query(query): Query<HashMap<String, String>>) -> Response {
     let asks_for_database = query.get("db").is_some_and(|value| !value.is_empty());
     if asks_for_database {
-        let reached = sqlx::query_scalar!(r#"SELECT 1 AS "one!""#)
-            .fetch_one(app.pool())
-            .await;
-        if let Err(error) = reached {
-            tracing::error!(%error, "the database is not reachable");
-            let text = "The database is not reachable.";
+        let is_read_only = sqlx::query_scalar!(
+            r#"SELECT current_setting('transaction_read_only')::boolean AS "is_read_only!""#
+        );
+        let trouble = match is_read_only.fetch_one(app.pool()).await {
+            Ok(false) => None,
+            Ok(true) => Some("The database is read-only."),
+            Err(error) => {
+                tracing::error!(%error, "the database is not reachable");
+                Some("The database is not reachable.")
+            }
+        };
+        if let Some(text) = trouble {
             return open_to_all((StatusCode::INTERNAL_SERVER_ERROR, text).into_response());
         }
     }

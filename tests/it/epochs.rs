@@ -54,7 +54,7 @@ fn dump(from: &PrivatePostgres, to: &PrivatePostgres) {
         .args(["--no-owner", &from.url("ledger")])
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap();
+        .expect("pg_dump and psql move the database; install the package postgresql-client");
     let read = Command::new(program(to, "psql"))
         .args(["--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1"])
         .args(["--output", "/dev/null", &to.url("ledger")])
@@ -153,7 +153,7 @@ async fn assert_goes_on(postgres: &PrivatePostgres, receiver: &Receiver, people:
     })
     .await;
     let key = format!(
-        "SELECT count(*) FROM subject_keys WHERE subject = '{}'",
+        "SELECT count(wrapped_key) FROM subject_keys WHERE subject = '{}'",
         people.grace.user_id
     );
     eventually("the deleted are erased", || async {

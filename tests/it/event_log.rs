@@ -372,3 +372,102 @@ async fn while_a_sink_is_away_no_event_is_to_blame() {
         .unwrap();
     assert_eq!(dead, 0);
 }
+
+/// V12: a failover that leaves the server with a replica.
+#[tokio::test]
+async fn a_database_that_is_read_only_is_said_to_be_away() {
+    let server = TestServer::start_on(&database().await, Follow::Nothing).await;
+    let user = server.sign_up(&unique_email()).await;
+    let rename = || {
+        let call = server.client("PATCH", "/users/me").user(&user);
+        call.body(json!({"display_name": "Ada"}))
+    };
+    let make = async |read_only: bool| {
+        // Connections take it up when they are opened; this one is on its way out.
+        let sql = format!(
+            "DO $$ BEGIN
+                 EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = {read_only}',
+                                current_database());
+             END $$"
+        );
+        let mut connection = server.pool().acquire().await.unwrap();
+        let writable = "SET default_transaction_read_only = off";
+        sqlx::raw_sql(writable)
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+        sqlx::raw_sql(&sql).execute(&mut *connection).await.unwrap();
+        let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        sqlx::query(others).execute(&mut *connection).await.unwrap();
+        connection.close().await.unwrap();
+    };
+    make(true).await;
+    eventually("changes are refused", || async {
+        let refused = rename().send().await;
+        refused.status == 503 && refused.header("retry-after") == "5"
+    })
+    .await;
+    assert_eq!(server.page("GET", "/health?db=1").send().await.status, 500);
+    server
+        .client("GET", "/users/me")
+        .user(&user)
+        .expect(200)
+        .await;
+    make(false).await;
+    eventually("changes are taken again", || async {
+        rename().send().await.status == 200
+    })
+    .await;
+    assert_eq!(server.page("GET", "/health?db=1").send().await.status, 200);
+}
+
+/// V9: a damaged snapshot, and one of an older shape.
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_read_is_passed_over() {
+    let url = database().await;
+    let server = TestServer::start_on(&url, Follow::Nothing).await;
+    let settings = json!({"payments.items.units": {"customerType": "custom"}});
+    let call = server.admin("PATCH", "/internal/config/override/branch");
+    let body = json!({"config_override_string": settings.to_string()});
+    call.body(body).expect(200).await;
+    let path = "/payments/items/custom/hot/units";
+    let add = async |server: &TestServer| {
+        let update = format!("{path}/update-quantity?allow_negative=false");
+        let call = server.server("POST", &update);
+        call.body(json!({"delta": 1})).expect(200).await;
+    };
+    for _ in 0..105 {
+        add(&server).await;
+    }
+    let mut expected = 105;
+    for damage in [
+        r#"jsonb_set(payload, '{sealed}', '"AAAA"')"#,
+        r"jsonb_set(payload, '{shape}', '0')",
+    ] {
+        let sql =
+            format!("UPDATE snapshots SET payload = {damage} WHERE aggregate_type = 'customer'");
+        let damaged = sqlx::query(&sql).execute(server.pool()).await.unwrap();
+        assert_eq!(damaged.rows_affected(), 1);
+        // One that remembers nothing.
+        let mut other = TestServer::start_on(&url, Follow::Nothing).await;
+        other.project = server.project.clone();
+        add(&other).await;
+        expected += 1;
+        assert_eq!(
+            other.server("GET", path).expect(200).await["quantity"],
+            expected
+        );
+    }
+    // At the next hundred, a new one is written.
+    for _ in expected..200 {
+        add(&server).await;
+    }
+    let shape = "SELECT payload ->> 'shape' FROM snapshots WHERE aggregate_type = 'customer'";
+    let shape: Option<String> = sqlx::query_scalar(shape)
+        .fetch_one(server.pool())
+        .await
+        .unwrap();
+    assert_eq!(shape.as_deref(), Some("1"));
+    server.assert_verified().await;
+}

@@ -85,7 +85,7 @@ async fn an_event_of_an_unknown_type_holds_nobody_else_up() {
     server.server("DELETE", &delete).expect(200).await;
     receiver.first("user.deleted").await;
     let key = format!(
-        "SELECT count(*) FROM subject_keys WHERE subject = '{}'",
+        "SELECT count(wrapped_key) FROM subject_keys WHERE subject = '{}'",
         grace.user_id
     );
     eventually("the deleted are erased", || async {
@@ -219,7 +219,7 @@ async fn the_deletion_of_an_unreadable_version_erases_all_the_same() {
     let ada = server.sign_up(&unique_email()).await;
     append(&server, &ada, "UserDeleted", "2.0.0").await;
     let key = format!(
-        "SELECT count(*) FROM subject_keys WHERE subject = '{}'",
+        "SELECT count(wrapped_key) FROM subject_keys WHERE subject = '{}'",
         ada.user_id
     );
     eventually("the key is destroyed", || async {

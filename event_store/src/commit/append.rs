@@ -8,10 +8,12 @@ use muniment_domain::project::Project;
 use serde_json::Value;
 use sqlx::PgConnection;
 
+use crate::aggregates::snapshot_shape;
 use crate::commit::prepared_unit::{PreparedUnit, Snapshot};
 use crate::error::LedgerError;
 use crate::sealing::sealed_event::{
-    metadata_owner, payload_subject, seal_metadata, seal_payload, seal_value, snapshot_binding,
+    SHAPE, metadata_owner, payload_subject, seal_metadata, seal_payload, seal_value,
+    snapshot_binding,
 };
 use crate::sealing::{DataKey, FreshKeys, Sealer};
 
@@ -137,7 +139,8 @@ async fn write_snapshot(
         // Erased meanwhile: there is nothing to load faster any more.
         return Ok(());
     };
-    let sealed = seal_value(&snapshot.state, id, key, &binding)?;
+    let mut sealed = seal_value(&snapshot.state, id, key, &binding)?;
+    sealed[SHAPE] = snapshot_shape(snapshot.aggregate_type).into();
     sqlx::query!(
         "INSERT INTO snapshots (aggregate_type, aggregate_id, last_sequence, current_snapshot, payload)
          VALUES ($1, $2, $3, $4, $5)

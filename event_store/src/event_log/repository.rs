@@ -10,7 +10,11 @@ use serde_json::Value;
 
 use super::EventLog;
 use crate::LedgerError;
-use crate::sealing::sealed_event::{open_payload, open_value, sealed_subject, snapshot_binding};
+use crate::aggregates::snapshot_shape;
+use crate::sealing::DataKey;
+use crate::sealing::sealed_event::{
+    SHAPE, open_payload, open_value, sealed_subject, snapshot_binding,
+};
 use crate::unreadable::Why;
 use crate::upcasting::is_newer;
 
@@ -56,7 +60,8 @@ impl PersistedEventRepository for EventLog {
         self.open_for_loading(events.collect()).await
     }
 
-    /// A snapshot that cannot be opened any more, because its subject was erased, is none.
+    /// A snapshot that cannot be opened any more, because its subject was erased, is none; nor is one
+    /// of an older shape, or one that is damaged: the log says the same.
     async fn get_snapshot<A: Aggregate>(
         &self,
         aggregate_id: &str,
@@ -72,9 +77,26 @@ impl PersistedEventRepository for EventLog {
         let Some(key) = keys.get(aggregate_id) else {
             return Ok(None);
         };
+        let shape = snapshot.aggregate[SHAPE].as_u64().unwrap_or(1);
+        if shape != u64::from(snapshot_shape(A::TYPE)) {
+            return Ok(None);
+        }
         let binding = snapshot_binding(A::TYPE, aggregate_id, snapshot.current_sequence);
-        snapshot.aggregate = open_value(&snapshot.aggregate, key, &binding).map_err(unknown)?;
-        Ok(Some(snapshot))
+        match open_snapshot::<A>(&snapshot.aggregate, key, &binding) {
+            Ok(state) => {
+                snapshot.aggregate = state;
+                Ok(Some(snapshot))
+            }
+            Err(error) => {
+                tracing::warn!(
+                    aggregate_type = A::TYPE,
+                    aggregate_id,
+                    %error,
+                    "a snapshot cannot be read; the stream is read whole, until the next one is taken"
+                );
+                Ok(None)
+            }
+        }
     }
 
     /// Refused: events are appended together with their read models, by a unit of work.
@@ -131,6 +153,17 @@ impl EventLog {
         }
         Ok(events)
     }
+}
+
+/// The state, if it is one.
+fn open_snapshot<A: Aggregate>(
+    sealed: &Value,
+    key: &DataKey,
+    binding: &str,
+) -> Result<Value, LedgerError> {
+    let state = open_value(sealed, key, binding)?;
+    A::deserialize(&state)?;
+    Ok(state)
 }
 
 fn unknown(error: impl std::error::Error + Send + Sync + 'static) -> PersistenceError {

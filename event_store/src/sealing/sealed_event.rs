@@ -104,6 +104,9 @@ pub(crate) fn event_binding(event: &SerializedEvent) -> String {
     )
 }
 
+/// Where a snapshot says which shape it has; those that do not are of the first.
+pub(crate) const SHAPE: &str = "shape";
+
 pub(crate) fn snapshot_binding(aggregate_type: &str, id: &str, sequence: usize) -> String {
     format!("snapshot:{aggregate_type}:{id}:{sequence}")
 }

@@ -201,6 +201,6 @@ fn is_refusal(error: &ApiError) -> bool {
         // It is not this caller's to use, or void for the moment.
         ApiError::Known(known) => !known.is(VerificationCodeNotFound::DESCRIPTION),
         ApiError::Text(status, _) => *status != StatusCode::SERVICE_UNAVAILABLE,
-        ApiError::TooMany(..) | ApiError::Internal(_) => false,
+        ApiError::TooMany(..) | ApiError::Unavailable(..) | ApiError::Internal(_) => false,
     }
 }

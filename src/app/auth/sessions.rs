@@ -4,6 +4,7 @@ use futures_util::FutureExt as _;
 use muniment_domain::session::{
     EndCause, Session, SessionCommand, SessionError, SessionOrigin, SessionStarted,
 };
+use muniment_domain::user::UserError;
 use muniment_domain::{Millis, ProjectId, SecretHash, SessionId, UserId};
 use muniment_event_store::{EventContext, LedgerError, UnitOfWork};
 use muniment_projections::read_models::sessions;
@@ -72,19 +73,21 @@ impl NewSession {
 /// Opens a session of an existing user.
 ///
 /// # Errors
-/// When the user is gone by now, or the database fails.
+/// `USER_ID_DOES_NOT_EXIST` when the user is gone by now.
 pub async fn open(
     app: &App,
     context: &EventContext,
     user: UserId,
     session: &NewSession,
-) -> Result<(), LedgerError> {
-    app.log
-        .transact(context, |mut unit| async move {
-            session.start(&mut unit, user).await?;
-            Ok::<_, LedgerError>((unit, ()))
-        })
-        .await
+) -> Result<(), ApiError> {
+    let opened = app.log.transact(context, |mut unit| async move {
+        session.start(&mut unit, user).await?;
+        Ok::<_, LedgerError>((unit, ()))
+    });
+    opened.await.map_err(|error| match error {
+        LedgerError::User(UserError::NotFound) => KnownError::user_id_does_not_exist(user).into(),
+        error => error.into(),
+    })
 }
 
 /// Ends a session.
