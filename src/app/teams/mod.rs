@@ -138,8 +138,8 @@ pub async fn update(
 pub async fn delete(app: &App, context: &EventContext, id: TeamId) -> Result<(), ApiError> {
     app.log
         .transact(context, |mut unit| async move {
-            let owned = unit.list(move |db| projects::ids_owned_by_team(db, id).boxed());
-            if !owned.await?.is_empty() {
+            let projects = unit.list(move |db| projects::ids_owned_by_team(db, id).boxed());
+            if !projects.await?.is_empty() {
                 return Err(owns_projects());
             }
             let selecting = unit.list(move |db| teams::selected_by(db, id).boxed());

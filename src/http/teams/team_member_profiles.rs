@@ -113,7 +113,7 @@ async fn check_listing(
             let text = "Set team_id: the members of one team at a time can be listed.";
             return Err(ApiError::bad_request(text));
         };
-        return check_reading(&access, team, own, user).await;
+        return check_reading(access, team, own, user).await;
     }
     if let Some(team) = team {
         find_team(access, team).await?;
