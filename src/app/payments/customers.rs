@@ -4,8 +4,6 @@ use muniment_domain::customer::{
     Customer, CustomerCommand, CustomerError, CustomerRef, History, ItemChange, Product,
     StripeSubscription, SubscriptionSync, WantedPurchase, derived_uuid, product_version_id,
 };
-use muniment_domain::team::Team;
-use muniment_domain::user::User;
 use muniment_domain::verification_code::{
     Purpose, VerificationCode, VerificationCodeCommand, VerificationCodeError,
 };
@@ -125,19 +123,11 @@ async fn decide_change(
 /// # Errors
 /// `Customer(Gone)`: `USER_NOT_FOUND`, `TEAM_NOT_FOUND`.
 async fn require_owner(unit: &mut UnitOfWork, customer: &CustomerRef) -> Result<(), LedgerError> {
-    let (is_deleted, id) = match customer {
-        CustomerRef::User { user_id } => {
-            (unit.look::<User>(user_id).await?.is_deleted(), user_id.0)
-        }
-        CustomerRef::Team { team_id } => {
-            (unit.look::<Team>(team_id).await?.is_deleted(), team_id.0)
-        }
-        CustomerRef::Custom { .. } => return Ok(()),
-    };
-    if is_deleted {
-        return Err(CustomerError::Gone(customer.customer_type(), id).into());
+    if code_grounds::is_not_deleted(unit, customer).await? {
+        return Ok(());
     }
-    Ok(())
+    let id = customer.subject(&unit.context().project_id);
+    Err(CustomerError::Gone(customer.customer_type(), id).into())
 }
 
 /// Gives a customer a product.
