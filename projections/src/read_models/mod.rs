@@ -24,6 +24,7 @@ pub mod permissions;
 pub(crate) mod projector;
 pub mod projects;
 pub(crate) mod registry;
+pub mod seen_until;
 pub mod sessions;
 pub mod support_conversations;
 pub(crate) mod table;

@@ -14,7 +14,8 @@ use std::time::Duration;
 use muniment_domain::session::{Session, SessionEvent};
 use muniment_domain::{Millis, ProjectId, SessionId};
 use muniment_event_store::{CommitObserver, EventContext, EventLog, LedgerError, LedgerEvent};
-use muniment_projections::read_models::sessions::ended::{EndedUntil, ended_lately, ended_since};
+use muniment_projections::read_models::seen_until::SeenUntil;
+use muniment_projections::read_models::sessions::ended::{ended_lately, ended_since};
 
 use crate::app::App;
 use crate::clock::Clock;
@@ -163,8 +164,8 @@ impl RevokedSessions {
     async fn catch_up(
         &self,
         log: &EventLog,
-        seen: Option<EndedUntil>,
-    ) -> Result<EndedUntil, LedgerError> {
+        seen: Option<SeenUntil>,
+    ) -> Result<SeenUntil, LedgerError> {
         let (ended, now) = match seen {
             Some(seen) => ended_since(log.pool(), seen).await?,
             None => ended_lately(log.pool(), self.seconds_back()).await?,

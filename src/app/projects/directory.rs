@@ -9,7 +9,8 @@ use muniment_domain::project::DefaultsOf;
 use muniment_domain::project::{ProjectConfig, ProjectProfile, StoredKey};
 use muniment_domain::{Millis, PermissionId, ProjectId, SecretHash, TeamId};
 use muniment_event_store::{EventLog, LedgerError};
-use muniment_projections::read_models::projects::{self, ProjectKeyRow, ProjectRow, SeenUntil};
+use muniment_projections::read_models::projects::{self, ProjectKeyRow, ProjectRow};
+use muniment_projections::read_models::seen_until::{SeenUntil, seen_now};
 use sqlx::PgPool;
 
 /// How long a project is remembered. Changes end that earlier: see [`ProjectDirectory::keep_up`].
@@ -173,7 +174,7 @@ impl ProjectDirectory {
     /// At first there is nothing to forget but what was read before the log was looked at.
     async fn catch_up(&self, seen: SeenUntil) -> Result<SeenUntil, LedgerError> {
         if seen == SeenUntil::default() {
-            let now = projects::seen_now(&self.pool).await?;
+            let now = seen_now(&self.pool).await?;
             self.forget_all();
             return Ok(now);
         }

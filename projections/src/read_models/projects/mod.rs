@@ -11,6 +11,7 @@ use sqlx::{PgExecutor, PgPool};
 
 use crate::read_models::permissions;
 use crate::read_models::registry::{ReadModels, RowsToLoad};
+use crate::read_models::seen_until::SeenUntil;
 use crate::read_models::table::Owner;
 use muniment_event_store::LedgerError;
 
@@ -55,14 +56,6 @@ pub async fn owned_by(pool: &PgPool, user: UserId) -> Result<Vec<ProjectRow>, Le
     Ok(rows)
 }
 
-/// Where a follower of changes stands: every transaction of that epoch before it has been seen, and
-/// all of the epochs before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SeenUntil {
-    epoch: i32,
-    transaction: i64,
-}
-
 /// The projects that changed since, some of them perhaps seen already: transactions that were
 /// running then are looked at again.
 pub async fn changed_since(
@@ -86,18 +79,6 @@ pub async fn changed_since(
         transaction: row.transaction,
     };
     Ok((ids.collect(), now))
-}
-
-/// Where the log stands now.
-pub async fn seen_now(pool: &PgPool) -> Result<SeenUntil, LedgerError> {
-    let now = sqlx::query_as!(
-        SeenUntil,
-        r#"SELECT log_epoch() AS "epoch!",
-                  pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "transaction!""#
-    )
-    .fetch_one(pool)
-    .await?;
-    Ok(now)
 }
 
 /// The team of the `internal` project that owns a project, if any does.

@@ -4,17 +4,16 @@ use muniment_domain::SessionId;
 use muniment_event_store::LedgerError;
 use sqlx::PgPool;
 
-/// How far the log was read: every transaction below it was finished.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EndedUntil(i64);
+use crate::read_models::seen_until::SeenUntil;
 
 /// The sessions that ended in the last seconds, by the database's clock, and from where to go on.
 pub async fn ended_lately(
     pool: &PgPool,
     seconds: f64,
-) -> Result<(Vec<SessionId>, EndedUntil), LedgerError> {
+) -> Result<(Vec<SessionId>, SeenUntil), LedgerError> {
     let row = sqlx::query!(
-        r#"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "xmin!",
+        r#"SELECT log_epoch() AS "epoch!",
+                  pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "transaction!",
                   ARRAY(SELECT aggregate_id FROM events
                         WHERE event_type = 'SessionEnded'
                           AND recorded_at > now() - make_interval(secs => $1)) AS "ids!""#,
@@ -22,25 +21,39 @@ pub async fn ended_lately(
     )
     .fetch_one(pool)
     .await?;
-    Ok((parsed(&row.ids), EndedUntil(row.xmin)))
+    Ok((
+        parsed(&row.ids),
+        SeenUntil {
+            epoch: row.epoch,
+            transaction: row.transaction,
+        },
+    ))
 }
 
 /// The sessions that ended since, some of them perhaps seen already: transactions that were running
 /// then are looked at again.
 pub async fn ended_since(
     pool: &PgPool,
-    seen: EndedUntil,
-) -> Result<(Vec<SessionId>, EndedUntil), LedgerError> {
+    seen: SeenUntil,
+) -> Result<(Vec<SessionId>, SeenUntil), LedgerError> {
     let row = sqlx::query!(
-        r#"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "xmin!",
+        r#"SELECT log_epoch() AS "epoch!",
+                  pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "transaction!",
                   ARRAY(SELECT aggregate_id FROM events
                         WHERE event_type = 'SessionEnded'
-                          AND transaction >= $1::bigint::text::xid8) AS "ids!""#,
-        seen.0,
+                          AND (epoch, transaction) >= ($2, $1::bigint::text::xid8)) AS "ids!""#,
+        seen.transaction,
+        seen.epoch,
     )
     .fetch_one(pool)
     .await?;
-    Ok((parsed(&row.ids), EndedUntil(row.xmin)))
+    Ok((
+        parsed(&row.ids),
+        SeenUntil {
+            epoch: row.epoch,
+            transaction: row.transaction,
+        },
+    ))
 }
 
 fn parsed(ids: &[String]) -> Vec<SessionId> {
